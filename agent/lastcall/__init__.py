@@ -1,0 +1,1 @@
+"""Lastcall: may we delete this shim yet?"""

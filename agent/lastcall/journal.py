@@ -1,0 +1,109 @@
+"""What the host process puts on disk by itself: an append-only journal and a file-mapped table of counters.
+
+No database, no lock, nothing to wait for: a new call site costs one `write(2)`, a count one store into
+mapped memory, and both outlive `kill -9`. The store reads these files (its own process's every second,
+a dead process's as soon as anybody looks) and deletes them when it has them all.
+
+Beside the database `DIR/store.db` lies the folder `DIR/store.db-live/`, with two files per process:
+
+`ID.journal`
+    One record a line: `ascii()` of a tuple, so any string survives and `ast.literal_eval` reads it. A last
+    line without its newline was torn by a kill and is ignored. The process holds an exclusive `flock` on
+    this file for as long as it lives; who gets the lock knows that the process is gone.
+
+    ======================================================================================= ==============
+    ("P", 1, id, pid, service, environment, release, host, python, started_ns, root, attrs)  the process
+    ("T", ref, kind, replacement, owner, issue, since, remove_by, note, schedule,
+     defined_file, defined_line, source)                                                     a target
+    ("A", ref, state, reason, engine, at_ns)                                                 its state now
+    ("S", slot, ref, use, at_ns, flags, file, line, function, module, origin, via, note,
+     frames)                                                                                 a call site
+    ("X", slot, expression)                                                                  its spelling
+    ("Z", slot, errors)                                                                      known to raise
+    ("R", target, module, name, file, line, how)                                             a reference
+    ("F", kind, target, at_ns, message, slot, count, attrs)                                  a finding
+    ("O", at_ns, dropped, internal_errors)                                                   counters so far
+    ("E", at_ns, how)                                                                        a clean end
+    ======================================================================================= ==============
+
+    `attrs`, `dropped` and `internal_errors` are tuples of pairs. `frames` is a tuple of (file, line,
+    function), innermost first, the call site itself at index 0. Files are as Python has them, usually
+    absolute; `root` of the P record is what to make them relative to. `flags` is a sum of the constants
+    below. A finding's slot is -1 if it has no call site. `how` is "exit", "fork-parent" or "exec".
+
+`ID.counts`
+    Unsigned 64-bit integers in the machine's order. The first eight are the header (see HEADER_*), the
+    rest are one count per slot; a slot's meaning is its S record. Counts only grow.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from mmap import mmap
+
+FORMAT = 1
+MAGIC = 0x4C41535443414C4C  # "LASTCALL"
+
+HEADER_SLOTS = 8
+HEADER_MAGIC = 0
+HEADER_SCRATCH = 1
+"""Written by counters that count elsewhere or not at all; its value means nothing."""
+HEADER_HEARTBEAT = 2
+"""Nanoseconds since the epoch of the last flush: the process was seen alive then."""
+
+FLAG_DURING_IMPORT = 1
+FLAG_BY_TEST = 2
+FLAG_SCANNER = 4
+FLAG_ALLOWED = 8
+
+
+def live_folder(store: str) -> str:
+    """The folder of live files that belongs to the database at path `store`."""
+    return store + "-live"
+
+
+class Journal:
+    """The writing side, inside the host. Not locked: callers hold the recorder's lock.
+
+    Raises OSError from the constructor if the files cannot be made; the recorder then counts in memory.
+    """
+
+    __slots__ = ("_mapped", "counts", "fd", "id", "path")
+
+    def __init__(self, folder: str, process_id: str, slots: int) -> None:
+        os.makedirs(folder, mode=0o777, exist_ok=True)  # noqa: PTH103 - pathlib costs the host 10 ms
+        self.id = process_id
+        self.path = os.path.join(folder, process_id)  # noqa: PTH118
+        size = (HEADER_SLOTS + slots) * 8
+        counts_fd = os.open(self.path + ".counts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            # A mapped page without a block behind it is a SIGBUS when the disk is full: reserve them now.
+            os.posix_fallocate(counts_fd, 0, size)
+            self._mapped = mmap(counts_fd, size)
+        except BaseException:
+            os.unlink(self.path + ".counts")  # noqa: PTH108
+            raise
+        finally:
+            os.close(counts_fd)
+        self.counts = memoryview(self._mapped).cast("Q")
+        self.counts[HEADER_MAGIC] = MAGIC
+        try:
+            self.fd = os.open(
+                self.path + ".journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
+            )
+        except OSError:
+            os.unlink(self.path + ".counts")  # noqa: PTH108
+            raise
+        fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def append(self, record: tuple[object, ...]) -> None:
+        """Put one record on disk (in the kernel's hands) before returning. Raises OSError."""
+        data = (ascii(record) + "\n").encode("ascii")
+        if os.write(self.fd, data) != len(data):
+            raise OSError("short write to the journal")
+
+    def close(self) -> None:
+        """Let go of the files, which frees the lock. The counters stay readable in memory."""
+        os.close(self.fd)
+        self.fd = -1
