@@ -1,0 +1,221 @@
+"""Where a use came from: frames, origin, and what is said about them.
+
+Everything here that looks at a frame runs once per call site, on a miss of the recorder's hot path.
+Answers that depend only on a code object are cached by its `id`; the code object is kept alive so that
+the id cannot be given to another.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import CodeType, FrameType
+from typing import Any
+
+MAX_FRAMES = 50
+MAX_WALK = 400
+
+_STDLIB = tuple({
+    os.path.dirname(os.__file__) + os.sep,
+    os.path.join(sys.base_prefix, "lib") + os.sep + "python",
+})
+_SITE_MARKS = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
+_OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+# Which part of the world a file belongs to.
+OWN, STDLIB, THIRD_PARTY, APPLICATION = range(4)
+
+_TEST_RUNNERS = ("_pytest", "pytest", "unittest", "nose2", "ward", "behave", "trial")
+_SCANNERS = ("inspect", "pydoc", "sphinx", "doctest", "pdoc", "pkgutil", "rlcompleter", "dependency_injector")
+
+
+def file_kind(filename: str) -> int:
+    """One of OWN, STDLIB, THIRD_PARTY, APPLICATION. Code with no file (`<string>`) is the application's."""
+    if filename.startswith("<"):
+        return STDLIB if filename.startswith("<frozen ") else APPLICATION
+    if filename.startswith(_OWN):
+        return OWN
+    for mark in _SITE_MARKS:
+        if mark in filename:
+            return THIRD_PARTY
+    if filename.startswith(_STDLIB):
+        return STDLIB
+    return APPLICATION
+
+
+class Pattern:
+    """A dotted-name pattern: `*` stands for part of one segment, `**` for any number of segments.
+
+    Compared segment by segment, so `foo` never matches `foobar`. Written here because `fnmatch` and `re`
+    cost a bare host 20 ms to import.
+    """
+
+    __slots__ = ("segments", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.segments = text.split(".")
+
+    def matches(self, dotted: str) -> bool:
+        """Whether `dotted` is covered. `pkg.**` covers `pkg` itself too."""
+        return _match_segments(self.segments, 0, dotted.split("."), 0)
+
+    @property
+    def literal(self) -> bool:
+        """Whether this pattern names exactly one thing."""
+        return "*" not in self.text and "?" not in self.text
+
+
+def _match_segments(pattern: list[str], p: int, parts: list[str], i: int) -> bool:
+    while p < len(pattern):
+        segment = pattern[p]
+        if segment == "**":
+            return any(_match_segments(pattern, p + 1, parts, j) for j in range(i, len(parts) + 1))
+        if i == len(parts) or not glob_match(segment, parts[i]):
+            return False
+        p += 1
+        i += 1
+    return i == len(parts)
+
+
+def glob_match(pattern: str, text: str) -> bool:
+    """Whether `text` matches `pattern`, in which `*` is any run of characters and `?` any one."""
+    p = t = 0
+    star, mark = -1, 0
+    while t < len(text):
+        if p < len(pattern) and pattern[p] == "*":
+            star, mark = p, t
+            p += 1
+        elif p < len(pattern) and pattern[p] in ("?", text[t]):
+            p += 1
+            t += 1
+        elif star >= 0:
+            mark += 1
+            p, t = star + 1, mark
+        else:
+            return False
+    return all(c == "*" for c in pattern[p:])
+
+
+def package_of(module: str, *, is_package: bool = False) -> str:
+    """The immediate package that holds `module`; the module itself if it is a package."""
+    return module if is_package else module.rpartition(".")[0]
+
+
+class Attribution:
+    """Decides origin and the flags of a call site. One per agent; `application` are the configured patterns."""
+
+    def __init__(self, application: tuple[Pattern, ...] = ()) -> None:
+        self.application = application
+        self._kinds: dict[int, tuple[CodeType, int]] = {}
+
+    def kind_of(self, code: CodeType) -> int:
+        """`file_kind` of a code object's file, cached."""
+        known = self._kinds.get(id(code))
+        if known is not None:
+            return known[1]
+        kind = file_kind(code.co_filename)
+        if len(self._kinds) < 50_000:  # a host that compiles code for ever must not grow this for ever
+            self._kinds[id(code)] = (code, kind)
+        return kind
+
+    def origin(self, frame: FrameType, target_module: str, target_kind: int) -> str:
+        """`self`, `direct` or `indirect` (DESIGN 2).
+
+        A call through the standard library (a thread pool, `json`, `functools`) is whoever called the
+        standard library. `self` is the target's own module; for installed packages anything of the same
+        top-level package; for application code, where one package holds the whole product, the same
+        immediate package.
+        """
+        caller: FrameType | None = frame
+        while caller is not None and self.kind_of(caller.f_code) == STDLIB:
+            caller = caller.f_back
+        if caller is None:
+            caller = frame
+        names = caller.f_globals
+        module = str(names.get("__name__") or "")
+        if module == target_module:
+            return "self"
+        if target_kind == APPLICATION:
+            own = package_of(target_module, is_package=_is_package(target_module))
+            if own and own == package_of(module, is_package="__path__" in names):
+                return "self"
+        elif module.partition(".")[0] == target_module.partition(".")[0]:
+            return "self"
+        if self.application:
+            return "direct" if any(p.matches(module) for p in self.application) else "indirect"
+        return "direct" if self.kind_of(caller.f_code) in (APPLICATION, OWN) else "indirect"
+
+
+def _is_package(module: str) -> bool:
+    loaded = sys.modules.get(module)
+    return loaded is not None and "__path__" in getattr(loaded, "__dict__", ())
+
+
+class Walk:
+    """What one pass over the stack tells: the frames and the flags."""
+
+    __slots__ = ("by_test", "during_import", "frames", "scanner")
+
+    def __init__(self, frame: FrameType, limit: int = MAX_FRAMES) -> None:
+        self.frames: list[tuple[str, int, str]] = []
+        self.during_import = False
+        self.by_test = False
+        self.scanner = False
+        self._walk(frame, limit)
+
+    def _walk(self, frame: FrameType, limit: int) -> None:
+        frames = self.frames
+        walked = 0
+        current: FrameType | None = frame
+        while current is not None and walked < MAX_WALK:
+            code = current.f_code
+            name = code.co_name
+            if walked < limit and not code.co_filename.startswith(_OWN):
+                frames.append((code.co_filename, current.f_lineno or code.co_firstlineno, qualname_of(code)))
+            module = current.f_globals.get("__name__")
+            if name == "<module>":
+                if module != "__main__":
+                    self.during_import = True
+            elif module.__class__ is str:
+                root = module.partition(".")[0]
+                if root in _TEST_RUNNERS:
+                    self.by_test = True
+                elif root in _SCANNERS:
+                    self.scanner = True
+            current = current.f_back
+            walked += 1
+
+
+if sys.version_info >= (3, 11):
+
+    def qualname_of(code: CodeType) -> str:
+        """The function's qualified name; before 3.11 code objects know only its last part."""
+        return code.co_qualname
+
+else:
+
+    def qualname_of(code: CodeType) -> str:
+        """The function's qualified name; before 3.11 code objects know only its last part."""
+        return code.co_name
+
+
+def is_import_machinery(frame: FrameType) -> bool:
+    """Whether this frame belongs to importlib's own import code, frozen or not."""
+    name = frame.f_globals.get("__name__", "")
+    return isinstance(name, str) and (name == "importlib" or name.startswith("importlib."))
+
+
+def active_span() -> tuple[int, int, int]:
+    """(trace id, span id, trace flags) of the span active now, zeros if none or if the host has no OpenTelemetry.
+
+    Never imports it: a host that has not imported the API has no active span.
+    """
+    api: Any = sys.modules.get("opentelemetry.trace")
+    if api is None:
+        return 0, 0, 0
+    get_current_span = getattr(api, "get_current_span", None)
+    if get_current_span is None:  # the host's own import of it is still under way
+        return 0, 0, 0
+    context = get_current_span().get_span_context()
+    return context.trace_id, context.span_id, int(context.trace_flags)

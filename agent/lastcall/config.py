@@ -1,0 +1,501 @@
+"""Settings: one line each, with where its value came from.
+
+A value comes from the first of: an argument of `lastcall.start()`, an environment variable, the
+configuration file, the default. A broken setting never stops the host: it becomes a problem (one clear
+sentence), the default holds, and everything else stays valid.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import toml_subset
+from .callsite import Pattern
+from .targets import KINDS, METADATA, MODES, SCHEDULES, Allow, ReferenceError_, Target, day_number
+
+FILE_NAMES = ("lastcall.toml", "pyproject.toml")
+
+
+class Setting:
+    """One setting: its name, environment variables (first wins), how to read it, its default, its meaning."""
+
+    __slots__ = ("default", "doc", "env", "name", "read")
+
+    def __init__(self, name: str, read: Callable[[Any], Any], default: Any, doc: str,  # noqa: ANN401
+                 env: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self.env = ("LASTCALL_" + name.upper(), *env)
+        self.read = read
+        self.default = default
+        self.doc = doc
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a string")  # noqa: TRY004 - the message is what was expected, for every reader alike
+    return value
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise ValueError("a list of strings")
+    return tuple(item.strip() for item in value if item.strip())
+
+
+def _seconds(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(value, bool) or not 0 < number < 1e9:
+        raise ValueError("a number of seconds above 0")
+    return number
+
+
+def _rate(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if isinstance(value, bool) or not 0 <= number < 1e9:
+        raise ValueError("a number of at least 0")
+    return number
+
+
+def _amount(value: Any) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        number = -1
+    if isinstance(value, bool) or number < 1:
+        raise ValueError("a whole number of at least 1")
+    return number
+
+
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in choices:
+            raise ValueError("one of " + ", ".join(choices))
+        return str(value)
+
+    return read
+
+
+def _switch(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() in ("1", "true", "yes", "on"):
+        return True
+    if str(value).lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("true or false")
+
+
+SETTINGS = (
+    Setting("service", _text, "", "The service observed; else the program's name.", ("OTEL_SERVICE_NAME", "K_SERVICE")),
+    Setting("environment", _text, "", "staging, production ...; else deployment.environment.name of the OTel resource."),
+    Setting("release", _text, "", "The release observed; else service.version, K_REVISION, the git commit.", ("K_REVISION",)),
+    Setting("store", _text, "", "The database file. Default .lastcall/store.db, else in the user's state folder."),
+    Setting("exporters", _names, ("store",), "Where evidence goes: store, otlp, gcp."),
+    Setting("application", _names, (), "Patterns of modules whose code is `direct`."),
+    Setting("flush_interval", _seconds, 1.0, "Seconds between flushes."),
+    Setting("observation_interval", _seconds, 600.0, "Seconds between explicit zeros."),
+    Setting("exit_timeout", _seconds, 2.0, "Seconds that leaving may take, all exporters together."),
+    Setting("max_sites", _amount, 10_000, "Call sites a process may hold; more are counted as dropped."),
+    Setting("stack_depth", _amount, 50, "Frames of the stack kept at first sight."),
+    Setting("engine", _one_of("auto", "wrapping", "inplace"), "auto", "How targets are armed."),
+    Setting("spans", _one_of("sampled", "all", "none"), "sampled", "all: a true current span around every call."),
+    Setting("span_budget", _rate, 1.0, "Sampled repeats a minute for each call site."),
+    Setting("span_budget_process", _rate, 600.0, "Sampled repeats a minute for the process."),
+    Setting("otel_provider", _one_of("own", "global"), "own", "global: use the host's OpenTelemetry providers."),
+    Setting("gcp_project", _text, "", "The Google Cloud project.", ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")),
+    Setting("gcp_endpoint", _text, "", "A private Cloud Logging/Monitoring endpoint; http:// for REST without credentials."),
+    Setting("gcp_mode", _one_of("auto", "api", "stdout", "stderr"), "auto", "How Cloud Logging is written."),
+    Setting("metrics_by_site", _switch, False, "Also a metric series for each call site, under a cap."),
+)
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+DISCOVER_KEYS = ("pep702", "warnings", "logs")
+TARGET_KEYS = ("ref", "kind", "allow", "isolation", "mode", "brownout", *METADATA)
+ALLOW_KEYS = ("caller", "reason", "until")
+
+
+class Config:
+    """All settings, the targets, and what was wrong. Attribute access gives a setting's value."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
+        self.provenance: dict[str, str] = {setting.name: "default" for setting in SETTINGS}
+        self.targets: list[Target] = []
+        self.discover: dict[str, tuple[str, ...]] = {}
+        self.problems: list[str] = []
+        self.file = ""
+        self.root = os.getcwd()  # noqa: PTH109 - pathlib costs the host 10 ms
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - settings have many types
+        try:
+            return self.__dict__["values"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def set(self, setting: Setting, value: Any, where: str) -> None:  # noqa: ANN401
+        """Take a value read at `where`, or note the problem and keep what is there."""
+        try:
+            self.values[setting.name] = setting.read(value)
+        except ValueError as expected:
+            self.problems.append(f"{where}: {setting.name} must be {expected}, not {value!r}")
+        else:
+            self.provenance[setting.name] = where
+
+    @property
+    def application_patterns(self) -> tuple[Pattern, ...]:
+        """`application` as patterns."""
+        return tuple(Pattern(text) for text in self.values["application"])
+
+    def store_path(self) -> str:
+        """The absolute path of the database file; its folder may not exist yet."""
+        return store_path(self.values["store"])
+
+
+def store_path(configured: str = "") -> str:
+    """Where the store is: `configured`, else .lastcall/store.db here if that can be written, else in the user's state."""
+    if configured:
+        return os.path.abspath(configured)  # noqa: PTH100
+    here = os.path.abspath(os.path.join(".lastcall", "store.db"))  # noqa: PTH100, PTH118
+    folder = os.path.dirname(here)  # noqa: PTH120
+    if os.access(folder if os.path.isdir(folder) else os.getcwd(), os.W_OK | os.X_OK):  # noqa: PTH109, PTH112
+        return here
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111
+    return os.path.join(state, "lastcall", "store.db")  # noqa: PTH118
+
+
+def load(
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    cwd: str | None = None,
+) -> Config:
+    """Read the file, then the environment, then `overrides` (settings by name, and `targets`). Never raises."""
+    env: Mapping[str, str] = os.environ if environ is None else environ
+    config = Config()
+    _load_file(config, env, cwd or config.root)
+    for setting in SETTINGS:
+        for name in setting.env:
+            value = env.get(name)
+            if value:
+                # the file outranks the standard variables, not our own
+                if name.startswith("LASTCALL_") or config.provenance[setting.name] == "default":
+                    config.set(setting, value, "environment variable " + name)
+                break
+    _load_env_targets(config, env)
+    _unknown_variables(config, env)
+    for key, value in (overrides or {}).items():
+        if key == "targets":
+            for item in value:
+                _take_target(config, {"ref": item} if isinstance(item, str) else item, "lastcall.start()")
+        elif key == "discover":
+            _take_discover(config, value, "lastcall.start()")
+        elif key in BY_NAME:
+            config.set(BY_NAME[key], value, "lastcall.start()")
+        else:
+            config.problems.append(f"lastcall.start(): unknown setting {key!r}{_nearest(key, tuple(BY_NAME))}")
+    _derive(config, env)
+    return config
+
+
+# -- the file ---------------------------------------------------------------------------------------
+
+
+def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
+    named = env.get("LASTCALL_CONFIG", "")
+    if named:
+        document = _read(config, os.path.abspath(named), required=True)  # noqa: PTH100
+        if document is not None:
+            table = document.get("tool", {}).get("lastcall") if "tool" in document else None
+            _take_document(config, document if table is None else _unwrap(table))
+        return
+    folder = os.path.abspath(cwd)  # noqa: PTH100
+    while True:
+        for name in FILE_NAMES:
+            path = os.path.join(folder, name)  # noqa: PTH118
+            if not os.path.isfile(path):  # noqa: PTH113
+                continue
+            document = _read(config, path, required=name == "lastcall.toml")
+            if document is not None and name == "pyproject.toml":
+                table = document.get("tool", {}).get("lastcall")
+                document = None if table is None else _unwrap(table)
+            if document is not None or name == "lastcall.toml":
+                config.file, config.root = path, folder
+                if document is not None:
+                    _take_document(config, document)
+                return
+        parent = os.path.dirname(folder)  # noqa: PTH120
+        if parent == folder:
+            return
+        folder = parent
+
+
+def _unwrap(table: dict[str, Any]) -> dict[str, Any]:
+    """`[tool.lastcall]` holds the settings and, beside them, `target` and `discover`."""
+    rest = {key: value for key, value in table.items() if key not in ("target", "discover")}
+    return {"lastcall": rest, **{key: table[key] for key in ("target", "discover") if key in table}}
+
+
+def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None:
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        if required:
+            config.problems.append(f"{path}: cannot be read ({error}); a readable UTF-8 TOML file was expected")
+        return None
+    if not required and "tool.lastcall" not in text:
+        return None
+    config.file = path
+    config.root = os.path.dirname(path)  # noqa: PTH120
+    try:
+        return toml_subset.loads(text)
+    except toml_subset.NotInSubset:
+        pass
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        config.problems.append(f"{path}: is not valid TOML: {error}")
+        return None
+
+
+def _take_document(config: Config, document: dict[str, Any]) -> None:
+    where = config.file
+    for key in document:
+        if key not in ("lastcall", "target", "discover", "tool"):
+            known = ("[lastcall]", "[[target]]", "[discover]")
+            config.problems.append(f"{where}: unknown table [{key}]{_nearest(f'[{key}]', known)}")
+    settings = document.get("lastcall", {})
+    if not isinstance(settings, dict):
+        config.problems.append(f"{where}: [lastcall] must be a table")
+        settings = {}
+    for key, value in settings.items():
+        if key in BY_NAME:
+            config.set(BY_NAME[key], value, where)
+        elif key == "targets":
+            _take_refs(config, value, where)
+        else:
+            config.problems.append(f"{where}: unknown key {key!r} in [lastcall]{_nearest(key, tuple(BY_NAME))}")
+    targets = document.get("target", [])
+    if not isinstance(targets, list):
+        config.problems.append(f"{where}: targets are written [[target]], with two brackets")
+        targets = [targets]
+    for number, table in enumerate(targets, 1):
+        _take_target(config, table, f"{where}: target {number}")
+    if "discover" in document:
+        _take_discover(config, document["discover"], where)
+
+
+def _take_refs(config: Config, value: Any, where: str) -> None:
+    try:
+        refs = _names(value)
+    except ValueError as expected:
+        config.problems.append(f"{where}: targets must be {expected}, not {value!r}")
+        return
+    for ref in refs:
+        _take_target(config, {"ref": ref}, where)
+
+
+def _take_target(config: Config, table: Any, where: str) -> None:
+    if not isinstance(table, dict) or not isinstance(table.get("ref"), str):
+        config.problems.append(f"{where}: a target needs ref = 'package.module:qualname'")
+        return
+    where = f"{where} ({table['ref']})"
+    for key in table:
+        if key not in TARGET_KEYS:
+            config.problems.append(f"{where}: unknown key {key!r}{_nearest(key, TARGET_KEYS)}")
+    metadata = {}
+    for key in METADATA:
+        if key in table:
+            metadata[key] = _metadata(config, key, table[key], where)
+    kind, mode = table.get("kind", ""), table.get("mode", "observe")
+    if kind and kind not in KINDS:
+        config.problems.append(f"{where}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        kind = ""
+    if mode not in MODES:
+        config.problems.append(f"{where}: mode must be one of {', '.join(MODES)}, not {mode!r}")
+        mode = "observe"
+    try:
+        target = Target(
+            table["ref"], kind=kind, metadata=metadata, allow=_allow(config, table.get("allow", []), where),
+            isolation=_isolation(config, table.get("isolation"), where), mode=mode,
+            brownout=table.get("brownout") if isinstance(table.get("brownout"), dict) else None,
+        )
+    except ReferenceError_ as error:
+        config.problems.append(f"{where}: {error}")
+        return
+    if all(known.ref != target.ref for known in config.targets):
+        config.targets.append(target)
+
+
+def _metadata(config: Config, key: str, value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        value = str(value)  # a TOML date, or a number that is an issue's
+    if key in ("since", "remove_by"):
+        try:
+            day_number(value)
+        except ValueError as error:
+            config.problems.append(f"{where}: {key}: {error}")
+            return ""
+    if key == "schedule" and value not in SCHEDULES:
+        config.problems.append(f"{where}: schedule must be one of {', '.join(SCHEDULES[1:])}, not {value!r}")
+        return ""
+    return value
+
+
+def _allow(config: Config, value: Any, where: str) -> tuple[Allow, ...]:
+    entries = []
+    for item in value if isinstance(value, list) else [value]:
+        if not isinstance(item, dict) or not isinstance(item.get("caller"), str):
+            config.problems.append(f"{where}: allow must be a list of tables with a caller, not {item!r}")
+            continue
+        for key in item:
+            if key not in ALLOW_KEYS:
+                config.problems.append(f"{where}: unknown key {key!r} in allow{_nearest(key, ALLOW_KEYS)}")
+        try:
+            entries.append(Allow(item["caller"], str(item.get("reason", "")), str(item.get("until", ""))))
+        except ValueError as error:
+            config.problems.append(f"{where}: allow, until: {error}")
+    return tuple(entries)
+
+
+def _isolation(config: Config, value: Any, where: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dict) and isinstance(value.get("owner"), str):
+        return str(value["owner"])
+    config.problems.append(f"{where}: isolation must be a table with an owner, such as {{ owner = \"user.id\" }}")
+    return ""
+
+
+def _take_discover(config: Config, table: Any, where: str) -> None:
+    if not isinstance(table, dict):
+        config.problems.append(f"{where}: [discover] must be a table")
+        return
+    for key, value in table.items():
+        if key not in DISCOVER_KEYS:
+            config.problems.append(f"{where}: unknown key {key!r} in [discover]{_nearest(key, DISCOVER_KEYS)}")
+            continue
+        try:
+            config.discover[key] = _names(value)
+        except ValueError as expected:
+            config.problems.append(f"{where}: {key} in [discover] must be {expected}, not {value!r}")
+
+
+# -- the environment --------------------------------------------------------------------------------
+
+_OTHER_VARIABLES = ("LASTCALL_ENABLED", "LASTCALL_CONFIG", "LASTCALL_TARGETS", "LASTCALL_DEBUG", "LASTCALL_RERAISE",
+                    "LASTCALL_ENTERED", *("LASTCALL_DISCOVER_" + key.upper() for key in DISCOVER_KEYS))
+
+
+def _load_env_targets(config: Config, env: Mapping[str, str]) -> None:
+    for ref in env.get("LASTCALL_TARGETS", "").split(","):
+        if ref.strip():
+            _take_target(config, {"ref": ref.strip()}, "environment variable LASTCALL_TARGETS")
+    for key in DISCOVER_KEYS:
+        value = env.get("LASTCALL_DISCOVER_" + key.upper())
+        if value:
+            config.discover[key] = _names(value)
+
+
+def _unknown_variables(config: Config, env: Mapping[str, str]) -> None:
+    known = {setting.env[0] for setting in SETTINGS} | set(_OTHER_VARIABLES)
+    for name in env:
+        if name.startswith("LASTCALL_") and name not in known:
+            config.problems.append(f"environment variable {name} is unknown{_nearest(name, tuple(sorted(known)))}")
+
+
+def _derive(config: Config, env: Mapping[str, str]) -> None:
+    """Fill what has a default that depends on the process: names, release, exporters."""
+    resource = dict(
+        pair.partition("=")[::2] for pair in env.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",") if "=" in pair
+    )
+    values = config.values
+
+    def fall_back(name: str, value: str, where: str) -> None:
+        if not values[name] and value:
+            values[name] = value
+            config.provenance[name] = where
+
+    fall_back("service", resource.get("service.name", ""), "OTEL_RESOURCE_ATTRIBUTES")
+    fall_back("service", program_name(), "the program's name")
+    fall_back("environment", resource.get("deployment.environment.name", ""), "OTEL_RESOURCE_ATTRIBUTES")
+    version = resource.get("service.version", "")
+    if version and config.provenance["release"] == "environment variable K_REVISION":
+        values["release"] = ""
+    fall_back("release", version, "OTEL_RESOURCE_ATTRIBUTES")
+    fall_back("release", git_commit(config.root), "the git commit")
+    if env.get("OTEL_EXPORTER_OTLP_ENDPOINT") and "otlp" not in values["exporters"] \
+            and config.provenance["exporters"] == "default":
+        values["exporters"] = (*values["exporters"], "otlp")
+        config.provenance["exporters"] = "environment variable OTEL_EXPORTER_OTLP_ENDPOINT"
+    for name in values["exporters"]:
+        if name not in ("store", "otlp", "gcp", "memory"):
+            config.problems.append(
+                f"{config.provenance['exporters']}: unknown exporter {name!r}{_nearest(name, ('store', 'otlp', 'gcp'))}"
+            )
+
+
+def program_name() -> str:
+    """The script's or module's name, as a service name of last resort. `sys.argv` may not exist yet."""
+    argv = getattr(sys, "argv", None) or getattr(sys, "orig_argv", [""])[1:] or [""]
+    if argv[0] in ("-c", ""):
+        return "python"
+    if argv[0] == "-m":
+        arguments = getattr(sys, "orig_argv", [])
+        return arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else "python"
+    return os.path.splitext(os.path.basename(argv[0]))[0]  # noqa: PTH119, PTH122
+
+
+def git_commit(folder: str) -> str:
+    """The first 12 digits of the commit checked out at or above `folder`, or nothing. Runs no git."""
+    while True:
+        head = os.path.join(folder, ".git", "HEAD")  # noqa: PTH118
+        if os.path.isfile(head):  # noqa: PTH113
+            try:
+                return _resolve_head(os.path.dirname(head), head)[:12]  # noqa: PTH120
+            except (OSError, UnicodeDecodeError):
+                return ""
+        parent = os.path.dirname(folder)  # noqa: PTH120
+        if parent == folder:
+            return ""
+        folder = parent
+
+
+def _resolve_head(git: str, head: str) -> str:
+    with open(head, encoding="utf-8") as file:  # noqa: PTH123
+        text = file.read().strip()
+    if not text.startswith("ref: "):
+        return text
+    name = text[5:]
+    path = os.path.join(git, *name.split("/"))  # noqa: PTH118
+    if os.path.isfile(path):  # noqa: PTH113
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            return file.read().strip()
+    with open(os.path.join(git, "packed-refs"), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+        for line in file:
+            commit, _, ref = line.strip().partition(" ")
+            if ref == name:
+                return commit
+    return ""
+
+
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    """`; did you mean ...?` if something near is known. Imports difflib: only where there is a problem to report."""
+    import difflib
+
+    near = difflib.get_close_matches(word, known, 1, 0.6)
+    return f"; did you mean {near[0]!r}?" if near else "; known: " + ", ".join(known)

@@ -1,0 +1,119 @@
+"""What can go wrong inside Lastcall, and the one guard that keeps it from the host.
+
+Imported in the host process: this module imports nothing but `os`, `sys` and `itertools`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from itertools import count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+
+class LastcallError(Exception):
+    """A failure of Lastcall itself. `slug` is a stable short name that tests, counters and docs refer to."""
+
+    def __init__(self, slug: str, message: str) -> None:
+        super().__init__(message)
+        self.slug = slug
+        self.message = message
+
+
+class StoreError(LastcallError):
+    """The store cannot be read or written.
+
+    Slugs: `store-missing`, `store-corrupt`, `store-foreign` (a database that is not ours), `store-newer-schema`,
+    `store-locked`, `store-read-only`, `store-full`, `store-failed` (anything else the database reports).
+    """
+
+
+class UsageError(LastcallError):
+    """A command was asked for something it cannot do. The command line prints the message and exits with 3."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, slug: str = "usage") -> None:
+        super().__init__(slug, message)
+
+
+class InternalErrors:
+    """Counts failures by slug and remembers the first of each. Exact under threads, safe to fork, no lock."""
+
+    __slots__ = ("_counters", "_first")
+
+    def __init__(self) -> None:
+        self._counters: dict[str, count[int]] = {}
+        self._first: dict[str, str] = {}
+
+    def guard(self, slug: str) -> Guard:
+        """A context manager that counts and swallows every `Exception` of its body under `slug`."""
+        return Guard(self, slug)
+
+    def add(self, slug: str, error: BaseException) -> None:
+        """Count one failure. Prints one line to stderr if LASTCALL_DEBUG=1."""
+        # `d[k] += 1` loses counts under threads; next() of a count does not.
+        next(self._counters.setdefault(slug, count()))
+        first = f"{type(error).__name__}: {error}"
+        self._first.setdefault(slug, first)
+        if os.environ.get("LASTCALL_DEBUG") == "1":
+            sys.stderr.write(f"lastcall: internal error [{slug}] {first}\n")
+
+    def record(self, slug: str, error: Exception) -> None:
+        """What an `except` at a named seam does: count `error` and go on, or re-raise it in our own tests."""
+        if os.environ.get("LASTCALL_RERAISE") == "1":
+            raise error
+        try:
+            self.add(slug, error)
+        except Exception:  # noqa: BLE001, S110 - as in Guard.__exit__
+            pass
+
+    def counts(self) -> tuple[tuple[str, int], ...]:
+        """How many failures of each slug so far, sorted by slug."""
+        # The repr of a count, "count(5)", shows its value without taking one.
+        return tuple(sorted((slug, int(repr(c)[6:-1])) for slug, c in self._counters.copy().items()))
+
+    def first(self) -> dict[str, str]:
+        """The first error of each slug, as `Type: message`."""
+        return self._first.copy()
+
+    def clear(self) -> None:
+        """Forget everything. A forked child starts from zero, or its parent's failures would count twice."""
+        self._counters = {}
+        self._first = {}
+
+
+class Guard:
+    """See `InternalErrors.guard`. Stateless, so one instance may be kept and used again, in any thread."""
+
+    __slots__ = ("_errors", "_slug")
+
+    def __init__(self, errors: InternalErrors, slug: str) -> None:
+        self._errors = errors
+        self._slug = slug
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        if os.environ.get("LASTCALL_RERAISE") == "1":
+            return False
+        try:
+            self._errors.add(self._slug, error)
+        except Exception:  # noqa: BLE001, S110 - str(error) may fail, or the stack be exhausted; the host goes on
+            pass
+        return True
+
+
+internal_errors = InternalErrors()
+"""The failures of this process."""
+
+guard = internal_errors.guard
+"""`with guard("slug"): ...`, on `internal_errors`."""

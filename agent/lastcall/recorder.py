@@ -1,0 +1,591 @@
+"""The hot path: count a use; first sight; drain.
+
+A use of a known call site costs one dictionary look-up and one store into mapped memory; everything that
+is dear happens on first sight, and everything that can wait happens in `drain()`, in another thread.
+
+Each armed target has a dictionary `counters`, from a call site's key to `(slot, next)`. The key is made of
+the caller's code object (by `id`: hashing a code object walks all of it, 50 us for a long function) and
+`f_lasti`, the offset of the instruction that calls. From 3.11 on the bytecode lies inside the code object,
+so `id + offset` is an address that nothing else can have; before, a tuple. `next` is the bound
+`__next__` of an `itertools.count`: atomic on every build, where `+= 1` is not. Its value is published in
+`table[slot]`, which is the journal's mapped file, so a killed process leaves its counts behind. Two
+threads can publish in the wrong order, so a slot may lag by the threads in flight until `drain()`
+publishes again.
+
+Whatever needs more than counting takes the place of `next` for a while: a sampled repeat, a call site
+behind a pass-through frame, a site that our own thread also reaches. The hot path never tests for them.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import allocate_lock, get_ident
+from collections.abc import Callable
+from itertools import count
+from types import CodeType, FrameType
+from typing import TYPE_CHECKING, Any
+
+from . import callsite as cs
+from .journal import (
+    FLAG_ALLOWED,
+    FLAG_BY_TEST,
+    FLAG_DURING_IMPORT,
+    FLAG_SCANNER,
+    HEADER_HEARTBEAT,
+    HEADER_SCRATCH,
+    HEADER_SLOTS,
+    Journal,
+)
+
+if TYPE_CHECKING:
+    from .errors import InternalErrors
+    from .targets import Target
+
+Entry = tuple[int, Callable[[], int]]
+Counters = dict[Any, Entry]
+
+MAX_SITES = 10_000
+MAX_ALIASES = 64
+"""Code objects (a function defined anew at each request) that may share one call site's fast entry."""
+MAX_SIGHTINGS = 20_000
+
+
+def current(counter: Any) -> int:  # noqa: ANN401 - itertools.count has no public type
+    """How often `counter` (an `itertools.count` started at 1) was drawn, without drawing from it."""
+    return int(repr(counter)[6:-1]) - 1
+
+
+class SiteRecord:
+    """A call site in this process: its slot, its counter, and what first sight captured."""
+
+    __slots__ = (
+        "allowed", "aliases", "at_ns", "code", "counter", "errors", "expression", "file", "flags", "frames",
+        "function", "lasti", "line", "module", "note", "origin", "reported", "sampled_ns", "slot", "target",
+        "trace", "use", "via", "written",
+    )
+
+    def __init__(self) -> None:
+        self.counter = count(1)
+        self.errors: int | None = None
+        self.expression: str | None = None
+        self.reported = 0
+        self.sampled_ns = 0
+        self.aliases: list[tuple[Counters, Any, CodeType]] = []
+        self.written = False
+
+    slot: int
+    target: Target
+    use: str
+    at_ns: int
+    flags: int
+    file: str
+    line: int
+    function: str
+    module: str
+    origin: str
+    via: str
+    note: str
+    frames: tuple[tuple[str, int, str], ...]
+    code: CodeType
+    lasti: int
+    trace: tuple[int, int, int]
+    allowed: str | None
+
+    def total(self) -> int:
+        """Uses so far."""
+        return current(self.counter)
+
+    def journal_record(self) -> tuple[object, ...]:
+        """The S record (see `journal`)."""
+        return ("S", self.slot, self.target.ref, self.use, self.at_ns, self.flags, self.file, self.line,
+                self.function, self.module, self.origin, self.via, self.note, self.frames)
+
+
+class Sample:
+    """One use seen in detail; `record.total()` at that moment is `total`."""
+
+    __slots__ = ("end_ns", "error_type", "first", "record", "start_ns", "total", "trace")
+
+    def __init__(self, record: SiteRecord, start_ns: int, total: int, trace: tuple[int, int, int],
+                 *, first: bool) -> None:
+        self.record = record
+        self.start_ns = start_ns
+        self.total = total
+        self.trace = trace
+        self.first = first
+        self.end_ns: int | None = None
+        self.error_type = ""
+
+
+class Tap:
+    """Where the uses of one armed target arrive: its counters and the hook an engine calls at each use."""
+
+    __slots__ = ("counters", "deep", "hook", "target", "use")
+
+    def __init__(self, target: Target, use: str) -> None:
+        self.target = target
+        self.use = use
+        self.counters: Counters = {}
+        self.deep: Counters = {}
+        self.hook: Callable[[], None]
+
+
+if sys.version_info >= (3, 11):
+
+    def site_key(frame: FrameType) -> Any:  # noqa: ANN401 - an int here, a tuple before 3.11
+        """The key of the instruction that `frame` is executing."""
+        return id(frame.f_code) + frame.f_lasti
+
+else:
+
+    def site_key(frame: FrameType) -> Any:  # noqa: ANN401 - a tuple here, an int from 3.11 on
+        """The key of the instruction that `frame` is executing."""
+        return id(frame.f_code), frame.f_lasti
+
+
+class Recorder:
+    """Counts uses by call site. Knows nothing of stores, exporters or clocks' zones.
+
+    `open_journal` makes the journal when it is first needed; if it raises OSError, counting goes on in
+    memory. `clock` gives nanoseconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        open_journal: Callable[[], Journal],
+        errors: InternalErrors,
+        attribution: cs.Attribution,
+        *,
+        clock: Callable[[], int],
+        max_sites: int = MAX_SITES,
+        stack_depth: int = cs.MAX_FRAMES,
+        on_first_sight: Callable[[], None] | None = None,
+    ) -> None:
+        self._open_journal = open_journal
+        self.errors = errors
+        self.attribution = attribution
+        self.clock = clock
+        self.max_sites = max_sites
+        self.stack_depth = stack_depth
+        self.on_first_sight = on_first_sight
+        self.lock = allocate_lock()
+        self.taps: list[Tap] = []
+        self.own_threads: set[int] = set()
+        self.pass_through: dict[int, CodeType] = {}
+        self._busy: set[int] = set()
+        self._deferred: list[tuple[Tap, FrameType]] = []
+        self._make_hook, self._make_callback, self._set_table = _hot_path(self)
+        self.reset()
+
+    # -- life cycle ---------------------------------------------------------------------------------
+
+    def reset(self) -> None:
+        """Forget everything counted: at the start, and in a forked child, whose parent keeps its own counts."""
+        self.journal: Journal | None = None
+        self._journal_failed = False
+        self.records: list[SiteRecord] = []
+        self._by_identity: dict[tuple[Any, ...], SiteRecord] = {}
+        self.samples: list[Sample] = []
+        self.dropped: dict[str, int] = {}
+        self._unwritten: list[tuple[object, ...]] = []
+        self._busy.clear()
+        self._deferred.clear()
+        self.table: Any = memoryview(bytearray((HEADER_SLOTS + self.max_sites) * 8)).cast("Q")
+        self._set_table(self.table)
+        for tap in self.taps:
+            tap.counters.clear()
+            tap.deep.clear()
+
+    def open(self) -> None:
+        """Make the journal if there is none yet. Call with the lock held."""
+        if self.journal is not None or self._journal_failed:
+            return
+        try:
+            journal = self._open_journal()
+        except OSError as error:
+            self._journal_failed = True
+            self.errors.record("journal-open", error)
+            return
+        # Nothing was published in a mapped table before this, so nothing needs copying but what was
+        # counted while the journal could not be had.
+        for record in self.records:
+            journal.counts[record.slot] = record.total()
+        self.journal = journal
+        self.table = journal.counts
+        self._set_table(self.table)
+
+    def write(self, record: tuple[object, ...]) -> bool:
+        """Append to the journal; what cannot be written is kept for the next flush. Call with the lock held."""
+        self.open()
+        if self.journal is None:
+            if not self._journal_failed:
+                return False
+            self._keep_unwritten(record)
+            return False
+        try:
+            self.journal.append(record)
+        except OSError as error:
+            self.errors.record("journal-write", error)
+            self._keep_unwritten(record)
+            return False
+        return True
+
+    def _keep_unwritten(self, record: tuple[object, ...]) -> None:
+        if len(self._unwritten) < 4 * self.max_sites:
+            self._unwritten.append(record)
+        else:
+            self.drop("journal-backlog")
+
+    def retry_unwritten(self) -> None:
+        """Try again what a full or missing disk refused. Takes the lock."""
+        if not self._unwritten:
+            return
+        with self.lock:
+            backlog, self._unwritten = self._unwritten, []
+            self._journal_failed = False
+            for record in backlog:
+                self.write(record)
+
+    def drop(self, reason: str, amount: int = 1) -> None:
+        """Count something that a bound made us leave out. Call with the lock held."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + amount
+
+    # -- arming -------------------------------------------------------------------------------------
+
+    def tap(self, target: Target, use: str) -> Tap:
+        """A new tap for an engine to call. Its `hook` records the caller of whatever called the hook."""
+        tap = Tap(target, use)
+        tap.hook = self._make_hook(tap)
+        self.taps.append(tap)
+        return tap
+
+    def frame_callback(self, tap: Tap) -> Callable[[FrameType], None]:
+        """For engines that know the caller's frame: a function that counts a use from that frame."""
+        return self._make_callback(tap)
+
+    # -- first sight --------------------------------------------------------------------------------
+
+    def first_sight(self, tap: Tap, frame: FrameType | None) -> None:
+        """A use whose call site has no fast entry. Guarded: never raises into the host."""
+        me = get_ident()
+        if me in self.own_threads:
+            return
+        if me in self._busy:
+            # A finaliser or signal handler used a target while we were recording: after this one.
+            if frame is not None:
+                self._deferred.append((tap, frame))
+            return
+        self._busy.add(me)
+        try:
+            with self.lock:
+                self._see(tap, frame)
+                while self._deferred:
+                    self._see(*self._deferred.pop())
+        except Exception as error:  # noqa: BLE001 - the named seam between our recording and the host's call
+            self.errors.record("first-sight", error)
+        finally:
+            self._busy.discard(me)
+
+    def _see(self, tap: Tap, frame: FrameType | None) -> None:
+        if frame is None:  # called from C with no Python caller
+            self._count_without_caller(tap)
+            return
+        key = site_key(frame)
+        entry = tap.counters.get(key)
+        if entry is not None:  # another thread was first
+            self.table[entry[0]] = entry[1]()
+            return
+        if self._is_pass_through(tap, frame):
+            self.pass_through[id(frame.f_code)] = frame.f_code
+            entry = (HEADER_SCRATCH, self._deep_counter(tap))
+            tap.counters[key] = entry
+            self._see_deep(tap, frame)
+            return
+        if self.attribution.kind_of(frame.f_code) == cs.OWN:
+            return
+        self._count_at(tap, tap.counters, key, frame)
+
+    def _count_at(self, tap: Tap, counters: Counters, key: Any, frame: FrameType) -> None:  # noqa: ANN401
+        record, walked = self._record_of(tap, frame)
+        if record is None:
+            return
+        total = next(record.counter)
+        self.table[record.slot] = total
+        if len(record.aliases) < MAX_ALIASES:
+            record.aliases.append((counters, key, frame.f_code))
+            counters[key] = self._entry(record, frame)
+        if walked:
+            self._sight(Sample(record, record.at_ns, total, record.trace, first=True))
+            if self.on_first_sight is not None:
+                self.on_first_sight()
+
+    def _entry(self, record: SiteRecord, frame: FrameType) -> Entry:
+        step = record.counter.__next__
+        if self.attribution.kind_of(frame.f_code) != cs.APPLICATION:
+            # Our own thread, too, may run this library code; what it does there is not a use.
+            step = self._checked(record)
+        return record.slot, step
+
+    def _checked(self, record: SiteRecord) -> Callable[[], int]:
+        step, own, total = record.counter.__next__, self.own_threads, record.total
+
+        def count_unless_ours() -> int:
+            return total() if get_ident() in own else step()
+
+        return count_unless_ours
+
+    def _record_of(self, tap: Tap, frame: FrameType) -> tuple[SiteRecord | None, bool]:
+        """The call site's record, and whether it is new."""
+        code = frame.f_code
+        quick = (tap.target.ref, tap.use, code.co_filename, code.co_firstlineno, code.co_name, frame.f_lasti)
+        known = self._by_identity.get(quick)
+        if known is not None:
+            return known, False
+        if len(self.records) >= self.max_sites:
+            self.drop("call-site-limit")
+            return None, False
+        record = self._capture(tap, frame)
+        self._by_identity[quick] = record
+        self.records.append(record)
+        record.written = self.write(record.journal_record())
+        return record, True
+
+    def _capture(self, tap: Tap, frame: FrameType) -> SiteRecord:
+        target = tap.target
+        walk = cs.Walk(frame, self.stack_depth)
+        record = SiteRecord()
+        record.slot = HEADER_SLOTS + len(self.records)
+        record.target = target
+        record.use = tap.use
+        record.at_ns = record.sampled_ns = self.clock()
+        record.code, record.lasti = frame.f_code, frame.f_lasti
+        record.file, record.line, record.function = walk.frames[0] if walk.frames else ("", 0, "")
+        record.module = str(frame.f_globals.get("__name__") or "")
+        record.frames = tuple(walk.frames)
+        record.origin = self.attribution.origin(frame, target.module, target.file_kind)
+        record.via = target.via(frame, tap.use)
+        record.note = ""
+        record.allowed = target.allowed_reason(record.module, record.function, record.at_ns)
+        record.flags = (
+            (FLAG_DURING_IMPORT if walk.during_import else 0)
+            | (FLAG_BY_TEST if walk.by_test else 0)
+            | (FLAG_SCANNER if walk.scanner else 0)
+            | (FLAG_ALLOWED if record.allowed is not None else 0)
+        )
+        record.trace = self._trace()
+        return record
+
+    def _trace(self) -> tuple[int, int, int]:
+        try:
+            return cs.active_span()
+        except Exception as error:  # noqa: BLE001 - the host's span implementation may do anything
+            self.errors.record("active-span", error)
+            return 0, 0, 0
+
+    def _sight(self, sample: Sample) -> None:
+        if len(self.samples) < MAX_SIGHTINGS:
+            self.samples.append(sample)
+        else:
+            self.drop("sighting-queue")
+
+    def _count_without_caller(self, tap: Tap) -> None:
+        self.drop("no-python-caller:" + tap.target.ref)
+
+    # -- frames that only pass the call on ----------------------------------------------------------
+
+    def _is_pass_through(self, tap: Tap, frame: FrameType) -> bool:
+        """Whether `frame` is a decorator's or a library's shim around the target, not the place that wanted it."""
+        code = frame.f_code
+        if id(code) in self.pass_through:
+            return True
+        return frame.f_back is not None and tap.target.is_passed_on_by(frame, tap.use)
+
+    def _behind(self, tap: Tap, frame: FrameType | None) -> FrameType | None:
+        while frame is not None and frame.f_back is not None and self._is_pass_through(tap, frame):
+            frame = frame.f_back
+        return frame
+
+    def _see_deep(self, tap: Tap, frame: FrameType) -> None:
+        behind = self._behind(tap, frame)
+        if behind is None:
+            self._count_without_caller(tap)
+            return
+        key = site_key(behind)
+        entry = tap.deep.get(key)
+        if entry is not None:
+            self.table[entry[0]] = entry[1]()
+        elif self.attribution.kind_of(behind.f_code) != cs.OWN:
+            self._count_at(tap, tap.deep, key, behind)
+
+    def _deep_counter(self, tap: Tap) -> Callable[[], int]:
+        """A counter for the key of a pass-through frame: it looks for the real caller at every use."""
+        getframe, here = sys._getframe, globals()
+
+        def count_behind() -> int:
+            frame: FrameType | None = getframe(1)
+            while frame is not None and (frame.f_globals is here or _is_wrapper_frame(frame)):
+                frame = frame.f_back
+            target_frame = frame
+            if frame is not None and tap.target.is_own_frame(frame):
+                target_frame = frame.f_back
+            behind = self._behind(tap, target_frame)
+            if behind is not None:
+                entry = tap.deep.get(site_key(behind))
+                if entry is not None:
+                    self.table[entry[0]] = entry[1]()
+                    return 0
+            self.first_sight_behind(tap, behind)
+            return 0
+
+        return count_behind
+
+    def first_sight_behind(self, tap: Tap, behind: FrameType | None) -> None:
+        """First sight of a site behind a pass-through frame. Guarded like `first_sight`."""
+        me = get_ident()
+        if me in self.own_threads or me in self._busy:
+            return
+        self._busy.add(me)
+        try:
+            with self.lock:
+                if behind is None:
+                    self._count_without_caller(tap)
+                else:
+                    self._see_deep(tap, behind)
+        except Exception as error:  # noqa: BLE001 - the named seam between our recording and the host's call
+            self.errors.record("first-sight", error)
+        finally:
+            self._busy.discard(me)
+
+    # -- sampling -----------------------------------------------------------------------------------
+
+    def sample_next(self, record: SiteRecord) -> None:
+        """Have the next use of this site seen in detail. The flush thread calls this when its budget allows."""
+        with self.lock:
+            for counters, key, code in record.aliases:
+                entry = counters.get(key)
+                if entry is None or self.attribution.kind_of(code) != cs.APPLICATION:
+                    continue
+                counters[key] = (record.slot, self._sampling(record, counters, key))
+
+    def _sampling(self, record: SiteRecord, counters: Counters, key: Any) -> Callable[[], int]:  # noqa: ANN401
+        step = record.counter.__next__
+
+        def count_and_sample() -> int:
+            counters[key] = (record.slot, step)
+            total = step()
+            try:
+                self._sight(Sample(record, self.clock(), total, self._trace(), first=False))
+            except Exception as error:  # noqa: BLE001 - the named seam between our sampling and the host's call
+                self.errors.record("sample", error)
+            return total
+
+        return count_and_sample
+
+    # -- draining -----------------------------------------------------------------------------------
+
+    def publish(self) -> None:
+        """Put every counter's exact value into the mapped table, and the time beside it."""
+        table = self.table
+        for record in self.records:
+            total = record.total()
+            if table[record.slot] != total:
+                table[record.slot] = total
+        table[HEADER_HEARTBEAT] = self.clock()
+
+    def take_samples(self) -> list[Sample]:
+        """The samples since the last call."""
+        with self.lock:
+            samples, self.samples = self.samples, []
+        return samples
+
+
+_wrapper_globals: list[dict[str, Any]] = []
+
+
+def skip_frames_of(module_globals: dict[str, Any]) -> None:
+    """Never take a frame whose globals are these for a caller: wrapt's, when it runs without its C extension."""
+    _wrapper_globals.append(module_globals)
+
+
+def _is_wrapper_frame(frame: FrameType) -> bool:
+    return any(frame.f_globals is names for names in _wrapper_globals)
+
+
+def _hot_path(recorder: Recorder) -> tuple[Any, Any, Callable[[Any], None]]:
+    """Make the two functions that run at each use, closing over one shared table that a fork can replace.
+
+    Inlined by hand and repeated, because every call it would take to share a line costs 40 ns on 580.
+    """
+    getframe = sys._getframe
+    table: Any = None
+    see = recorder.first_sight
+    errors = recorder.errors
+    own_globals = globals()
+
+    def set_table(new: Any) -> None:  # noqa: ANN401 - a memoryview of unsigned 64-bit integers
+        nonlocal table
+        table = new
+
+    def caller_behind_wrapt(frame: FrameType) -> FrameType:
+        back: FrameType | None = frame
+        while back is not None and (back.f_globals is own_globals or _is_wrapper_frame(back)):
+            back = back.f_back
+        return frame if back is None else back
+
+    def make_hook(tap: Tap) -> Callable[[], None]:
+        counters = tap.counters
+
+        if sys.version_info >= (3, 11):
+
+            def hook() -> None:
+                frame = None
+                try:
+                    frame = getframe(1)
+                    slot, step = counters[id(frame.f_code) + frame.f_lasti]
+                    table[slot] = step()
+                except KeyError:
+                    see(tap, frame)
+                except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                    errors.record("count", error)
+
+        else:
+
+            def hook() -> None:
+                frame = None
+                try:
+                    frame = getframe(1)
+                    slot, step = counters[id(frame.f_code), frame.f_lasti]
+                    table[slot] = step()
+                except KeyError:
+                    see(tap, frame)
+                except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                    errors.record("count", error)
+
+        def hook_behind_wrapt() -> None:
+            frame = None
+            try:
+                frame = caller_behind_wrapt(getframe(1))
+                slot, step = counters[site_key(frame)]
+                table[slot] = step()
+            except KeyError:
+                see(tap, frame)
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                errors.record("count", error)
+
+        return hook_behind_wrapt if _wrapper_globals else hook
+
+    def make_callback(tap: Tap) -> Callable[[FrameType], None]:
+        counters = tap.counters
+
+        def callback(frame: FrameType) -> None:
+            try:
+                slot, step = counters[site_key(frame)]
+                table[slot] = step()
+            except KeyError:
+                see(tap, frame)
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                errors.record("count", error)
+
+        return callback
+
+    return make_hook, make_callback, set_table

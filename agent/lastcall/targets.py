@@ -1,0 +1,199 @@
+"""Targets: what is under observation, how it is named, and what configuration says about it.
+
+An object reference is `package.module:qualname`; `package.module` alone is a whole module;
+`package.module:function(name=)` is a deprecated argument; `*` in it stands for part of one dotted
+segment and `**` in its module part for any number of segments.
+"""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any
+
+from .callsite import APPLICATION, Pattern, file_kind
+
+CO_VARARGS_AND_KEYWORDS = 0x04 | 0x08
+
+KINDS = ("function", "method", "class", "attribute", "module", "parameter")
+MODES = ("observe", "warn", "raise", "brownout")
+SCHEDULES = ("", "daily", "weekday", "weekly", "monthly", "quarterly", "yearly")
+METADATA = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
+
+
+class ReferenceError_(ValueError):
+    """An object reference that cannot be read; the message says what is wrong with it."""
+
+
+class Ref:
+    """A parsed object reference. `qualname` is empty for a whole module, `parameter` for all but arguments."""
+
+    __slots__ = ("module", "parameter", "qualname", "text")
+
+    def __init__(self, text: str) -> None:
+        """Raises ReferenceError_ if `text` is no object reference."""
+        self.text = text.strip()
+        module, colon, qualname = self.text.partition(":")
+        self.parameter = ""
+        if qualname.endswith(")"):
+            qualname, _, parameter = qualname[:-1].partition("(")
+            self.parameter = parameter.rstrip("=").strip()
+            if not _is_name(self.parameter):
+                raise ReferenceError_(f"{text!r}: an argument is written 'package.module:function(name=)'")
+        self.module, self.qualname = module, qualname
+        if (colon and not qualname) or not _is_dotted(module) or (qualname and not _is_dotted(qualname)):
+            raise ReferenceError_(f"{text!r} is not of the form 'package.module:qualname' or 'package.module'")
+
+    @property
+    def wild(self) -> bool:
+        """Whether this names more than one thing."""
+        return "*" in self.text or "?" in self.text
+
+
+def _is_name(text: str) -> bool:
+    return text.replace("*", "x").replace("?", "x").isidentifier()
+
+
+def _is_dotted(text: str) -> bool:
+    return bool(text) and all(part == "<locals>" or _is_name(part) for part in text.split("."))
+
+
+class Allow:
+    """One entry of a target's `allow` list: who may go on using it, why, and until when."""
+
+    __slots__ = ("caller", "reason", "until", "until_ns")
+
+    def __init__(self, caller: str, reason: str = "", until: str = "") -> None:
+        """`until` is a date, `YYYY-MM-DD`, the last day it holds (UTC). Raises ValueError if it is none."""
+        self.caller = Pattern(caller.replace(":", "."))
+        self.reason = reason
+        self.until = until
+        self.until_ns = (day_number(until) + 1) * 86_400 * 10**9 if until else 0
+
+    def covers(self, module: str, function: str, at_ns: int) -> bool:
+        """Whether a caller at a time (nanoseconds since the epoch) is allowed by this entry."""
+        if self.until_ns and at_ns >= self.until_ns:
+            return False
+        return self.caller.matches(module) or self.caller.matches(f"{module}.{function}")
+
+
+def day_number(date: str) -> int:
+    """Days from 1970-01-01 to the ISO date `YYYY-MM-DD` (proleptic Gregorian; Howard Hinnant's algorithm).
+
+    `datetime` would cost a bare host 3 ms. Raises ValueError.
+    """
+    parts = date.split("-")
+    if len(parts) != 3 or [len(p) for p in parts] != [4, 2, 2] or not all(p.isdigit() for p in parts):
+        raise ValueError(f"{date!r} is not a date of the form YYYY-MM-DD")
+    year, month, day = (int(p) for p in parts)
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    lengths = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    if not 1 <= month <= 12 or not 1 <= day <= lengths[month - 1]:
+        raise ValueError(f"{date!r} is not a day of the calendar")
+    year -= month <= 2
+    era, year_of_era = divmod(year, 400)
+    day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    return era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
+
+
+class Target:
+    """A legacy entry point under observation, or a wildcard that makes some as their modules appear."""
+
+    def __init__(
+        self,
+        ref: str,
+        *,
+        kind: str = "",
+        metadata: dict[str, str] | None = None,
+        allow: tuple[Allow, ...] = (),
+        isolation: str = "",
+        mode: str = "observe",
+        brownout: dict[str, Any] | None = None,
+        source: str = "config",
+        origin: str = "",
+    ) -> None:
+        """`metadata` may hold the keys of METADATA. Raises ReferenceError_ for a bad `ref`."""
+        self.parsed = Ref(ref)
+        self.ref = self.parsed.text
+        self.module = self.parsed.module
+        self.qualname = self.parsed.qualname
+        self.parameter = self.parsed.parameter
+        self.declared_kind = kind
+        self.kind = kind or _guess_kind(self.parsed)
+        self.metadata = metadata or {}
+        self.allow = allow
+        self.isolation = isolation
+        self.mode = mode
+        self.brownout = brownout or {}
+        self.source = source
+        self.origin = origin
+        self.state = "pending"
+        self.reason = ""
+        self.engine = ""
+        self.state_ns = 0
+        self.defined_file = ""
+        self.defined_line = 0
+        self.file_kind = APPLICATION
+        self.objects: list[Any] = []
+        self.cls: type | None = None
+        self.own_codes: list[Any] = []
+
+    def __repr__(self) -> str:
+        return f"<Target {self.ref} {self.state}>"
+
+    def child(self, ref: str) -> Target:
+        """The target that this wildcard makes for one thing it matched."""
+        return Target(ref, metadata=dict(self.metadata), allow=self.allow, isolation=self.isolation,
+                      mode=self.mode, brownout=self.brownout, source="wildcard", origin=self.ref)
+
+    def defined_at(self, filename: str, line: int) -> None:
+        """Remember where the definition is."""
+        self.defined_file, self.defined_line = filename, line
+        if filename:
+            self.file_kind = file_kind(filename)
+
+    def allowed_reason(self, module: str, function: str, at_ns: int) -> str | None:
+        """The reason why this caller is allowed now, or None if it is not."""
+        for entry in self.allow:
+            if entry.covers(module, function, at_ns):
+                return entry.reason
+        return None
+
+    # -- what the recorder asks about a frame -------------------------------------------------------
+
+    def is_passed_on_by(self, frame: FrameType, use: str) -> bool:
+        """Whether `frame` only hands the call on: a generic alias, a metaclass, a decorator around the target."""
+        code = frame.f_code
+        if use == "construct" and code.co_name == "__call__":
+            if frame.f_globals.get("__name__") == "typing":
+                return True
+            first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+            if isinstance(first, type) and self.cls is not None and issubclass(first, self.cls):
+                return True
+        if code.co_freevars and code.co_flags & CO_VARARGS_AND_KEYWORDS == CO_VARARGS_AND_KEYWORDS:
+            names = frame.f_locals
+            held = [names.get(name) for name in code.co_freevars]
+            return any(h is o for h in held for o in self.objects)
+        return False
+
+    def is_own_frame(self, frame: FrameType) -> bool:
+        """Whether `frame` runs the target's own code, which an in-place engine sees as the innermost frame."""
+        return any(frame.f_code is code for code in self.own_codes)
+
+    def via(self, frame: FrameType, use: str) -> str:
+        """The subclass whose construction `frame` is in the middle of, as `module:qualname`, or nothing."""
+        code = frame.f_code
+        if use != "construct" or self.cls is None or code.co_name not in ("__init__", "__new__"):
+            return ""
+        first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+        made = first if isinstance(first, type) else type(first)
+        if made is not self.cls and issubclass(made, self.cls):
+            return f"{made.__module__}:{made.__qualname__}"
+        return ""
+
+
+def _guess_kind(ref: Ref) -> str:
+    if ref.parameter:
+        return "parameter"
+    if not ref.qualname:
+        return "module"
+    return "method" if "." in ref.qualname else "function"
