@@ -26,13 +26,13 @@ class LastcallError(Exception):
 class StoreError(LastcallError):
     """The store cannot be read or written.
 
-    Slugs: `store-missing`, `store-corrupt`, `store-foreign` (a database that is not ours), `store-newer-schema`,
-    `store-locked`, `store-read-only`, `store-full`, `store-failed` (anything else the database reports).
+    Slugs: `store-missing`, `store-corrupt`, `store-foreign` (a database that is not ours),
+    `store-newer-schema`, `store-locked`, `store-read-only`, `store-full`, `store-failed` (anything else the database reports).
     """
 
 
 class UsageError(LastcallError):
-    """A command was asked for something it cannot do. The command line prints the message and exits with 3."""
+    """A command was asked for something it cannot do. The command line prints the message and exits 3."""
 
     exit_code = 3
 
@@ -66,7 +66,7 @@ class InternalErrors:
         """What an `except` at a named seam does: count `error` and go on, or re-raise it in our own tests."""
         if os.environ.get("LASTCALL_RERAISE") == "1":
             raise error
-        try:
+        try:  # noqa: SIM105 - contextlib is not loaded in the host
             self.add(slug, error)
         except Exception:  # noqa: BLE001, S110 - as in Guard.__exit__
             pass
@@ -105,9 +105,9 @@ class Guard:
             return False
         if os.environ.get("LASTCALL_RERAISE") == "1":
             return False
-        try:
+        try:  # noqa: SIM105 - contextlib is not loaded in the host
             self._errors.add(self._slug, error)
-        except Exception:  # noqa: BLE001, S110 - str(error) may fail, or the stack be exhausted; the host goes on
+        except Exception:  # noqa: BLE001, S110 - str(error) may fail, the stack be exhausted
             pass
         return True
 

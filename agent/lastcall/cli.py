@@ -1,0 +1,121 @@
+"""The frame of the command line. Each area's subcommands live in a module of `lastcall.commands`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from importlib.util import find_spec
+from typing import Annotated, NoReturn
+
+import typer
+
+from lastcall.errors import LastcallError
+
+COMMANDS = (
+    "run",
+    "report",
+    "check",
+    "scan",
+    "doctor",
+    "merge",
+    "baseline",
+    "ui",
+    "gcp",
+    "demo",
+)
+"""Modules of `lastcall.commands`, in the order in which `lastcall --help` lists what they register."""
+
+HELP = """
+May we delete this shim yet? Lastcall answers with evidence.
+
+Run your application with the agent switched on. It counts every use of the entry points you named,
+by call site, and changes nothing else. Then ask.
+
+First steps:
+
+    $ LASTCALL_ENABLED=1 LASTCALL_TARGETS=pkg.mod:old_factory python app.py
+
+    $ lastcall report            # who used what, from which line, how often
+
+    $ lastcall check             # may we delete it? exit code 0: yes
+
+Settings live in lastcall.toml or in LASTCALL_* variables; `lastcall doctor` shows which hold, and why.
+"""
+
+
+def build_app() -> typer.Typer:
+    """The typer application with every subcommand that this installation has."""
+    app = typer.Typer(
+        name="lastcall",
+        help=HELP,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+    @app.callback()
+    def frame(
+        version: Annotated[
+            bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+        ] = False,
+    ) -> None:
+        del version  # its callback has acted on it
+
+    for name in COMMANDS:
+        module = f"lastcall.commands.{name}"
+        if find_spec(module) is not None:
+            importlib.import_module(module).register(app)
+    return app
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 3 and one sentence for what the user can mend, never a traceback."""
+    try:
+        # typer's own wrong-usage exit is 2, which here means `unproven`: so it must not exit by itself.
+        given = sys.argv[1:] if arguments is None else arguments
+        code = build_app()(args=given or ["--help"], prog_name="lastcall", standalone_mode=False)
+        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001 - the last seam before the user; defects are raised again
+        sys.exit(_explain(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    """One sentence on stderr and the exit code for `error`. Raises it again if it is a defect of ours."""
+    if isinstance(error, LastcallError):
+        return _fail(error.message)
+    if isinstance(error, BrokenPipeError):
+        # `lastcall report | head`: nobody reads on. Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if type(error).__name__ == "Abort":
+        return 130
+    message = getattr(error, "format_message", None)  # click's errors, vendored by typer or not
+    if callable(message):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "lastcall"
+        return _fail(f"{message()} Try '{path} --help'.")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}")
+    raise error
+
+
+def _fail(message: str) -> int:
+    print(f"lastcall: {message}", file=sys.stderr)
+    return 3
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"lastcall {version('lastcall')}")
+        except PackageNotFoundError:
+            print("lastcall, run from a checkout")
+        raise typer.Exit

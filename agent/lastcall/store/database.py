@@ -1,0 +1,232 @@
+"""One SQLite file: opening it, failing clearly, transactions, and never across a fork."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lastcall.errors import StoreError
+from lastcall.store.schema import SCHEMA, SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_inherited: list[sqlite3.Connection] = []
+"""Connections of a parent process. Closing one in a child could damage the parent's file: kept, untouched."""
+
+
+class Database:
+    """A database file and the connection to it, reopened after a fork or when the file was replaced.
+
+    With `read_only`, never writes to the file. `busy_seconds` is how long a statement waits for another
+    process's lock. Every method raises StoreError and nothing else for what the database does wrong.
+    """
+
+    def __init__(self, path: str, *, read_only: bool, busy_seconds: float) -> None:
+        self.path = path
+        self.read_only = read_only
+        self.copied = False
+        """True once the connection is to a private copy of the file."""
+        self._busy_seconds = busy_seconds
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+        self._file: tuple[int, int] | None = None
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of this process, opened on first use."""
+        if self._connection is not None and self._pid != os.getpid():
+            _inherited.append(self._connection)
+            self._connection = None
+        if self._connection is not None and not self.copied and self._identity() != self._file:
+            self.close()  # deleted or replaced under way: what we would write would go nowhere
+        if self._connection is None:
+            with self.errors():
+                self._connection = self._open()
+            self._pid = os.getpid()
+            self._file = self._identity()
+        return self._connection
+
+    def close(self) -> None:
+        """Let go of the file. The next use opens it again; a private copy is gone."""
+        if self._connection is not None:
+            if self._pid == os.getpid():
+                self._connection.close()
+            else:
+                _inherited.append(self._connection)
+            self._connection = None
+            self.copied = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of the body or nothing of it, alone among writers."""
+        connection = self.connection
+        with self.errors():
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def copy(self) -> None:
+        """Turn to a private, writable copy of the file, deleted when closed."""
+        with self.errors():
+            copy = _private_database()
+            try:
+                if os.path.exists(self.path):  # noqa: PTH110 - plain paths throughout this module
+                    self.connection.backup(copy)
+                else:
+                    _create_tables(copy)
+            except BaseException:
+                copy.close()
+                raise
+        self.close()
+        self._connection, self._pid, self.copied = copy, os.getpid(), True
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn the database's errors into StoreError."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _explained(error, self.path) from error
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 - every second, in the host
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _open(self) -> sqlite3.Connection:
+        if self.read_only:
+            connection = self._connect_read_only()
+        else:
+            try:
+                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StoreError(
+                    "store-read-only",
+                    f"The folder of the store {self.path} cannot be made: {error.strerror}.",
+                ) from error
+            connection = self._connect(self.path)
+        try:
+            if not self.read_only:
+                # NORMAL: a commit survives a crash of the process, and the last ones not a power cut; the
+                # journals are deleted only later, so even then the counts are in one of the two.
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute("PRAGMA journal_mode = WAL")
+                _create_if_empty(connection)
+            _check_schema(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect(self, name: str, *, uri: bool = False) -> sqlite3.Connection:
+        # The host's background thread opens it, its exit flush may come from another: never both at once.
+        return sqlite3.connect(
+            name, uri=uri, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+        )
+
+    def _connect_read_only(self) -> sqlite3.Connection:
+        if not os.path.exists(self.path):  # noqa: PTH110 - plain paths throughout this module
+            raise StoreError("store-missing", f"There is no store at {self.path}.")
+        uri = Path(self.path).absolute().as_uri()
+        for mode in ("?mode=ro", "?mode=ro&immutable=1"):
+            # A database in WAL mode cannot be opened in a folder that may not be written, unless we promise
+            # that nobody writes it: there, nobody can.
+            connection = self._connect(uri + mode, uri=True)
+            try:
+                connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+            except sqlite3.OperationalError:
+                connection.close()
+                if "immutable" in mode:
+                    raise
+            else:
+                return connection
+        raise AssertionError  # the loop returns or raises
+
+
+def _private_database() -> sqlite3.Connection:
+    """A database that nobody else sees: in a temporary file where there is room for one, else in memory."""
+    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("CREATE TABLE probe (x)")
+        connection.execute("DROP TABLE probe")
+    except sqlite3.OperationalError:
+        connection.close()
+        return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    return connection
+
+
+def _create_if_empty(connection: sqlite3.Connection) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been faster while we waited for the lock.
+        if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            _create_tables(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    # Not executescript(): that would commit the transaction we are in.
+    statement = ""
+    for line in SCHEMA.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+    connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
+
+
+def _check_schema(connection: sqlite3.Connection, path: str) -> None:
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    row = None
+    if "meta" in tables and "use_count" in tables:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if row is None or not str(row[0]).isdecimal():
+        raise StoreError(
+            "store-foreign",
+            f"{path} is a database, but not a store of Lastcall. "
+            "Point LASTCALL_STORE or --store to another file.",
+        )
+    if int(row[0]) > SCHEMA_VERSION:
+        raise StoreError(
+            "store-newer-schema",
+            f"The store {path} has schema {row[0]}; this version of Lastcall reads up to {SCHEMA_VERSION}. "
+            "Upgrade Lastcall, or use another store.",
+        )
+
+
+# SQLite says what happened in words that have been stable for years; its numeric codes reach Python only
+# from 3.11 on. First match wins.
+_EXPLANATIONS = (
+    ("locked", "store-locked", "The store {path} is locked by another process. Try again in a moment."),
+    ("readonly", "store-read-only", "The store {path} cannot be written."),
+    ("unable to open", "store-read-only", "The store {path} cannot be opened: may its folder be read?"),
+    ("disk is full", "store-full", "There is no room left for the store {path}."),
+    ("disk I/O error", "store-full", "The disk of the store {path} takes no more data, or fails."),
+    ("not a database", "store-corrupt", "{path} is not a database. Move it away; a new one will be made."),
+    ("malformed", "store-corrupt", "The store {path} is damaged. Move it away; a new one will be made."),
+)
+
+
+def _explained(error: sqlite3.Error, path: str) -> StoreError:
+    text = str(error)
+    for words, slug, sentence in _EXPLANATIONS:
+        if words in text:
+            return StoreError(slug, f"{sentence.format(path=path)} (SQLite: {text})")
+    return StoreError("store-failed", f"The store {path} failed. (SQLite: {text})")

@@ -1,0 +1,204 @@
+"""The database's tables, as SQL that explains itself.
+
+Kept as text on purpose: `sqlite3 store.db .schema` shows the same comments to whoever opens a store.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+# The history of the schema, one line a version:
+#   1: processes, targets and their states, observed time, call sites and counts, references, findings
+
+SCHEMA = """
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,      -- 'schema': the version of these tables; 'lastcall': who made them
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE scope (
+    -- What a fleet is compared by. Everything that is summed is summed within one scope.
+    id INTEGER PRIMARY KEY,
+    service TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    release TEXT NOT NULL,
+    UNIQUE (service, environment, release)
+);
+
+CREATE TABLE process (
+    -- One observed process; a forked child is a process of its own.
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,     -- the random hex string that names its live files
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    python TEXT NOT NULL,          -- version of the interpreter
+    started REAL NOT NULL,         -- seconds since the epoch, UTC, as are all times here
+    root TEXT NOT NULL,            -- folder that relative paths start from
+    attributes TEXT NOT NULL,      -- JSON array of [key, value]
+    seen REAL NOT NULL,            -- last sign of life
+    ended REAL,                    -- a clean end, else NULL: still running, or killed
+    ended_how TEXT NOT NULL,       -- 'exit', 'fork-parent', 'exec'; '' without a clean end
+    read_to INTEGER NOT NULL,      -- bytes of its journal that are in this store
+    finished INTEGER NOT NULL      -- 1: read to the end, its files may be deleted and must not be read again
+);
+
+CREATE TABLE target (
+    id INTEGER PRIMARY KEY,
+    ref TEXT NOT NULL UNIQUE,      -- package.module:qualname
+    stamp INTEGER NOT NULL,        -- when the columns up to `source` were stated; the newest statement wins
+    kind TEXT NOT NULL,            -- function, method, class, attribute, module, parameter
+    replacement TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    issue TEXT NOT NULL,
+    since TEXT NOT NULL,           -- date of the deprecation, as configured
+    remove_by TEXT NOT NULL,       -- date, as configured
+    note TEXT NOT NULL,
+    schedule TEXT NOT NULL,        -- declared rhythm of use: daily ... yearly, or ''
+    source TEXT NOT NULL,          -- config, wildcard, pep702, warning, log; 'seen': known only from its uses
+    defined_stamp INTEGER NOT NULL, -- the same for the definition, which only a process that armed it knows
+    defined_file TEXT NOT NULL,
+    defined_line INTEGER NOT NULL
+);
+
+CREATE TABLE outcome (
+    -- Few and often repeated, so kept once.
+    id INTEGER PRIMARY KEY,
+    state TEXT NOT NULL,           -- armed, pending, missing, failed, partial, removed
+    reason TEXT NOT NULL,          -- in a person's words
+    engine TEXT NOT NULL,          -- what armed it
+    UNIQUE (state, reason, engine)
+);
+
+CREATE TABLE target_state (
+    -- What became of a target in a process, every change of it.
+    process INTEGER NOT NULL REFERENCES process (id),
+    target INTEGER NOT NULL REFERENCES target (id),
+    since REAL NOT NULL,
+    until REAL,                    -- when the next state began; NULL: it lasted to the end
+    outcome INTEGER NOT NULL REFERENCES outcome (id),
+    PRIMARY KEY (process, target, since)
+) WITHOUT ROWID;
+
+CREATE TABLE observed (
+    -- When a process is known to have been alive and watching. A container that slept, a machine that was
+    -- suspended: a gap of five minutes between two signs of life begins a new interval.
+    process INTEGER NOT NULL REFERENCES process (id),
+    since REAL NOT NULL,
+    until REAL NOT NULL,
+    PRIMARY KEY (process, since)
+) WITHOUT ROWID;
+
+CREATE TABLE frame (
+    id INTEGER PRIMARY KEY,
+    file TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    function TEXT NOT NULL,
+    UNIQUE (file, line, function)
+);
+
+CREATE TABLE stack (
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,   -- of the frames' text: equal in every store
+    frames TEXT NOT NULL           -- JSON array of frame ids, innermost first
+);
+
+CREATE TABLE site (
+    -- A call site. Which release it was seen in is the processes' business (use_count).
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,   -- of all but the stack: equal in every store
+    target INTEGER NOT NULL REFERENCES target (id),
+    kind TEXT NOT NULL,            -- call, construct, access, import, warning
+    file TEXT NOT NULL,
+    line INTEGER NOT NULL,
+    function TEXT NOT NULL,
+    module TEXT NOT NULL,
+    expression TEXT NOT NULL,      -- the callee as the caller spelled it
+    origin TEXT NOT NULL,          -- self, direct, indirect
+    during_import INTEGER NOT NULL,
+    by_test INTEGER NOT NULL,
+    scanner INTEGER NOT NULL,      -- reached by reflection, not by code that needs it
+    via TEXT NOT NULL,             -- the subclass whose construction reached the target
+    note TEXT NOT NULL,            -- a warning's message template
+    stack INTEGER REFERENCES stack (id) -- one stack that led here: an example
+);
+CREATE INDEX site_target ON site (target);
+
+CREATE TABLE use_count (
+    -- How often a process used a site, in total: two copies merge to the greater.
+    site INTEGER NOT NULL REFERENCES site (id),
+    process INTEGER NOT NULL REFERENCES process (id),
+    count INTEGER NOT NULL,
+    errors INTEGER,                -- uses known to have raised; NULL: nobody looked
+    allowed INTEGER NOT NULL,      -- 1: the target's allow list covers it
+    first_seen REAL NOT NULL,
+    last_seen REAL NOT NULL,
+    PRIMARY KEY (site, process)
+) WITHOUT ROWID;
+CREATE INDEX use_count_process ON use_count (process);
+
+CREATE TABLE activity (
+    -- When the uses were: what each reading of the counters found new, in the hour it was found.
+    site INTEGER NOT NULL REFERENCES site (id),
+    hour INTEGER NOT NULL,         -- hours since the epoch
+    process INTEGER NOT NULL REFERENCES process (id),
+    count INTEGER NOT NULL,
+    PRIMARY KEY (site, hour, process)
+) WITHOUT ROWID;
+
+CREATE TABLE slot (
+    -- The counters of journals that are still being read; gone when their process is.
+    process INTEGER NOT NULL REFERENCES process (id),
+    slot INTEGER NOT NULL,         -- place in the table of counters
+    site INTEGER NOT NULL REFERENCES site (id),
+    count INTEGER NOT NULL,        -- as last read
+    errors INTEGER,
+    allowed INTEGER NOT NULL,
+    spelled INTEGER NOT NULL,      -- 1: the process itself said how the caller spelled it
+    first_seen REAL NOT NULL,
+    PRIMARY KEY (process, slot)
+) WITHOUT ROWID;
+
+CREATE TABLE reference (
+    -- A module that holds a target's object under some name.
+    id INTEGER PRIMARY KEY,
+    target INTEGER NOT NULL REFERENCES target (id),
+    module TEXT NOT NULL,
+    name TEXT NOT NULL,
+    file TEXT NOT NULL,
+    line INTEGER NOT NULL,         -- of the import statement
+    how TEXT NOT NULL,             -- module, class, registry, closure, default, static
+    UNIQUE (target, module, name, file, line, how)
+);
+
+CREATE TABLE reference_seen (
+    reference INTEGER NOT NULL REFERENCES reference (id),
+    scope INTEGER NOT NULL REFERENCES scope (id),
+    first_seen REAL NOT NULL,
+    last_seen REAL NOT NULL,
+    PRIMARY KEY (reference, scope)
+) WITHOUT ROWID;
+
+CREATE TABLE finding (
+    -- What blocks `safe` and is not a use.
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,   -- of all but the count
+    process INTEGER NOT NULL REFERENCES process (id),
+    kind TEXT NOT NULL,            -- isolation, removed, impact
+    target INTEGER NOT NULL REFERENCES target (id),
+    at REAL NOT NULL,
+    message TEXT NOT NULL,
+    site INTEGER REFERENCES site (id),
+    count INTEGER NOT NULL,
+    attributes TEXT NOT NULL       -- JSON array of [key, value]
+);
+
+CREATE TABLE counter (
+    -- What a process dropped and what failed inside it, in total so far.
+    process INTEGER NOT NULL REFERENCES process (id),
+    kind TEXT NOT NULL,            -- dropped, internal (in the process), reading (in its files)
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (process, kind, name)
+) WITHOUT ROWID;
+"""
