@@ -1,0 +1,1 @@
+"""A multi-tenant chat backend in the middle of a migration."""
