@@ -1,0 +1,125 @@
+"""`lastcall demo`: a two-file program with a deprecated factory, run under the agent, and what the report says."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lastcall.commands.run import agent_environment
+from lastcall.errors import LastcallError, UsageError
+
+HELP = """See it work in ten seconds, in a temporary folder and without a project of your own.
+
+Writes a small program whose deprecated factory is called from two lines, runs it with the agent switched on,
+and prints the report. With --keep DIRECTORY the program stays there for you to play with.
+"""
+
+LEGACY = '''\
+"""The module that somebody wants to delete."""
+
+
+def get_mailer_factory():
+    """Deprecated: call Mailer() instead."""
+    return Mailer
+
+
+class Mailer:
+    def __init__(self, sender="shop"):
+        self.sender = sender
+'''
+
+PROGRAM = """\
+from legacy_mail import get_mailer_factory
+
+
+def send_invoice(number):
+    return get_mailer_factory()("invoices")
+
+
+def send_reminder(number):
+    from legacy_mail import get_mailer_factory as factory
+
+    return factory()()
+
+
+for number in range(40):
+    send_invoice(number)
+    if number % 10 == 0:
+        send_reminder(number)
+print("44 letters sent")
+"""
+
+SETTINGS = """\
+[lastcall]
+service = "shop"
+environment = "demo"
+release = "1"
+
+[[target]]
+ref = "legacy_mail:get_mailer_factory"
+replacement = "legacy_mail:Mailer"
+"""
+
+FILES = {"legacy_mail.py": LEGACY, "shop.py": PROGRAM, "lastcall.toml": SETTINGS}
+
+
+def demo(
+    keep: Annotated[
+        str, typer.Option(metavar="DIRECTORY", help="Write the program there, and leave it.")
+    ] = "",
+) -> None:
+    """Run the demo. Raises UsageError if `keep` cannot be written, LastcallError if the program fails."""
+    if keep:
+        folder = Path(keep)
+        _write(folder)
+        _play(folder)
+        print(
+            f"\nThe program and its store are in {folder}. Go there, edit it, run it again: lastcall run -- shop.py"
+        )
+        return
+    with tempfile.TemporaryDirectory(prefix="lastcall-demo-") as temporary:
+        _write(Path(temporary))
+        _play(Path(temporary))
+
+
+def _write(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in FILES.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise UsageError(f"demo: cannot write to {folder}: {problem.strerror}") from problem
+
+
+def _play(folder: Path) -> None:
+    """Show the program's settings, run it under the agent, and print the report on it."""
+    print("$ cat lastcall.toml")
+    print(SETTINGS)
+    environ = agent_environment(dict(os.environ), {"LASTCALL_STORE": str(folder / ".lastcall" / "store.db")})
+    # A configuration of the caller's own surroundings is not the demo's.
+    environ = {
+        name: value for name, value in environ.items() if name not in ("LASTCALL_CONFIG", "LASTCALL_TARGETS")
+    }
+    _step(["lastcall", "run", "--", "python", "shop.py"], [sys.executable, "shop.py"], folder, environ)
+    environ["LASTCALL_ENABLED"] = ""
+    _step(["lastcall", "report"], [sys.executable, "-m", "lastcall", "report"], folder, environ)
+
+
+def _step(shown: list[str], command: list[str], folder: Path, environ: dict[str, str]) -> None:
+    print("$", shlex.join(shown), flush=True)
+    code = subprocess.run(command, cwd=folder, env=environ, check=False).returncode  # noqa: S603 - our own program
+    if code:
+        raise LastcallError("demo-failed", f"demo: {shlex.join(shown)} ended with exit code {code}")
+    print(flush=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `demo` to the command line."""
+    app.command("demo", help=HELP)(demo)
