@@ -27,7 +27,8 @@ class StoreError(LastcallError):
     """The store cannot be read or written.
 
     Slugs: `store-missing`, `store-corrupt`, `store-foreign` (a database that is not ours),
-    `store-newer-schema`, `store-locked`, `store-read-only`, `store-full`, `store-failed` (anything else the database reports).
+    `store-newer-schema`, `store-locked`, `store-read-only`, `store-full`, `store-failed` (anything else that
+    the database reports).
     """
 
 

@@ -1,0 +1,270 @@
+"""Takes what processes left in their live files into the store (see `journal.py` for the files).
+
+A process that is gone has let go of the lock on its journal: its files are read to the end and deleted, once the
+database has committed what they said. A living one's are read and left alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from array import array
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lastcall.errors import StoreError
+from lastcall.journal import HEADER_HEARTBEAT, HEADER_MAGIC, HEADER_SLOTS, MAGIC, live_folder
+from lastcall.store.records import Record, SiteRecord, parse
+from lastcall.store import writing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lastcall.store.database import Database
+
+YOUNG = 60.0
+"""Seconds. An empty journal of this age may belong to a process that has not locked it yet."""
+
+QUIET = 30.0
+"""Seconds between two writes for a process of which nothing is new but that it lives."""
+
+OTHERS_EVERY = 10.0
+"""Seconds between two looks of a host process at what others left."""
+
+_LARGEST_COUNT = (1 << 62) - 1
+"""A count beyond this is no count: the table is damaged."""
+
+
+@dataclass(slots=True)
+class Absorbed:
+    """What one pass over the live files did."""
+
+    files: int = 0
+    """Journals read."""
+    gone: int = 0
+    """Of these, of processes that are gone: deleted, unless the store is a copy."""
+    faults: dict[str, int] = field(default_factory=dict)
+    """What could not be read, by reason: torn-line, garbage-line, missing-counts, short-counts, unreadable."""
+
+
+class Absorber:
+    """Absorbs the live files beside `database`, again and again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._folder = live_folder(database.path)
+        self._others_due = 0.0
+        self._own_last: tuple[object, ...] = ()
+        self._own_written = 0.0
+
+    def absorb(self, own: str | None, progress: Callable[[int, int], None] | None = None) -> Absorbed:
+        """One pass over the folder.
+
+        `own` names the calling process if it is an observed one: then its files are read each time, and of the
+        others' only those that are left over, now and then. Without it every file is read. `progress` is
+        called with the files done and the files there are.
+
+        Raises StoreError if the database cannot take it; what was not committed is still in the files.
+        """
+        done = Absorbed()
+        if own is not None:
+            self._absorb_own(own, done)
+            if time.monotonic() < self._others_due:
+                return done
+            self._others_due = time.monotonic() + OTHERS_EVERY
+        names = _journals(self._folder)
+        for number, name in enumerate(names, 1):
+            if name != own:
+                self._absorb_one(name, done, living=own is None, spell=own is None)
+            if progress is not None:
+                progress(number, len(names))
+        if own is None:
+            with self._database.transaction() as connection:
+                writing.spell_the_rest(connection, _resolve)
+        if not self._database.copied:
+            _delete_lone_counts(self._folder)
+        return done
+
+    def _absorb_own(self, own: str, done: Absorbed) -> None:
+        """The caller's own files; nothing is written while nothing changes but the time."""
+        path = os.path.join(self._folder, own)  # noqa: PTH118 - in the host, every second
+        now = time.monotonic()
+        state = (_size(path + ".journal"), _read_counts(path)[0], self._database.connection)
+        if state == self._own_last and now - self._own_written < QUIET and not _is_gone(path):
+            return
+        self._absorb_one(own, done, living=True, spell=False)
+        self._own_last, self._own_written = state, now
+
+    def _absorb_one(self, name: str, done: Absorbed, *, living: bool, spell: bool) -> None:
+        path = os.path.join(self._folder, name)  # noqa: PTH118 - as above
+        try:
+            journal = os.open(path + ".journal", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return  # another reader has just finished with it
+        except OSError:
+            done.faults["unreadable"] = done.faults.get("unreadable", 0) + 1
+            return
+        try:
+            gone = _lock(journal)
+            if gone is None or (not gone and not living):
+                return
+            self._read_into(name, journal, done, gone=gone, spell=spell)
+            if gone and not self._database.copied:
+                # The journal first: counts alone are nobody's, a journal alone would look like a loss.
+                _delete(path + ".journal")
+                _delete(path + ".counts")
+        finally:
+            os.close(journal)
+        done.files += 1
+        done.gone += gone
+
+    def _read_into(self, name: str, journal: int, done: Absorbed, *, gone: bool, spell: bool) -> None:
+        path = os.path.join(self._folder, name)  # noqa: PTH118 - as above
+        resolve = _resolve if spell else None
+        while True:
+            with self._database.errors():
+                start, finished = writing.read_to(self._database.connection, name)
+            if finished:
+                return
+            # Parsed before the transaction: others write while we read.
+            reading = _read(name, path, journal, start, gone=gone)
+            with self._database.transaction() as connection:
+                applied = writing.apply(connection, reading, resolve)
+            if applied:
+                break
+        for reason, count in reading.faults.items():
+            done.faults[reason] = done.faults.get(reason, 0) + count
+
+
+def _journals(folder: str) -> list[str]:
+    try:
+        found = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(
+            "store-unreadable", f"The folder {folder} cannot be read: {error.strerror}."
+        ) from error
+    return sorted(name[: -len(".journal")] for name in found if name.endswith(".journal"))
+
+
+def _is_gone(path: str) -> bool:
+    try:
+        journal = os.open(path + ".journal", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return bool(_lock(journal))
+    finally:
+        os.close(journal)
+
+
+def _lock(journal: int) -> bool | None:
+    """True if its process is gone (and the lock is now ours), False if it lives, None if it is just being born."""
+    found = os.fstat(journal)
+    if found.st_size == 0 and time.time() - found.st_mtime < YOUNG:
+        return None
+    try:
+        fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _read(name: str, path: str, journal: int, start: int, *, gone: bool) -> writing.Reading:
+    faults: dict[str, int] = {}
+    data = _read_from(journal, start)
+    end = data.rfind(b"\n") + 1
+    if gone and end < len(data):
+        faults["torn-line"] = 1
+    records = _records(data[:end], start, faults)
+    counts, heartbeat = _read_counts(path)
+    if counts is None:
+        faults["missing-counts"] = 1
+    else:
+        beyond = sum(1 for _, r in records if isinstance(r, SiteRecord) and r.slot >= len(counts))
+        if beyond:
+            faults["short-counts"] = beyond
+    return writing.Reading(
+        name, start, start + end, records, counts, heartbeat, faults if gone or records else {}, finished=gone
+    )
+
+
+def _read_from(journal: int, start: int) -> bytes:
+    pieces = []
+    while piece := os.pread(journal, 1 << 22, start):
+        pieces.append(piece)
+        start += len(piece)
+    return b"".join(pieces)
+
+
+def _records(data: bytes, start: int, faults: dict[str, int]) -> list[tuple[int, Record]]:
+    records: list[tuple[int, Record]] = []
+    offset = start
+    for line in data.splitlines(keepends=True):
+        record = parse(line)
+        if record is None:
+            faults["garbage-line"] = faults.get("garbage-line", 0) + 1
+        else:
+            records.append((offset, record))
+        offset += len(line)
+    return records
+
+
+def _read_counts(path: str) -> tuple[Sequence[int] | None, float]:
+    """The counts by slot, and the heartbeat in seconds; (None, 0) if there is no such table."""
+    try:
+        with open(path + ".counts", "rb") as file:  # noqa: PTH123 - in the host, every second
+            data = file.read()
+    except OSError:
+        return None, 0.0
+    values = array("Q", data[: len(data) // 8 * 8])
+    if len(values) < HEADER_SLOTS or values[HEADER_MAGIC] != MAGIC:
+        return None, 0.0
+    counts = values[HEADER_SLOTS:]
+    if counts and max(counts) > _LARGEST_COUNT:
+        return None, 0.0
+    return counts, values[HEADER_HEARTBEAT] / 1e9
+
+
+def _delete_lone_counts(folder: str) -> None:
+    """Remove tables of counters whose journal is gone: what is left of a deletion that was killed half-way."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        path = os.path.join(folder, name)  # noqa: PTH118 - as above
+        if (
+            name.endswith(".counts")
+            and name[: -len("counts")] + "journal" not in names
+            and _age(path) > YOUNG
+        ):
+            _delete(path)
+
+
+def _age(path: str) -> float:
+    try:
+        return time.time() - os.stat(path).st_mtime  # noqa: PTH116 - as above
+    except OSError:
+        return 0.0
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - as above
+    except OSError:
+        return -1
+
+
+def _delete(path: str) -> None:
+    with contextlib.suppress(OSError):  # its content is in the store; the next reader tries again
+        os.unlink(path)  # noqa: PTH108 - as above
+
+
+def _resolve(file: str, line: int, ref: str, use: str) -> str:
+    from lastcall.store.spelling import expression_at  # `ast`: not in the host
+
+    return expression_at(file, line, ref, use)

@@ -1,0 +1,318 @@
+"""Reading the store: every query is one SQL statement and returns plain values."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lastcall.evidence import Finding, Frame, Process, Reference, Site, TargetInfo, TargetState
+from lastcall.store.rows import (
+    Activity,
+    Filter,
+    FindingRow,
+    ObservationRow,
+    Observed,
+    ProcessRow,
+    ReferenceRow,
+    Scope,
+    StateCount,
+    StateRow,
+    Total,
+    UseRow,
+    Watched,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable
+
+RECENT = 86400.0
+"""Seconds. "The processes that lived last" are those seen within a day of the last one of their scope."""
+
+WEIGHT = ("failed", "partial", "missing", "armed", "removed", "pending")
+"""States by how much they say when processes disagree: a failure anywhere is news, a target that one
+process has not imported yet is none if another has it armed."""
+
+_WEIGHT_SQL = "CASE o.state " + " ".join(f"WHEN '{s}' THEN {i}" for i, s in enumerate(WEIGHT)) + " ELSE 9 END"
+
+# The scope and time of process `p` and the name of target `t`, as far as `Filter` narrows them.
+_SCOPE = (
+    " AND (:service = '' OR c.service = :service) AND (:environment = '' OR c.environment = :environment)"
+    " AND (:release = '' OR c.release = :release)"
+)
+_TARGET = " AND (:target = '' OR t.ref GLOB :target)"
+
+_LAST = (
+    "last AS (SELECT p.id, p.scope FROM process p JOIN (SELECT scope, max(seen) AS seen FROM process"
+    f" GROUP BY scope) m ON m.scope = p.scope WHERE p.seen > m.seen - {RECENT})"
+)
+
+
+def _parameters(filter_: Filter) -> dict[str, object]:
+    return {
+        "target": filter_.target.replace("[", "[[]"),
+        "service": filter_.service,
+        "environment": filter_.environment,
+        "release": filter_.release,
+        "since": filter_.since,
+        "hour": int(filter_.since // 3600),
+    }
+
+
+def targets(connection: sqlite3.Connection, filter_: Filter) -> list[TargetInfo]:
+    """Every target that any process has named or used."""
+    rows = connection.execute(
+        "SELECT ref, kind, replacement, owner, issue, since, remove_by, note, schedule, defined_file,"
+        f" defined_line, source FROM target t WHERE 1 {_TARGET} ORDER BY ref",
+        _parameters(filter_),
+    )
+    return [TargetInfo(*row) for row in rows]
+
+
+def totals(connection: sqlite3.Connection, filter_: Filter) -> dict[str, Total]:
+    """Uses by target. Targets without a use are not in it."""
+    count, joined = ("u.count", "") if not filter_.since else ("a.count", _WITHIN)
+    rows = connection.execute(
+        f"SELECT t.ref, sum({count}), count(DISTINCT s.id), min(u.first_seen), max(u.last_seen)"
+        f" FROM use_count u JOIN site s ON s.id = u.site JOIN target t ON t.id = s.target"
+        f" JOIN process p ON p.id = u.process JOIN scope c ON c.id = p.scope {joined}"
+        f" WHERE u.last_seen >= :since {_TARGET} {_SCOPE} GROUP BY t.id",
+        _parameters(filter_),
+    )
+    return {row[0]: Total(*row) for row in rows}
+
+
+_WITHIN = (
+    "JOIN (SELECT site, process, sum(count) AS count FROM activity WHERE hour >= :hour GROUP BY site, process) a"
+    " ON a.site = u.site AND a.process = u.process"
+)
+
+
+def uses(connection: sqlite3.Connection, filter_: Filter, *, stacks: bool = True) -> list[UseRow]:
+    """Every call site in every scope, busiest target first. Without `stacks` the sites have none."""
+    count, joined = ("u.count", "") if not filter_.since else ("a.count", _WITHIN)
+    frames = _frames(connection) if stacks else {}
+    rows = connection.execute(
+        f"WITH n AS (SELECT u.site, p.scope, sum({count}) AS count, sum(u.errors) AS errors,"
+        " min(u.allowed) AS allowed, min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen,"
+        " count(*) AS processes FROM use_count u JOIN process p ON p.id = u.process"
+        f" JOIN scope c ON c.id = p.scope {joined} WHERE u.last_seen >= :since {_SCOPE} GROUP BY u.site, p.scope)"
+        " SELECT t.ref, s.kind, s.file, s.line, s.function, s.module, s.expression, s.origin, s.during_import,"
+        " s.by_test, s.scanner, s.via, s.note, k.frames, n.scope, n.count, n.errors, n.allowed, n.first_seen,"
+        " n.last_seen, n.processes"
+        " FROM n JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target"
+        f" LEFT JOIN stack k ON {'k.id = s.stack' if stacks else '0'}"
+        f" WHERE 1 {_TARGET} ORDER BY t.ref, n.count DESC, s.file, s.line, s.id, n.scope",
+        _parameters(filter_),
+    )
+    scopes = _scopes(connection)
+    return [
+        UseRow(_site(row[:14], frames), scopes[row[14]], row[15], row[16], bool(row[17]), *row[18:21])
+        for row in rows
+    ]
+
+
+def current_states(connection: sqlite3.Connection, filter_: Filter) -> list[StateCount]:
+    """The last state of each target in the processes that lived last in each scope."""
+    rows = connection.execute(
+        f"WITH {_LAST} SELECT t.ref, l.scope, o.state, o.reason, o.engine, count(*) FROM last l"
+        " JOIN target_state x ON x.process = l.id AND x.until IS NULL JOIN target t ON t.id = x.target"
+        " JOIN outcome o ON o.id = x.outcome JOIN scope c ON c.id = l.scope"
+        f" WHERE 1 {_TARGET} {_SCOPE} GROUP BY t.id, l.scope, o.id ORDER BY t.ref, {_WEIGHT_SQL}, l.scope, o.id",
+        _parameters(filter_),
+    )
+    scopes = _scopes(connection)
+    return [StateCount(row[0], scopes[row[1]], *row[2:]) for row in rows]
+
+
+def states(connection: sqlite3.Connection, filter_: Filter) -> list[StateRow]:
+    """The whole history of targets' states, by process and time."""
+    rows = connection.execute(
+        "SELECT p.name, t.ref, o.state, o.reason, o.engine, x.since, x.until FROM target_state x"
+        " JOIN process p ON p.id = x.process JOIN target t ON t.id = x.target JOIN outcome o ON o.id = x.outcome"
+        f" JOIN scope c ON c.id = p.scope WHERE (x.until IS NULL OR x.until >= :since) {_TARGET} {_SCOPE}"
+        " ORDER BY p.started, p.name, t.ref, x.since",
+        _parameters(filter_),
+    )
+    return [StateRow(row[0], TargetState(*row[1:6]), row[6]) for row in rows]
+
+
+def watched(connection: sqlite3.Connection, filter_: Filter) -> list[Watched]:
+    """How long each target was in each state, in each scope, counting only time in which a process lived."""
+    begins = "max(x.since, v.since, :since)"
+    ends = "min(coalesce(x.until, v.until), v.until)"
+    rows = connection.execute(
+        f"SELECT t.ref, y.* FROM (SELECT x.target, p.scope, o.state, sum({ends} - {begins}),"
+        f" count(DISTINCT x.process), min({begins}), max({ends}) FROM target_state x"
+        " JOIN process p ON p.id = x.process JOIN observed v ON v.process = x.process"
+        " JOIN outcome o ON o.id = x.outcome JOIN scope c ON c.id = p.scope"
+        f" WHERE {ends} >= {begins} {_SCOPE} GROUP BY x.target, p.scope, o.state) y"
+        f" JOIN target t ON t.id = y.target WHERE 1 {_TARGET} ORDER BY t.ref, y.scope, y.state",
+        _parameters(filter_),
+    )
+    scopes = _scopes(connection)
+    return [Watched(row[0], scopes[row[2]], *row[3:]) for row in rows]
+
+
+def observed(connection: sqlite3.Connection, filter_: Filter) -> list[Observed]:
+    """When each process was alive and watching."""
+    rows = connection.execute(
+        "SELECT p.name, v.since, v.until FROM observed v JOIN process p ON p.id = v.process"
+        f" JOIN scope c ON c.id = p.scope WHERE v.until >= :since {_SCOPE} ORDER BY v.since, p.name",
+        _parameters(filter_),
+    )
+    return [Observed(*row) for row in rows]
+
+
+def activity(connection: sqlite3.Connection, filter_: Filter) -> list[Activity]:
+    """Uses by target, scope and hour; hours without a use are not in it."""
+    rows = connection.execute(
+        "SELECT t.ref, y.scope, y.hour, sum(y.count), sum(y.allowed) FROM (SELECT s.target, p.scope, a.hour,"
+        " a.count, a.count * u.allowed AS allowed FROM activity a JOIN site s ON s.id = a.site"
+        " JOIN process p ON p.id = a.process JOIN use_count u ON u.site = a.site AND u.process = a.process"
+        f" JOIN scope c ON c.id = p.scope WHERE a.hour >= :hour {_SCOPE}) y JOIN target t ON t.id = y.target"
+        f" WHERE 1 {_TARGET} GROUP BY y.target, y.scope, y.hour ORDER BY t.ref, y.hour, y.scope",
+        _parameters(filter_),
+    )
+    scopes = _scopes(connection)
+    return [Activity(ref, scopes[scope], hour, count, allowed) for ref, scope, hour, count, allowed in rows]
+
+
+def references(connection: sqlite3.Connection, filter_: Filter) -> list[ReferenceRow]:
+    """Which modules hold a target's object, in which scope."""
+    rows = connection.execute(
+        "SELECT t.ref, r.module, r.name, r.file, r.line, r.how, x.scope, x.first_seen, x.last_seen"
+        " FROM reference_seen x JOIN reference r ON r.id = x.reference JOIN target t ON t.id = r.target"
+        f" JOIN scope c ON c.id = x.scope WHERE x.last_seen >= :since {_TARGET} {_SCOPE}"
+        " ORDER BY t.ref, r.module, r.name, r.line, r.file, r.how, x.scope",
+        _parameters(filter_),
+    )
+    scopes = _scopes(connection)
+    return [ReferenceRow(Reference(*row[:6]), scopes[row[6]], *row[7:]) for row in rows]
+
+
+def findings(connection: sqlite3.Connection, filter_: Filter) -> list[FindingRow]:
+    """What blocks `safe` and is not a use, newest first."""
+    rows = connection.execute(
+        "SELECT f.kind, t.ref, f.at, f.message, f.count, f.attributes, p.name, p.scope, s.id, s.kind, s.file,"
+        " s.line, s.function, s.module, s.expression, s.origin, s.during_import, s.by_test, s.scanner, s.via,"
+        " s.note, k.frames"
+        " FROM finding f JOIN process p ON p.id = f.process JOIN target t ON t.id = f.target"
+        " JOIN scope c ON c.id = p.scope LEFT JOIN site s ON s.id = f.site LEFT JOIN stack k ON k.id = s.stack"
+        f" WHERE f.at >= :since {_TARGET} {_SCOPE} ORDER BY f.at DESC, f.digest",
+        _parameters(filter_),
+    ).fetchall()
+    scopes, frames = _scopes(connection), _frames(connection) if rows else {}
+    result = []
+    for kind, ref, at, message, count, attributes, process, scope, site, *columns in rows:
+        found = _site((ref, *columns), frames) if site is not None else None
+        finding = Finding(kind, ref, at, message, found, count, _pairs(attributes))
+        result.append(FindingRow(finding, scopes[scope], process))
+    return result
+
+
+def processes(connection: sqlite3.Connection, filter_: Filter) -> list[ProcessRow]:
+    """Every process still seen at `filter_.since` or later, oldest first."""
+    counters: dict[tuple[int, str], list[tuple[str, int]]] = {}
+    for process, kind, name, value in connection.execute(
+        "SELECT * FROM counter ORDER BY process, kind, name"
+    ):
+        counters.setdefault((process, kind), []).append((name, value))
+    rows = connection.execute(
+        "SELECT p.id, p.name, c.service, c.environment, c.release, p.host, p.pid, p.python, p.started, p.root,"
+        " p.attributes, p.seen, p.ended, p.ended_how FROM process p JOIN scope c ON c.id = p.scope"
+        f" WHERE p.seen >= :since {_SCOPE} ORDER BY p.started, p.name",
+        _parameters(filter_),
+    )
+    return [
+        ProcessRow(
+            Process(*(*row[1:10], _pairs(row[10]))),
+            *row[11:],
+            *(tuple(counters.get((row[0], kind), ())) for kind in ("dropped", "internal", "reading")),
+        )
+        for row in rows
+    ]
+
+
+def observations(connection: sqlite3.Connection, filter_: Filter) -> list[ObservationRow]:
+    """What was watched, one row a scope; a scope in which nothing was used has one too."""
+    parameters = _parameters(filter_)
+    by_scope: dict[int, dict[str, int]] = {}
+    for scope, state, number in connection.execute(
+        f"WITH {_LAST} SELECT scope, state, count(*) FROM (SELECT l.scope, x.target, o.state, min({_WEIGHT_SQL})"
+        " FROM last l JOIN target_state x ON x.process = l.id AND x.until IS NULL"
+        " JOIN outcome o ON o.id = x.outcome GROUP BY l.scope, x.target) GROUP BY scope, state"
+    ):
+        by_scope.setdefault(scope, {})[state] = number
+    problems = {
+        scope: (internal, dropped)
+        for scope, internal, dropped in connection.execute(
+            "SELECT p.scope, sum(CASE WHEN n.kind = 'dropped' THEN 0 ELSE n.value END),"
+            " sum(CASE WHEN n.kind = 'dropped' THEN n.value ELSE 0 END)"
+            " FROM counter n JOIN process p ON p.id = n.process WHERE p.seen >= :since GROUP BY p.scope",
+            parameters,
+        )
+    }
+    rows = connection.execute(
+        "SELECT p.scope, count(DISTINCT p.id), coalesce(sum(max(0, v.until - max(v.since, :since))), 0.0),"
+        " min(p.started), max(p.seen) FROM process p LEFT JOIN observed v ON v.process = p.id"
+        f" AND v.until >= :since JOIN scope c ON c.id = p.scope WHERE p.seen >= :since {_SCOPE}"
+        " GROUP BY p.scope ORDER BY max(p.seen) DESC, c.service, c.environment, c.release",
+        parameters,
+    )
+    scopes = _scopes(connection)
+    return [
+        ObservationRow(
+            scopes[scope], count, seconds, by_scope.get(scope, {}), *problems.get(scope, (0, 0)), first, last
+        )
+        for scope, count, seconds, first, last in rows
+    ]
+
+
+def _scopes(connection: sqlite3.Connection) -> dict[int, Scope]:
+    rows = connection.execute("SELECT id, service, environment, release FROM scope")
+    return {number: Scope(*rest) for number, *rest in rows}
+
+
+def _frames(connection: sqlite3.Connection) -> dict[int, Frame]:
+    rows = connection.execute("SELECT id, file, line, function FROM frame")
+    return {number: Frame(*rest) for number, *rest in rows}
+
+
+def _site(row: Iterable[Any], frames: dict[int, Frame]) -> Site:
+    (
+        target,
+        use,
+        file,
+        line,
+        function,
+        module,
+        expression,
+        origin,
+        importing,
+        by_test,
+        scanner,
+        via,
+        note,
+        stack,
+    ) = row
+    return Site(
+        target,
+        use,
+        file,
+        line,
+        function,
+        module,
+        expression,
+        origin,
+        bool(importing),
+        bool(by_test),
+        bool(scanner),
+        via,
+        tuple(frames[number] for number in json.loads(stack)) if stack else (),
+        note,
+    )
+
+
+def _pairs(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple((key, value) for key, value in json.loads(text))
