@@ -1,4 +1,4 @@
-"""`lastcall demo`: a two-file program with a deprecated factory, run under the agent, and what the report says."""
+"""`lastcall demo`: a two-file program with a deprecated factory, run under the agent, and its report."""
 
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ def get_mailer_factory():
 class Mailer:
     def __init__(self, sender="shop"):
         self.sender = sender
+
+    def send(self):
+        return 1
 '''
 
 PROGRAM = """\
@@ -40,20 +43,21 @@ from legacy_mail import get_mailer_factory
 
 
 def send_invoice(number):
-    return get_mailer_factory()("invoices")
+    return get_mailer_factory()("invoices").send()
 
 
 def send_reminder(number):
     from legacy_mail import get_mailer_factory as factory
 
-    return factory()()
+    return factory()().send()
 
 
+sent = 0
 for number in range(40):
-    send_invoice(number)
+    sent += send_invoice(number)
     if number % 10 == 0:
-        send_reminder(number)
-print("44 letters sent")
+        sent += send_reminder(number)
+print(sent, "letters sent")
 """
 
 SETTINGS = """\
@@ -80,9 +84,7 @@ def demo(
         folder = Path(keep)
         _write(folder)
         _play(folder)
-        print(
-            f"\nThe program and its store are in {folder}. Go there, edit it, run it again: lastcall run -- shop.py"
-        )
+        print(f"\nThe program and its store are in {folder}. There, `lastcall run -- shop.py` runs it again.")
         return
     with tempfile.TemporaryDirectory(prefix="lastcall-demo-") as temporary:
         _write(Path(temporary))
@@ -103,10 +105,8 @@ def _play(folder: Path) -> None:
     print("$ cat lastcall.toml")
     print(SETTINGS)
     environ = agent_environment(dict(os.environ), {"LASTCALL_STORE": str(folder / ".lastcall" / "store.db")})
-    # A configuration of the caller's own surroundings is not the demo's.
-    environ = {
-        name: value for name, value in environ.items() if name not in ("LASTCALL_CONFIG", "LASTCALL_TARGETS")
-    }
+    for name in ("LASTCALL_CONFIG", "LASTCALL_TARGETS"):
+        environ.pop(name, None)  # what the caller watches otherwise is not the demo's
     _step(["lastcall", "run", "--", "python", "shop.py"], [sys.executable, "shop.py"], folder, environ)
     environ["LASTCALL_ENABLED"] = ""
     _step(["lastcall", "report"], [sys.executable, "-m", "lastcall", "report"], folder, environ)

@@ -1,0 +1,202 @@
+"""Runs the suite on every supported interpreter, with wrapt in C and in Python, and says what it ran.
+
+    python tests/matrix.py                 everything that is found
+    python tests/matrix.py --host-only     only the tests of what runs inside the host process
+    python tests/matrix.py --only 3.12,3.14
+    python tests/matrix.py --fetch         get the versions that are missing as Debian packages first
+
+Each interpreter gets an environment below .venvs/matrix, kept for the next run. The exit code is 0 if every
+test passed on at least two versions. The last line is `N passed, N failed, N skipped`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import debian_python
+import interpreters
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = ROOT / ".venvs" / "matrix"
+
+# Tests of what runs inside the host process: these differ by interpreter and by wrapt's mode, the others hardly.
+HOST_TESTS = (
+    "test_agent*.py", "test_bootstrap*.py", "test_callsite*.py", "test_captured*.py", "test_concurrency*.py",
+    "test_config*.py", "test_counts*.py", "test_engine*.py", "test_host*.py", "test_importing*.py", "test_journal*.py",
+    "test_kill*.py", "test_life*.py", "test_patch*.py", "test_recorder*.py", "test_startup*.py", "test_target*.py",
+)  # fmt: skip
+
+# What these need where not every dependency has a build, as on free-threaded interpreters.
+HOST_REQUIREMENTS = (
+    "wrapt>=1.17,!=2.2.0", "bytecode>=0.16; python_version < '3.12'", "tomli>=2; python_version < '3.11'",
+    "pytest", "pytest-xdist", "pytest-timeout", "hypothesis", "typing-extensions", "typer", "rich", "tomlkit", "griffe",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run of one suite."""
+
+    name: str
+    wrapt: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+    note: str = ""
+
+
+def main() -> int:
+    options = _options()
+    chosen = [one for one in _interpreters(fetch=options.fetch) if not options.only or one.name in options.only]
+    outcomes: list[Outcome] = []
+    for one in chosen:
+        print(f"== {one.name} ({'.'.join(map(str, one.version))}, {one.path})", flush=True)
+        outcomes += _run_version(one, options)
+    _print_table(outcomes, chosen)
+    passed, failed, skipped = (sum(getattr(one, key) for one in outcomes) for key in ("passed", "failed", "skipped"))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    versions = {one.name for one in outcomes if one.passed}
+    enough = len(versions) >= min(2, len(options.only) or 2)
+    if not enough:
+        print(f"only {len(versions)} version ran; at least two are needed", file=sys.stderr)
+    return 0 if enough and not failed else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default=(), type=lambda text: tuple(text.split(",")), help="3.12,3.13t")
+    parser.add_argument("--host-only", action="store_true")
+    parser.add_argument("--fetch", action="store_true")
+    parser.add_argument("--workers", default="auto", help="processes of each test run")
+    return parser.parse_args()
+
+
+def _interpreters(*, fetch: bool) -> list[interpreters.Interpreter]:
+    """What is installed, and, if asked for, what Debian has of the versions that are not."""
+    if fetch:
+        present = {one.name for one in interpreters.supported()}
+        for name, (suite, package) in debian_python.KNOWN.items():
+            if name not in present:
+                _fetch(suite, package)
+        interpreters.find.cache_clear()
+    found = interpreters.supported()
+    wanted = [f"3.{minor}" for _, minor in interpreters.SUPPORTED]
+    missing = [name for name in wanted if name not in {one.name for one in found}]
+    missing += [] if any(one.free_threaded for one in found) else ["a free-threaded build"]
+    print("found:", ", ".join(one.name for one in found))
+    print("not found:", ", ".join(missing) or "none is missing", flush=True)
+    return list(found)
+
+
+def _fetch(suite: str, package: str) -> None:
+    folder = ROOT / ".cache" / "pythons" / package
+    try:
+        path = str(debian_python.fetch(suite, package, folder))
+    except (debian_python.UnavailableError, subprocess.SubprocessError, OSError) as reason:
+        print(f"{package} could not be fetched: {reason}", flush=True)
+        return
+    known = os.environ.get("LASTCALL_TEST_PYTHONS")
+    os.environ["LASTCALL_TEST_PYTHONS"] = os.pathsep.join(filter(None, [known, path]))
+
+
+def _run_version(one: interpreters.Interpreter, options: argparse.Namespace) -> list[Outcome]:
+    """Both modes of wrapt on one interpreter; the Python mode only for the tests that it can make a difference to."""
+    began = time.monotonic()
+    python, complete = _environment(one)
+    print(f"   environment ready after {time.monotonic() - began:.0f} s", flush=True)
+    in_c = _wrapt_in_c(python)
+    note = "" if complete else "host tests only: not every dependency has a build for it"
+    outcomes = []
+    if in_c:
+        everything = complete and not options.host_only
+        outcomes.append(_suite(one, python, "C", note, options.workers, host_only=not everything))
+    outcomes.append(_suite(one, python, "Python", note, options.workers, host_only=True))
+    return outcomes
+
+
+def _environment(one: interpreters.Interpreter) -> tuple[Path, bool]:
+    """The environment's interpreter, and whether all of the project's dependencies could be installed."""
+    folder = ENVIRONMENTS / one.name
+    python, ready = folder / "bin" / "python", folder / ".ready"
+    wanted = (ROOT / "pyproject.toml").read_text() + (ROOT / "agent" / "lastcall.pth").read_text()
+    if ready.exists() and ready.read_text().partition("\n")[2] == wanted:
+        return python, ready.read_text().startswith("complete")
+    subprocess.run([one.path, "-m", "venv", "--without-pip", "--clear", folder], check=True, env=_plain())
+    complete = _pip(python, "--only-binary", "grpcio,pydantic-core,cryptography", "--editable", f"{ROOT}[dev]")
+    if not complete and not (_pip(python, *HOST_REQUIREMENTS) and _pip(python, "--no-deps", "--editable", str(ROOT))):
+        sys.exit(f"cannot install even the host's dependencies on {one.name}")
+    ready.write_text(("complete" if complete else "host") + "\n" + wanted)
+    return python, complete
+
+
+def _pip(python: Path, *arguments: str) -> bool:
+    """Install into another interpreter's environment with this one's pip; not every interpreter brings its own."""
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    done = subprocess.run([*pip, *arguments], env=_plain(), capture_output=True, text=True)
+    if done.returncode:
+        print("   " + (done.stderr.strip().splitlines() or ["pip failed"])[-1], flush=True)
+    return done.returncode == 0
+
+
+def _wrapt_in_c(python: Path) -> bool:
+    question = "import sys, wrapt; sys.exit(type(wrapt.FunctionWrapper.__init__).__name__ != 'wrapper_descriptor')"
+    return subprocess.run([python, "-c", question], env=_plain()).returncode == 0
+
+
+def _suite(
+    one: interpreters.Interpreter, python: Path, wrapt: str, note: str, workers: str, *, host_only: bool
+) -> Outcome:
+    """One run of pytest."""
+    files = [str(path) for pattern in HOST_TESTS for path in sorted((ROOT / "tests").glob(pattern))] if host_only else []
+    environ = {**_plain(), **({"WRAPT_DISABLE_EXTENSIONS": "1"} if wrapt == "Python" else {})}
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        xml = Path(folder) / "junit.xml"
+        command = [python, "-m", "pytest", "-q", "-n", workers, "-m", "not slow", "--junit-xml", xml, *files]
+        done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
+        passed, failed, skipped = _count(xml)
+    if done.returncode and not failed:
+        failed = 1  # it broke before or after the tests
+    if failed:
+        print(done.stdout[-6000:], done.stderr[-2000:], flush=True)
+    seconds = time.monotonic() - began
+    print(f"   wrapt in {wrapt}: {passed} passed, {failed} failed, {skipped} skipped, {seconds:.0f} s", flush=True)
+    suite = "host tests" if host_only else "all tests"
+    return Outcome(one.name, wrapt, passed, failed, skipped, seconds, note or suite)
+
+
+def _count(xml: Path) -> tuple[int, int, int]:
+    """Tests passed, failed and skipped in a JUnit file; nothing if there is none."""
+    if not xml.exists():
+        return 0, 0, 0
+    suite = ET.parse(xml).getroot()[0]
+    total, failed, errors, skipped = (int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped"))
+    return total - failed - errors - skipped, failed + errors, skipped
+
+
+def _print_table(outcomes: list[Outcome], chosen: list[interpreters.Interpreter]) -> None:
+    print(f"\n{'Python':8} {'wrapt':8} {'passed':>7} {'failed':>7} {'skipped':>8} {'seconds':>8}")
+    for one in outcomes:
+        numbers = f"{one.passed:7} {one.failed:7} {one.skipped:8} {one.seconds:8.0f}"
+        print(f"{one.name:8} {one.wrapt:8} {numbers}  {one.note}")
+    ran = {one.name for one in outcomes}
+    print("ran on:", ", ".join(one.name for one in chosen if one.name in ran))
+
+
+def _plain() -> dict[str, str]:
+    """The environment without what would steer the other interpreter."""
+    return {name: value for name, value in os.environ.items() if not re.match("PYTHON|LASTCALL_(?!TEST_)|VIRTUAL_ENV", name)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
