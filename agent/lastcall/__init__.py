@@ -1,1 +1,23 @@
-"""Lastcall: may we delete this shim yet?"""
+"""Lastcall answers one question with evidence: may we delete this shim yet?"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+
+TYPE_CHECKING = False  # this module is imported at the start of the host
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def start(**settings: Any) -> None:
+    """Start the agent in this process, once. See `lastcall.bootstrap.start`."""
+    from . import bootstrap
+
+    bootstrap.start(**settings)
+
+
+def stop() -> None:
+    """End the agent in this process and put back everything it patched."""
+    from . import bootstrap
+
+    bootstrap.stop()

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any
 
 from . import toml_subset
 from .callsite import Pattern
 from .targets import KINDS, METADATA, MODES, SCHEDULES, Allow, ReferenceError_, Target, day_number
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
 FILE_NAMES = ("lastcall.toml", "pyproject.toml")
 

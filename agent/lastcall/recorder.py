@@ -20,10 +20,7 @@ from __future__ import annotations
 
 import sys
 from _thread import allocate_lock, get_ident
-from collections.abc import Callable
 from itertools import count
-from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any
 
 from . import callsite as cs
 from .journal import (
@@ -37,17 +34,25 @@ from .journal import (
     Journal,
 )
 
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+    from typing import Any
+
     from .errors import InternalErrors
     from .targets import Target
 
-Entry = tuple[int, Callable[[], int]]
-Counters = dict[Any, Entry]
+    Entry = tuple[int, Callable[[], int]]
+    Counters = dict[Any, Entry]
 
 MAX_SITES = 10_000
 MAX_ALIASES = 64
 """Code objects (a function defined anew at each request) that may share one call site's fast entry."""
 MAX_SIGHTINGS = 20_000
+
+
+NO_CODE = (lambda: None).__code__
 
 
 def current(counter: Any) -> int:  # noqa: ANN401 - itertools.count has no public type
@@ -120,7 +125,7 @@ class Sample:
 class Tap:
     """Where the uses of one armed target arrive: its counters and the hook an engine calls at each use."""
 
-    __slots__ = ("counters", "deep", "hook", "target", "use")
+    __slots__ = ("counters", "deep", "hook", "ignores", "target", "use")
 
     def __init__(self, target: Target, use: str) -> None:
         self.target = target
@@ -128,7 +133,16 @@ class Tap:
         self.counters: Counters = {}
         self.deep: Counters = {}
         self.hook: Callable[[], None]
+        self.ignores: Callable[[FrameType], bool] | None = None
+        """Says of a frame's present instruction that it is no use. Asked once per instruction."""
 
+
+def _zero() -> int:
+    return 0
+
+
+NOT_COUNTED: Entry = (HEADER_SCRATCH, _zero)
+"""The entry of an instruction that is no use, or that has been counted already."""
 
 if sys.version_info >= (3, 11):
 
@@ -174,7 +188,7 @@ class Recorder:
         self.pass_through: dict[int, CodeType] = {}
         self._busy: set[int] = set()
         self._deferred: list[tuple[Tap, FrameType]] = []
-        self._make_hook, self._make_callback, self._set_table = _hot_path(self)
+        self.hooks = _hot_path(self)
         self.reset()
 
     # -- life cycle ---------------------------------------------------------------------------------
@@ -191,7 +205,7 @@ class Recorder:
         self._busy.clear()
         self._deferred.clear()
         self.table: Any = memoryview(bytearray((HEADER_SLOTS + self.max_sites) * 8)).cast("Q")
-        self._set_table(self.table)
+        self.hooks.set_table(self.table)
         for tap in self.taps:
             tap.counters.clear()
             tap.deep.clear()
@@ -212,7 +226,7 @@ class Recorder:
             journal.counts[record.slot] = record.total()
         self.journal = journal
         self.table = journal.counts
-        self._set_table(self.table)
+        self.hooks.set_table(self.table)
 
     def write(self, record: tuple[object, ...]) -> bool:
         """Append to the journal; what cannot be written is kept for the next flush. Call with the lock held."""
@@ -255,13 +269,9 @@ class Recorder:
     def tap(self, target: Target, use: str) -> Tap:
         """A new tap for an engine to call. Its `hook` records the caller of whatever called the hook."""
         tap = Tap(target, use)
-        tap.hook = self._make_hook(tap)
+        tap.hook = self.hooks.hook(tap)
         self.taps.append(tap)
         return tap
-
-    def frame_callback(self, tap: Tap) -> Callable[[FrameType], None]:
-        """For engines that know the caller's frame: a function that counts a use from that frame."""
-        return self._make_callback(tap)
 
     # -- first sight --------------------------------------------------------------------------------
 
@@ -294,6 +304,9 @@ class Recorder:
         entry = tap.counters.get(key)
         if entry is not None:  # another thread was first
             self.table[entry[0]] = entry[1]()
+            return
+        if tap.ignores is not None and tap.ignores(frame):
+            tap.counters[key] = NOT_COUNTED
             return
         if self._is_pass_through(tap, frame):
             self.pass_through[id(frame.f_code)] = frame.f_code
@@ -353,18 +366,14 @@ class Recorder:
     def _capture(self, tap: Tap, frame: FrameType) -> SiteRecord:
         target = tap.target
         walk = cs.Walk(frame, self.stack_depth)
-        record = SiteRecord()
-        record.slot = HEADER_SLOTS + len(self.records)
-        record.target = target
-        record.use = tap.use
-        record.at_ns = record.sampled_ns = self.clock()
+        record = self._blank_record(tap)
+        record.expression = None
         record.code, record.lasti = frame.f_code, frame.f_lasti
         record.file, record.line, record.function = walk.frames[0] if walk.frames else ("", 0, "")
         record.module = str(frame.f_globals.get("__name__") or "")
         record.frames = tuple(walk.frames)
         record.origin = self.attribution.origin(frame, target.module, target.file_kind)
         record.via = target.via(frame, tap.use)
-        record.note = ""
         record.allowed = target.allowed_reason(record.module, record.function, record.at_ns)
         record.flags = (
             (FLAG_DURING_IMPORT if walk.during_import else 0)
@@ -389,7 +398,31 @@ class Recorder:
             self.drop("sighting-queue")
 
     def _count_without_caller(self, tap: Tap) -> None:
-        self.drop("no-python-caller:" + tap.target.ref)
+        """A use that C code made with no Python frame below it: `atexit`, a raw thread's first function."""
+        quick = (tap.target.ref, tap.use)
+        record = self._by_identity.get(quick)
+        if record is None:
+            if len(self.records) >= self.max_sites:
+                self.drop("call-site-limit")
+                return
+            record = self._blank_record(tap)
+            self._by_identity[quick] = record
+            self.records.append(record)
+            record.written = self.write(record.journal_record())
+            self._sight(Sample(record, record.at_ns, 1, record.trace, first=True))
+        self.table[record.slot] = next(record.counter)
+
+    def _blank_record(self, tap: Tap) -> SiteRecord:
+        record = SiteRecord()
+        record.slot = HEADER_SLOTS + len(self.records)
+        record.target, record.use = tap.target, tap.use
+        record.at_ns = record.sampled_ns = self.clock()
+        record.code, record.lasti = NO_CODE, -1
+        record.file, record.line, record.function, record.module = "", 0, "<no Python caller>", ""
+        record.frames, record.origin, record.via, record.note = (), "direct", "", ""
+        record.expression = ""
+        record.allowed, record.flags, record.trace = None, 0, (0, 0, 0)
+        return record
 
     # -- frames that only pass the call on ----------------------------------------------------------
 
@@ -507,12 +540,21 @@ def skip_frames_of(module_globals: dict[str, Any]) -> None:
     _wrapper_globals.append(module_globals)
 
 
+def caller_behind_wrapt(frame: FrameType) -> FrameType:
+    """The first frame from `frame` outwards that is neither the recorder's nor wrapt's."""
+    here = globals()
+    back: FrameType | None = frame
+    while back is not None and (back.f_globals is here or _is_wrapper_frame(back)):
+        back = back.f_back
+    return frame if back is None else back
+
+
 def _is_wrapper_frame(frame: FrameType) -> bool:
     return any(frame.f_globals is names for names in _wrapper_globals)
 
 
-def _hot_path(recorder: Recorder) -> tuple[Any, Any, Callable[[Any], None]]:
-    """Make the two functions that run at each use, closing over one shared table that a fork can replace.
+def _hot_path(recorder: Recorder) -> Hooks:
+    """Make the functions that run at each use, closing over one shared table that a fork can replace.
 
     Inlined by hand and repeated, because every call it would take to share a line costs 40 ns on 580.
     """
@@ -520,17 +562,10 @@ def _hot_path(recorder: Recorder) -> tuple[Any, Any, Callable[[Any], None]]:
     table: Any = None
     see = recorder.first_sight
     errors = recorder.errors
-    own_globals = globals()
 
     def set_table(new: Any) -> None:  # noqa: ANN401 - a memoryview of unsigned 64-bit integers
         nonlocal table
         table = new
-
-    def caller_behind_wrapt(frame: FrameType) -> FrameType:
-        back: FrameType | None = frame
-        while back is not None and (back.f_globals is own_globals or _is_wrapper_frame(back)):
-            back = back.f_back
-        return frame if back is None else back
 
     def make_hook(tap: Tap) -> Callable[[], None]:
         counters = tap.counters
@@ -543,7 +578,7 @@ def _hot_path(recorder: Recorder) -> tuple[Any, Any, Callable[[Any], None]]:
                     frame = getframe(1)
                     slot, step = counters[id(frame.f_code) + frame.f_lasti]
                     table[slot] = step()
-                except KeyError:
+                except (KeyError, ValueError):  # ValueError: C called, with no Python frame below
                     see(tap, frame)
                 except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                     errors.record("count", error)
@@ -556,7 +591,7 @@ def _hot_path(recorder: Recorder) -> tuple[Any, Any, Callable[[Any], None]]:
                     frame = getframe(1)
                     slot, step = counters[id(frame.f_code), frame.f_lasti]
                     table[slot] = step()
-                except KeyError:
+                except (KeyError, ValueError):  # ValueError: C called, with no Python frame below
                     see(tap, frame)
                 except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                     errors.record("count", error)
@@ -567,7 +602,7 @@ def _hot_path(recorder: Recorder) -> tuple[Any, Any, Callable[[Any], None]]:
                 frame = caller_behind_wrapt(getframe(1))
                 slot, step = counters[site_key(frame)]
                 table[slot] = step()
-            except KeyError:
+            except (KeyError, ValueError):
                 see(tap, frame)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                 errors.record("count", error)
@@ -588,4 +623,59 @@ def _hot_path(recorder: Recorder) -> tuple[Any, Any, Callable[[Any], None]]:
 
         return callback
 
-    return make_hook, make_callback, set_table
+    def make_inner_hook(tap: Tap) -> Callable[[], None]:
+        """For a call written into the target's own code: the caller is one frame further."""
+        counters = tap.counters
+
+        def inner_hook() -> None:
+            frame = None
+            try:
+                frame = getframe(2)
+                slot, step = counters[site_key(frame)]
+                table[slot] = step()
+            except (KeyError, ValueError):
+                see(tap, frame)
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                errors.record("count", error)
+
+        return inner_hook
+
+    def make_start_callback(taps: dict[int, Tap], counters_of: dict[int, Counters]) -> Callable[[CodeType, int], None]:
+        """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together."""
+
+        def on_start(code: CodeType, _offset: int) -> None:
+            frame = None
+            try:
+                frame = getframe(2)
+                slot, step = counters_of[id(code)][id(frame.f_code) + frame.f_lasti]
+                table[slot] = step()
+            except (KeyError, ValueError):
+                tap = taps.get(id(code))
+                if tap is not None:
+                    see(tap, frame)
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                errors.record("count", error)
+
+        return on_start
+
+    return Hooks(make_hook, make_callback, make_inner_hook, make_start_callback, set_table)
+
+
+class Hooks:
+    """The functions that engines call at each use, made for one recorder."""
+
+    __slots__ = ("frame_callback", "hook", "inner_hook", "set_table", "start_callback")
+
+    def __init__(
+        self,
+        hook: Callable[[Tap], Callable[[], None]],
+        frame_callback: Callable[[Tap], Callable[[FrameType], None]],
+        inner_hook: Callable[[Tap], Callable[[], None]],
+        start_callback: Callable[[dict[int, Tap], dict[int, Counters]], Callable[[CodeType, int], None]],
+        set_table: Callable[[Any], None],
+    ) -> None:
+        self.hook = hook
+        self.frame_callback = frame_callback
+        self.inner_hook = inner_hook
+        self.start_callback = start_callback
+        self.set_table = set_table

@@ -7,10 +7,13 @@ segment and `**` in its module part for any number of segments.
 
 from __future__ import annotations
 
-from types import FrameType
-from typing import Any
 
-from .callsite import APPLICATION, Pattern, file_kind
+from .callsite import APPLICATION, Pattern, file_kind, is_import_machinery
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
 
 CO_VARARGS_AND_KEYWORDS = 0x04 | 0x08
 
@@ -163,6 +166,8 @@ class Target:
     def is_passed_on_by(self, frame: FrameType, use: str) -> bool:
         """Whether `frame` only hands the call on: a generic alias, a metaclass, a decorator around the target."""
         code = frame.f_code
+        if use == "import":
+            return is_import_machinery(frame)
         if use == "construct" and code.co_name == "__call__":
             if frame.f_globals.get("__name__") == "typing":
                 return True

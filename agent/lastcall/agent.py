@@ -1,0 +1,212 @@
+"""The composition root: the only module that knows all the others.
+
+`Agent` lives in the host process. The importing threads arm targets and count; one background thread of our
+own calls `flush()` every second: it writes what happened to the journal, has the store take it in, and hands
+a batch to the exporters. Everything dear is imported in that thread.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from _thread import get_ident
+
+from . import callsite as cs
+from .errors import internal_errors
+from .journal import Journal, live_folder
+from .patch import Patcher
+from .recorder import Recorder, Sample, SiteRecord
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from .config import Config
+    from .evidence import Batch, Process, Site
+    from .importing import Wanted
+    from .targets import Target
+
+_TEXT = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
+
+
+def new_id() -> str:
+    """A random process id, 24 hex digits. `uuid` would cost the host 10 ms."""
+    return os.urandom(12).hex()
+
+
+class Agent:
+    """The agent of one process. Made by `bootstrap`, on the first target's module or in the background."""
+
+    def __init__(self, config: Config, wanted: Wanted, wake: Callable[[], None]) -> None:
+        self.config = config
+        self.errors = internal_errors
+        self.id = new_id()
+        self.pid = os.getpid()
+        self.started_ns = time.time_ns()
+        self.recorder = Recorder(
+            self._open_journal, self.errors, cs.Attribution(config.application_patterns), clock=time.time_ns,
+            max_sites=config.max_sites, stack_depth=config.stack_depth, on_first_sight=wake,
+        )
+        self.patcher = Patcher(wanted, self.recorder, config.engine, self._changed)
+        self._to_write: list[Target] = list(self.patcher.by_ref.values())
+        self._known: set[str] = set()
+        self._pipeline: Any = None
+        self._modules_seen = 0
+        self._written_counters: tuple[Any, ...] = ()
+        self._sites_detailed = 0
+        self._install_extras()
+
+    def _install_extras(self) -> None:
+        """What only some configurations need is imported only for them."""
+        if self.config.discover:
+            from . import discovery
+
+            discovery.install(self)
+
+    # -- events in the host's threads ---------------------------------------------------------------
+
+    def loaded(self, module: ModuleType) -> None:
+        """A wanted module has run."""
+        self.patcher.loaded(module, _spec_name(module))
+
+    def _changed(self, target: Target) -> None:
+        self._to_write.append(target)
+
+    def _open_journal(self) -> Journal:
+        journal = Journal(live_folder(self.config.store_path()), self.id, self.config.max_sites)
+        config = self.config
+        journal.append(("P", 1, self.id, self.pid, config.service, config.environment, config.release,
+                        _host_name(), _python(), self.started_ns, config.root, _attributes()))
+        return journal
+
+    # -- the background thread ----------------------------------------------------------------------
+
+    def flush(self) -> None:
+        """One round of the background thread. Never raises."""
+        recorder = self.recorder
+        with self.errors.guard("flush"):
+            recorder.retry_unwritten()
+            if len(sys.modules) != self._modules_seen:
+                self._modules_seen = len(sys.modules)
+                self.patcher.rescan()
+            self.write_pending()
+            recorder.publish()
+        with self.errors.guard("pipeline"):
+            if self._pipeline is None:
+                from .pipeline import Pipeline
+
+                self._pipeline = Pipeline(self)
+            self._pipeline.run()
+
+    def write_pending(self) -> None:
+        """Put targets, states, spellings and counters that changed into the journal."""
+        recorder = self.recorder
+        changed, self._to_write = self._to_write, []
+        with recorder.lock:
+            for target in changed:
+                if target.ref not in self._known or target.state != "pending":
+                    recorder.write(_target_record(target))
+                    self._known.add(target.ref)
+                recorder.write(("A", target.ref, target.state, target.reason, target.engine,
+                                target.state_ns or self.started_ns))
+        self._write_spellings()
+        counters = (tuple(sorted(recorder.dropped.items())), self.errors.counts())
+        if counters != self._written_counters:
+            self._written_counters = counters
+            with recorder.lock:
+                recorder.write(("O", time.time_ns(), *counters))
+
+    def _write_spellings(self) -> None:
+        records = self.recorder.records
+        if self._sites_detailed == len(records):
+            return
+        from . import expressions
+
+        for record in records[self._sites_detailed:]:
+            self._sites_detailed += 1
+            if record.expression is None:
+                name = record.target.qualname.rpartition(".")[2] or record.target.module
+                with self.errors.guard("expression"):
+                    record.expression = expressions.spelling(record.code, record.lasti, record.line, name)
+                with self.recorder.lock:
+                    self.recorder.write(("X", record.slot, record.expression or ""))
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    def leave(self, how: str) -> None:
+        """The last words in the journal: counts published, the end written, the files let go."""
+        with self.errors.guard("leave"):
+            self.write_pending()
+            self.recorder.publish()
+            with self.recorder.lock:
+                self.recorder.write(("E", time.time_ns(), how))
+                if self.recorder.journal is not None:
+                    self.recorder.journal.close()
+
+    def finish_exports(self, timeout: float) -> None:
+        """Flush and shut down the exporters within `timeout` seconds. In the background thread."""
+        if self._pipeline is not None:
+            with self.errors.guard("pipeline"):
+                self._pipeline.shutdown(timeout)
+
+    @property
+    def has_exporters(self) -> bool:
+        """Whether anything but the store takes part."""
+        return any(name != "store" for name in self.config.exporters)
+
+    # -- fork ---------------------------------------------------------------------------------------
+
+    def after_fork_in_child(self) -> None:
+        """Become the agent of a new process: nothing counted, a journal of its own, the same targets armed."""
+        from _thread import allocate_lock
+
+        inherited = self.recorder.journal
+        self.recorder.lock = allocate_lock()
+        self.id = new_id()
+        self.pid = os.getpid()
+        self.started_ns = time.time_ns()
+        self.errors.clear()
+        self.recorder.own_threads.clear()
+        self.recorder.reset()
+        if inherited is not None and inherited.fd >= 0:
+            os.close(inherited.fd)  # the parent's lock is the parent's: this was only a second hand on it
+        self._known = set()
+        self._to_write = list(self.patcher.by_ref.values())
+        self._pipeline = None
+        self._written_counters = ()
+        self._sites_detailed = 0
+
+    def enter_background(self) -> None:
+        """Called first thing in the background thread: what it does is not a use."""
+        self.recorder.own_threads.add(get_ident())
+
+
+def _spec_name(module: ModuleType) -> str:
+    spec = vars(module).get("__spec__")
+    return str(getattr(spec, "name", "") or vars(module).get("__name__", ""))
+
+
+def _target_record(target: Target) -> tuple[object, ...]:
+    metadata = target.metadata
+    return ("T", target.ref, target.kind, *(metadata.get(key, "") for key in _TEXT),
+            target.defined_file, target.defined_line, target.source)
+
+
+def _host_name() -> str:
+    return os.uname().nodename
+
+
+def _python() -> str:
+    version = sys.version_info
+    return f"{version[0]}.{version[1]}.{version[2]}"
+
+
+def _attributes() -> tuple[tuple[str, str], ...]:
+    names = ("K_REVISION", "K_CONFIGURATION", "CLOUD_RUN_JOB", "KUBERNETES_SERVICE_HOST", "HOSTNAME")
+    return tuple((name, os.environ[name]) for name in names if name in os.environ)
+
+
+__all__ = ["Agent", "Batch", "Process", "Sample", "Site", "SiteRecord"] if TYPE_CHECKING else ["Agent"]

@@ -1,0 +1,239 @@
+"""Starting: idempotent, guarded, aware of forks.
+
+What runs at the start of the interpreter reads the configuration, puts a finder before the others, and starts
+one sleeping thread. The agent itself (`agent.Agent`) is made when the first target's module has been
+imported, or in that thread after the first interval, or at exit.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from _thread import allocate_lock, get_ident, start_new_thread
+
+from . import config as configuration
+from .errors import internal_errors
+from .importing import Finder, Wanted
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+    from .agent import Agent
+    from .config import Config
+
+OFF = ("", "0", "false", "no", "off")
+PAUSE_BEFORE_FORK = 0.25
+"""Seconds that a fork waits for our thread to finish its step."""
+
+
+class Life:
+    """The agent's life in this process: its thread, its forks, its end."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.wanted = Wanted(config.targets)
+        self.finder = Finder(self.wanted, self._loaded, internal_errors)
+        self.stopped = False
+        self._agent: Agent | None = None
+        self._making = allocate_lock()
+        self._new_thread_state()
+
+    def _new_thread_state(self) -> None:
+        self._wake = allocate_lock()
+        self._wake.acquire()
+        self._done = allocate_lock()
+        self._stopping = False
+        self._running = False
+        self._thread_id = 0
+
+    # -- agent --------------------------------------------------------------------------------------
+
+    def agent(self) -> Agent:
+        """The agent of this process, made now if there is none yet."""
+        if self._agent is None:
+            with self._making:
+                if self._agent is None:
+                    from .agent import Agent
+
+                    self._agent = Agent(self.config, self.wanted, self.wake)
+        return self._agent
+
+    def _loaded(self, module: ModuleType) -> None:
+        self.agent().loaded(module)
+
+    def start(self) -> None:
+        """Put the finder in its place, arm what is loaded already, start the thread."""
+        self.finder.install()
+        wanted = self.wanted
+        if any(wanted(name) for name in list(sys.modules)):
+            self.agent().patcher.arm_loaded()
+        if "__main__" in wanted.exact:
+            from . import mainscript
+
+            mainscript.watch(self)
+        if self.config.discover:
+            self.agent()
+        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork_in_parent,
+                            after_in_child=self._after_fork_in_child)
+        atexit.register(self.exit)
+        self.start_thread()
+
+    # -- the thread ---------------------------------------------------------------------------------
+
+    def start_thread(self) -> None:
+        """Start the background thread unless it runs. A host that allows no thread goes without."""
+        if self._running or self.stopped:
+            return
+        self._stopping = False
+        self._done.acquire()
+        self._running = True
+        try:
+            start_new_thread(self._loop, ())
+        except RuntimeError as error:
+            self._running = False
+            self._done.release()
+            internal_errors.add("thread", error)
+
+    def wake(self) -> None:
+        """Have the background thread look now."""
+
+    def _loop(self) -> None:
+        self._thread_id = get_ident()
+        entered: Agent | None = None
+        try:
+            while not self._stopping:
+                self._wake.acquire(timeout=self.config.flush_interval)
+                if self._stopping:
+                    break
+                agent = self.agent()
+                if agent is not entered:
+                    agent.enter_background()
+                    entered = agent
+                agent.flush()
+            if self.stopped and self._agent is not None and self._agent.has_exporters:
+                self._agent.enter_background()
+                self._agent.flush()
+                self._agent.finish_exports(self.config.exit_timeout)
+        except BaseException as error:  # noqa: BLE001 - the thread's last guard: never a traceback on the host's stderr
+            internal_errors.add("thread", error)
+        finally:
+            self._running = False
+            self._done.release()
+
+    def _stop_thread(self, timeout: float) -> bool:
+        """Ask the thread to end and wait for it. True if it has."""
+        if not self._running or get_ident() == self._thread_id:
+            return not self._running
+        self._stopping = True
+        if self._wake.locked():
+            try:
+                self._wake.release()
+            except RuntimeError:  # woken in the same instant
+                pass
+        if not self._done.acquire(timeout=timeout):
+            return False
+        self._done.release()
+        self._wake.acquire(blocking=False)
+        return True
+
+    # -- fork ---------------------------------------------------------------------------------------
+
+    def _before_fork(self) -> None:
+        # Our thread must not be there at the fork: it could hold a lock that the child would wait for, and
+        # from 3.12 on Python warns the host about threads at a fork.
+        self._paused = self._running and get_ident() != self._thread_id
+        if self._paused and self._stop_thread(PAUSE_BEFORE_FORK):
+            _wait_until_gone(self._thread_id)
+
+    def _after_fork_in_parent(self) -> None:
+        if self._paused:
+            self.start_thread()
+
+    def _after_fork_in_child(self) -> None:
+        with internal_errors.guard("fork"):
+            self._new_thread_state()
+            self._making = allocate_lock()
+            if self._agent is not None:
+                self._agent.after_fork_in_child()
+            if not self.stopped:
+                self.start_thread()
+
+    # -- the end ------------------------------------------------------------------------------------
+
+    def exit(self) -> None:
+        """At exit: the last words to the journal, the exporters within `exit_timeout`."""
+        if self.stopped:
+            return
+        self.stopped = True
+        with internal_errors.guard("exit"):
+            self._stop_thread(self.config.exit_timeout)
+            agent = self.agent()
+            agent.leave("exit")
+
+    def stop(self) -> None:
+        """Undo everything: unpatch, leave `sys.meta_path`, end. For tests and notebooks."""
+        self.exit()
+        self.finder.remove()
+        atexit.unregister(self.exit)
+        if self._agent is not None:
+            self._agent.patcher.unpatch()
+
+
+def _wait_until_gone(_thread: int) -> None:
+    """Python 3.12 and later count the operating system's threads at a fork; ours may need a moment more."""
+    if sys.version_info < (3, 12) or not os.path.isdir("/proc/self/task"):  # noqa: PTH112
+        return
+    import threading
+    import time
+
+    expected = threading.active_count()
+    for _ in range(50):
+        if len(os.listdir("/proc/self/task")) <= expected:  # noqa: PTH208
+            return
+        time.sleep(0.0002)
+
+
+_life: Life | None = None
+
+
+def life() -> Life | None:
+    """What `start()` made, if it was called."""
+    return _life
+
+
+def start_from_environment() -> None:
+    """What the start-up files call. Does nothing unless LASTCALL_ENABLED says so; never raises."""
+    if os.environ.get("LASTCALL_ENABLED", "").lower() in OFF:
+        return
+    try:
+        start()
+    except Exception as error:  # noqa: BLE001 - the named seam: a start-up file must not stop the interpreter
+        if os.environ.get("LASTCALL_RERAISE") == "1":
+            raise
+        sys.stderr.write(f"lastcall: not started: {type(error).__name__}: {error}\n")
+
+
+def start(**settings: Any) -> None:
+    """Start the agent in this process, once; later calls do nothing.
+
+    `settings` are those of the configuration file's `[lastcall]` table, and `targets`, a list of references or
+    of tables as under `[[target]]`. Modules imported already are armed too. Problems with the configuration are
+    said on stderr, a line each, and never raised.
+    """
+    global _life  # noqa: PLW0603 - one agent a process
+    if _life is not None and not _life.stopped:
+        return
+    config = configuration.load(overrides=settings)
+    for problem in config.problems:
+        sys.stderr.write(f"lastcall: {problem}\n")
+    _life = Life(config)
+    _life.start()
+
+
+def stop() -> None:
+    """End the agent in this process and put back everything it patched."""
+    if _life is not None and not _life.stopped:
+        _life.stop()

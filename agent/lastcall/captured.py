@@ -1,0 +1,110 @@
+"""References to a target that were captured before it was armed, and what can be done about them.
+
+A module attribute that is patched is not seen by `from m import f` in a circular import, by a registry, a
+default argument, a closure. Whether there are any is told by the reference count; who they are costs a
+walk over the heap, so that is done only when the count says so.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def _count(namespace: dict[str, Any], name: str) -> int:
+    return sys.getrefcount(namespace[name])
+
+
+def _fresh() -> int:
+    namespace: dict[str, Any] = {}
+    exec("def probe(): pass", namespace)  # noqa: S102 - a function that only its namespace holds
+    return _count(namespace, "probe")
+
+
+_ALONE = _fresh()
+_COUNTS_ARE_EXACT = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def may_be_held_elsewhere(namespace: dict[str, Any], name: str) -> bool:
+    """Whether anything but `namespace` may hold what it calls `name`.
+
+    Free-threaded builds defer the counting of functions, so there the answer comes from the loaded modules.
+    """
+    if _COUNTS_ARE_EXACT:
+        return _count(namespace, name) > _ALONE
+    value = namespace[name]
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", None)
+        if type(names) is dict and names is not namespace and any(v is value for v in list(names.values())):
+            return True
+    return False
+
+
+def rebind(original: Any, replacement: Any, ours: dict[str, Any]) -> list[str]:
+    """Put `replacement` where `original` was captured, wherever that is safe; say where it is not.
+
+    Safe are the values of dictionaries (module and class namespaces, registries), list items, closure cells
+    and default arguments. `ours` is the namespace that is already patched. Keys, tuples, sets, bound
+    methods and objects of C code stay, and are named in the result.
+    """
+    import gc
+
+    left: list[str] = []
+    holders = gc.get_referrers(original)
+    for holder in holders:
+        if holder is ours or holder is holders:
+            continue
+        step = _REBINDERS.get(type(holder))
+        if step is not None:
+            step(holder, original, replacement, left)
+        elif type(holder).__name__ not in _TRANSIENT:
+            left.append(f"a {type(holder).__name__}")
+    return left
+
+
+def _in_dict(holder: dict[Any, Any], original: Any, replacement: Any, left: list[str]) -> None:
+    for key, value in list(holder.items()):
+        if value is original and key != "__wrapped__":  # functools.wraps: the way back, not a way in
+            holder[key] = replacement
+        if key is original:
+            left.append("a dictionary's key")
+
+
+def _in_list(holder: list[Any], original: Any, replacement: Any, _left: list[str]) -> None:
+    for index, value in enumerate(holder):
+        if value is original:
+            holder[index] = replacement
+
+
+def _in_cell(holder: Any, original: Any, replacement: Any, _left: list[str]) -> None:
+    if holder.cell_contents is original:
+        holder.cell_contents = replacement
+
+
+def _in_tuple(holder: tuple[Any, ...], original: Any, replacement: Any, left: list[str]) -> None:
+    import gc
+
+    for owner in gc.get_referrers(holder):
+        if getattr(owner, "__defaults__", None) is holder and type(owner).__name__ == "function":
+            owner.__defaults__ = tuple(replacement if value is original else value for value in holder)
+            return
+    left.append("a tuple")
+
+
+def _in_function(_holder: Any, _original: Any, _replacement: Any, _left: list[str]) -> None:
+    """A function refers to its closure and defaults, which are holders of their own."""
+
+
+def _cell_type() -> type:
+    value = None
+    return type((lambda: value).__closure__[0])  # type: ignore[index]
+
+
+_REBINDERS: dict[type, Callable[[Any, Any, Any, list[str]], None]] = {
+    dict: _in_dict, list: _in_list, tuple: _in_tuple, _cell_type(): _in_cell, type(_in_dict): _in_function,
+}
+_TRANSIENT = frozenset({"frame", "generator", "coroutine", "Wrapper", "BoundWrapper", "Target", "list_iterator"})

@@ -1,0 +1,223 @@
+"""The in-place engine: nothing is replaced, the function's own code reports each call.
+
+From 3.12 on with local `sys.monitoring` events, before with a call written in front of the function's
+bytecode (the `bytecode` library). Both see calls through references that were captured before arming, and
+neither shows in a class namespace. Coroutine functions and generators stay with wrapt: what is seen here
+is their first step, not the call.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType
+
+from ..recorder import NOT_COUNTED
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+    from typing import Any
+
+    from ..recorder import Recorder, Tap
+
+CO_SUSPENDS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
+TOOL_NAME = "lastcall"
+TOOL_IDS = (3, 4, 1, 5, 2, 0)  # those that PEP 669 names for nobody first, then profiler, optimizer, coverage, debugger
+
+
+def fits(function: Any) -> bool:
+    """Whether this engine sees the calls of `function`: a plain Python function, run when it is called."""
+    return type(function) is FunctionType and not function.__code__.co_flags & CO_SUSPENDS
+
+
+class Unavailable(Exception):  # noqa: N818 - the reason why the other engine is taken, not a failure
+    """This engine cannot be had in this process; the message says why."""
+
+
+class InPlace:
+    """The in-place engine of one process."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.taps: dict[int, Tap] = {}
+        self.counters: dict[int, Any] = {}
+        self.codes: dict[int, CodeType] = {}
+        self.shared: dict[int, ByClass] = {}
+        self.tool: int | None = None
+
+    def arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
+        """Report each call of `function` to `tap`. Returns the undo. Raises Unavailable."""
+        if not fits(function):
+            raise Unavailable("not a plain Python function")
+        shared = self.shared.get(id(function.__code__))
+        if shared is not None:  # classes that inherit it are watched already
+            shared.everybody = tap
+            tap.target.own_codes.append(function.__code__)
+            return shared.forget_everybody
+        if sys.version_info >= (3, 12):
+            code, undo = self._monitor(function)
+            self.counters[id(code)] = tap.counters
+            self.taps[id(code)] = tap
+        else:
+            code, undo = self._add_prologue(function, self.recorder.hooks.inner_hook(tap))
+        tap.target.own_codes.append(code)
+        return undo
+
+    def arm_for_class(self, function: FunctionType, cls: type, tap: Tap) -> Callable[[], None]:
+        """Report calls of an inherited `__init__` or `__new__`, but only when a `cls` is being made.
+
+        Which class that is, is told by the function's first argument. Raises Unavailable.
+        """
+        if not fits(function) or not function.__code__.co_argcount:
+            raise Unavailable("its constructor is not a plain Python function")
+        shared = self.shared.get(id(function.__code__)) or self._share(function)
+        shared.classes.append((cls, self.recorder.hooks.frame_callback(tap)))
+        tap.target.own_codes.append(function.__code__)
+
+        def undo() -> None:
+            shared.classes[:] = [entry for entry in shared.classes if entry[0] is not cls]
+            if not shared.classes and shared.everybody is None:
+                shared.undo()
+
+        return undo
+
+    def _share(self, function: FunctionType) -> ByClass:
+        shared = ByClass(self.recorder)
+        if sys.version_info >= (3, 12):
+            known = self.taps.pop(id(function.__code__), None)
+            code, shared.undo = self._monitor(function)
+            self.counters[id(code)] = shared
+        else:
+            known = self.taps.pop(id(function.__code__), None)
+            code, shared.undo = self._add_prologue(function, shared.count_for_prologue)
+        shared.everybody = known
+        self.shared[id(code)] = shared
+        return shared
+
+    # -- 3.12 and later -----------------------------------------------------------------------------
+
+    def _monitor(self, function: FunctionType) -> tuple[CodeType, Callable[[], None]]:
+        tool = self._tool()
+        monitoring = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+        shared = function.__code__
+        code = shared
+        if "<locals>" in function.__qualname__ or "<locals>" in shared.co_qualname or id(shared) in self.counters:
+            # every closure made by one `def` has one code object: give this function its own
+            code = shared.replace()
+            function.__code__ = code
+        self.codes[id(code)] = code
+        monitoring.set_local_events(tool, code, monitoring.events.PY_START)
+
+        def undo() -> None:
+            monitoring.set_local_events(tool, code, 0)
+            self.taps.pop(id(code), None)
+            self.counters.pop(id(code), None)
+            self.shared.pop(id(code), None)
+            if code is not shared and function.__code__ is code:
+                function.__code__ = shared
+
+        return code, undo
+
+    def _tool(self) -> int:
+        monitoring = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+        if self.tool is None:
+            for tool in TOOL_IDS:
+                if monitoring.get_tool(tool) is None:
+                    monitoring.use_tool_id(tool, TOOL_NAME)
+                    callback = self.recorder.hooks.start_callback(self.taps, self.counters)
+                    monitoring.register_callback(tool, monitoring.events.PY_START, callback)
+                    self.tool = tool
+                    break
+            else:
+                raise Unavailable("all six sys.monitoring tools are taken")
+        return self.tool
+
+    def release(self) -> None:
+        """Give the monitoring tool back."""
+        if self.tool is not None and not self.counters:
+            sys.monitoring.free_tool_id(self.tool)  # type: ignore[attr-defined,unused-ignore]
+            self.tool = None
+
+    # -- before 3.12 --------------------------------------------------------------------------------
+
+    def _add_prologue(self, function: FunctionType, hook: Callable[[], None]) -> tuple[CodeType, Callable[[], None]]:
+        original = function.__code__
+        code = with_prologue(original, hook)
+        function.__code__ = code
+        self.codes[id(code)] = code
+
+        def undo() -> None:
+            self.shared.pop(id(code), None)
+            if function.__code__ is code:
+                function.__code__ = original
+
+        return code, undo
+
+
+class ByClass:
+    """Shares one inherited constructor's code among the classes that are watched through it.
+
+    Stands in the place of a tap's counters: asked for a call site's entry, it looks at what is being made,
+    counts by itself, and answers with an entry that counts nothing.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.everybody: Tap | None = None
+        self.classes: list[tuple[type, Callable[[FrameType], None]]] = []
+        self.undo: Callable[[], None] = lambda: None
+
+    def __getitem__(self, _key: Any) -> tuple[int, Callable[[], int]]:
+        self._count(sys._getframe(2))
+        return NOT_COUNTED
+
+    def count_for_prologue(self) -> None:
+        """Called by the rewritten code itself."""
+        self._count(sys._getframe(1))
+
+    def forget_everybody(self) -> None:
+        """Undo of watching the constructor for every class."""
+        self.everybody = None
+
+    def _count(self, constructor: FrameType) -> None:
+        try:
+            code, caller = constructor.f_code, constructor.f_back
+            if caller is None:
+                return
+            first = constructor.f_locals.get(code.co_varnames[0])
+            made = first if isinstance(first, type) else type(first)
+            if self.everybody is not None:
+                self.recorder.hooks.frame_callback(self.everybody)(caller)
+            for cls, count in self.classes:
+                if issubclass(made, cls):
+                    count(caller)
+        except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's constructor
+            self.recorder.errors.record("count", error)
+
+
+def with_prologue(code: CodeType, hook: Callable[[], None]) -> CodeType:
+    """`code` with a call of `hook` before its first line. Raises Unavailable if it cannot be rewritten."""
+    try:
+        from bytecode import Bytecode, Instr
+    except ImportError as error:
+        raise Unavailable("the `bytecode` library is not installed") from error
+    body = Bytecode.from_code(code)
+    at, line = 0, code.co_firstlineno
+    if sys.version_info >= (3, 11):
+        for index, instruction in enumerate(body):
+            if isinstance(instruction, Instr) and instruction.name == "RESUME":
+                at = index + 1
+                break
+        else:
+            raise Unavailable("the function's code has no RESUME instruction")
+        call = [Instr("PUSH_NULL", lineno=line), Instr("LOAD_CONST", hook, lineno=line),
+                Instr("PRECALL", 0, lineno=line), Instr("CALL", 0, lineno=line), Instr("POP_TOP", lineno=line)]
+    else:
+        call = [Instr("LOAD_CONST", hook, lineno=line), Instr("CALL_FUNCTION", 0, lineno=line),
+                Instr("POP_TOP", lineno=line)]
+    body[at:at] = call
+    try:
+        return body.to_code()
+    except Exception as error:  # the library's own limits: whatever it raises, the other engine is there
+        raise Unavailable(f"its bytecode cannot be rewritten ({error})") from error

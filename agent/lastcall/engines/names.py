@@ -1,0 +1,140 @@
+"""The engine for names: who reads `module.name`, who imports a module.
+
+The module's class becomes a subclass of itself that has a data descriptor for each watched name. The value
+stays in the module's dictionary, so that code inside the module runs as before; `module.name`, `getattr`
+and `from module import name` find the descriptor first. If the dictionary has no such name the descriptor
+says so, and Python goes on to the module's own `__getattr__`, with no frame of ours in between.
+
+For a whole module the watched name is `__spec__`: the interpreter reads it each time an import statement
+finds the module already loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+from opcode import opname
+
+from ..callsite import is_import_machinery
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, ModuleType
+    from typing import Any
+
+    from ..recorder import Recorder, Tap
+
+_MARK = "__lastcall_watched__"
+
+
+class _Name:
+    """A data descriptor for one name of one module."""
+
+    __slots__ = ("count", "name")
+
+    def __init__(self, name: str, count: Callable[[FrameType], None]) -> None:
+        self.name = name
+        self.count = count
+
+    def __get__(self, module: Any, owner: Any = None) -> Any:
+        if module is None:
+            return self
+        self.count(sys._getframe(1))
+        try:
+            return module.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(self.name) from None
+
+    def __set__(self, module: Any, value: Any) -> None:
+        module.__dict__[self.name] = value
+
+    def __delete__(self, module: Any) -> None:
+        try:
+            del module.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(self.name) from None
+
+
+def arm_name(recorder: Recorder, module: ModuleType, name: str, tap: Tap) -> Callable[[], None]:
+    """Count every read of `module.name`. Raises TypeError if the module's class cannot be changed."""
+    tap.ignores = _is_not_a_read
+    return _watch(module, name, recorder.hooks.frame_callback(tap))
+
+
+def arm_module(recorder: Recorder, module: ModuleType, tap: Tap) -> Callable[[], None]:
+    """Count every import statement that names `module`, and `from parent import it`."""
+    count = recorder.hooks.frame_callback(tap)
+    tap.ignores = _is_not_an_import
+    undo = [_watch(module, "__spec__", count)]
+    parent_name, _, name = module.__name__.rpartition(".")
+    parent = sys.modules.get(parent_name)
+    if parent is not None:
+        undo.append(_watch(parent, name, count))
+
+    def undo_all() -> None:
+        for step in undo:
+            step()
+
+    return undo_all
+
+
+def importing_frame(frame: FrameType) -> FrameType | None:
+    """The frame whose import statement, or call of `import_module`, the import machinery is serving."""
+    current: FrameType | None = frame
+    while current is not None and is_import_machinery(current):
+        current = current.f_back
+    return current
+
+
+def _watch(module: ModuleType, name: str, count: Callable[[FrameType], None]) -> Callable[[], None]:
+    cls = _watched_class(module)
+    previous = cls.__dict__.get(name)
+    if previous is not None:
+        count = _both(previous.count, count)
+    setattr(cls, name, _Name(name, count))
+
+    def undo() -> None:
+        if previous is None:
+            delattr(cls, name)
+        else:
+            setattr(cls, name, previous)
+
+    return undo
+
+
+def _both(first: Callable[[FrameType], None], second: Callable[[FrameType], None]) -> Callable[[FrameType], None]:
+    def count(frame: FrameType) -> None:
+        first(frame)
+        second(frame)
+
+    return count
+
+
+def _watched_class(module: ModuleType) -> Any:
+    cls = type(module)
+    if _MARK in cls.__dict__:
+        return cls
+    body = {_MARK: True, "__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__,
+            "__doc__": cls.__doc__}
+    watched = type(cls.__name__, (cls,), body)
+    module.__class__ = watched
+    return watched
+
+
+def _opcode(frame: FrameType) -> str:
+    """The name of the instruction that `frame` is executing."""
+    if frame.f_lasti < 0:
+        return ""
+    return opname[frame.f_code.co_code[frame.f_lasti]]
+
+
+def _is_not_a_read(frame: FrameType) -> bool:
+    # `from package import name` first has importlib ask whether the name is there; the read comes after
+    return is_import_machinery(frame)
+
+
+def _is_not_an_import(frame: FrameType) -> bool:
+    if is_import_machinery(frame):
+        # `import_module` of a loaded module ends here; the other readers of `__spec__` only look
+        return frame.f_code.co_name != "_find_and_load"
+    return not _opcode(frame).startswith("IMPORT_")

@@ -1,0 +1,154 @@
+"""The engine for deprecated arguments: `package.module:function(mode=)` is used when `mode` is passed.
+
+Whether a call passes it can be read off the calling instruction: how many positional arguments, and which
+names. Where the caller spreads `*args` or `**kwargs` only the call itself knows; for such call sites, and
+for no others, the wrapper function runs and adds a frame.
+"""
+
+from __future__ import annotations
+
+import sys
+from opcode import opname
+
+from .. import recorder as recording
+from . import wrapping
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+    from typing import Any
+
+    from ..patch import Found
+    from ..recorder import Recorder, Tap
+    from ..targets import Target
+
+NO, YES, LOOK = range(3)
+
+
+def position_of(function: Any, name: str) -> int | None:
+    """The index of parameter `name` among the positional ones, -1 if it is keyword-only, None if there is none."""
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return -1
+    names = code.co_varnames
+    if name in names[:code.co_argcount]:
+        return int(names.index(name))
+    if name in names[code.co_argcount:code.co_argcount + code.co_kwonlyargcount] or code.co_flags & 0x08:
+        return -1
+    return None
+
+
+def passes(code: CodeType, lasti: int, name: str, position: int, bound: int) -> int:
+    """Whether the call at offset `lasti` passes the argument: NO, YES, or LOOK at the call itself.
+
+    `position` is the parameter's index, `bound` how many of the parameters the binding fills (self or cls).
+    """
+    operation, argument, before = _instruction(code, lasti)
+    if operation in ("CALL_FUNCTION", "CALL_METHOD"):  # 3.10
+        return YES if 0 <= position < argument + bound else NO
+    keywords: tuple[str, ...] = ()
+    if operation == "CALL_FUNCTION_KW":  # 3.10: the names lie in the constant loaded just before
+        keywords = _constant(code, before)
+    elif operation == "CALL_KW":  # 3.13 and later: likewise
+        keywords = _constant(code, before)
+    elif operation == "CALL":  # 3.11 and 3.12: KW_NAMES comes before PRECALL or CALL
+        keywords = _kw_names(code, lasti)
+    else:
+        return LOOK
+    if name in keywords:
+        return YES
+    return YES if 0 <= position < argument - len(keywords) + bound else NO
+
+
+def _decode(code: CodeType, end: int) -> list[tuple[str, int]]:
+    raw = code.co_code
+    out: list[tuple[str, int]] = []
+    extended = 0
+    for at in range(0, end + 2, 2):
+        name = opname[raw[at]]
+        argument = raw[at + 1] | extended
+        if name == "EXTENDED_ARG":
+            extended = argument << 8
+            continue
+        extended = 0
+        if name != "CACHE":
+            out.append((name, argument))
+    return out
+
+
+def _instruction(code: CodeType, lasti: int) -> tuple[str, int, tuple[str, int]]:
+    decoded = _decode(code, lasti)
+    return decoded[-1][0], decoded[-1][1], decoded[-2] if len(decoded) > 1 else ("", 0)
+
+
+def _constant(code: CodeType, instruction: tuple[str, int]) -> tuple[str, ...]:
+    value = code.co_consts[instruction[1]] if instruction[0].startswith("LOAD_CONST") else ()
+    return value if isinstance(value, tuple) else ()
+
+
+def _kw_names(code: CodeType, lasti: int) -> tuple[str, ...]:
+    for name, argument in reversed(_decode(code, lasti)[:-1]):
+        if name == "KW_NAMES":
+            value = code.co_consts[argument]
+            return value if isinstance(value, tuple) else ()
+        if name not in ("PRECALL",):
+            break
+    return ()
+
+
+def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str, Callable[[], None]]:
+    """Wrap `found` so that calls passing `target.parameter` count. Returns a remark and the undo.
+
+    Raises patch.CannotArm.
+    """
+    from ..patch import CannotArm
+
+    name, value = target.parameter, found.value
+    position = position_of(value, name)
+    if position is None:
+        raise CannotArm("missing", f"{target.qualname} has no parameter {name}")
+    in_class = isinstance(found.owner, type)
+    bound = 1 if in_class and not isinstance(value, staticmethod) else 0
+    count = recorder.hooks.frame_callback(tap)
+    decided: dict[Any, int] = {}
+    codes: list[CodeType] = []
+    getframe = sys._getframe
+
+    def decide() -> bool:
+        """wrapt's `enabled=` hook: counts, or asks for the wrapper function where only the call can tell."""
+        try:
+            frame = recording.caller_behind_wrapt(getframe(1))
+            key = recording.site_key(frame)
+            answer = decided.get(key)
+            if answer is None:
+                answer = decided[key] = passes(frame.f_code, frame.f_lasti, name, position, bound)
+                codes.append(frame.f_code)
+            if answer == YES:
+                count(frame)
+        except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
+            recorder.errors.record("count", error)
+            return False
+        return answer == LOOK
+
+    def look(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        filled = bound if instance is not None or in_class else 0
+        if name in kwargs or 0 <= position < len(args) + filled:
+            try:
+                count(recording.caller_behind_wrapt(getframe(1)))
+            except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
+                recorder.errors.record("count", error)
+        return wrapped(*args, **kwargs)
+
+    wrapper = wrapping.Wrapper(value, look, enabled=decide)
+    try:
+        wrapping.set_attribute(found.owner, found.name, wrapper)
+    except (TypeError, AttributeError) as error:
+        raise CannotArm("failed", f"cannot be patched: {error}") from error
+
+    def undo() -> None:
+        if vars(found.owner).get(found.name) is wrapper:
+            wrapping.set_attribute(found.owner, found.name, value)
+
+    return "a caller that spreads *args or **kwargs gets one more frame", undo

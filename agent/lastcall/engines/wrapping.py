@@ -1,0 +1,153 @@
+"""The wrapt engine: a wrapper whose `enabled=` hook counts the use and says no.
+
+wrapt asks the hook before the call, from C, so that the hook's caller is the call site; told no, it calls
+the original itself. No frame of ours is on the stack during the call, and the wrapper function never runs.
+
+Importing this module imports wrapt (4 to 80 ms): only when the first target's module has been imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import BuiltinFunctionType, FunctionType
+
+import wrapt
+
+from .. import recorder as recording
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ..recorder import Tap
+
+_ATOMIC = (FunctionType, BuiltinFunctionType, type)
+
+
+class BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
+    """A bound method of a wrapped function; pickles as the method it stands for."""
+
+    def __reduce__(self) -> Any:
+        return self.__wrapped__.__reduce__()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__reduce_ex__(protocol)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        import copy
+
+        return copy.deepcopy(self.__wrapped__, memo)
+
+
+class Wrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
+    """A wrapped function; pickles by name and copies as a function does: as itself."""
+
+    __bound_function_wrapper__ = BoundWrapper
+
+    def __reduce__(self) -> Any:
+        return self.__reduce_ex__(2)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        wrapped = self.__wrapped__
+        if isinstance(wrapped, _ATOMIC) and hasattr(wrapped, "__qualname__"):
+            return wrapped.__qualname__
+        return wrapped.__reduce_ex__(protocol)
+
+    def __copy__(self) -> Any:
+        import copy
+
+        return self if isinstance(self.__wrapped__, _ATOMIC) else copy.copy(self.__wrapped__)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        import copy
+
+        return self if isinstance(self.__wrapped__, _ATOMIC) else copy.deepcopy(self.__wrapped__, memo)
+
+
+def _never_runs(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+    """wrapt needs a wrapper function; with a hook that says no it is not called."""
+    return wrapped(*args, **kwargs)
+
+
+def wrap(original: Any, tap: Tap) -> Any:
+    """`original`, a callable or descriptor, so wrapped that each call goes to `tap`."""
+    wrapper = Wrapper(original, _never_runs, enabled=tap.hook)
+    wrapper._self_tap = tap
+    return wrapper
+
+
+def is_wrapper(value: Any) -> bool:
+    """Whether `value` is ours; asks the type, because a wrapper imitates what it wraps."""
+    return type(value) is Wrapper or type(value) is BoundWrapper
+
+
+def counts_for(value: Any, tap: Tap) -> bool:
+    """Whether `value` is, or wraps, a wrapper of ours that already counts for `tap`."""
+    while is_wrapper(value):
+        if getattr(value, "_self_tap", None) is tap:
+            return True
+        value = value.__wrapped__
+    return False
+
+
+def original_of(value: Any) -> Any:
+    """What our wrapper stands for; anything else as it is."""
+    return value.__wrapped__ if is_wrapper(value) else value
+
+
+def _calibrate() -> None:
+    """See which frame calls the hook: with wrapt's C extension the call site, else a frame of wrapt's own."""
+    frames: list[Any] = []
+
+    def probe() -> None:
+        frames.append(sys._getframe(1))
+
+    here = sys._getframe()
+    Wrapper(lambda: None, _never_runs, enabled=probe)()
+    if frames and frames[0] is not here:
+        recording.skip_frames_of(frames[0].f_globals)
+
+
+_calibrate()
+
+
+def arm_name(namespace_owner: Any, name: str, original: Any, tap: Tap) -> tuple[Any, Callable[[], None]]:
+    """Replace `name` in a module or class by a wrapper. Returns the wrapper and the undo.
+
+    Raises TypeError or AttributeError where the owner refuses (a C class, a frozen metaclass).
+    """
+    wrapper = wrap(original, tap)
+    set_attribute(namespace_owner, name, wrapper)
+
+    def undo() -> None:
+        if vars(namespace_owner).get(name) is wrapper:
+            set_attribute(namespace_owner, name, original)
+
+    return wrapper, undo
+
+
+def arm_property(owner: type, name: str, original: property, tap: Tap) -> Callable[[], None]:
+    """Replace a property by one of the same type whose getter, setter and deleter are counted."""
+    parts = [wrap(part, tap) if part is not None else None
+             for part in (original.fget, original.fset, original.fdel)]
+    replacement = type(original)(*parts, original.__doc__)
+    set_attribute(owner, name, replacement)
+
+    def undo() -> None:
+        if vars(owner).get(name) is replacement:
+            set_attribute(owner, name, original)
+
+    return undo
+
+
+def set_attribute(owner: Any, name: str, value: Any) -> None:
+    """Put `value` into a module or class namespace as it is. Raises TypeError or AttributeError."""
+    if isinstance(owner, type):
+        # not setattr(): a metaclass may have its own idea of assignment (enums, frozen classes)
+        type.__setattr__(owner, name, value)
+    else:
+        vars(owner)[name] = value

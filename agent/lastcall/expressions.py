@@ -1,0 +1,139 @@
+"""How the caller spelled the target: `factory_module.get_thing`, `WebSocketManager`, `super().__init__`.
+
+An alias and the thing it names are one object; only the spelling at the call site tells them apart. Read
+from the source file, at the position of the calling instruction where Python knows it (3.11 and later),
+else by line. Runs in the background; arguments and the rest of the line are never kept.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import CodeType
+
+Position = tuple[int, int, int, int]
+"""First line, first column, last line, last column; lines from 1, columns in UTF-8 bytes from 0."""
+
+
+def spelling(code: CodeType, lasti: int, line: int, name: str) -> str:
+    """The callee as spelled by the instruction at offset `lasti` of `code`, empty if that cannot be told.
+
+    `name` is the target's own last name, which decides between several calls on one line.
+    """
+    lines = source_lines(code.co_filename)
+    if not lines:
+        return ""
+    position = position_of(code, lasti)
+    if position is not None:
+        found = at_position(lines, position, name)
+        if found:
+            return found
+    return on_line(code.co_filename, line, name)
+
+
+def position_of(code: CodeType, lasti: int) -> Position | None:
+    """Where in the source the instruction at offset `lasti` comes from, if the interpreter kept it."""
+    if sys.version_info < (3, 11) or lasti < 0:
+        return None
+    found = next(islice(code.co_positions(), lasti // 2, None), None)
+    if found is None or any(part is None for part in found):
+        return None
+    first, last, left, right = found
+    return first, left, last, right  # type: ignore[return-value]
+
+
+def at_position(lines: tuple[bytes, ...], position: Position, name: str) -> str:
+    """What is called, read or imported by the piece of source at `position`."""
+    first, left, last, right = position
+    if last > len(lines):
+        return ""
+    piece = list(lines[first - 1:last])
+    piece[-1] = piece[-1][:right]
+    piece[0] = piece[0][left:]
+    text = b"\n".join(piece).decode("utf-8", "replace")
+    tree = _parse(text)
+    if tree is None:
+        return ""
+    if isinstance(tree, (ast.Import, ast.ImportFrom)):
+        return _imported(tree, name)
+    if isinstance(tree, ast.Call):
+        return render(tree.func)
+    return render(tree)
+
+
+def _parse(text: str) -> ast.AST | None:
+    for source, mode in ((f"({text})", "eval"), (text.strip(), "exec")):
+        try:
+            tree = ast.parse(source, mode=mode)
+        except (SyntaxError, ValueError):
+            continue
+        if isinstance(tree, ast.Expression):
+            return tree.body
+        if isinstance(tree, ast.Module) and len(tree.body) == 1:
+            return tree.body[0]
+    return None
+
+
+def _imported(tree: ast.Import | ast.ImportFrom, name: str) -> str:
+    names = [alias.name for alias in tree.names]
+    if name in names:
+        return name
+    matching = [full for full in names if full.rpartition(".")[2] == name or full.startswith(name)]
+    return matching[0] if matching else names[0] if len(names) == 1 else ""
+
+
+def render(node: ast.AST) -> str:
+    """An expression as dotted text; calls and subscripts in it keep no arguments."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{render(node.value) or '...'}.{node.attr}"
+    if isinstance(node, ast.Call):
+        return f"{render(node.func)}()"
+    if isinstance(node, ast.Subscript):
+        return f"{render(node.value)}[...]"
+    if isinstance(node, ast.Await):
+        return render(node.value)
+    return ""
+
+
+@lru_cache(maxsize=256)
+def source_lines(filename: str) -> tuple[bytes, ...]:
+    """The file's lines, empty if it cannot be read or is no file."""
+    try:
+        return tuple(Path(filename).read_bytes().splitlines())
+    except (OSError, ValueError):
+        return ()
+
+
+@lru_cache(maxsize=64)
+def _uses_by_line(filename: str) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    try:
+        tree = ast.parse(b"\n".join(source_lines(filename)))
+    except (SyntaxError, ValueError, RecursionError):
+        return found
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            spelled = render(node.func)
+            for line in {node.lineno, node.func.end_lineno or node.lineno}:
+                found.setdefault(line, []).append(spelled)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                found.setdefault(node.lineno, []).append(alias.name)
+    return found
+
+
+def on_line(filename: str, line: int, name: str) -> str:
+    """The one call on a line whose last name is `name`, or the only call there; empty if neither."""
+    spelled = _uses_by_line(filename).get(line, [])
+    for text in spelled:
+        if text.rpartition(".")[2] == name:
+            return text
+    return spelled[0] if len(spelled) == 1 else ""

@@ -1,0 +1,197 @@
+"""Learning that a module's code has run, without being on the stack while it runs.
+
+Our finder stands first in `sys.meta_path`. For a module that somebody wants to hear of it has the other
+finders find the spec, and turns that spec into one whose `_initializing` attribute tells when importlib
+sets it to False: after the module's code, before the import statement goes on. The loader stays the
+host's, no frame of ours lies under the module's code (an import-time `warnings.warn(stacklevel=2)` blames
+the right line), and by the time anybody can use the module the spec is an ordinary one again.
+
+`importlib.reload` sets no such attribute; there, reading the spec's `name` for the second time is the sign.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .callsite import Pattern
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from .errors import InternalErrors
+    from .targets import Target
+
+_spec_classes: dict[type, type] = {}
+
+
+class Wanted:
+    """Which modules matter: by name, or under a wildcard's first segment."""
+
+    def __init__(self, targets: list[Target]) -> None:
+        self.exact: dict[str, list[Target]] = {}
+        self.wild: dict[str, list[tuple[Pattern, Target]]] = {}
+        for target in targets:
+            self.add(target)
+
+    def add(self, target: Target) -> None:
+        """Want the modules of one more target."""
+        if not target.parsed.wild:
+            self.exact.setdefault(target.module, []).append(target)
+            return
+        root = target.module.partition(".")[0]
+        root = "" if "*" in root or "?" in root else root
+        self.wild.setdefault(root, []).append((Pattern(target.module), target))
+
+    def __call__(self, name: str) -> bool:
+        """Whether anybody wants the module `name`. Asked at every import of the host."""
+        if name in self.exact:
+            return True
+        wild = self.wild
+        return bool(wild) and (name.partition(".")[0] in wild or "" in wild) and bool(self.wildcards(name))
+
+    def wildcards(self, name: str) -> list[Target]:
+        """The wildcard targets that cover the module `name`."""
+        candidates = self.wild.get(name.partition(".")[0], []) + self.wild.get("", [])
+        return [target for pattern, target in candidates if pattern.matches(name)]
+
+
+class Finder:
+    """A meta path finder that finds nothing itself, and reports each wanted module as soon as it has run.
+
+    `wants(name)` is asked at every import, so it must be cheap and must not import. `loaded(module)` is
+    called in the importing thread.
+    """
+
+    def __init__(self, wants: Callable[[str], bool], loaded: Callable[[ModuleType], None],
+                 errors: InternalErrors) -> None:
+        self.wants = wants
+        self.loaded = loaded
+        self.errors = errors
+
+    def install(self) -> None:
+        """Stand first in `sys.meta_path`."""
+        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+
+    def remove(self) -> None:
+        """Leave `sys.meta_path`."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)  # type: ignore[arg-type]
+
+    def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> Any:
+        """None for modules nobody wants; else what the other finders say, with our ear to it."""
+        try:
+            if sys.meta_path[0] is not self:
+                self._stand_first()
+            if not self.wants(name):
+                return None
+        except Exception as error:  # noqa: BLE001 - the seam between our wishes and the host's import
+            self.errors.record("import-hook", error)
+            return None
+        spec = self._find(name, path, target)
+        if spec is None or spec.loader is None:
+            return spec
+        try:
+            self._listen(spec, reloading=target is not None)
+        except Exception as error:  # noqa: BLE001 - the seam between our wishes and the host's import
+            self.errors.record("import-hook", error)
+        return spec
+
+    def _stand_first(self) -> None:
+        # Somebody (pytest's rewriting hook) went before us and would keep modules from us. Moving forward
+        # while importlib iterates over the list skips nobody: all that it has not asked yet stays behind.
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+
+    def _find(self, name: str, path: Any, target: ModuleType | None) -> Any:
+        for finder in list(sys.meta_path):
+            find_spec = None if finder is self else getattr(finder, "find_spec", None)
+            if find_spec is not None:
+                spec = find_spec(name, path, target)
+                if spec is not None:
+                    return spec
+        return None
+
+    def _listen(self, spec: Any, *, reloading: bool) -> None:
+        cls = type(spec)
+        lazy = getattr(spec.loader, "loader", None) if type(spec.loader).__name__ == "LazyLoader" else None
+        if lazy is not None:
+            # The module's code runs at the first attribute access, long after this import: only the inner
+            # loader knows when. Here, and only here, a frame of ours lies under the module's code.
+            spec.loader.loader = _TellingLoader(lazy, self)
+            return
+        if cls not in _spec_classes:
+            _spec_classes[cls] = _telling_spec(cls)
+        spec.__dict__["_lastcall_finder"] = self
+        spec.__dict__["_lastcall_reads"] = 0 if reloading else -1
+        spec.__class__ = _spec_classes[cls]
+
+    def report(self, module: ModuleType | None) -> None:
+        """Tell whoever wanted `module` that its code has run. Never raises."""
+        if module is None:
+            return
+        try:
+            self.loaded(module)
+        except Exception as error:  # noqa: BLE001 - the seam between arming and the host's import
+            self.errors.record("arming", error)
+
+
+class _TellingLoader:
+    """Stands in for the inner loader of a LazyLoader."""
+
+    def __init__(self, loader: Any, finder: Finder) -> None:
+        self._loader = loader
+        self._finder = finder
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        self._finder.report(module)
+
+
+def _telling_spec(cls: type) -> type:
+    """A subclass of the spec's class that hears importlib finish."""
+
+    def stop_listening(spec: Any) -> Finder | None:
+        finder = spec.__dict__.pop("_lastcall_finder", None)
+        spec.__dict__.pop("_lastcall_reads", None)
+        if spec.__class__ is telling:
+            spec.__class__ = cls
+        return finder  # type: ignore[no-any-return]
+
+    def set_attribute(spec: Any, name: str, value: Any) -> None:
+        object.__setattr__(spec, name, value)
+        if name == "_initializing" and not value:
+            finder = stop_listening(spec)
+            if finder is not None:
+                # absent if its code raised: importlib has removed it by now
+                finder.report(sys.modules.get(spec.__dict__["name"]))
+
+    def get_name(spec: Any) -> str:
+        names = spec.__dict__
+        if names.get("_lastcall_reads", -1) >= 0 and sys._getframe(1).f_code.co_name == "_exec":
+            names["_lastcall_reads"] += 1
+            if names["_lastcall_reads"] == _READS_BEFORE_THE_LAST + 1:
+                failed = sys.exc_info()[0] is not None
+                finder = stop_listening(spec)
+                if finder is not None and not failed:
+                    finder.report(sys.modules.get(names["name"]))
+        return names["name"]  # type: ignore[no-any-return]
+
+    def set_name(spec: Any, value: str) -> None:
+        spec.__dict__["name"] = value
+
+    telling = type(cls.__name__, (cls,), {
+        "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
+        "__setattr__": set_attribute, "name": property(get_name, set_name),
+    })
+    return telling
+
+
+# `importlib._bootstrap._exec` reads the name once for the lock before it runs the module's code.
+_READS_BEFORE_THE_LAST = 1

@@ -1,0 +1,467 @@
+"""From a module that has just run to armed targets.
+
+What a target's name leads to decides how it is seen; `describe` says what was decided and why, and
+`doctor` prints it. Everything here runs in the thread that imports, guarded by the finder.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import captured
+from .callsite import glob_match, is_import_machinery
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, ModuleType
+    from typing import Any
+
+    from .importing import Wanted
+    from .recorder import Recorder, Tap
+    from .targets import Target
+
+WILDCARD_LIMIT = 50_000
+
+
+class CannotArm(Exception):  # noqa: N818 - an outcome, kept as a target's state and reason
+    """A target could not be armed; `state` is what becomes of it, the message is the reason."""
+
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+
+
+class Found:
+    """What a target's name leads to."""
+
+    __slots__ = ("module", "name", "owner", "value")
+
+    def __init__(self, module: ModuleType, owner: Any, name: str, value: Any) -> None:
+        self.module = module
+        self.owner = owner
+        self.name = name
+        self.value = value
+        """As it lies in the owner's namespace: a descriptor, not what `getattr` makes of it."""
+
+
+class Patcher:
+    """Arms targets in this process. `changed(target)` is called whenever a target's state is decided."""
+
+    def __init__(self, wanted: Wanted, recorder: Recorder, engine: str, changed: Callable[[Target], None]) -> None:
+        self.wanted = wanted
+        self.recorder = recorder
+        self.engine = engine
+        self.changed = changed
+        self.by_ref: dict[str, Target] = {t.ref: t for ts in wanted.exact.values() for t in ts}
+        self.taps: dict[tuple[str, str], Tap] = {}
+        self.undo: list[Callable[[], None]] = []
+        self.armed_modules: dict[str, int] = {}
+        self.discoverers: list[Callable[[Patcher, ModuleType], None]] = []
+        self._in_place: Any = None
+
+    # -- entry points -------------------------------------------------------------------------------
+
+    def loaded(self, module: ModuleType, name: str = "", *, late: bool = False) -> None:
+        """Arm every target of a module whose code has run. `late`: some time ago, so uses may have been missed."""
+        name = name or module.__name__
+        self.armed_modules[name] = id(module)
+        for target in self.wanted.exact.get(name, ()):
+            self.arm(target, module, late=late)
+        for wildcard in self.wanted.wildcards(name):
+            self._expand(wildcard, module, name, late=late)
+        for discover in self.discoverers:
+            discover(self, module)
+
+    def arm_loaded(self) -> None:
+        """Arm what was imported before the agent started."""
+        for name, module in list(sys.modules.items()):
+            if module is not None and self.wanted(name):
+                self.loaded(module, name, late=True)
+
+    def rescan(self) -> None:
+        """Arm modules that came in without asking our finder (another import hook, `sys.modules[...] = ...`)."""
+        for name, module in list(sys.modules.items()):
+            if module is None or self.armed_modules.get(name) == id(module) or not self.wanted(name):
+                continue
+            spec = getattr(module, "__spec__", None)
+            if not getattr(spec, "_initializing", False):
+                self.loaded(module, name, late=True)
+
+    def add(self, target: Target) -> Target:
+        """One more target, found while running. Returns the one known under this reference."""
+        known = self.by_ref.setdefault(target.ref, target)
+        if known is target:
+            self.wanted.add(target)
+        return known
+
+    def unpatch(self) -> None:
+        """Put back everything, in reverse order."""
+        while self.undo:
+            self.undo.pop()()
+        if self._in_place is not None:
+            self._in_place.release()
+        self.armed_modules.clear()
+
+    # -- one target ---------------------------------------------------------------------------------
+
+    def arm(self, target: Target, module: ModuleType, *, late: bool = False) -> None:
+        """Arm one target whose module has run; whatever comes of it becomes its state."""
+        try:
+            reason = self._arm(target, module)
+        except CannotArm as outcome:
+            self._decide(target, outcome.state, str(outcome))
+        except Exception as error:  # noqa: BLE001 - the named seam: one target must not cost the others
+            self.recorder.errors.record("arm", error)
+            self._decide(target, "failed", f"{type(error).__name__}: {error}")
+        else:
+            if late and target.kind in ("attribute", "module"):
+                reason = reason or "imported before the agent was there: earlier reads were not seen"
+                self._decide(target, "partial", reason)
+            elif reason.startswith("partial: "):
+                self._decide(target, "partial", reason[9:])
+            else:
+                self._decide(target, "armed", reason)
+
+    def _decide(self, target: Target, state: str, reason: str) -> None:
+        target.state, target.reason = state, reason
+        target.state_ns = self.recorder.clock()
+        self.changed(target)
+
+    def _arm(self, target: Target, module: ModuleType) -> str:
+        """Returns a remark, empty if there is nothing to say. Raises CannotArm."""
+        if target.kind == "module":
+            return self._arm_module(target, module)
+        found = find(module, target.qualname)
+        if target.kind == "parameter":
+            return self._arm_parameter(target, found)
+        if found is None:
+            return self._arm_absent(target, module)
+        return self._arm_found(target, found)
+
+    def _arm_found(self, target: Target, found: Found) -> str:
+        kind = target.declared_kind or kind_of(found)
+        target.kind = kind
+        self._note_definition(target, found)
+        if kind == "class":
+            return self._arm_class(target, found)
+        if kind == "attribute":
+            if isinstance(found.value, property):
+                return self._arm_property(target, found)
+            return self._arm_name(target, found.module, found.name, found.owner)
+        return self._arm_callable(target, found.owner, found.name, found.value, self._tap(target, "call"))
+
+    def _note_definition(self, target: Target, found: Found) -> None:
+        filename, line = definition(found.value)
+        if not filename or target.kind == "attribute":
+            target.defined_at(getattr(found.module, "__file__", "") or "", 0 if not filename else line)
+        else:
+            target.defined_at(filename, line)
+
+    def _tap(self, target: Target, use: str) -> Tap:
+        tap = self.taps.get((target.ref, use))
+        if tap is None:
+            tap = self.taps[target.ref, use] = self.recorder.tap(target, use)
+        return tap
+
+    # -- modules and names --------------------------------------------------------------------------
+
+    def _arm_module(self, target: Target, module: ModuleType) -> str:
+        from .engines import names
+
+        target.defined_at(getattr(module, "__file__", "") or "", 1)
+        target.engine = "names"
+        tap = self._tap(target, "import")
+        importer = self._importer()
+        self.undo.append(names.arm_module(self.recorder, module, tap))
+        if importer is not None:
+            self.recorder.hooks.frame_callback(tap)(importer)
+        return ""
+
+    def _importer(self) -> FrameType | None:
+        """Whoever's import statement is running this module right now, if one is."""
+        from .engines.names import importing_frame
+
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and not is_import_machinery(frame):
+            frame = frame.f_back
+        return None if frame is None else importing_frame(frame)
+
+    def _arm_absent(self, target: Target, module: ModuleType) -> str:
+        names = vars(module)
+        if "." not in target.qualname and "__getattr__" in names:
+            target.kind = "attribute"
+            target.defined_at(getattr(module, "__file__", "") or "", 0)
+            self._arm_name(target, module, target.qualname, module)
+            return "the module makes this name itself (__getattr__): reads of it are counted"
+        raise CannotArm("missing", f"the module {module.__name__} was imported and has no {target.qualname}")
+
+    def _arm_name(self, target: Target, module: ModuleType, name: str, owner: Any) -> str:
+        from .engines import names
+
+        if owner is not module:
+            raise CannotArm("failed", "reads of a class attribute that is neither function nor property cannot be seen")
+        target.engine = "names"
+        value = vars(module).get(name)
+        if value is not None:
+            target.objects = [value]
+        self.undo.append(names.arm_name(self.recorder, module, name, self._tap(target, "access")))
+        return ""
+
+    def _arm_parameter(self, target: Target, found: Found | None) -> str:
+        from .engines import parameters
+
+        if found is None:
+            raise CannotArm("missing", f"the module {target.module} was imported and has no {target.qualname}")
+        self._note_definition(target, found)
+        target.engine = "wrapping"
+        remark, undo = parameters.arm(self.recorder, target, found, self._tap(target, "call"))
+        self.undo.append(undo)
+        return remark
+
+    # -- callables ----------------------------------------------------------------------------------
+
+    def _arm_callable(self, target: Target, owner: Any, name: str, value: Any, tap: Tap) -> str:
+        function = getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
+        in_class = isinstance(owner, type)
+        namespace = vars(owner)
+        held = not in_class and captured.may_be_held_elsewhere(namespace, name)
+        target.objects = [function]
+        if self.engine == "inplace" or (self.engine == "auto" and (in_class or held)):
+            reason = self._try_in_place(target, function, tap)
+            if reason is None:
+                return ""
+        else:
+            reason = ""
+        return self._wrap(target, owner, name, value, tap, held=held)
+
+    def _try_in_place(self, target: Target, function: Any, tap: Tap) -> str | None:
+        """None if the in-place engine took it, else why it did not."""
+        from .engines import inplace
+
+        try:
+            self.undo.append(self.in_place.arm(function, tap))
+        except inplace.Unavailable as why:
+            return str(why)
+        target.engine = "inplace"
+        return None
+
+    @property
+    def in_place(self) -> Any:
+        """The in-place engine of this process, made when first needed."""
+        if self._in_place is None:
+            from .engines.inplace import InPlace
+
+            self._in_place = InPlace(self.recorder)
+        return self._in_place
+
+    def _wrap(self, target: Target, owner: Any, name: str, value: Any, tap: Tap, *, held: bool) -> str:
+        from .engines import wrapping
+
+        if wrapping.counts_for(value, tap):
+            target.engine = "wrapping"
+            return ""
+        tap.hook = self.recorder.hooks.hook(tap)  # wrapt is loaded now, and known to add a frame or not
+        try:
+            wrapper, undo = wrapping.arm_name(owner, name, value, tap)
+        except (TypeError, AttributeError) as error:
+            raise CannotArm("failed", f"cannot be patched: {error}") from error
+        self.undo.append(undo)
+        target.engine = "wrapping"
+        target.objects.append(wrapper)
+        if held:
+            left = captured.rebind(value, wrapper, vars(owner))
+            if left:
+                return "partial: references captured earlier are held by " + _and(left)
+        return ""
+
+    def _arm_property(self, target: Target, found: Found) -> str:
+        from .engines import inplace, wrapping
+
+        tap = self._tap(target, "access")
+        prop = found.value
+        parts = [part for part in (prop.fget, prop.fset, prop.fdel) if part is not None]
+        if self.engine != "wrapping" and all(inplace.fits(part) for part in parts) \
+                and all(self._try_in_place(target, part, tap) is None for part in parts):
+            return ""
+        tap.hook = self.recorder.hooks.hook(tap)
+        try:
+            self.undo.append(wrapping.arm_property(found.owner, found.name, prop, tap))
+        except (TypeError, AttributeError) as error:
+            raise CannotArm("failed", f"cannot be patched: {error}") from error
+        target.engine = "wrapping"
+        return ""
+
+    # -- classes ------------------------------------------------------------------------------------
+
+    def _arm_class(self, target: Target, found: Found) -> str:
+        cls = found.value
+        target.cls = cls
+        target.objects = [cls]
+        if _is_enum(cls):
+            self._arm_name(target, found.module, found.name, found.owner)
+            return "an enumeration is not constructed: reads of its name are counted"
+        tap = self._tap(target, "construct")
+        for name in ("__new__", "__init__"):
+            value = cls.__dict__.get(name)
+            if value is not None:
+                return self._arm_callable(target, cls, name, value, tap)
+        return self._arm_inherited_constructor(target, found, cls, tap)
+
+    def _arm_inherited_constructor(self, target: Target, found: Found, cls: type, tap: Tap) -> str:
+        from .engines import inplace
+
+        init, new = _inherited(cls, "__init__"), _inherited(cls, "__new__")
+        new = getattr(new, "__func__", new)
+        for function in (new, init):
+            if inplace.fits(function):
+                self.undo.append(self.in_place.arm_for_class(function, cls, tap))
+                target.engine = "inplace"
+                return ""
+        if init is not object.__init__:
+            return self._wrap(target, cls, "__init__", init, tap, held=False)
+        remark = self._arm_name(target, found.module, found.name, found.owner)
+        return remark or ("partial: the class has no __init__ or __new__ to watch, and giving it one would change it: "
+                          "reads of its name are counted instead of constructions")
+
+    # -- wildcards ----------------------------------------------------------------------------------
+
+    def _expand(self, wildcard: Target, module: ModuleType, name: str, *, late: bool) -> None:
+        if not wildcard.qualname:
+            child = self.add(wildcard.child(name))
+            self.arm(child, module, late=late)
+            return
+        for qualname in matching_names(module, name, wildcard.qualname):
+            if len(self.by_ref) >= WILDCARD_LIMIT:
+                self.recorder.drop("target-limit")
+                return
+            child = self.by_ref.get(f"{name}:{qualname}")
+            if child is None:
+                child = self.add(wildcard.child(f"{name}:{qualname}"))
+            self.arm(child, module, late=late)
+        wildcard.state, wildcard.reason = "armed", ""
+        self.changed(wildcard)
+
+
+def find(module: ModuleType, qualname: str) -> Found | None:
+    """Follow a qualified name through namespaces, without running descriptors. None if it leads nowhere."""
+    owner: Any = module
+    value: Any = module
+    name = ""
+    for name in qualname.split("."):
+        owner = value
+        if isinstance(owner, type):
+            for base in owner.__mro__:
+                if name in base.__dict__:
+                    owner = base
+                    value = base.__dict__[name]
+                    break
+            else:
+                return None
+        else:
+            namespace = getattr(owner, "__dict__", None)
+            if namespace is None or name not in namespace:
+                return None
+            value = namespace[name]
+    return Found(module, owner, name, value)
+
+
+def kind_of(found: Found) -> str:
+    """What a name leads to: `function`, `class`, `method`, or `attribute` for all that only has the name."""
+    value = found.value
+    if isinstance(found.owner, type):
+        if isinstance(value, (classmethod, staticmethod)) or (callable(value) and not isinstance(value, type)):
+            return "method"
+        return "class" if isinstance(value, type) else "attribute"
+    if not callable(value) or not _is_at_home(found):
+        return "attribute"
+    return "class" if isinstance(value, type) else "function"
+
+
+def _is_at_home(found: Found) -> bool:
+    """Whether the object was made for this name here, so that the name is its definition and not an alias."""
+    value, name = found.value, found.name
+    own_name = getattr(value, "__qualname__", None)
+    home = getattr(value, "__module__", None)
+    if not isinstance(own_name, str) or not isinstance(home, str):
+        return False
+    if "<locals>" in own_name or own_name == "<lambda>":
+        return not isinstance(value, type) or own_name.endswith("." + name)
+    if own_name != name:
+        return False
+    # defined in a private module of its own and offered here: this is the name it has for others
+    private = any(part.startswith("_") for part in home.split(".") if part != "__main__")
+    return home == found.module.__name__ or private
+
+
+def definition(value: Any) -> tuple[str, int]:
+    """File and line of a definition, as far as the object itself knows; empty and 0 if it does not."""
+    value = getattr(value, "__func__", value)
+    if isinstance(value, property):
+        value = value.fget
+    seen = 0
+    while hasattr(value, "__wrapped__") and not isinstance(value, type) and seen < 20:
+        value = value.__wrapped__
+        seen += 1
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        return code.co_filename, code.co_firstlineno
+    if isinstance(value, type):
+        line = value.__dict__.get("__firstlineno__", 0)  # 3.13 and later
+        module = sys.modules.get(value.__module__)
+        return getattr(module, "__file__", "") or "", line if isinstance(line, int) else 0
+    return "", 0
+
+
+def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[str]:
+    """The public names defined in `module` that `pattern` covers, in definition order.
+
+    Only callables and classes that are at home there: a wildcard does not reach what a module imports. A
+    leading underscore is matched only by a pattern that writes it.
+    """
+    first, _, rest = pattern.partition(".")
+    names = []
+    for name, value in list(vars(module).items()):
+        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
+            continue
+        if not callable(value) or getattr(value, "__module__", None) != module_name:
+            continue
+        found = Found(module, module, name, value)
+        if not rest:
+            if kind_of(found) in ("function", "class"):
+                names.append(name)
+        elif isinstance(value, type) and value.__qualname__ == name:
+            names.extend(f"{name}.{inner}" for inner in _members(value, rest))
+    return names
+
+
+def _members(cls: type, pattern: str) -> list[str]:
+    first, _, rest = pattern.partition(".")
+    names = []
+    for name, value in list(cls.__dict__.items()):
+        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
+            continue
+        if rest:
+            if isinstance(value, type) and value.__qualname__ == f"{cls.__qualname__}.{name}":
+                names.extend(f"{name}.{inner}" for inner in _members(value, rest))
+        elif isinstance(value, (classmethod, staticmethod, property)) or type(value).__name__ == "function":
+            names.append(name)
+    return names
+
+
+def _inherited(cls: type, name: str) -> Any:
+    for base in cls.__mro__[1:]:
+        if name in base.__dict__:
+            return base.__dict__[name]
+    return None
+
+
+def _is_enum(cls: type) -> bool:
+    enum = sys.modules.get("enum")
+    return enum is not None and issubclass(cls, enum.Enum)
+
+
+def _and(items: list[str]) -> str:
+    unique = sorted(set(items))
+    return ", ".join(unique[:3]) + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
+

@@ -1,0 +1,235 @@
+"""From the recorder to the store and the exporters, in the background thread.
+
+The store reads the journal, as it reads any process's. The exporters get a `Batch`: what is known in all, and
+what is new. Store and exporters are peers, each behind its own guard: a full disk does not stop metrics, nor
+the reverse.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from .evidence import Batch, Count, Finding, Frame, Observation, Process, Reference, Sighting, Site, TargetInfo, TargetState
+from .journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_DURING_IMPORT, FLAG_SCANNER
+
+if TYPE_CHECKING:
+    from .agent import Agent
+    from .exporters import Exporter
+    from .recorder import Sample, SiteRecord
+    from .store import Store
+
+NANO = 1e-9
+_OBSERVATION_JITTER = 0.1
+_PROBLEM_PAUSE = 30.0
+"""Seconds after which an exporter that could not be built is tried again."""
+
+
+class Pipeline:
+    """One process's way out. Built, and used, in the background thread only."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.recorder = agent.recorder
+        self.process = _process(agent)
+        self.store: Store | None = None
+        self.exporters: dict[str, Exporter] = {}
+        self._not_before: dict[str, float] = {}
+        self._sites: dict[int, Site] = {}
+        self._last_seen: dict[int, tuple[int, float]] = {}
+        self._sampled_at: dict[int, int] = {}
+        self._reported: dict[int, int] = {}
+        self._observed_until = agent.started_ns * NANO
+        self._next_observation = 0.0
+        self._observed_key: object = None
+        self._budget = agent.config.span_budget_process
+        self._budget_at = time.monotonic()
+        self.findings: list[Finding] = []
+        self.references: tuple[Reference, ...] = ()
+
+    def run(self, *, final: bool = False) -> None:
+        """One round: the store, then every exporter."""
+        errors = self.agent.errors
+        if "store" in self.agent.config.exporters:
+            with errors.guard("store"):
+                self._absorb()
+        if self.agent.has_exporters:
+            batch = self._batch(final=final)
+            for name in self.agent.config.exporters:
+                if name != "store":
+                    with errors.guard("exporter-" + name):
+                        self._export(name, batch)
+            if not final:
+                self._sample()
+
+    def shutdown(self, timeout: float) -> None:
+        """Last batch, then every exporter's shutdown, all within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        self.run(final=True)
+        for number, (name, exporter) in enumerate(self.exporters.items()):
+            left = max(0.0, deadline - time.monotonic()) / (len(self.exporters) - number)
+            with self.agent.errors.guard("exporter-" + name):
+                exporter.shutdown(left)
+
+    # -- the store ----------------------------------------------------------------------------------
+
+    def _absorb(self) -> None:
+        if self.store is None:
+            from .store import Store
+
+            self.store = Store.open(self.agent.config.store_path())
+        self.store.absorb_live(own=self.agent.id)
+
+    # -- the exporters ------------------------------------------------------------------------------
+
+    def _export(self, name: str, batch: Batch) -> None:
+        exporter = self.exporters.get(name)
+        if exporter is None:
+            if time.monotonic() < self._not_before.get(name, 0.0):
+                return
+            self._not_before[name] = time.monotonic() + _PROBLEM_PAUSE
+            exporter = self.exporters[name] = self._create(name)
+        exporter.export(batch)
+
+    def _create(self, name: str) -> Exporter:
+        from .exporters import ExporterSettings, create
+
+        config = self.agent.config
+        mode = config.gcp_mode
+        if mode == "auto":
+            mode = "api"
+        return create(name, ExporterSettings(
+            service=config.service, environment=config.environment, release=config.release,
+            store=config.store_path(), gcp_project=config.gcp_project, gcp_endpoint=config.gcp_endpoint,
+            gcp_mode=mode, spans=config.spans, spans_per_site=config.span_budget,
+            spans_per_process=config.span_budget_process, otel_provider=config.otel_provider,
+            metric_call_sites=1000 if config.metrics_by_site else 0,
+        ))
+
+    def _batch(self, *, final: bool) -> Batch:
+        now = time.time()
+        counts = self._counts(now)
+        samples = self.recorder.take_samples()
+        states = tuple(
+            TargetState(t.ref, t.state, t.reason, t.engine, (t.state_ns or self.agent.started_ns) * NANO)  # type: ignore[arg-type]
+            for t in list(self.agent.patcher.by_ref.values())
+        )
+        findings, self.findings = tuple(self.findings), []
+        batch = Batch(
+            process=self.process, at=now, targets=tuple(_info(self, t) for t in list(self.agent.patcher.by_ref.values())),
+            states=states, sites={self._site(r).id: self._site(r) for r in self.recorder.records}, counts=counts,
+            sightings=tuple(self._sighting(s) for s in samples), findings=findings, references=self.references,
+        )
+        batch.observation = self._observation(batch, final=final)
+        return batch
+
+    def _counts(self, now: float) -> tuple[Count, ...]:
+        counts = []
+        for record in list(self.recorder.records):
+            total = record.total()
+            before, seen = self._last_seen.get(record.slot, (0, 0.0))
+            if total != before:
+                seen = record.at_ns * NANO if total == 1 else now
+                self._last_seen[record.slot] = (total, seen)
+            counts.append(Count(self.process.id, self._site(record).id, total, record.at_ns * NANO, seen, record.errors))
+        return tuple(counts)
+
+    def _site(self, record: SiteRecord) -> Site:
+        site = self._sites.get(record.slot)
+        if site is None or site.expression != (record.expression or ""):
+            site = self._sites[record.slot] = site_of(record, self.process.root)
+        return site
+
+    def _sighting(self, sample: Sample) -> Sighting:
+        record = sample.record
+        since = self._reported.get(record.slot, 0)
+        self._reported[record.slot] = max(since, sample.total)
+        trace_id, span_id, flags = sample.trace
+        return Sighting(
+            site=self._site(record), start_ns=sample.start_ns, first=sample.first, count=max(1, sample.total - since),
+            end_ns=sample.end_ns, error_type=sample.error_type, trace_id=trace_id, span_id=span_id, trace_flags=flags,
+            allowed=record.allowed is not None, allow_reason=record.allowed or "",
+        )
+
+    # -- explicit zeros -----------------------------------------------------------------------------
+
+    def _observation(self, batch: Batch, *, final: bool) -> Observation | None:
+        key = tuple((s.ref, s.state, s.reason) for s in batch.states)
+        due = final or time.monotonic() >= self._next_observation or key != self._observed_key
+        if not due:
+            return None
+        interval = self.agent.config.observation_interval
+        jitter = 1 + random.uniform(-_OBSERVATION_JITTER, _OBSERVATION_JITTER)  # noqa: S311 - spreads load, no secret
+        self._next_observation = time.monotonic() + interval * jitter
+        self._observed_key = key
+        since, self._observed_until = self._observed_until, batch.at
+        return Observation(
+            process=self.process, since=since, until=batch.at, states=batch.states, counts=batch.counts,
+            dropped=tuple(sorted(self.recorder.dropped.items())), internal_errors=self.agent.errors.counts(), final=final,
+        )
+
+    # -- which repeats are seen in detail -----------------------------------------------------------
+
+    def _sample(self) -> None:
+        """Have busy sites' next use seen in detail, as far as the budgets allow. Costs the hot path nothing."""
+        config = self.agent.config
+        if config.spans == "none" or config.span_budget <= 0:
+            return
+        now = time.monotonic()
+        self._budget = min(config.span_budget_process,
+                           self._budget + (now - self._budget_at) * config.span_budget_process / 60)
+        self._budget_at = now
+        interval_ns = int(60e9 / config.span_budget)
+        clock = time.time_ns()
+        for record in list(self.recorder.records):
+            if self._budget < 1:
+                return
+            sampled = self._sampled_at.get(record.slot, record.at_ns)
+            if clock - sampled >= interval_ns:
+                self._sampled_at[record.slot] = clock
+                self._budget -= 1
+                self.recorder.sample_next(record)
+
+
+def _process(agent: Agent) -> Process:
+    config = agent.config
+    version = sys.version_info
+    return Process(
+        id=agent.id, service=config.service, environment=config.environment, release=config.release,
+        host=os.uname().nodename, pid=agent.pid, python=f"{version[0]}.{version[1]}.{version[2]}",
+        started=agent.started_ns * NANO, root=config.root,
+    )
+
+
+def relative(path: str, root: str) -> str:
+    """`path` relative to `root` if it lies below it, else as it is."""
+    return path[len(root) + 1:] if root and path.startswith(root.rstrip(os.sep) + os.sep) else path
+
+
+def site_of(record: SiteRecord, root: str) -> Site:
+    """The call site as it leaves the process: paths relative to `root`, flags spelled out."""
+    return Site(
+        target=record.target.ref, use=record.use, file=relative(record.file, root), line=record.line,  # type: ignore[arg-type]
+        function=record.function, module=record.module, expression=record.expression or "",
+        origin=record.origin, during_import=bool(record.flags & FLAG_DURING_IMPORT),  # type: ignore[arg-type]
+        by_test=bool(record.flags & FLAG_BY_TEST), scanner=bool(record.flags & FLAG_SCANNER), via=record.via,
+        stack=tuple(Frame(relative(file, root), line, function) for file, line, function in record.frames),
+        note=record.note,
+    )
+
+
+def _info(pipeline: Pipeline, target: object) -> TargetInfo:
+    t = target
+    metadata = t.metadata  # type: ignore[attr-defined]
+    return TargetInfo(
+        ref=t.ref, kind=t.kind, replacement=metadata.get("replacement", ""), owner=metadata.get("owner", ""),  # type: ignore[attr-defined]
+        issue=metadata.get("issue", ""), since=metadata.get("since", ""), remove_by=metadata.get("remove_by", ""),
+        note=metadata.get("note", ""), schedule=metadata.get("schedule", ""),
+        defined_file=relative(t.defined_file, pipeline.process.root), defined_line=t.defined_line, source=t.source,  # type: ignore[attr-defined]
+    )
+
+
+__all__ = ["FLAG_ALLOWED", "Pipeline", "relative", "site_of"]
