@@ -1,0 +1,152 @@
+"""`lastcall scan`: find the deprecated entry points of a source tree without importing it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lastcall.errors import StoreError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from lastcall.scanning.sightings import Sightings
+
+FORMATS = ("text", "json", "sarif")
+
+HELP = """Find deprecated entry points in source code.
+
+    lastcall scan src
+    lastcall scan src --write                 # put the sure ones into lastcall.toml
+    lastcall scan src --format sarif -o scan.sarif
+
+Nothing is imported. A definition counts as deprecated by its decorators, the warnings and log lines in its
+body, its docstring, the comments at it, and, with low confidence, its name. If there is a store, each one
+is marked: seen, never seen, not loaded (its module never was), or not watched (no target yet).
+
+Exit code 0, whatever was found; 3 if it could not be done.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommand."""
+    app.command("scan", help=HELP)(scan)
+
+
+def scan(
+    path: Annotated[str, typer.Argument(help="The root of a source tree, a package's folder, or one file.")] = ".",
+    output_format: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
+    confidence: Annotated[str, typer.Option(help="Show and write what is at least this sure: high, medium, low. "
+                                            "Default: medium to show, high to write.")] = "",
+    write: Annotated[bool, typer.Option("--write", help="Add what is new to lastcall.toml (or pyproject.toml).")] = False,
+    exclude: Annotated[list[str] | None, typer.Option(help="A pattern of paths to leave out; may be repeated.")] = None,
+    tests: Annotated[bool, typer.Option("--tests", help="Look into test code too.")] = False,
+    store: Annotated[str, typer.Option(help="The store to join with; default: the configured one, if it is there.")] = "",
+    output: Annotated[str, typer.Option("--output", "-o", help="Write to a file instead of the terminal.")] = "",
+    cache: Annotated[bool, typer.Option(help="Keep results by file content for the next run.")] = True,
+) -> None:
+    """Find deprecated entry points in source code."""
+    from lastcall.scanning import rendering
+    from lastcall.scanning.cache import Cache
+    from lastcall.scanning.survey import survey
+
+    check_choice("--format", output_format, FORMATS)
+    check_choice("--confidence", confidence or "high", ("high", "medium", "low"))
+    sightings = read_sightings(store)
+    kept = Cache.of(os.path.abspath(path)) if cache else None
+    with progress_bar("Reading") as progress:
+        found = survey(path, exclude=exclude or (), tests=tests, cache=kept, progress=progress)
+    seen_of = sightings.of if sightings else None
+    if output_format == "json":
+        text = rendering.survey_as_json(found, seen_of)
+    elif output_format == "sarif":
+        text = rendering.survey_as_sarif(found, confidence or "medium", seen_of)
+    else:
+        text = rendering.survey_as_text(found, confidence or "medium", seen_of)
+    put(text, output)
+    if write:
+        _write(found.root, [item for item in found.findings if _sure(item.confidence, confidence or "high")])
+
+
+def _sure(confidence: str, least: str) -> bool:
+    levels = ("high", "medium", "low")
+    return levels.index(confidence) <= levels.index(least)
+
+
+def _write(root: str, findings: list) -> None:  # type: ignore[type-arg]
+    from lastcall.scanning.writing import config_file, write_targets
+
+    file = config_file(root)
+    added = write_targets(file, findings)
+    known = len(findings) - len(added)
+    print(f"{file}: {len(added)} targets added, {known} were there already.", file=sys.stderr)
+
+
+def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    """Raise UsageError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise UsageError(f"{option} {value}: expected one of {', '.join(choices)}")
+
+
+def put(text: str, output: str) -> None:
+    """Print `text`, or write it to the file `output`. Raises UsageError if that cannot be done."""
+    if not output:
+        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written ({error.strerror}); name a file in a folder that exists") from error
+
+
+def read_sightings(store: str) -> Sightings | None:
+    """What the store knows. None if none was named and there is none at the configured place."""
+    from lastcall.scanning.sightings import Sightings
+    from lastcall.store import Store
+
+    try:
+        with Store.current(store or _configured_store()) as opened:
+            return Sightings.read(opened)
+    except StoreError as error:
+        if error.slug == "store-missing" and not store:
+            return None
+        raise
+
+
+def _configured_store() -> str:
+    from lastcall import config
+
+    return config.load().store_path()
+
+
+@contextmanager
+def progress_bar(doing: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on stderr that appears after a second; nothing if that is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    import time
+
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    started = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(doing, total=None)
+
+    def advance(done: int, total: int) -> None:
+        if time.monotonic() - started > 1 and not bar.live.is_started:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        if bar.live.is_started:
+            bar.stop()

@@ -1,0 +1,282 @@
+"""What a function's body warns or logs about deprecation, and under which conditions."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from lastcall.scanning.wording import SAYS_DEPRECATED, SAYS_LEAVING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CATEGORY = re.compile(r"[Dd]eprecat|RemovedIn|RemovedAs|^FutureWarning$")
+_WEAK_CATEGORY = frozenset(("FutureWarning",))
+"""Also announces changed results, so by itself it does not call anything deprecated."""
+_HELPER = re.compile(r"deprecat", re.IGNORECASE)
+_NOT_A_HELPER = re.compile(
+    r"(?:^|_)(?:check|handle|ignore|suppress|silence|filter|remove|validate|process|parse|register|expect|assert|"
+    r"add|append|get|set|is|has|list|find|catch|collect|update|extend|call|test|clean|strip|load|move|drop)s?_"
+    r"|deprecated_call|_for_deprecated|deprecated_(?:args|options|settings|fields)",
+    re.IGNORECASE,
+)
+_LOGGER = re.compile(r"log", re.IGNORECASE)
+_LOG_LEVELS = frozenset(
+    "debug info notice warning warn error critical exception log warning_once warn_once info_once".split()
+)
+_FILTERS = frozenset("filterwarnings simplefilter catch_warnings warns deprecated_call".split())
+
+
+class _Unknown:
+    """Stands for a condition that is not an `if`: a loop, a handler, an earlier return."""
+
+
+UNKNOWN = _Unknown()
+
+
+@dataclass(frozen=True, slots=True)
+class Emission:
+    """One call in a function's body that tells the caller of a deprecation."""
+
+    kind: Literal["warning", "log"]
+    line: int
+    text: str
+    conditions: tuple[ast.expr | _Unknown, ...]
+    strong: bool
+    """The category or the words say deprecated; else it only may mean that."""
+    forwards: bool = False
+    """The words come from the function's own arguments: a function that warns for others."""
+
+
+@dataclass(slots=True)
+class Knowledge:
+    """What the rest of the tree tells about names: functions that warn for others, classes of warnings."""
+
+    emitters: frozenset[str] = frozenset()
+    categories: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Body:
+    """The state of one walk through a body."""
+
+    knowledge: Knowledge
+    constants: dict[str, str]
+    parameters: frozenset[str]
+    found: list[Emission] = field(default_factory=list)
+    categories: set[str] = field(default_factory=set)
+    """Local names that hold a category of deprecation warnings."""
+
+
+def last_name(node: ast.expr) -> str:
+    """The last part of a dotted name, empty for anything else."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def base_name(node: ast.expr) -> str:
+    """The part before the last one of a dotted name, empty if there is none."""
+    return last_name(node.value) if isinstance(node, ast.Attribute) else ""
+
+
+def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
+    """The names of a function's parameters but `self` and `cls`."""
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    every += [item for item in (arguments.vararg, arguments.kwarg) if item is not None]
+    return frozenset(item.arg for item in every) - {"self", "cls"}
+
+
+def literal_text(node: ast.expr | None, constants: dict[str, str]) -> str:
+    """The words of an expression that makes a string; holes are shown as `{...}`. Empty if there are none."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(literal_text(part, constants) or "{...}" for part in node.values)
+    if isinstance(node, ast.BinOp):
+        left = literal_text(node.left, constants)
+        return left + literal_text(node.right, constants) if isinstance(node.op, ast.Add) else left
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr in {"format", "strip", "join"}:
+            return literal_text(node.func.value, constants)
+        return next((text for text in (literal_text(arg, constants) for arg in node.args) if text), "")
+    return constants.get(node.id, "") if isinstance(node, ast.Name) else ""
+
+
+def emissions_of(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, knowledge: Knowledge, constants: dict[str, str]
+) -> list[Emission]:
+    """The warnings and log calls about deprecation in `function`'s own body, in the order of the source.
+
+    Nested functions are not looked into: they run later, and have no name that others could call.
+    """
+    state = _Body(knowledge, dict(constants), parameters_of(function))
+    _walk(function.body, (), state)
+    return state.found
+
+
+def module_emissions(body: Sequence[ast.stmt], knowledge: Knowledge, constants: dict[str, str]) -> list[Emission]:
+    """The same for a module's or class's own statements, which run when it is imported."""
+    state = _Body(knowledge, dict(constants), frozenset())
+    _walk(body, (), state)
+    return state.found
+
+
+def _walk(body: Sequence[ast.stmt], conditions: tuple[ast.expr | _Unknown, ...], state: _Body) -> None:
+    for statement in body:
+        if isinstance(statement, ast.Expr):
+            _expression(statement.value, conditions, state)
+        elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            _assignment(statement, state)
+        elif isinstance(statement, ast.If):
+            _walk(statement.body, (*conditions, statement.test), state)
+            _walk(statement.orelse, (*conditions, UNKNOWN), state)
+            if _may_return(statement.body) or _may_return(statement.orelse):
+                conditions = (*conditions, UNKNOWN)
+        elif isinstance(statement, (ast.With, ast.AsyncWith)):
+            _walk(statement.body, conditions, state)
+        elif isinstance(statement, (ast.For, ast.AsyncFor, ast.While)):
+            _walk(statement.body, (*conditions, UNKNOWN), state)
+            _walk(statement.orelse, (*conditions, UNKNOWN), state)
+        elif isinstance(statement, ast.Try) or type(statement).__name__ == "TryStar":
+            _try(statement, conditions, state)  # type: ignore[arg-type] # TryStar, from 3.11 on, has the same fields
+        elif isinstance(statement, ast.Match):
+            for case in statement.cases:
+                _walk(case.body, (*conditions, UNKNOWN), state)
+        elif isinstance(statement, (ast.Return, ast.Raise)):
+            return
+
+
+def _try(statement: ast.Try, conditions: tuple[ast.expr | _Unknown, ...], state: _Body) -> None:
+    _walk(statement.body, conditions, state)
+    for handler in statement.handlers:
+        _walk(handler.body, (*conditions, UNKNOWN), state)
+    _walk(statement.orelse, (*conditions, UNKNOWN), state)
+    _walk(statement.finalbody, conditions, state)
+
+
+def _may_return(body: Sequence[ast.stmt]) -> bool:
+    """Whether some path through `body` leaves the function without an exception."""
+    pending = list(body)
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, ast.Return):
+            return True
+        for name in ("body", "orelse", "finalbody"):
+            if not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                pending.extend(getattr(statement, name, ()))
+    return False
+
+
+def _assignment(statement: ast.Assign | ast.AnnAssign, state: _Body) -> None:
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    if not names or statement.value is None:
+        return
+    text = literal_text(statement.value, state.constants)
+    if text:
+        state.constants.update(dict.fromkeys(names, text))
+    elif _is_category(statement.value, state):
+        state.categories.update(names)
+
+
+def _is_category(node: ast.expr, state: _Body) -> bool:
+    if isinstance(node, ast.IfExp):
+        return _is_category(node.body, state) or _is_category(node.orelse, state)
+    if isinstance(node, ast.Call):  # an instance of the category carries the message itself
+        node = node.func
+    name = last_name(node)
+    return bool(_CATEGORY.search(name)) or name in state.knowledge.categories or name in state.categories
+
+
+def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], state: _Body) -> None:
+    if isinstance(node, ast.Await):
+        node = node.value
+    if not isinstance(node, ast.Call):
+        return
+    name, base = last_name(node.func), base_name(node.func)
+    if not name or name in _FILTERS:
+        return
+    text = " ".join(filter(None, (literal_text(argument, state.constants) for argument in _message_arguments(node))))
+    if name in _LOG_LEVELS and _LOGGER.search(base):
+        if SAYS_LEAVING.search(text):
+            strong = SAYS_DEPRECATED.search(text) is not None
+            state.found.append(Emission("log", node.lineno, text, conditions, strong))
+        return
+    strength = _warns(node, name, base, text, state)
+    if strength is not None:
+        forwards = not SAYS_DEPRECATED.search(text) and any(
+            isinstance(part, ast.Name) and part.id in state.parameters for part in ast.walk(node)
+        )
+        state.found.append(Emission("warning", node.lineno, text, conditions, strength, forwards))
+
+
+def _message_arguments(node: ast.Call) -> list[ast.expr]:
+    by_name = [keyword.value for keyword in node.keywords if keyword.arg in {"message", "msg", "text", "instead"}]
+    return [*node.args[:3], *by_name]
+
+
+def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> bool | None:
+    """None if the call does not warn of a deprecation, else whether it surely does."""
+    arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+    categories = {last_name(item.func if isinstance(item, ast.Call) else item) for item in arguments
+                  if _is_category(item, state)}
+    is_warn = "warn" in name.lower() or (base == "warnings" and name == "warn_explicit")
+    if categories and (is_warn or _HELPER.search(name)):
+        return bool(categories - _WEAK_CATEGORY) or SAYS_LEAVING.search(text) is not None
+    if name in state.knowledge.emitters and base not in {"self", "cls"}:
+        return True
+    if _HELPER.search(name) and not _NOT_A_HELPER.search(name):
+        return True
+    if is_warn and (base == "warnings" or name == "warn") and SAYS_DEPRECATED.search(text):
+        return True
+    return None
+
+
+def forwards_warnings(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, found: Sequence[Emission], knowledge: Knowledge
+) -> bool:
+    """Whether `function` warns for others: a decorator whose wrapper warns, or a helper that is told what to say."""
+    if any(item.kind == "warning" and item.forwards for item in found):
+        return True
+    pending: list[ast.stmt] = list(function.body)
+    returned = {node.value.id for node in ast.walk(function)
+                if isinstance(node, ast.Return) and isinstance(node.value, ast.Name)}
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            if statement.name in returned and any(
+                item.kind == "warning" and item.strong for item in emissions_of(statement, knowledge, {})
+            ):
+                return True
+            pending.extend(statement.body)
+    return False
+
+
+def parameter_in(emission: Emission, parameters: frozenset[str]) -> str:
+    """The argument whose being passed makes the warning, where the conditions say so plainly; else empty."""
+    for condition in emission.conditions:
+        if isinstance(condition, _Unknown):
+            continue
+        name = _passed(condition, parameters)
+        if name:
+            return name
+    return ""
+
+
+def _passed(test: ast.expr, parameters: frozenset[str]) -> str:
+    """`x`, `x is not None`, `x != default`, `"x" in kwargs`: the argument `x` was passed."""
+    if isinstance(test, ast.BoolOp):
+        return next((name for name in (_passed(value, parameters) for value in test.values) if name), "")
+    if isinstance(test, ast.Name) and test.id in parameters:
+        return test.id
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        left, operator, right = test.left, test.ops[0], test.comparators[0]
+        if isinstance(operator, (ast.IsNot, ast.NotEq)) and last_name(left) in parameters:
+            return last_name(left)
+        if isinstance(operator, ast.In) and isinstance(left, ast.Constant) and isinstance(left.value, str):
+            return left.value if last_name(right) in parameters and left.value.isidentifier() else ""
+    return ""

@@ -1,0 +1,235 @@
+"""Which files of a source tree to read, and the dotted name that each would be imported by."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lastcall.errors import UsageError
+from lastcall.scanning.finding import Skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MAX_BYTES = 2_000_000
+MAX_LINES = 50_000
+"""Longer files are generated: no person keeps a shim in one, and one of them costs as much as a thousand others."""
+
+TEXT_SUFFIXES = frozenset(
+    (".toml", ".cfg", ".ini", ".yaml", ".yml", ".json", ".env", ".sh", ".txt", ".conf", ".service", ".tf", ".xml")
+)
+"""Files that may name a callable for something else to import: entry points, settings, process managers."""
+TEXT_NAMES = frozenset(("Procfile", "Dockerfile", "Makefile", "entry_points.txt"))
+MAX_TEXT_BYTES = 512_000
+
+_NEVER = frozenset(("__pycache__", "node_modules", "site-packages", "dist-packages"))
+_SOURCE_ROOTS = frozenset(("src", "lib", "python", "agent"))
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+_TEST_FOLDERS = frozenset(("test", "tests", "testing", "e2e", "conftest"))
+_IMPORTED = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A Python file below the root."""
+
+    path: str
+    file: str
+    """Relative to the root, with forward slashes."""
+    module: str
+    is_package: bool
+
+    @property
+    def is_test(self) -> bool:
+        """Whether this is test code, by the names of its folders and its own."""
+        return is_test_path(self.file)
+
+
+@dataclass(slots=True)
+class Tree:
+    """What lies below a root: Python files, other files that may name callables, and what was left out."""
+
+    root: str
+    files: list[SourceFile] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    """(absolute path, path relative to the root) of configuration files and the like."""
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def is_test_path(file: str) -> bool:
+    """Whether a relative path names test code: `tests/...`, `test_x.py`, `x_test.py`, `conftest.py`."""
+    *folders, name = file.split("/")
+    stem = name.rsplit(".", 1)[0]
+    return (
+        any(folder in _TEST_FOLDERS for folder in folders)
+        or stem.startswith("test_")
+        or stem.endswith("_test")
+        or stem in {"conftest", "tests"}
+    )
+
+
+def read_tree(path: str | os.PathLike[str], exclude: Sequence[str] = ()) -> Tree:
+    """List the tree below `path`, a folder or one Python file.
+
+    `exclude` holds shell patterns on paths relative to the root. Hidden folders, virtual environments,
+    installed packages below the root and bytecode caches are left out without a word; what a person would
+    expect to be read and is not (a link loop, an unreadable folder) is listed in `skipped`.
+    Raises UsageError if there is nothing at `path`.
+    """
+    root = os.path.abspath(path)
+    if os.path.isfile(root):
+        tree = Tree(os.path.dirname(root))
+        found = [(root, os.path.basename(root))]
+    elif os.path.isdir(root):
+        tree = Tree(root)
+        found = _walk(tree, exclude)
+    else:
+        raise UsageError(f"{os.fspath(path)}: no such file or folder; name the root of a Python source tree")
+    namer = ModuleNames(tree.root, [item[0] for item in found])
+    for absolute, relative in sorted(found, key=lambda item: item[1]):
+        module, is_package = namer.name(absolute)
+        tree.files.append(SourceFile(absolute, relative, module, is_package))
+    tree.texts.sort()
+    return tree
+
+
+def _walk(tree: Tree, exclude: Sequence[str]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    seen = {os.path.realpath(tree.root)}
+    pending = [(tree.root, "")]
+    links: list[os.DirEntry[str]] = []  # entered last, so that a folder is known by its own name
+    while pending or links:
+        if not pending:
+            link = links.pop()
+            relative = os.path.relpath(link.path, tree.root).replace(os.sep, "/")
+            if _enter(link, relative, seen, tree):
+                pending.append((link.path, relative + "/"))
+            continue
+        folder, relative = pending.pop()
+        try:
+            with os.scandir(folder) as entries:
+                items = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            tree.skipped.append(Skipped(relative or ".", f"cannot be listed: {error.strerror}"))
+            continue
+        for entry in items:
+            below = f"{relative}{entry.name}"
+            if any(fnmatch(below, pattern) for pattern in exclude):
+                continue
+            if _is_folder(entry):
+                if entry.is_symlink():
+                    links.append(entry)
+                elif _enter(entry, below, seen, tree):
+                    pending.append((entry.path, below + "/"))
+            else:
+                _take_file(entry, below, tree, found)
+    return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False
+
+
+def _enter(entry: os.DirEntry[str], relative: str, seen: set[str], tree: Tree) -> bool:
+    if entry.name.startswith(".") or entry.name in _NEVER:
+        return False
+    if os.path.exists(os.path.join(entry.path, "pyvenv.cfg")):
+        return False
+    real = os.path.realpath(entry.path)
+    if real in seen:
+        tree.skipped.append(Skipped(relative, "a link to a folder that is read already"))
+        return False
+    if entry.is_symlink() and (tree.root + os.sep).startswith(real.rstrip(os.sep) + os.sep):
+        tree.skipped.append(Skipped(relative, "a link that leads back above itself"))
+        return False
+    seen.add(real)
+    return True
+
+
+def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[tuple[str, str]]) -> None:
+    try:
+        if entry.name.endswith((".py", ".pyi")):
+            if entry.is_file():
+                found.append((entry.path, relative))
+            elif entry.is_symlink():
+                tree.skipped.append(Skipped(relative, "a link that leads nowhere"))
+        elif os.path.splitext(entry.name)[1] in TEXT_SUFFIXES or entry.name in TEXT_NAMES:
+            if entry.is_file() and entry.stat().st_size <= MAX_TEXT_BYTES:
+                tree.texts.append((entry.path, relative))
+    except OSError as error:
+        tree.skipped.append(Skipped(relative, f"cannot be looked at: {error.strerror}"))
+
+
+class ModuleNames:
+    """Finds the dotted name of files, from `__init__.py` files and, for namespace packages, from what is imported."""
+
+    def __init__(self, root: str, paths: Iterable[str]) -> None:
+        self._root = root
+        self._paths = list(paths)
+        self._bases: dict[str, str] = {}
+
+    def name(self, path: str) -> tuple[str, bool]:
+        """The module name of the file at `path`, and whether it is a package's `__init__`."""
+        folder, base = os.path.split(path)
+        stem = base.rsplit(".", 1)[0]
+        below = os.path.relpath(folder, self._import_root(folder))
+        parts = [] if below == "." else below.split(os.sep)
+        if stem == "__init__":
+            return ".".join(parts) or os.path.basename(folder), True
+        return ".".join([*parts, stem]), False
+
+    def _import_root(self, folder: str) -> str:
+        known = self._bases.get(folder)
+        if known is None:
+            known = self._bases[folder] = self._find_root(folder)
+        return known
+
+    def _find_root(self, folder: str) -> str:
+        parent = os.path.dirname(folder)
+        if os.path.isfile(os.path.join(folder, "__init__.py")) and parent != folder:
+            return self._import_root(parent)
+        if not (folder + os.sep).startswith(self._root + os.sep) or folder == self._root:
+            return folder
+        if os.path.basename(folder) in _SOURCE_ROOTS or _has_project_file(folder):
+            return folder
+        outer = self._import_root(parent)
+        return self._vote(folder, outer)
+
+    def _vote(self, inner: str, outer: str) -> str:
+        """A folder without `__init__.py`: a namespace package, or a folder on the path? What is imported tells."""
+        prefix = os.path.relpath(inner, outer).replace(os.sep, ".")
+        as_namespace = sum(n for name, n in self._imported.items() if (name + ".").startswith(prefix + "."))
+        tops = self._tops(inner)
+        on_path = sum(n for name, n in self._imported.items() if name.split(".", 1)[0] in tops)
+        return inner if on_path > as_namespace else outer
+
+    def _tops(self, folder: str) -> set[str]:
+        """Names that could be imported if `folder` were on the path, and not already from the root."""
+        names = {os.path.splitext(name)[0] for name in os.listdir(folder) if not name.startswith((".", "_"))}
+        return names - {os.path.splitext(name)[0] for name in os.listdir(self._root)}
+
+    @cached_property
+    def _imported(self) -> Counter[str]:
+        """How many files import each dotted name; a sample is enough to vote."""
+        counts: Counter[str] = Counter()
+        step = max(1, len(self._paths) // 2000)
+        for path in self._paths[::step]:
+            try:
+                data = Path(path).read_bytes()[:100_000]
+            except OSError:
+                continue
+            counts.update({name.decode("ascii", "replace") for name in _IMPORTED.findall(data)})
+        return counts
+
+
+def _has_project_file(folder: str) -> bool:
+    return any(os.path.isfile(os.path.join(folder, name)) for name in _PROJECT_FILES)

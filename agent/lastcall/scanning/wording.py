@@ -1,0 +1,246 @@
+"""What words say: is this sentence about the thing it stands at, since when, and what should be used instead?"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from lastcall.scanning.finding import Confidence
+
+_LONGEST = 200
+
+SAYS_DEPRECATED = re.compile(r"deprecat|\bobsolete\b", re.IGNORECASE)
+SAYS_LEAVING = re.compile(
+    r"deprecat|\bobsolete\b|\blegacy\b|will be removed|no longer supported|scheduled for removal",
+    re.IGNORECASE,
+)
+
+_THING = r"(?:function|method|class|module|property|attribute|constructor|alias|package|interface|coroutine|" \
+    r"decorator|factory|wrapper|helper|shim|api|endpoint|implementation|subclass|mixin|accessor|name|type)"
+_IS = r"(?:is|are|was|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both))?"
+_ABOUT_ITSELF = re.compile(
+    rf"\b(?:this|the|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
+    rf"|\bthis\s+{_IS}\s+(?:a\s+)?deprecated|\bit\s+{_IS}\s+deprecated|\bdeprecated\s+since\b",
+    re.IGNORECASE,
+)
+_STARTS = re.compile(r"^\W*(?:note|warning|todo)?\W*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b", re.IGNORECASE)
+_MARKED_END = re.compile(r"[\[(*]\s*(?:deprecated|obsolete)\b[^\])*]*[\])*]", re.IGNORECASE)
+_DEPRECATED_NOUN = re.compile(rf"^\W*(?:a |an |the )?deprecated\s+(?:[\w`.:~()]+\s+){{0,2}}?{_THING}\b", re.IGNORECASE)
+_OF_ARGUMENT = re.compile(r"\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b", re.IGNORECASE)
+_SHIM = re.compile(
+    r"^\W*(?:\w+\s+){0,2}?(?:legacy|obsolete|backwards?[- ]compat\w*|compat(?:ibility)?)\b"
+    r"|\b(?:legacy|compat(?:ibility)?)\s+(?:wrapper|shim|alias|layer|function|method|class|factory|name|interface)"
+    r"|\b(?:kept|retained|here|exists|provided|alias|only)\s+(?:\w+\s+){0,2}?for\s+(?:\w+\s+)?(?:backwards?|legacy)",
+    re.IGNORECASE,
+)
+_DIRECTIVE = re.compile(r"^(?P<indent>\s*)\.\.\s+deprecated\s*::?\s*(?P<rest>.*)$", re.IGNORECASE)
+_SECTION = re.compile(r"^(?:[#*_\s]*)deprecated(?:[*_\s]*):?(?:[*_\s]*)(?P<rest>.*)$", re.IGNORECASE)
+_TAG = re.compile(r"^\s*[@:]deprecated\b:?\s*(?P<rest>.*)$", re.IGNORECASE)
+_FIELD = re.compile(r"^\s*:(?:param|parameter|arg|argument|key|keyword|kwarg)\s+(?:[^:]*\s)?\**(?P<name>\w+)\s*:")
+_ITEM = re.compile(r"^\s*\**(?P<name>\w+)(?:\s*,\s*\**\w+)*\s*(?:\([^)]*\)\s*:|:(?!:)|\s*$)")
+
+_TARGET = r"(?::[\w:]+:)?[`'\"]*~?(?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)(?:\([^)]*\))?[`'\"]*"
+_INSTEAD = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        rf"\b(?:in favou?r of|replaced (?:by|with)|superseded by|renamed (?:to|as)|moved to|replacement:?)\s+"
+        rf"(?:the\s+)?(?:new\s+)?(?:\w+\s+)??{_TARGET}",
+        rf"\b(?:use|using|switch to|call|prefer|see|try)\s+(?:the\s+)?(?:new\s+)?{_TARGET}",
+        rf"\balias (?:of|for|to)\s+{_TARGET}",
+        rf"\buse\s+(?:the\s+)?(?:\w+\s+){{1,3}}?(?::[\w:]+:)?[`'\"]+~?(?P<name>[A-Za-z_][\w.]*)",
+    )
+)
+_NOT_NAMES = frozenset(
+    ("a an the this that it its instead of in for to new and or with any other another one your same is are "
+     "keyword keywords argument arguments only explicit either both at on as from by into caution them these "
+     "case cases http https").split()
+)
+_SINCE = re.compile(
+    r"(?:\bsince|deprecat\w*\s+(?:in|as of|from|with|at)|\bas of)\s+(?:version\s+|release\s+)?(?:[A-Z]\w+\s+)?"
+    r"v?(?P<v>\d+(?:[.-]\d+)+\w*|\d{4}-\d\d-\d\d)",
+    re.IGNORECASE,
+)
+_REMOVAL = re.compile(
+    r"(?:removed|dropped|deleted|removal|gone|error)\s+(?:\w+\s+)?(?:in|by|after|with|from|on|as of)\s+(?:\w+\s+){0,2}?"
+    r"(?:[A-Z]\w+\s+)?v?(?P<v>\d+(?:[.-]\d+)+\w*|\d{4}-\d\d-\d\d)",
+    re.IGNORECASE,
+)
+_CATEGORY_VERSION = re.compile(r"RemovedIn[A-Za-z]*?(?P<major>\d+?)(?P<minor>\d)?Warning")
+
+
+class Said(NamedTuple):
+    """That some words call a thing deprecated: how sure, in which words, and which argument if only that."""
+
+    confidence: Confidence
+    text: str
+    parameter: str = ""
+    offset: int = 0
+    """Lines from the first line of the words."""
+
+
+def one_line(text: str) -> str:
+    """`text` in one line of at most 200 characters."""
+    joined = " ".join(text.split())
+    return joined if len(joined) <= _LONGEST else joined[: _LONGEST - 3] + "..."
+
+
+def replacement_in(text: str) -> str:
+    """The name that the words tell to use instead, in the words' spelling; empty if they name none."""
+    for pattern in _INSTEAD:
+        for match in pattern.finditer(text):
+            name = match.group("name").rstrip(".")
+            if name.lower() not in _NOT_NAMES and _looks_like_code(match.group(0), name):
+                return name
+    return ""
+
+
+def _looks_like_code(phrase: str, name: str) -> bool:
+    """An identifier stands out from prose by a dot, underscore, capital inside, quotes, or brackets."""
+    quoted = any(mark in phrase for mark in "`'\"(")
+    return quoted or "_" in name or "." in name or any(char.isupper() for char in name[1:])
+
+
+def since_in(text: str) -> str:
+    """The version or date since which the words say it is deprecated; empty if they name none."""
+    match = re.match(r"\W*(?:version\s+)?v?(?P<v>\d+(?:\.\d+)+)", text) or _SINCE.search(text)
+    return match.group("v") if match else ""
+
+
+def removal_in(text: str) -> str:
+    """The version or date of the removal that the words announce; empty if they name none."""
+    match = _REMOVAL.search(text)
+    if match:
+        return match.group("v")
+    category = _CATEGORY_VERSION.search(text)
+    if category:
+        return ".".join(part for part in category.groups() if part)
+    return ""
+
+
+def docstring_says(doc: str, name: str) -> list[Said]:
+    """What a docstring says of the callable `name` and of its arguments; nothing if it calls neither deprecated."""
+    if not SAYS_LEAVING.search(doc) and "compat" not in doc.lower():
+        return []
+    lines = inspect.cleandoc(doc).splitlines()
+    shift = len(doc.splitlines()) - len(doc.lstrip().splitlines()) if doc.strip() else 0
+    said: list[Said] = []
+    for number, line in enumerate(lines):
+        item = _structured(lines, number, line)
+        if item is not None:
+            said.append(item._replace(offset=number + shift))
+    if not any(not item.parameter for item in said):
+        prose = _in_prose(lines, name)
+        if prose is not None:
+            said.append(prose._replace(offset=prose.offset + shift))
+    return said
+
+
+def _structured(lines: list[str], number: int, line: str) -> Said | None:
+    """A directive, a section or a tag, which are about the callable unless they stand below an argument."""
+    directive = _DIRECTIVE.match(line)
+    if directive:
+        text = one_line(directive["rest"] + " " + " ".join(_indented_after(lines, number, len(directive["indent"]))))
+        owner = _argument_above(lines, number, len(directive["indent"])) if directive["indent"] else ""
+        if owner:
+            return Said("high", text, owner)
+        if directive["indent"] or _OF_ARGUMENT.search(text[:90]):
+            return Said("medium", text)
+        return Said("high", text)
+    tag = _TAG.match(line)
+    if tag:
+        return Said("high", one_line(tag["rest"]))
+    section = _SECTION.match(line)
+    if section and number and not lines[number - 1].strip() and not line.startswith((" ", "\t")):
+        underlined = number + 1 < len(lines) and re.fullmatch(r"\s*[-=~]{3,}\s*", lines[number + 1]) is not None
+        if underlined or ":" in line[:14]:
+            body = lines[number + 2 : number + 6] if underlined else lines[number + 1 : number + 4]
+            return Said("high", one_line(section["rest"] + " " + " ".join(body)))
+    return None
+
+
+def _indented_after(lines: list[str], number: int, indent: int) -> list[str]:
+    body = []
+    for line in lines[number + 1 :]:
+        if line.strip() and len(line) - len(line.lstrip()) <= indent:
+            break
+        body.append(line)
+    return body[:6]
+
+
+def _argument_above(lines: list[str], number: int, indent: int) -> str:
+    """The argument whose description holds line `number`: the nearest line above with a smaller indent."""
+    for line in reversed(lines[:number]):
+        if not line.strip() or len(line) - len(line.lstrip()) >= indent:
+            continue
+        match = _FIELD.match(line) or _ITEM.match(line)
+        return match["name"] if match else ""
+    return ""
+
+
+def _in_prose(lines: list[str], name: str) -> Said | None:
+    paragraphs = _paragraphs(lines)
+    for index, (number, text) in enumerate(paragraphs[:6]):
+        if index and text.startswith((":", ">>>", "Args", "Param")):
+            break
+        verdict = sentence_says(text, name, first=index == 0)
+        if verdict is not None:
+            return Said(verdict, one_line(text), "", number)
+    return None
+
+
+def _paragraphs(lines: list[str]) -> list[tuple[int, str]]:
+    """(number of the first line, text) of each paragraph that is not indented."""
+    found: list[tuple[int, str]] = []
+    current: list[str] = []
+    start = 0
+    for number, line in enumerate([*lines, ""]):
+        if line.strip():
+            if not current:
+                start = number
+            current.append(line.strip())
+        elif current:
+            if not lines[start].startswith((" ", "\t")):
+                found.append((start, " ".join(current)))
+            current = []
+    return found
+
+
+def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
+    """How sure the words are that the callable `name`, at which they stand, is deprecated.
+
+    `first` tells that these are the first words about it: its summary, or the comment right above it.
+    """
+    named = re.escape(name.rsplit(".", 1)[-1]) if name else r"(?!)"
+    if SAYS_DEPRECATED.search(text):
+        if re.search(rf"[`*'\"]*\b{named}\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+deprecated", text):
+            return "high"
+        if _ABOUT_ITSELF.search(text) and not _argument_is_subject(text):
+            return "high"
+        if _STARTS.search(text) or (first and (_DEPRECATED_NOUN.search(text) or _MARKED_END.search(text[:160]))):
+            return "medium" if _argument_is_subject(text) else "high"
+        if re.search(rf"(?:{_IS})\s+deprecated", text, re.IGNORECASE):
+            return "low" if _argument_is_subject(text) or not first else "medium"
+        return "low" if first and re.search(r"\bdeprecated\b", text, re.IGNORECASE) else None
+    if first and _SHIM.search(text):
+        return "medium"
+    return None
+
+
+def _argument_is_subject(text: str) -> bool:
+    """Whether an argument, not the callable, is what the sentence calls deprecated."""
+    position = re.search(r"deprecat|obsolete", text, re.IGNORECASE)
+    if position is None:
+        return False
+    before = text[: position.start()]
+    sentence = re.split(r"(?<=[.!?])\s", before)[-1]
+    return _OF_ARGUMENT.search(sentence + text[position.start() : position.start() + 40]) is not None
+
+
+def comment_says(text: str, name: str) -> Confidence | None:
+    """The same for a comment at a definition. Comments are read as prose, but trusted less than a docstring."""
+    verdict = sentence_says(text, name, first=True)
+    if verdict == "high":
+        return "high" if _STARTS.search(text) or _ABOUT_ITSELF.search(text) else "medium"
+    return verdict

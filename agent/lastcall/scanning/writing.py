@@ -1,0 +1,120 @@
+"""Findings into the configuration file, which keeps its comments, its order and everything a person wrote."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import AoT, Table
+
+from lastcall.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lastcall.scanning.finding import Finding
+
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def config_file(root: str) -> str:
+    """The file that `--write` changes: `lastcall.toml` at the root, or `pyproject.toml` if it holds our section."""
+    own = os.path.join(root, "lastcall.toml")
+    project = os.path.join(root, "pyproject.toml")
+    if not os.path.exists(own) and os.path.exists(project):
+        try:
+            if "[tool.lastcall" in Path(project).read_text(encoding="utf-8"):
+                return project
+        except (OSError, UnicodeDecodeError):
+            pass
+    return own
+
+
+def write_targets(path: str, findings: Sequence[Finding]) -> list[str]:
+    """Add the findings that `path` does not name yet, as `[[target]]` tables. Returns the references added.
+
+    A target that is there already, by name or by wildcard, is left as it is. Raises UsageError if the file
+    cannot be read as TOML or cannot be written; it then is unchanged.
+    """
+    document = _load(path)
+    container: Any = document
+    if os.path.basename(path) == "pyproject.toml":
+        container = document.setdefault("tool", tomlkit.table(True)).setdefault("lastcall", tomlkit.table())
+    existing = container.get("target")
+    if existing is not None and not isinstance(existing, AoT):
+        raise UsageError(f"{path}: `target` must be an array of tables, written [[target]]; nothing was changed")
+    known = [str(item.get("ref", "")) for item in existing or ()]
+    added = [item for item in findings if not any(_covers(ref, item.ref) for ref in known)]
+    if not added:
+        return []
+    if existing is None:
+        container["target"] = existing = tomlkit.aot()
+    for item in added:
+        existing.append(_table(item))
+    _replace(path, tomlkit.dumps(document))
+    return [item.ref for item in added]
+
+
+def _load(path: str) -> tomlkit.TOMLDocument:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return tomlkit.document()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error}); nothing was changed") from error
+    try:
+        return tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise UsageError(f"{path}: not valid TOML ({error}); mend it first, nothing was changed") from error
+
+
+def _covers(pattern: str, ref: str) -> bool:
+    """Whether a reference in the file, which may hold wildcards, already names `ref`."""
+    if pattern == ref:
+        return True
+    if "*" not in pattern and "?" not in pattern:
+        return False
+    expression = re.escape(pattern).replace(r"\*\*", r"[\w.]+").replace(r"\*", r"\w*").replace(r"\?", r"\w")
+    # `pkg.**` is the package itself as well as all below it.
+    expression = expression.replace(r"\.[\w.]+:", r"(?:\.[\w.]+)?:")
+    return re.fullmatch(expression, ref) is not None
+
+
+def _table(item: Finding) -> Table:
+    table = tomlkit.table()
+    table.add("ref", item.ref)
+    table.add("kind", item.kind)
+    if item.replacement:
+        table.add("replacement", item.replacement)
+    if _DATE.fullmatch(item.since):
+        table.add("since", item.since)
+    if _DATE.fullmatch(item.removal):
+        table.add("remove_by", item.removal)
+    if item.message:
+        table.add("note", item.message)
+    table.trivia.indent = "\n"  # a blank line between targets
+    table.comment(f"{item.file}:{item.line}, {item.confidence} confidence: {', '.join(item.evidence_kinds)}")
+    return table
+
+
+def _replace(path: str, text: str) -> None:
+    """Write beside the file and rename, so that a full disk or a kill leaves the old file whole."""
+    folder = os.path.dirname(path) or "."
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=".lastcall-", suffix=".toml", dir=folder)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+            mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644
+            os.chmod(name, mode)
+            os.replace(name, os.path.realpath(path))
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
