@@ -17,6 +17,7 @@ COMMANDS = (
     "report",
     "check",
     "scan",
+    "references",
     "doctor",
     "merge",
     "baseline",
