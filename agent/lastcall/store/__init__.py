@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lastcall.store.absorb import Absorbed, Absorber
 from lastcall.errors import StoreError
 from lastcall.journal import live_folder
-from lastcall.store import queries
+from lastcall.store import merging, queries
 from lastcall.store.database import Database
 from lastcall.store.rows import (
     Activity,
@@ -34,6 +34,8 @@ from lastcall.store.rows import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+    from typing_extensions import Self
 
     from lastcall.evidence import TargetInfo
 
@@ -118,6 +120,16 @@ class Store:
             self._database.copy()
         return self._absorber.absorb(own, progress)
 
+    def merge_from(self, other: Store) -> None:
+        """Join all that `other` holds into this store: in any order, and however often, with the same result.
+
+        Nothing of `other` changes. All or nothing is taken over.
+        """
+        if _same_file(self.path, other.path):
+            return
+        with self._database.attached(other._database), self._database.transaction() as connection:
+            merging.merge(connection)
+
     def targets(self, filter_: Filter = EVERYTHING) -> list[TargetInfo]:
         """Every target that any process has named or used, by name."""
         with self._database.errors():
@@ -182,10 +194,14 @@ class Store:
         """Let go of the file. A later use opens it again."""
         self._database.close()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _same_file(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +89,36 @@ class Database:
                 raise
         self.close()
         self._connection, self._pid, self.copied = copy, os.getpid(), True
+
+    @contextmanager
+    def attached(self, other: Database) -> Iterator[sqlite3.Connection]:
+        """A connection on which the tables of `other` are there too, as `other.site` and so on."""
+        connection = self.connection
+        with other.as_file() as path:
+            with self.errors():
+                connection.execute("ATTACH ? AS other", (path,))
+            try:
+                yield connection
+            finally:
+                with self.errors():
+                    connection.execute("DETACH other")
+
+    @contextmanager
+    def as_file(self) -> Iterator[str]:
+        """The path of a file with these tables in it: our own, or a temporary one while this is a copy."""
+        if not self.copied and not self.read_only:
+            _ = self.connection  # make sure that it is a store before another database reads it
+            yield self.path
+            return
+        with tempfile.TemporaryDirectory(prefix="lastcall-") as folder:
+            path = os.path.join(folder, "copy.db")  # noqa: PTH118 - plain paths throughout this module
+            with self.errors():
+                target = sqlite3.connect(path, isolation_level=None)
+                try:
+                    self.connection.backup(target)
+                finally:
+                    target.close()
+            yield path
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -1,4 +1,6 @@
-"""Reading the store: every query is one SQL statement and returns plain values."""
+"""Reading the store: every query is one SQL statement or a few, and returns plain values."""
+
+# ruff: noqa: S608 - what is pieced together are constants of this module; values go in as parameters
 
 from __future__ import annotations
 

@@ -1,0 +1,304 @@
+"""`lastcall report`: what was used, from where, how often."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from enum import Enum
+from fnmatch import fnmatchcase
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from lastcall.errors import StoreError, UsageError
+from lastcall.report import Document, document
+from lastcall.report_words import moment
+from lastcall.store import Filter, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+
+class Format(str, Enum):
+    """How a report is written."""
+
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+    html = "html"
+
+
+NO_STORE = """\
+Nothing was observed yet: there is no store at {path}.
+
+Start your application with the agent switched on, use it, and come back:
+
+    LASTCALL_ENABLED=1 LASTCALL_TARGETS=package.module:old_name python app.py
+
+`lastcall scan` finds candidates for LASTCALL_TARGETS; `lastcall doctor` tells why nothing arrives.
+"""
+
+NO_PROCESS = """\
+Nothing was observed yet: the store {path} is empty.
+
+No process has run with the agent and this store. `lastcall doctor` tells why nothing arrives.
+"""
+
+NO_TARGET = """\
+{processes} observed, but no deprecated entry point was named.
+
+Name some in lastcall.toml or LASTCALL_TARGETS; `lastcall scan --write` proposes them from your source.
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add `report` to the command line."""
+    app.command("report")(report)
+
+
+def report(
+    format_: Annotated[Format, typer.Option("--format", "-f", help="How to write it.")] = Format.text,
+    target: Annotated[str, typer.Option(help="Only this target; * and ? are wildcards.")] = "",
+    service: Annotated[str, typer.Option(help="Only this service.")] = "",
+    environment: Annotated[str, typer.Option(help="Only this environment.")] = "",
+    release: Annotated[str, typer.Option(help="Only this release.")] = "",
+    since: Annotated[
+        str, typer.Option(help="Only uses since then: 24h, 30d, 2026-11-22 (to the hour).")
+    ] = "",
+    store: Annotated[
+        Optional[Path],  # noqa: UP007, UP045 - typer evaluates it, on 3.10 too
+        typer.Option(help="The store to read.  [default: as the agent's settings say]"),
+    ] = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP007, UP045 - typer evaluates it, on 3.10 too
+        typer.Option("--output", "-o", help="Write to this file."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Call sites shown for a target; 0 shows all.")] = 20,
+    stacks: Annotated[bool, typer.Option("--stacks", help="Show how each call site was reached.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again whenever it changes.")] = False,
+) -> None:
+    """Show what was used, from which line, how often.
+
+    What still runs is included. Examples:
+
+        lastcall report
+
+        lastcall report --target 'pkg.*:get_*' --since 7d
+
+        lastcall report --format json | jq '.uses[].file'
+
+        lastcall report --format markdown -o comment.md
+    """
+    path = store_at(store)
+    filter_ = Filter(target, service, environment, release, moment(since, time.time()) if since else 0.0)
+    if watch:
+        if format_ is not Format.text or output is not None:
+            raise UsageError("--watch shows text on the screen: it goes with neither --format nor --output.")
+        _watch(path, filter_, limit=limit, stacks=stacks)
+        return
+    text = _rendered(path, filter_, format_, limit=limit, stacks=stacks, must_exist=store is not None)
+    if output is not None:
+        _write(output, text.plain)
+    elif format_ is Format.text:
+        text.show()
+    else:
+        sys.stdout.write(text.plain)
+
+
+def store_at(given: Path | None) -> str:
+    """The path of the store: `given`, else what the agent in this folder would use."""
+    if given is not None:
+        return str(given)
+    from lastcall import config
+
+    return config.load().store_path()
+
+
+@contextmanager
+def open_store(path: str) -> Iterator[Store]:
+    """The store at `path` as of now, with a progress bar if that takes a while."""
+    with progress("Reading live files") as advance:
+        store = Store.current(path, advance)
+    with store:
+        yield store
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A function (done, total) that moves a bar on stderr: after a second, and on a terminal only."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    began = time.monotonic()
+    bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+    task = bar.add_task(title, total=None)
+
+    def advance(done: int, total: int) -> None:
+        if time.monotonic() - began > 1 and not bar.live.is_started:
+            bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
+
+
+class _Text:
+    """A rendered report: `plain` for files and pipes, `show()` for this terminal."""
+
+    def __init__(self, plain: str, show: Callable[[], None] | None = None) -> None:
+        self.plain = plain
+        self.show = show or (lambda: print(plain, end=""))
+
+
+def _rendered(
+    path: str, filter_: Filter, format_: Format, *, limit: int, stacks: bool, must_exist: bool = False
+) -> _Text:
+    try:
+        with open_store(path) as store:
+            return _render(store, filter_, format_, limit=limit, stacks=stacks)
+    except StoreError as error:
+        if error.slug != "store-missing":
+            raise
+        if must_exist:
+            raise UsageError(f"There is no store at {path}. Check --store.") from error
+    if format_ is Format.json:
+        return _Text(json.dumps(_EMPTY, indent=1) + "\n")
+    return _Text(NO_STORE.format(path=path))
+
+
+_EMPTY: Document = {
+    "schema": 1,
+    "targets": [],
+    "uses": [],
+    "references": [],
+    "observations": [],
+    "findings": [],
+    "internal_errors": [],
+}
+
+
+def _render(store: Store, filter_: Filter, format_: Format, *, limit: int, stacks: bool) -> _Text:
+    _check_filter(store, filter_)
+    if format_ is Format.html:
+        return _Text(_html(store))
+    wants_stacks = stacks or format_ is Format.json
+    content = document(store, filter_, stacks=wants_stacks)
+    if format_ is Format.json:
+        return _Text(json.dumps(content, indent=1, ensure_ascii=True) + "\n")
+    nothing = _nothing(content, store.path)
+    if nothing:
+        return _Text(nothing)
+    if format_ is Format.markdown:
+        from lastcall import report_markdown
+
+        return _Text(report_markdown.render(content, now=time.time(), limit=limit))
+    from lastcall import report_text
+
+    lines = list(report_text.lines(content, now=time.time(), limit=limit, stacks=stacks))
+    plain = "".join(line.text + "\n" for line in lines)
+    return _Text(plain, lambda: _print_styled(lines, plain))
+
+
+def _print_styled(lines: list[tuple[str, str]], plain: str) -> None:
+    if not sys.stdout.isatty():
+        sys.stdout.write(plain)
+        return
+    console = _console()
+    for text, style in lines:
+        # soft_wrap: a narrow terminal wraps by itself; rich would cut at its own idea of a word
+        console.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _nothing(content: Document, path: str) -> str:
+    if not content["observations"] and not content["uses"]:
+        return NO_PROCESS.format(path=path)
+    if not content["targets"]:
+        count = sum(row["processes"] for row in content["observations"])
+        return NO_TARGET.format(processes=f"{count} process{'' if count == 1 else 'es'}")
+    return ""
+
+
+def _check_filter(store: Store, filter_: Filter) -> None:
+    """A filter that nothing can match is a typing error: say what there is."""
+    if filter_.target:
+        known = [info.ref for info in store.targets()]
+        if known and not any(fnmatchcase(ref, filter_.target) for ref in known):
+            raise UsageError(
+                f"No target matches --target {filter_.target}. {_nearest(filter_.target, known)}"
+            )
+    scopes = [row.scope for row in store.observations()]
+    for option in ("service", "environment", "release"):
+        wanted = getattr(filter_, option)
+        there = sorted({getattr(scope, option) for scope in scopes} - {""})
+        if wanted and scopes and wanted not in there:
+            raise UsageError(
+                f"Nothing was seen with --{option} {wanted}. There is: {', '.join(there) or 'none with a name'}."
+            )
+
+
+def _nearest(wanted: str, known: list[str]) -> str:
+    inside = [ref for ref in known if wanted.lower() in ref.lower()]
+    close = inside or difflib.get_close_matches(wanted, known, n=3, cutoff=0.4)
+    if close:
+        return f"Did you mean {' or '.join(close[:3])}?"
+    return "`lastcall report` lists all of them."
+
+
+def _html(store: Store) -> str:
+    if find_spec("lastcall.web.static_report") is None:
+        raise UsageError("--format html is not part of this installation.")
+    try:
+        from lastcall.web import static_report
+    except ImportError as error:
+        raise UsageError(f"--format html needs the extra: pip install 'lastcall[web]' ({error}).") from error
+    return str(static_report.render(store))
+
+
+def _write(path: Path, text: str) -> None:
+    """All of `text` or the old file, never half of it. Raises UsageError."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8", newline="\n"
+        ) as file:
+            try:
+                file.write(text)
+                file.flush()
+                umask = os.umask(0)
+                os.umask(umask)
+                os.chmod(file.name, 0o666 & ~umask)  # noqa: PTH101 - a path as text
+                os.replace(file.name, path)  # noqa: PTH105 - a path as text
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise UsageError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def _watch(path: str, filter_: Filter, *, limit: int, stacks: bool) -> None:
+    last = ""
+    while True:
+        text = _rendered(path, filter_, Format.text, limit=limit, stacks=stacks)
+        if text.plain != last:
+            if sys.stdout.isatty():
+                _console().clear()
+            text.show()
+            sys.stdout.flush()
+            last = text.plain
+        time.sleep(1)

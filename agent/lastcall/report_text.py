@@ -1,0 +1,267 @@
+"""The report for people: terminals and CI logs, 80 columns, plain text with a few styles."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from lastcall.report_words import ago, number, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lastcall.report import Document
+
+WIDTH = 80
+
+_STATE_STYLES = {"armed": "green", "pending": "yellow", "removed": "green"}
+
+
+NO_USE = (
+    "No use was seen. That is evidence only for the processes and the time named under Observed;"
+    " `lastcall check` weighs it."
+)
+
+
+class Line(NamedTuple):
+    """One line of output; `style` is for terminals that have colours."""
+
+    text: str
+    style: str = ""
+
+
+def lines(document: Document, *, now: float, limit: int = 20, stacks: bool = False) -> Iterator[Line]:
+    """The report, line by line. At most `limit` call sites a target (0: all), with their stacks if asked for."""
+    targets = document["targets"]
+    used = [target for target in targets if target["uses"]]
+    unused = [target for target in targets if not target["uses"]]
+    yield Line(f"Targets: {len(used)} in use, {len(unused)} without a use seen", "bold")
+    yield Line("")
+    if targets and not used:
+        yield from _wrapped(NO_USE, "  ", "green")
+        yield Line("")
+    for target in sorted(used, key=lambda target: -target["uses"]) + unused:
+        yield from _target(target, now)
+    sections = (
+        ("Call sites", _sites(document, now, limit, stacks)),
+        ("References (modules that still hold a target's name)", _references(document["references"])),
+        ("Findings", _findings(document["findings"], now)),
+        ("Observed", _observations(document["observations"], now)),
+        ("Problems of the observation itself", _problems(document["internal_errors"])),
+    )
+    for title, body in sections:
+        first = next(body, None)
+        if first is not None:
+            yield Line(title, "bold")
+            yield Line("")
+            yield first
+            yield from body
+
+
+def _target(target: Document, now: float) -> Iterator[Line]:
+    uses = f"{target['uses']:>9,}  "
+    state = f"{target['state']:<8} "
+    style = "bold red" if target["uses"] else _STATE_STYLES.get(target["state"], "magenta")
+    yield from _wrapped(target["target"], uses + state, style)
+    about = []
+    if target["uses"]:
+        about.append(
+            f"{number(target['call_sites'], 'call site')}, last use {ago(_seconds(target['last_seen']), now)}"
+        )
+    if target["state"] != "armed" and target["reason"]:
+        about.append(target["reason"])
+    about += _plan(target)
+    if about:
+        yield from _wrapped("; ".join(about), " " * 20, "dim")
+    yield Line("")
+
+
+def _plan(target: Document) -> list[str]:
+    """What its owners intend, as far as they said."""
+    words = (
+        ("use {} instead", "replacement"),
+        ("remove by {}", "remove_by"),
+        ("owner {}", "owner"),
+        ("{}", "issue"),
+    )
+    return [text.format(target[key]) for text, key in words if target[key]]
+
+
+def _sites(document: Document, now: float, limit: int, stacks: bool) -> Iterator[Line]:
+    defined = {target["target"]: target["defined"] for target in document["targets"]}
+    for ref, uses in _grouped(document["uses"], "target"):
+        yield from _wrapped(ref, "  ", "bold")
+        where = defined.get(ref)
+        if where:
+            yield from _wrapped(f"defined in {where['file']}:{where['line']}", "    ", "dim")
+        sites = over_scopes(uses)
+        for site in sites[: limit or None]:
+            yield from _site(site, now, stacks)
+        if limit and len(sites) > limit:
+            yield Line(f"    ... and {number(len(sites) - limit, 'more call site')}; --limit 0 shows all")
+        yield Line("")
+
+
+def _site(site: Document, now: float, stacks: bool) -> Iterator[Line]:
+    indent = " " * 11
+    yield from _wrapped(f"{site['file']}:{site['line']}", f"{site['count']:>9,}  ", "")
+    details = [f"in {site['function']}", f"{site['use']} of {site['expression'] or '?'}", marks(site)]
+    details += [f"last {ago(_seconds(site['last_seen']), now)}", site["where"]]
+    yield from _wrapped(", ".join(detail for detail in details if detail), indent, "dim")
+    if stacks:
+        for frame in site.get("stack", ()):
+            yield from _wrapped(f"{frame['file']}:{frame['line']} {frame['function']}", indent + "  ", "dim")
+
+
+def marks(site: Document) -> str:
+    """What is special about a call site, in words."""
+    words = [{"self": "own package", "indirect": "third party"}.get(site["origin"], "")]
+    words += [
+        text
+        for key, text in (
+            ("allowed", "allowed"),
+            ("during_import", "during import"),
+            ("test", "by a test"),
+            ("scanner", "by a scanner"),
+        )
+        if site[key]
+    ]
+    if site["via"]:
+        words.append(f"via subclass {site['via']}")
+    if site["errors"]:
+        words.append(f"{site['errors']:,} raised")
+    return ", ".join(word for word in words if word)
+
+
+_SAME = (
+    "use", "file", "line", "function", "module", "expression", "origin", "via", "note", "during_import", "test",
+    "scanner",
+)  # fmt: skip
+
+
+def over_scopes(uses: list[Document]) -> list[Document]:
+    """The call sites of one target, each once, summed over services and releases, busiest first.
+
+    Each gains `where`: the services, environments and releases it was seen in.
+    """
+    merged: dict[tuple[Any, ...], Document] = {}
+    scopes: dict[tuple[Any, ...], dict[str, list[str]]] = {}
+    for use in uses:
+        key = tuple(use[name] for name in _SAME)
+        known = merged.get(key)
+        if known is None:
+            merged[key] = dict(use)
+        else:
+            known["count"] += use["count"]
+            known["allowed"] = known["allowed"] and use["allowed"]
+            if use["errors"] is not None:
+                known["errors"] = (known["errors"] or 0) + use["errors"]
+            known["first_seen"] = min(known["first_seen"], use["first_seen"])
+            known["last_seen"] = max(known["last_seen"], use["last_seen"])
+        service = " ".join(part for part in (use["service"], use["environment"]) if part)
+        scopes.setdefault(key, {}).setdefault(service, []).append(use["release"])
+    for key, site in merged.items():
+        site["where"] = ", ".join(_service(name, releases) for name, releases in scopes[key].items())
+    return sorted(merged.values(), key=lambda site: (-site["count"], site["file"], site["line"]))
+
+
+def _service(name: str, releases: list[str]) -> str:
+    known = sorted({release for release in releases if release}, reverse=True)
+    shown = " ".join(known[:3]) + (f" and {len(known) - 3} older" if len(known) > 3 else "")  # noqa: PLR2004 - enough to read
+    return f"{name} {shown}".strip()
+
+
+def _references(references: list[Document]) -> Iterator[Line]:
+    for ref, held in _grouped(references, "target"):
+        yield from _wrapped(ref, "  ", "bold")
+        for entry in held:
+            how = "" if entry["how"] == "module" else f", in a {entry['how']}"
+            place = f"{entry['file']}:{entry['line']}" if entry["file"] else entry["module"]
+            yield from _wrapped(f"{place}  {entry['module']}.{entry['name']}{how}", "    ", "")
+        yield Line("")
+
+
+def _findings(findings: list[Document], now: float) -> Iterator[Line]:
+    for finding in findings:
+        times = f" ({finding['count']:,} times)" if finding["count"] > 1 else ""
+        yield from _wrapped(f"{finding['kind']}: {finding['message']}{times}", "  ", "bold red")
+        place = f"{finding['site']['file']}:{finding['site']['line']}, " if finding["site"] else ""
+        when = ago(_seconds(finding["at"]), now)
+        yield from _wrapped(f"{finding['target']}, {place}{when}", "    ", "dim")
+    if findings:
+        yield Line("")
+
+
+def _observations(observations: list[Document], now: float) -> Iterator[Line]:
+    for row in observations:
+        release = f"release {row['release']}" if row["release"] else "no release named"
+        name = ", ".join(
+            part for part in (row["service"] or "unnamed service", row["environment"], release) if part
+        )
+        yield from _wrapped(name, "  ", "")
+        states = ", ".join(
+            f"{row[state]} {state}"
+            for state in ("armed", "pending", "missing", "failed", "partial", "removed")
+            if row[state]
+        )
+        text = (
+            f"{number(row['processes'], 'process')} for {span(row['seconds'])} in all,"
+            f" last seen {ago(_seconds(row['last_seen']), now)}; targets: {states or 'none'}"
+        )
+        yield from _wrapped(text, "    ", "dim")
+    if observations:
+        yield Line("")
+
+
+_PROBLEMS = {
+    "dropped": "dropped under a bound: {name}, {times}. Counts are a lower bound.",
+    "internal": "internal error: {name}, {times}.",
+    "reading": "left by a process and unreadable: {name}, {times}.",
+}
+
+
+def _problems(problems: list[Document]) -> Iterator[Line]:
+    for problem in problems:
+        service = " ".join(part for part in (problem["service"], problem["release"]) if part)
+        text = _PROBLEMS[problem["kind"]].format(name=problem["name"], times=number(problem["count"], "time"))
+        yield from _wrapped(f"{service}: {text}" if service else text, "  ", "yellow")
+    if problems:
+        yield Line("")
+        yield Line("  `lastcall doctor` says more.")
+        yield Line("")
+
+
+def _grouped(entries: Iterable[Document], key: str) -> Iterator[tuple[str, list[Document]]]:
+    groups: dict[str, list[Document]] = {}
+    for entry in entries:
+        groups.setdefault(entry[key], []).append(entry)
+    yield from groups.items()
+
+
+def _wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
+    """`text` after `indent`, on as many lines as WIDTH asks for. Names without blanks break after dots and slashes."""
+    room = WIDTH - len(indent)
+    pieces = textwrap.wrap(printable(text), room, break_long_words=False, break_on_hyphens=False) or [""]
+    first = True
+    for piece in pieces:
+        for part in _broken(piece, room):
+            yield Line((indent if first else " " * len(indent)) + part, style)
+            first = False
+
+
+def _broken(word: str, room: int) -> Iterator[str]:
+    while len(word) > room:
+        cut = max((word.rfind(mark, 0, room) for mark in "/.:_ "), default=-1) + 1 or room
+        yield word[:cut]
+        word = word[cut:]
+    yield word
+
+
+def printable(text: str) -> str:
+    """`text` without what would move a terminal's cursor or change its colours: names come from the host."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

@@ -1,0 +1,58 @@
+"""Times in a person's words, and back."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+from lastcall.errors import UsageError
+
+_UNITS = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
+_LETTERS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+def span(seconds: float) -> str:
+    """`3 hours`, in the greatest unit of which there are two, rounded down; `90 minutes` says more than `1 hour`."""
+    for name, length in _UNITS:
+        if seconds >= 2 * length:
+            return f"{int(seconds // length)} {name}s"
+    return "1 second" if int(seconds) == 1 else f"{int(max(seconds, 0))} seconds"
+
+
+def ago(then: float, now: float) -> str:
+    """`3 hours ago`, `just now`; a date where that is long ago or in the future."""
+    passed = now - then
+    if -60 <= passed < 2:
+        return "just now"
+    if passed < -60 or passed > 60 * 86400:
+        return "on " + rfc3339(then)[:10]
+    return span(passed) + " ago"
+
+
+def rfc3339(moment: float) -> str:
+    """UTC, to the second: `2026-11-22T10:00:00Z`."""
+    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(text: str, now: float) -> float:
+    """The time that `text` names: a span back from now (`90m`, `24h`, `30d`, `2w`), or an ISO date or time, UTC.
+
+    Raises UsageError.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
+    if found:
+        return max(0.0, now - float(found[1]) * _LETTERS[found[2]])
+    try:
+        parsed = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise UsageError(
+            f"--since {text!r} is no time: expected a span such as 24h or 30d, or a date such as 2026-11-22."
+        ) from None
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=timezone.utc)
+    return parsed.timestamp()
+
+
+def number(count: int, noun: str) -> str:
+    """`1 use`, `1,204 uses`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}{'es' if noun.endswith('s') else 's'}"
