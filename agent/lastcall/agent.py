@@ -132,7 +132,7 @@ class Agent:
                 with self.errors.guard("expression"):
                     record.expression = expressions.spelling(record.code, record.lasti, record.line, name)
                 with self.recorder.lock:
-                    self.recorder.write(("X", record.slot, record.expression or ""))
+                    self.recorder.write(("X", record.number, record.expression or ""))
 
     # -- the end ------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ Beside the database `DIR/store.db` lies the folder `DIR/store.db-live/`, with tw
 
 `ID.counts`
     Unsigned 64-bit integers in the machine's order. The first eight are the header (see HEADER_*), the
-    rest are one count per slot; a slot's meaning is its S record. Counts only grow.
+    rest are the counts, slot 0 first; a slot's meaning is its S record. Counts only grow.
 """
 
 from __future__ import annotations

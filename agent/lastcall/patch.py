@@ -132,14 +132,16 @@ class Patcher:
         """Returns a remark, empty if there is nothing to say. Raises CannotArm."""
         if target.kind == "module":
             return self._arm_module(target, module)
+        # asked before we hold it ourselves
+        held = target.qualname in vars(module) and captured.may_be_held_elsewhere(vars(module), target.qualname)
         found = find(module, target.qualname)
         if target.kind == "parameter":
             return self._arm_parameter(target, found)
         if found is None:
             return self._arm_absent(target, module)
-        return self._arm_found(target, found)
+        return self._arm_found(target, found, held=held)
 
-    def _arm_found(self, target: Target, found: Found) -> str:
+    def _arm_found(self, target: Target, found: Found, *, held: bool) -> str:
         kind = target.declared_kind or kind_of(found)
         target.kind = kind
         self._note_definition(target, found)
@@ -149,7 +151,7 @@ class Patcher:
             if isinstance(found.value, property):
                 return self._arm_property(target, found)
             return self._arm_name(target, found.module, found.name, found.owner)
-        return self._arm_callable(target, found.owner, found.name, found.value, self._tap(target, "call"))
+        return self._arm_callable(target, found.owner, found.name, found.value, self._tap(target, "call"), held=held)
 
     def _note_definition(self, target: Target, found: Found) -> None:
         filename, line = definition(found.value)
@@ -221,11 +223,11 @@ class Patcher:
 
     # -- callables ----------------------------------------------------------------------------------
 
-    def _arm_callable(self, target: Target, owner: Any, name: str, value: Any, tap: Tap) -> str:
+    def _arm_callable(  # noqa: PLR0917
+        self, target: Target, owner: Any, name: str, value: Any, tap: Tap, *, held: bool = False
+    ) -> str:
         function = getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
         in_class = isinstance(owner, type)
-        namespace = vars(owner)
-        held = not in_class and captured.may_be_held_elsewhere(namespace, name)
         target.objects = [function]
         if self.engine == "inplace" or (self.engine == "auto" and (in_class or held)):
             reason = self._try_in_place(target, function, tap)

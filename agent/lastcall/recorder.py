@@ -96,13 +96,18 @@ class SiteRecord:
     trace: tuple[int, int, int]
     allowed: str | None
 
+    @property
+    def number(self) -> int:
+        """The slot as the journal numbers it: from 0, behind the table's header."""
+        return self.slot - HEADER_SLOTS
+
     def total(self) -> int:
         """Uses so far."""
         return current(self.counter)
 
     def journal_record(self) -> tuple[object, ...]:
         """The S record (see `journal`)."""
-        return ("S", self.slot, self.target.ref, self.use, self.at_ns, self.flags, self.file, self.line,
+        return ("S", self.number, self.target.ref, self.use, self.at_ns, self.flags, self.file, self.line,
                 self.function, self.module, self.origin, self.via, self.note, self.frames)
 
 

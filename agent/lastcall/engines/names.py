@@ -82,6 +82,8 @@ def importing_frame(frame: FrameType) -> FrameType | None:
     """The frame whose import statement, or call of `import_module`, the import machinery is serving."""
     current: FrameType | None = frame
     while current is not None and is_import_machinery(current):
+        if current.f_code.co_name == "_handle_fromlist":
+            return None  # `from package import module`: the read that follows is what is counted
         current = current.f_back
     return current
 
@@ -137,4 +139,24 @@ def _is_not_an_import(frame: FrameType) -> bool:
     if is_import_machinery(frame):
         # `import_module` of a loaded module ends here; the other readers of `__spec__` only look
         return frame.f_code.co_name != "_find_and_load"
-    return not _opcode(frame).startswith("IMPORT_")
+    operation = _opcode(frame)
+    if operation == "IMPORT_FROM":
+        # `import package.module as m` takes the module from its package with this instruction, having
+        # imported it by name, which was counted
+        return _is_aliasing(frame)
+    return operation != "IMPORT_NAME"
+
+
+def _is_aliasing(frame: FrameType) -> bool:
+    """Whether an IMPORT_FROM belongs to `import a.b as c`, which has no list of names to import."""
+    raw = frame.f_code.co_code
+    at = frame.f_lasti
+    while at >= 0 and opname[raw[at]] != "IMPORT_NAME":
+        at -= 2
+    while at >= 2:
+        at -= 2
+        if opname[raw[at]] == "LOAD_CONST":
+            return frame.f_code.co_consts[raw[at + 1]] is None
+        if opname[raw[at]] not in ("EXTENDED_ARG", "CACHE"):
+            break
+    return False
