@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from lastcall.report_words import rfc3339
 from lastcall.store.queries import RECENT, WEIGHT
-from lastcall.store.rows import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from lastcall.evidence import Site, TargetInfo
     from lastcall.store import (
+        Filter,
         FindingRow,
         ObservationRow,
         ProcessRow,
@@ -198,7 +198,8 @@ def _problems(rows: Iterable[ProcessRow]) -> list[Document]:
             ("reading", row.reading_faults),
         ):
             for name, value in values:
-                sums[kind, name, *scope] = sums.get((kind, name, *scope), 0) + value
+                key = (kind, name, *scope)
+                sums[key] = sums.get(key, 0) + value
     return [
         {
             "kind": kind,

@@ -8,11 +8,17 @@ from datetime import datetime, timezone
 from lastcall.errors import UsageError
 
 _UNITS = (("year", 365 * 86400), ("month", 30 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
+_NOW = 2
+"""Seconds below which nobody wants to know how many."""
+_SKEW = 60
+"""Seconds that the clocks of two machines may differ without a word."""
+_LONG_AGO = 60 * 86400
+"""Seconds after which a date says more than a span."""
 _LETTERS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 def span(seconds: float) -> str:
-    """`3 hours`, in the greatest unit of which there are two, rounded down; `90 minutes` says more than `1 hour`."""
+    """`3 hours`: in the greatest unit of which there are two, as `90 minutes` says more than `1 hour`."""
     for name, length in _UNITS:
         if seconds >= 2 * length:
             return f"{int(seconds // length)} {name}s"
@@ -22,9 +28,9 @@ def span(seconds: float) -> str:
 def ago(then: float, now: float) -> str:
     """`3 hours ago`, `just now`; a date where that is long ago or in the future."""
     passed = now - then
-    if -60 <= passed < 2:
+    if -_SKEW <= passed < _NOW:
         return "just now"
-    if passed < -60 or passed > 60 * 86400:
+    if passed < -_SKEW or passed > _LONG_AGO:
         return "on " + rfc3339(then)[:10]
     return span(passed) + " ago"
 
@@ -35,7 +41,7 @@ def rfc3339(moment: float) -> str:
 
 
 def moment(text: str, now: float) -> float:
-    """The time that `text` names: a span back from now (`90m`, `24h`, `30d`, `2w`), or an ISO date or time, UTC.
+    """The time that `text` names: a span back from now (`90m`, `24h`, `30d`, `2w`), or an ISO time, UTC.
 
     Raises UsageError.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 import json
 import os
 import sys
@@ -23,7 +24,7 @@ from lastcall.report_words import moment
 from lastcall.store import Filter, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -65,7 +66,7 @@ def register(app: typer.Typer) -> None:
     app.command("report")(report)
 
 
-def report(
+def report(  # noqa: PLR0917 - typer passes options by name
     format_: Annotated[Format, typer.Option("--format", "-f", help="How to write it.")] = Format.text,
     target: Annotated[str, typer.Option(help="Only this target; * and ? are wildcards.")] = "",
     service: Annotated[str, typer.Option(help="Only this service.")] = "",
@@ -75,11 +76,11 @@ def report(
         str, typer.Option(help="Only uses since then: 24h, 30d, 2026-11-22 (to the hour).")
     ] = "",
     store: Annotated[
-        Optional[Path],  # noqa: UP007, UP045 - typer evaluates it, on 3.10 too
+        Optional[Path],  # noqa: UP045 - typer evaluates it, on 3.10 too
         typer.Option(help="The store to read.  [default: as the agent's settings say]"),
     ] = None,
     output: Annotated[
-        Optional[Path],  # noqa: UP007, UP045 - typer evaluates it, on 3.10 too
+        Optional[Path],  # noqa: UP045 - typer evaluates it, on 3.10 too
         typer.Option("--output", "-o", help="Write to this file."),
     ] = None,
     limit: Annotated[int, typer.Option(min=0, help="Call sites shown for a target; 0 shows all.")] = 20,
@@ -210,7 +211,7 @@ def _render(store: Store, filter_: Filter, format_: Format, *, limit: int, stack
     return _Text(plain, lambda: _print_styled(lines, plain))
 
 
-def _print_styled(lines: list[tuple[str, str]], plain: str) -> None:
+def _print_styled(lines: Sequence[tuple[str, str]], plain: str) -> None:
     if not sys.stdout.isatty():
         sys.stdout.write(plain)
         return
@@ -265,7 +266,7 @@ def _html(store: Store) -> str:
     if find_spec("lastcall.web.static_report") is None:
         raise UsageError("--format html is not part of this installation.")
     try:
-        from lastcall.web import static_report
+        static_report = importlib.import_module("lastcall.web.static_report")
     except ImportError as error:
         raise UsageError(f"--format html needs the extra: pip install 'lastcall[web]' ({error}).") from error
     return str(static_report.render(store))

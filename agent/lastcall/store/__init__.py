@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from lastcall.store.absorb import Absorbed, Absorber
 from lastcall.errors import StoreError
 from lastcall.journal import live_folder
 from lastcall.store import merging, queries
+from lastcall.store.absorb import Absorbed, Absorber
 from lastcall.store.database import Database
 from lastcall.store.rows import (
     Activity,

@@ -1,7 +1,7 @@
 """Takes what processes left in their live files into the store (see `journal.py` for the files).
 
-A process that is gone has let go of the lock on its journal: its files are read to the end and deleted, once the
-database has committed what they said. A living one's are read and left alone.
+A process that is gone has let go of the lock on its journal: its files are read to the end and deleted, once
+the database has committed what they said. A living one's are read and left alone.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from lastcall.errors import StoreError
 from lastcall.journal import HEADER_HEARTBEAT, HEADER_MAGIC, HEADER_SLOTS, MAGIC, live_folder
-from lastcall.store.records import Record, SiteRecord, parse
 from lastcall.store import writing
+from lastcall.store.records import Record, SiteRecord, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,7 +46,8 @@ class Absorbed:
     gone: int = 0
     """Of these, of processes that are gone: deleted, unless the store is a copy."""
     faults: dict[str, int] = field(default_factory=dict)
-    """What could not be read, by reason: torn-line, garbage-line, missing-counts, short-counts, unreadable."""
+    """What could not be read, by reason: torn-line, garbage-line, missing-counts,
+    short-counts, unreadable."""
 
 
 class Absorber:
@@ -62,9 +63,9 @@ class Absorber:
     def absorb(self, own: str | None, progress: Callable[[int, int], None] | None = None) -> Absorbed:
         """One pass over the folder.
 
-        `own` names the calling process if it is an observed one: then its files are read each time, and of the
-        others' only those that are left over, now and then. Without it every file is read. `progress` is
-        called with the files done and the files there are.
+        `own` names the calling process if it is an observed one: then its files are read each time, and of
+        the others' only those that are left over, now and then. Without it every file is read. `progress`
+        is called with the files done and the files there are.
 
         Raises StoreError if the database cannot take it; what was not committed is still in the files.
         """
@@ -140,7 +141,7 @@ class Absorber:
 
 def _journals(folder: str) -> list[str]:
     try:
-        found = os.listdir(folder)
+        found = os.listdir(folder)  # noqa: PTH208 - names are what we want
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -162,7 +163,7 @@ def _is_gone(path: str) -> bool:
 
 
 def _lock(journal: int) -> bool | None:
-    """True if its process is gone (and the lock is now ours), False if it lives, None if it is just being born."""
+    """True if its process is gone (the lock is now ours), False if it lives, None if it is being born."""
     found = os.fstat(journal)
     if found.st_size == 0 and time.time() - found.st_mtime < YOUNG:
         return None
@@ -230,9 +231,9 @@ def _read_counts(path: str) -> tuple[Sequence[int] | None, float]:
 
 
 def _delete_lone_counts(folder: str) -> None:
-    """Remove tables of counters whose journal is gone: what is left of a deletion that was killed half-way."""
+    """Remove tables of counters whose journal is gone: a deletion was killed half-way."""
     try:
-        names = os.listdir(folder)
+        names = os.listdir(folder)  # noqa: PTH208 - names are what we want
     except OSError:
         return
     for name in names:

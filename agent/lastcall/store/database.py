@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lastcall.errors import StoreError
-from lastcall.store.schema import SCHEMA, SCHEMA_VERSION
+from lastcall.store.schema import SCHEMA, SCHEMA_VERSION, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -213,13 +213,8 @@ def _create_if_empty(connection: sqlite3.Connection) -> None:
 
 
 def _create_tables(connection: sqlite3.Connection) -> None:
-    # Not executescript(): that would commit the transaction we are in.
-    statement = ""
-    for line in SCHEMA.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
+    for statement in statements(SCHEMA):
+        connection.execute(statement)
     connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
 
 

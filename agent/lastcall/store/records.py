@@ -141,9 +141,7 @@ def parse(line: bytes) -> Record | None:
     try:
         letter, *fields = _fields(line.decode("ascii"))
         make, shape = _SHAPES[letter]
-        if len(fields) != len(shape):
-            return None
-        return make(*[convert(value) for convert, value in zip(shape, fields)])
+        return make(*[convert(value) for convert, value in zip(shape, fields, strict=True)])
     except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError):
         return None
 

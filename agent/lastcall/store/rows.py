@@ -1,4 +1,4 @@
-"""What the store's queries return, beside the values of `evidence.py`. Times are UTC seconds since the epoch."""
+"""What the store's queries return, beside the values of `evidence.py`. Times are seconds since the epoch."""
 
 from __future__ import annotations
 

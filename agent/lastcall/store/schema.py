@@ -5,6 +5,12 @@ Kept as text on purpose: `sqlite3 store.db .schema` shows the same comments to w
 
 from __future__ import annotations
 
+import sqlite3
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 SCHEMA_VERSION = 1
 
 # The history of the schema, one line a version:
@@ -202,3 +208,13 @@ CREATE TABLE counter (
     PRIMARY KEY (process, kind, name)
 ) WITHOUT ROWID;
 """
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of `script`, one by one: `executescript` would commit the transaction it is run in."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -52,7 +52,7 @@ def _by_line(file: str) -> dict[int, tuple[tuple[bool, str, str], ...]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called.add(id(node.func))
-            # A call over several lines runs, as far as a frame's line tells, anywhere from its callee's to its end.
+            # The line of a frame in a call that spans several may be any of them.
             _note(found, node.func, True, range(node.lineno, (node.end_lineno or node.lineno) + 1))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Name, ast.Attribute)) and id(node) not in called:

@@ -1,7 +1,7 @@
 """What a process's journal and counters change in the database, inside one transaction.
 
-Everything here may be done twice, or by two processes at once, with the same result: a journal's place and the
-counts as last read are kept in the database, in the transaction that used them.
+Everything here may be done twice, or by two processes at once, with the same result: how far a journal was
+read and the counts as last read are kept in the database, in the transaction that used them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from lastcall.journal import (
     FLAG_DURING_IMPORT,
     FLAG_SCANNER,
 )
+from lastcall.store.intervals import united
+from lastcall.store.names import Names, digest
 from lastcall.store.records import (
     CountersRecord,
     EndRecord,
@@ -31,8 +33,6 @@ from lastcall.store.records import (
     StateRecord,
     TargetRecord,
 )
-from lastcall.store.intervals import united
-from lastcall.store.names import Names, digest
 
 if TYPE_CHECKING:
     import sqlite3
