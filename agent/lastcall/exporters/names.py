@@ -54,7 +54,8 @@ END_KNOWN: Final = "lastcall.end_known"
 PROCESS: Final = "lastcall.process"
 EVENT: Final = "lastcall.event"
 PAYLOAD: Final = "lastcall.payload"
-"""OTLP log records only: the `lastcall` object of the log entry as JSON text, for a reader that rebuilds counts."""
+"""OTLP log records only: the `lastcall` object of the log entry as JSON text, for a reader that rebuilds
+counts."""
 
 # -- metrics ------------------------------------------------------------------------------------------------
 
@@ -87,7 +88,8 @@ REASON: Final = "lastcall.reason"
 SLUG: Final = "lastcall.slug"
 FINDING: Final = "lastcall.finding"
 
-# -- log entries: keys of `jsonPayload.lastcall` --------------------------------------------------------------
+# -- log entries: keys of `jsonPayload.lastcall`
+# --------------------------------------------------------------
 
 EVENT_USE: Final = "use"
 EVENT_OBSERVATION: Final = "observation"
@@ -122,6 +124,7 @@ FIELDS_FINDING: Final = (
     *FIELDS_COMMON, *FIELDS_SITE, *FIELDS_TARGET, "finding", "at", "text", "count", "attributes",
 )  # fmt: skip
 
-# -- log entries: labels --------------------------------------------------------------------------------------
+# -- log entries: labels
+# --------------------------------------------------------------------------------------
 
 LABELS: Final = ("event", "target", "use", "origin", "finding", "service", "environment", "release")

@@ -1,0 +1,180 @@
+"""OpenTelemetry: spans, metrics and log records over OTLP, or into the host's own providers.
+
+Three outboxes, one for each signal, all driven by the agent's thread. The exporter is made anew for each
+process id and shares nothing with the process that forked it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from opentelemetry import metrics, trace
+from opentelemetry._logs import get_logger_provider
+from opentelemetry.sdk.metrics.export import MetricsData
+
+from lastcall.errors import internal_errors
+from lastcall.exporters import ExporterSettings, Health, names
+from lastcall.exporters.discretion import discreet
+from lastcall.exporters.entries import EntryBuilder
+from lastcall.exporters.otel_clients import Client, Signal, wanted
+from lastcall.exporters.otel_logs import api_record, records
+from lastcall.exporters.otel_metrics import MetricsMaker, Readings, register, thaw
+from lastcall.exporters.otel_spans import SpanMaker, start_span
+from lastcall.exporters.queueing import Answer, Outbox, RefusedError, UnavailableError
+
+if TYPE_CHECKING:
+    from lastcall.evidence import Batch
+    from lastcall.exporters.spool import Item
+
+CHUNKS: Final[dict[Signal, int]] = {"traces": 1000, "logs": 500, "metrics": 10}
+METRICS_LIMIT: Final = 2 * 1024 * 1024
+"""Bytes of metrics history to keep while the backend is away; then only each process's newest collection."""
+
+_global_readings: list[Readings] = []
+"""What instruments on the host's meter show; they cannot be unregistered, so they are made once for a
+process tree."""
+
+
+class OtlpExporter:
+    """Sends what the standard OTEL_* variables ask for. `otel_provider = "global"` uses the host's
+    providers."""
+
+    name = "otlp"
+
+    def __init__(self, settings: ExporterSettings) -> None:
+        self._settings = settings
+        self._builder = EntryBuilder(settings)
+        self._global = settings.otel_provider == "global"
+        self._clients: dict[Signal, Client] = {}
+        self._outboxes: dict[Signal, Outbox] = {}
+        self._spans = SpanMaker()
+        self._metrics = MetricsMaker(settings)
+        self._metrics_due = 0.0
+        signals: tuple[Signal, ...] = ("traces", "logs", "metrics")
+        self._wanted = {signal for signal in signals if wanted(signal) and self._switched_on(signal)}
+        if not self._global:
+            for signal in self._wanted:
+                self._open(signal)
+
+    def _switched_on(self, signal: Signal) -> bool:
+        if signal == "logs":
+            return self._settings.otlp_logs
+        return signal != "traces" or self._settings.spans != "none"
+
+    def _open(self, signal: Signal) -> None:
+        settings = self._settings
+        sends = {"traces": self._send_spans, "logs": self._send_logs, "metrics": self._send_metrics}
+        self._clients[signal] = Client(signal, settings.attempt_timeout)
+        self._outboxes[signal] = Outbox(
+            f"otlp-{signal}",
+            sends[signal],
+            folder=settings.spool_folder,
+            limit=METRICS_LIMIT if signal == "metrics" else settings.spool_limit,
+            attempt_timeout=settings.attempt_timeout,
+            chunk_items=CHUNKS[signal],
+        )
+
+    def export(self, batch: Batch) -> None:
+        """See `Exporter.export`."""
+        if not self._wanted:
+            return
+        dropped = self.health().dropped
+        items = self._builder.items(batch, dropped)
+        self._metrics.readings.take(batch, self._all_dropped(batch, dropped), internal_errors.counts())
+        if self._global:
+            self._into_global(items)
+            return
+        spans = [item for item in items if "span" in item]
+        self._put("traces", spans)
+        self._put("logs", [{key: value for key, value in item.items() if key != "span"} for item in items])
+        if "metrics" in self._wanted and (
+            batch.observation is not None or time.monotonic() >= self._metrics_due
+        ):
+            self._metrics_due = time.monotonic() + self._settings.metric_interval
+            with discreet():
+                self._put("metrics", self._metrics.items(batch))
+        for outbox in self._outboxes.values():
+            outbox.drain(self._settings.attempt_timeout)
+
+    def _put(self, signal: Signal, items: list[Item]) -> None:
+        if signal in self._outboxes:
+            self._outboxes[signal].put(items)
+
+    @staticmethod
+    def _all_dropped(batch: Batch, dropped: tuple[tuple[str, int], ...]) -> list[tuple[str, int]]:
+        known = batch.observation.dropped if batch.observation is not None else ()
+        return [*known, *dropped]
+
+    def _into_global(self, items: list[Item]) -> None:
+        """The host's providers deliver, in their own time and with their own losses."""
+        if "traces" in self._wanted:
+            tracer = trace.get_tracer(names.SCOPE)
+            for item in items:
+                if "span" in item:
+                    start_span(tracer, item)
+        if "logs" in self._wanted:
+            logger = get_logger_provider().get_logger(names.SCOPE)
+            for item in items:
+                logger.emit(api_record(item))
+        if "metrics" in self._wanted and self._metrics.readings not in _global_readings:
+            first = not _global_readings
+            _global_readings[:] = [self._metrics.readings]
+            if first:
+                register(metrics.get_meter(names.SCOPE), lambda: _global_readings[0])
+
+    def _send_spans(self, items: list[Item], timeout: float) -> Answer:
+        with discreet():
+            spans = self._spans.spans(items)
+        if spans:
+            self._clients["traces"].send(spans, timeout)
+        return Answer()
+
+    def _send_logs(self, items: list[Item], timeout: float) -> Answer:
+        self._clients["logs"].send(records(items), timeout)
+        return Answer()
+
+    def _send_metrics(self, items: list[Item], timeout: float) -> Answer:
+        # One request for each collection: a backend keeps the order of points only across requests.
+        deadline = time.monotonic() + timeout
+        for item in items:
+            left = max(deadline - time.monotonic(), 0.05)
+            self._clients["metrics"].send(MetricsData(resource_metrics=[thaw(item)]), left)
+        return Answer()
+
+    def force_flush(self, timeout: float) -> bool:
+        """See `Exporter.force_flush`."""
+        deadline = time.monotonic() + timeout
+        done = [
+            outbox.drain(max(deadline - time.monotonic(), 0.0), anyway=True)
+            for outbox in self._outboxes.values()
+        ]
+        return all(done)
+
+    def shutdown(self, timeout: float) -> None:
+        """See `Exporter.shutdown`."""
+        deadline = time.monotonic() + timeout
+        for outbox in self._outboxes.values():
+            outbox.close(max(deadline - time.monotonic(), 0.0))
+
+    def health(self) -> Health:
+        """See `Exporter.health`; the sum over the signals."""
+        parts = [outbox.health() for outbox in self._outboxes.values()]
+        return Health(
+            self.name,
+            sum(part.delivered for part in parts),
+            sum(part.pending for part in parts),
+            tuple(pair for part in parts for pair in part.dropped),
+            "; ".join(part.problem for part in parts if part.problem),
+        )
+
+    def probe(self, timeout: float) -> str:
+        """An empty request for each signal."""
+        empty: dict[Signal, Any] = {"traces": [], "logs": [], "metrics": MetricsData(resource_metrics=[])}
+        problems = []
+        for signal, client in self._clients.items():
+            try:
+                client.send(empty[signal], timeout)
+            except (UnavailableError, RefusedError) as error:  # noqa: PERF203 - three at most
+                problems.append(str(error))
+        return "; ".join(problems)

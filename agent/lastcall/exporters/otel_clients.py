@@ -1,0 +1,112 @@
+"""The real OTLP exporters, gRPC or HTTP, one call each: bounded in time, and with a reason when they fail."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from lastcall.exporters.discretion import discreet
+from lastcall.exporters.queueing import RefusedError, UnavailableError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Mapping
+
+Signal = Literal["traces", "metrics", "logs"]
+
+_PACKAGE: Final = "opentelemetry.exporter.otlp.proto"
+_CLASSES: Final = {
+    "traces": ("trace_exporter", "OTLPSpanExporter"),
+    "metrics": ("metric_exporter", "OTLPMetricExporter"),
+    "logs": ("_log_exporter", "OTLPLogExporter"),
+}
+REFUSALS: Final = frozenset({"INVALID_ARGUMENT", "OUT_OF_RANGE", "400", "413", "422"})
+"""Answers that say that the data is wrong, not the moment, the address or the permission."""
+
+
+def wanted(signal: Signal, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the standard variables leave this signal on: `OTEL_TRACES_EXPORTER=none` and the like."""
+    if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return False
+    return environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip().lower() != "none"
+
+
+def protocol(signal: Signal, environ: Mapping[str, str] = os.environ) -> Literal["grpc", "http"]:
+    """From OTEL_EXPORTER_OTLP_[SIGNAL_]PROTOCOL; without it HTTP if the endpoint's port or path is HTTP's,
+    else gRPC."""
+    name = f"OTEL_EXPORTER_OTLP_{signal.upper()}_"
+    said = environ.get(name + "PROTOCOL") or environ.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
+    if said:
+        return "http" if said.strip().lower().startswith("http") else "grpc"
+    where = urlsplit(environ.get(name + "ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
+    try:
+        return "http" if where.port == 4318 or where.path.strip("/") else "grpc"  # noqa: PLR2004 - IANA's
+    except ValueError:
+        return "grpc"  # no number for a port; the exporter will complain in its own words
+
+
+class Client:
+    """One signal's exporter, made at the first use."""
+
+    def __init__(self, signal: Signal, timeout: float) -> None:
+        self.signal = signal
+        self._timeout = timeout
+        self._exporter: Any = None
+
+    def send(self, data: Any, timeout: float) -> None:
+        """Export within `timeout` seconds. Raises UnavailableError, or RefusedError if the data is to
+        blame."""
+        with discreet() as heard:
+            try:
+                exporter = self._connected()
+                _limit(exporter, min(timeout, self._timeout))
+                result = exporter.export(data)
+            except Exception as error:  # a bad certificate, header or URL raises whatever it likes
+                raise UnavailableError(f"OTLP {self.signal}: {_one_line(error)}") from error
+        if result.name != "SUCCESS":
+            raise self._failure(heard)
+
+    def _connected(self) -> Any:
+        if self._exporter is None:
+            module, name = _CLASSES[self.signal]
+            package = f"{_PACKAGE}.{protocol(self.signal)}"
+            self._exporter = getattr(importlib.import_module(f"{package}.{module}"), name)(
+                timeout=self._timeout
+            )
+        return self._exporter
+
+    def _failure(self, heard: list[logging.LogRecord]) -> Exception:
+        """The exporters tell why they failed to their logger alone."""
+        text = _one_line(heard[-1].getMessage()) if heard else "no reason given"
+        if heard and "timeout, max retries" in text and len(heard) > 1:
+            text = _one_line(heard[-2].getMessage())
+        where = getattr(self._exporter, "_endpoint", "")
+        text = f"OTLP {self.signal} to {where}: {text}"
+        codes = {getattr(value, "name", str(value)) for value in _arguments(heard)}
+        return RefusedError(text) if codes & REFUSALS else UnavailableError(text)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._exporter is not None:
+            with discreet():
+                self._exporter.shutdown()
+            self._exporter = None
+
+
+def _limit(exporter: Any, seconds: float) -> None:
+    """Bound the next call. The exporters take a timeout only when they are made, and retry within it."""
+    holder = exporter if hasattr(exporter, "_timeout") else exporter._client
+    holder._timeout = seconds
+
+
+def _arguments(heard: list[logging.LogRecord]) -> list[Any]:
+    last = heard[-1].args if heard else ()
+    return list(last) if isinstance(last, tuple) else []
+
+
+def _one_line(error: object) -> str:
+    text = " ".join(str(error).split())
+    return re.sub(r"<[^<>]* object at 0x[0-9a-f]+>:? ?", "", text)[:300]
