@@ -1,0 +1,221 @@
+"""The work behind `lastcall check`, `explain` and `certificate`: from a command line to verdicts."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import time
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from lastcall.coverage import Fleet
+from lastcall.dossier import Mention, Question
+from lastcall.errors import UsageError
+from lastcall.evidence import TargetInfo
+from lastcall.schedule import DAY
+from lastcall.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from lastcall.config import Config
+    from lastcall.dossier import Caller, Dossier
+    from lastcall.evidence import Kind
+    from lastcall.sources import EvidenceSource
+    from lastcall.targets import Target
+    from lastcall.verdict import Verdict
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
+
+
+@dataclass(slots=True)
+class Request:
+    """What the command line asked for."""
+
+    refs: Sequence[str] = ()
+    question: Question = field(default_factory=Question)
+    paths: Sequence[Path] = ()
+    """Source trees to look for references and callers in."""
+    now: float = field(default_factory=time.time)
+
+
+def open_source(name: str, config: Config, store: str, project: str) -> EvidenceSource:
+    """The source of evidence that was asked for. Raises UsageError."""
+    if name == "store":
+        from lastcall.sources import StoreSource
+
+        return StoreSource(store or config.store_path())
+    import importlib
+
+    source: EvidenceSource = importlib.import_module("lastcall.sources.gcp").source(config, project)
+    return source
+
+
+def check(request: Request, source: EvidenceSource, config: Config) -> list[Verdict]:
+    """The verdict on each target asked for, or on all. Raises LastcallError."""
+    dossiers = gather(request, source, config)
+    if not dossiers:
+        raise UsageError(
+            f"There is no target to judge: neither the configuration nor the {source.name} names one. "
+            "Add [[target]] to lastcall.toml, or name targets on the command line."
+        )
+    fleet = Fleet(dossiers[0].fleet, request.now)
+    return [judge(dossier, request.question, fleet) for dossier in dossiers]
+
+
+def gather(
+    request: Request,
+    source: EvidenceSource,
+    config: Config,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Dossier]:
+    """The dossiers of the targets asked for, joined with configuration and source."""
+    from lastcall.sources.dossiers import dossiers
+
+    since = request.now - 400 * DAY
+    with source.gather(request.refs, since, progress) as store:
+        known = {target.ref: target for target in store.targets()}
+        for target in config.targets:
+            if not target.parsed.wild:
+                # Only configured, never observed: judged all the same, and unproven.
+                known.setdefault(target.ref, TargetInfo(target.ref, cast("Kind", target.kind)))
+        refs = resolve(request.refs, sorted(known))
+        found = dossiers(store, [known[ref] for ref in refs], request.now)
+    configured = {target.ref: target for target in config.targets}
+    joined = [_configured(d, configured[d.target.ref]) if d.target.ref in configured else d for d in found]
+    return _with_source(joined, request, config)
+
+
+def resolve(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The targets meant: all if none is named, else each by its reference, qualified name, or wildcard."""
+    if not wanted:
+        return list(known)
+    result: dict[str, None] = {}
+    for name in wanted:
+        matches = _matches(name, known)
+        if not matches:
+            near = get_close_matches(name, [*known, *(ref.partition(":")[2] for ref in known)], 1, 0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else " `lastcall report` lists the targets."
+            raise UsageError(f"No target is called {name!r}.{hint}")
+        result.update(dict.fromkeys(matches))
+    return list(result)
+
+
+def _matches(name: str, known: Iterable[str]) -> list[str]:
+    if "*" in name or "?" in name:
+        pattern = re.compile(re.escape(name).replace(r"\*", ".*").replace(r"\?", "."))
+        return [ref for ref in known if pattern.fullmatch(ref)]
+    exact = [ref for ref in known if ref == name]
+    return exact or [ref for ref in known if ":" not in name and ref.partition(":")[2] == name]
+
+
+def _configured(dossier: Dossier, target: Target) -> Dossier:
+    """What the configuration says today outranks what a process was told when it started."""
+    told: dict[str, Any] = {key: value for key, value in target.metadata.items() if value}
+    callers = dossier.callers
+    if target.allow:
+        callers = tuple(_allowed_today(caller, target, dossier.now) for caller in callers)
+    return replace(dossier, target=replace(dossier.target, **told), callers=callers)
+
+
+def _allowed_today(caller: Caller, target: Target, now: float) -> Caller:
+    reason = target.allowed_reason(caller.site.module, caller.site.function, int(now * 1e9))
+    return replace(caller, allowed=reason is not None, allow_reason=reason or "")
+
+
+# -- the source -------------------------------------------------------------------------------------
+
+
+def _with_source(dossiers: list[Dossier], request: Request, config: Config) -> list[Dossier]:
+    """Join what the source says: who refers to each target, and what became of its callers' code."""
+    paths = list(request.paths) or _own_tree(dossiers, Path(config.root))
+    for path in paths:
+        if not path.is_dir():
+            raise UsageError(f"--path {path} is no folder; the root of a source tree was expected.")
+    if not paths:
+        return dossiers
+    from lastcall.fates import SourceTree
+
+    tree = SourceTree(paths)
+    written = _written(dossiers, paths)
+    return [
+        replace(
+            dossier,
+            source_read=True,
+            callers=tree.with_fates(dossier.callers),
+            mentions=(
+                *written.get(dossier.target.ref, ()),
+                # What a process holds by code of this tree, the search has found or it is no longer there.
+                *(m for m in dossier.mentions if not tree.holds(m.file)),
+            ),
+        )
+        for dossier in dossiers
+    ]
+
+
+def _own_tree(dossiers: list[Dossier], root: Path) -> list[Path]:
+    """The project's folder, if a target is defined there: then its source is the one to read."""
+    tops = {dossier.target.ref.partition(":")[0].partition(".")[0] for dossier in dossiers}
+    for base in (root, root / "src"):
+        if any((base / top).is_dir() or (base / f"{top}.py").is_file() for top in tops):
+            return [root]
+    return []
+
+
+def _written(dossiers: list[Dossier], paths: Sequence[Path]) -> dict[str, list[Mention]]:
+    from lastcall.references import search
+
+    refs = [dossier.target.ref for dossier in dossiers]
+    result: dict[str, list[Mention]] = {ref: [] for ref in refs}
+    for path in paths:
+        for found in search(path, refs).references:
+            result[found.target].append(
+                Mention(
+                    found.file,
+                    found.line,
+                    found.kind,
+                    found.expression,
+                    found.breaks,
+                    found.certain,
+                    found.test,
+                )
+            )
+    return result
+
+
+# -- words of the command line ----------------------------------------------------------------------
+
+
+def duration(text: str, option: str = "--window") -> float:
+    """Seconds of `30d`, `12h`, `90m`, `2w`. Raises UsageError, for zero too."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
+    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
+    if seconds <= 0:
+        raise UsageError(
+            f"{option} must be a length of time above zero, such as 30d, 12h or 2w, not {text!r}."
+        )
+    return seconds
+
+
+def where(text: str, option: str) -> tuple[str, str]:
+    """(service, environment) of `service=NAME,environment=NAME`, either alone too. Raises UsageError."""
+    parts = dict.fromkeys(("service", "environment"), "")
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        if not equals or key.strip() not in parts or not value.strip():
+            raise UsageError(
+                f"{option} takes service=NAME, environment=NAME, or both with a comma, not {text!r}."
+            )
+        parts[key.strip()] = value.strip()
+    return parts["service"], parts["environment"]
+
+
+def instant(text: str) -> float:
+    """UTC seconds of an RFC 3339 time or a date. Raises UsageError."""
+    try:
+        at = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise UsageError(f"--at takes a time such as 2026-11-22T10:00:00Z, not {text!r}.") from None
+    return (at if at.tzinfo else at.replace(tzinfo=dt.timezone.utc)).timestamp()

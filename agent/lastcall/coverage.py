@@ -1,0 +1,125 @@
+"""Who was watching, and when: live releases, observed time, services that fell silent. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import TYPE_CHECKING
+
+from lastcall.dossier import Life, Observed, Question, Scope, Watch, covers
+from lastcall.intervals import Intervals, clip, measure, union
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HOUR = 3600.0
+DAY = 86_400.0
+
+LIVE_GRACE = DAY
+"""A process not known to have ended is taken to be alive for this long after its last sign of life."""
+RESTART = HOUR
+"""A service that is away for less than this was restarted, not unobserved."""
+SEEING = ("armed", "pending")
+"""States in which no use goes unseen: what is not imported yet cannot be used either."""
+
+Where = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Every scope that was ever heard from, as of one instant."""
+
+    lives: tuple[Life, ...]
+    now: float
+
+    @cached_property
+    def services(self) -> dict[Where, list[Life]]:
+        """The scopes of each service and environment, the one heard last at the end."""
+        grouped: dict[Where, list[Life]] = defaultdict(list)
+        for life in self.lives:
+            if life.heard:
+                grouped[life.scope.where].append(life)
+        for lives in grouped.values():
+            lives.sort(key=lambda life: (life.heard[-1][1], life.scope))
+        return dict(grouped)
+
+    @cached_property
+    def live(self) -> frozenset[Scope]:
+        """Scopes that still run: a process of theirs may be alive, or they are the newest of their service.
+
+        The newest counts even between runs: a monthly job is not gone because it is not running now.
+        """
+        found = set()
+        for lives in self.services.values():
+            found.add(lives[-1].scope)
+            found.update(
+                life.scope for life in lives if not life.over and life.heard[-1][1] >= self.now - LIVE_GRACE
+            )
+        return frozenset(found)
+
+    @cached_property
+    def _bridges(self) -> dict[Where, float]:
+        return {where: _bridge(_all_heard(lives)) for where, lives in self.services.items()}
+
+    def bridge(self, where: Where) -> float:
+        """The longest absence of a service that is normal for it, in seconds."""
+        return self._bridges.get(where, RESTART)
+
+    def last_heard(self, where: Where) -> float:
+        """When a service was last heard from; 0 if never."""
+        lives = self.services.get(where)
+        return lives[-1].heard[-1][1] if lives else 0.0
+
+    def fell_silent(self, where: Where) -> bool:
+        """Whether a service has been away for longer than is normal for it."""
+        return self.now - self.last_heard(where) > max(LIVE_GRACE, 2 * self.bridge(where))
+
+
+def _all_heard(lives: Iterable[Life]) -> Intervals:
+    return union(stretch for life in lives for stretch in life.heard)
+
+
+def _bridge(heard: Intervals) -> float:
+    """A service that is away more than it is there is a job: its usual pause is no gap in the observation."""
+    gaps = [later[0] - earlier[1] for earlier, later in itertools.pairwise(heard)]
+    enough = 2
+    if len(gaps) >= enough and sum(gaps) > measure(heard):
+        return max(RESTART, 1.5 * median(gaps))
+    return RESTART
+
+
+def watched(fleet: Fleet, watches: Iterable[Watch]) -> dict[Where, Intervals]:
+    """When each service saw every use of the target, short and usual absences included."""
+    stretches: dict[Where, list[tuple[float, float]]] = defaultdict(list)
+    for watch in watches:
+        if watch.state in SEEING:
+            stretches[watch.scope.where].extend(watch.during)
+    result = {}
+    for where, found in stretches.items():
+        bridge = fleet.bridge(where)
+        joined = union(found, bridge=bridge)
+        if joined and not fleet.fell_silent(where) and fleet.now - joined[-1][1] <= bridge:
+            joined = (*joined[:-1], (joined[-1][0], max(fleet.now, joined[-1][1])))
+        result[where] = joined
+    return result
+
+
+def expected(fleet: Fleet, question: Question, users: Iterable[Where]) -> list[Where]:
+    """The services that a verdict must cover: all that were heard from or used it, less those ignored."""
+    found = set(fleet.services) | set(users)
+    return sorted(where for where in found if not any(covers(p, where) for p in question.ignored))
+
+
+def observed_since(fleet: Fleet, where: Where, during: Intervals, since: float) -> Observed:
+    """How well a service was observed from `since` (the last use; 0: ever) to now."""
+    total = measure(during)
+    start = since or (during[0][0] if during else fleet.now)
+    seconds = measure(clip(during, start, fleet.now))
+    span = fleet.now - start
+    live = tuple(sorted(scope.release for scope in fleet.live if scope.where == where))
+    return Observed(
+        where, seconds, total, min(1.0, seconds / span) if span > 0 else 0.0, fleet.last_heard(where), live
+    )

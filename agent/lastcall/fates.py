@@ -1,0 +1,144 @@
+"""What became of a caller's code: gone from the source, still there, or unknown.
+
+A caller that fell silent and whose code is gone has explained its silence. One whose code is still there has
+not, even if no reference can be seen in it: it may reach the target by a name made at run time.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lastcall.dossier import Caller
+    from lastcall.evidence import Site
+    from lastcall.risk import Fate
+
+
+class SourceTree:
+    """Source folders that callers' files are looked up in. Files are read and parsed once."""
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self.roots = [root.resolve() for root in roots]
+        self._parsed = lru_cache(maxsize=512)(_parse)
+        self._once_held = lru_cache(maxsize=None)(_once_in_history)
+
+    def with_fates(self, callers: Iterable[Caller]) -> tuple[Caller, ...]:
+        """The callers, each with what became of its code."""
+        return tuple(replace(caller, fate=self.fate(caller.site)) for caller in callers)
+
+    def fate(self, site: Site) -> Fate:
+        """What became of the code at a call site. Doubt counts as `present` or `unknown`, never as `gone`."""
+        relative = self._relative(site.file)
+        if relative is None:
+            return "unknown"
+        for root in self.roots:
+            path = root / relative
+            if path.is_file():
+                tree = self._parsed(path)
+                return "present" if tree is None or _still_there(tree, site) else "gone"
+        return "gone" if any(self._was_ours(root, relative, site) for root in self.roots) else "unknown"
+
+    def holds(self, file: str) -> bool:
+        """Whether a file is part of this source, or was."""
+        relative = self._relative(file)
+        if relative is None:
+            return False
+        return any((root / relative).is_file() or self._once_held(root, relative) for root in self.roots)
+
+    def _relative(self, file: str) -> str | None:
+        """A caller's file from a root on; None if it lies outside, as an installed package does."""
+        if "site-packages" in file or "dist-packages" in file or file.startswith("<"):
+            return None
+        if not file.startswith("/"):
+            return None if file.startswith("..") else file
+        for root in self.roots:
+            if Path(file).is_relative_to(root):
+                return Path(file).relative_to(root).as_posix()
+        return None
+
+    def _was_ours(self, root: Path, relative: str, site: Site) -> bool:
+        """Whether a file that is not there belonged to this tree, and not to another repository's."""
+        top = PurePosixPath(relative).parts[0]
+        if top != PurePosixPath(relative).name and (root / top).is_dir() and _is_package(root, site.module):
+            return True
+        return self._once_held(root, relative)
+
+
+def _is_package(root: Path, module: str) -> bool:
+    """Whether the caller's top-level package lies in the tree, directly or below a source folder."""
+    top = module.partition(".")[0]
+    return any((base / top).is_dir() for base in (root, root / "src", root / "agent", root / "lib"))
+
+
+def _once_in_history(root: Path, relative: str) -> bool:
+    """Whether version control has seen this file. False where there is no version control."""
+    try:
+        found = subprocess.run(  # noqa: S603 - fixed program, no shell
+            ["git", "-C", str(root), "log", "-1", "--format=%H", "--", relative],  # noqa: S607 - the user's own git
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=20,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return found.returncode == 0 and bool(found.stdout.strip())
+
+
+def _parse(path: Path) -> ast.Module | None:
+    try:
+        return ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def _still_there(tree: ast.Module, site: Site) -> bool:
+    """Whether the function that used the target still holds the spelling it used it by."""
+    scope: ast.AST | None = tree
+    if site.function not in ("", "<module>"):
+        scope = _function(tree, [part for part in site.function.split(".") if not part.startswith("<")])
+    if scope is None:
+        return False
+    spelled = {_last_name(site.expression), _last_name(site.target.partition(":")[2] or site.target)} - {""}
+    if site.use == "warning" or not site.expression:
+        return True  # no spelling to look for: the code around it is there, so doubt remains
+    return any(_names(node) & spelled for node in ast.walk(scope))
+
+
+def _last_name(expression: str) -> str:
+    name = expression.partition("(")[0].rpartition(".")[2].strip()
+    return name if name.isidentifier() else ""
+
+
+def _names(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Name):
+        return {node.id}
+    if isinstance(node, ast.Attribute):
+        return {node.attr}
+    if isinstance(node, ast.alias):
+        return {node.name.rpartition(".")[2], node.asname or ""} - {""}
+    return set()
+
+
+def _function(tree: ast.AST, parts: list[str]) -> ast.AST | None:
+    """The definition that a qualified name means, whatever branch of an `if` or `try` it stands in."""
+    for part in parts:
+        found = None
+        pending = list(ast.iter_child_nodes(tree))
+        while pending and found is None:
+            node = pending.pop(0)
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                found = node if node.name == part else None
+            elif not isinstance(node, ast.expr):
+                pending.extend(ast.iter_child_nodes(node))
+        if found is None:
+            return None
+        tree = found
+    return tree

@@ -1,0 +1,317 @@
+"""How likely is a use within the next window? The estimate behind every verdict, without I/O or clocks.
+
+A target is used again either by a caller that was seen before, or by one that was never seen.
+
+*A known caller* is a renewal process that may have ended. From the gaps between its uses comes the chance
+`S(t)` that an ongoing one stays silent for longer than `t`: a weighted mean of three families, weighted
+by how well each explains the gaps (memoryless; anything from regular to wild; nearly periodic), taken at
+several scales, because uses come in bursts, and the largest answer counts. From what became of the
+caller's code comes the chance that it has ended. Bayes' rule joins the two.
+
+*A caller never seen* arrives at a rate that shrinks with the time observed, and depends on whether the
+source still refers to the target.
+
+Times are seconds. The constants of `Prior` were set by reasoning and are tried in `benchmarks/verdict`
+on histories that they were not made for.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from lastcall.schedule import DAY, HOUR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Fate = Literal["gone", "present", "unknown"]
+"""What became of a caller's code: no longer in the source, still there, or nobody looked."""
+
+Referred = Literal["none", "held-by-none", "unknown", "left"]
+"""Who refers to the target: nobody in the source; no loaded module (source not read); not known; somebody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What is believed before any evidence. Probabilities, and rates a second."""
+
+    gone_but_alive: float = 0.008
+    """A caller whose code is gone from the source, in a target nobody refers to, yet still runs."""
+    end_rate: float = 1 / (250 * DAY)
+    """Callers of a deprecated target end at this rate when nothing is known of their code."""
+    end_rate_present: float = 1 / (900 * DAY)
+    """The same while their code is still there: switched off, or no longer reached."""
+    newcomers: float = 0.25
+    """Shape of the rate of callers never seen: this many were as good as seen at the start."""
+    newcomer_time: float = 20 * DAY
+    referred: tuple[tuple[Referred, float], ...] = (
+        ("none", 0.01),
+        ("held-by-none", 0.15),
+        ("unknown", 0.6),
+        ("left", 1.0),
+    )
+    """What each state of the references leaves of that rate."""
+    hidden: float = 0.2
+    """A service that should be observed, and is not, uses the target within a window."""
+
+    def reference_factor(self, referred: Referred) -> float:
+        """See `referred`."""
+        return dict(self.referred)[referred]
+
+
+PRIOR = Prior()
+HOPEFUL = replace(
+    PRIOR,
+    gone_but_alive=0.001,
+    end_rate=1 / (80 * DAY),
+    end_rate_present=1 / (250 * DAY),
+    newcomers=0.04,
+    hidden=0.01,
+)
+WARY = replace(
+    PRIOR,
+    gone_but_alive=0.025,
+    end_rate=1 / (1000 * DAY),
+    end_rate_present=1 / (8000 * DAY),
+    newcomers=1.0,
+    hidden=0.9,
+)
+"""The two ends of what a reasonable person may believe instead; they make the interval of a risk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """The probability of a use within the next window, with the interval that the evidence leaves open."""
+
+    probability: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A caller's history up to now, in observed seconds."""
+
+    gaps: tuple[float, ...]
+    """Between consecutive uses, oldest first; uses within one hour are one use."""
+    quiet: float
+    """Since its last use."""
+    covered: float = 1.0
+    """The share of the time since its last use that was observed."""
+    fate: Fate = "unknown"
+
+
+# -- how long an ongoing caller stays silent --------------------------------------------------------
+
+_RECENT = 200
+"""Gaps that are looked at, the latest: callers change their habits."""
+_SCALES = (0.0, 8 * HOUR, 4 * DAY, 16 * DAY)
+"""Gaps up to one of these are taken as pauses within a burst."""
+_SHAPES = ((1.0, 1.0), (2.0, 0.01))
+"""Prior of a log-normal's variance: (shape, scale) for anything, and for nearly periodic."""
+DARK = 0.01
+"""A share of time unobserved that is worth the arithmetic."""
+_UNKNOWN_GAP = (math.log(7 * DAY), 1.3, 1.5)
+"""Median, spread and degrees of freedom of a log gap of which nothing is known."""
+
+
+class Survival:
+    """`survival(t)`: the chance that an ongoing caller is silent for longer than `t` seconds."""
+
+    def __init__(self, gaps: Sequence[float]) -> None:
+        gaps = [max(gap, HOUR / 2) for gap in gaps[-_RECENT:]]
+        self._tails = [_Tail(gaps, scale) for scale in _SCALES if scale == 0.0 or _is_scale(gaps, scale)]
+
+    def __call__(self, t: float) -> float:
+        """Between 0 and 1, falling in `t`."""
+        return max(tail(t) for tail in self._tails)
+
+
+def _is_scale(gaps: list[float], scale: float) -> bool:
+    beyond = sum(gap > scale for gap in gaps)
+    return 0 < beyond < len(gaps)
+
+
+class _Tail:
+    """The gaps beyond one scale, as a weighted mean of three families."""
+
+    __slots__ = ("_centre", "_count", "_families", "_scale", "_share", "_sum")
+
+    def __init__(self, gaps: list[float], scale: float) -> None:
+        beyond = [gap for gap in gaps if gap > scale]
+        count = len(beyond)
+        self._scale = scale
+        self._share = (count + 0.5) / (len(gaps) + 0.5) if gaps else 1.0
+        self._count = count
+        self._sum = sum(beyond) - count * scale
+        logs = [math.log(gap) for gap in beyond]
+        self._centre = sum(logs) / count if count else _UNKNOWN_GAP[0]
+        self._families: list[tuple[float, float, float, float]] = []
+        """(weight, spread, degrees of freedom, survival up to the scale); spread 0: memoryless."""
+        if not count:
+            self._families = [(1.0, _UNKNOWN_GAP[1], _UNKNOWN_GAP[2], 1.0)]
+            return
+        self._weigh(logs)
+
+    def _weigh(self, logs: list[float]) -> None:
+        """Weights by marginal likelihood over log gaps, with flat priors on the location of each family."""
+        count = self._count
+        squares = sum((x - self._centre) ** 2 for x in logs)
+        candidates = [(math.lgamma(count) - count * math.log(self._sum) + sum(logs), 0.0, 0.0)]
+        for shape, rate in _SHAPES:
+            shape_n, rate_n = shape + (count - 1) / 2, rate + squares / 2
+            likelihood = (
+                math.lgamma(shape_n)
+                - math.lgamma(shape)
+                + shape * math.log(rate)
+                - shape_n * math.log(rate_n)
+                - (count - 1) / 2 * math.log(2 * math.pi)
+                - math.log(count) / 2
+            )
+            spread = math.sqrt(rate_n / shape_n * (1 + 1 / count))
+            candidates.append((likelihood, spread, 2 * shape_n))
+        best = max(candidate[0] for candidate in candidates)
+        weights = [math.exp(candidate[0] - best) for candidate in candidates]
+        total = sum(weights)
+        for weight, (_, spread, freedom) in zip(weights, candidates, strict=True):
+            if weight / total > 1e-4:  # noqa: PLR2004 - what cannot move the answer costs time
+                below = self._log_survival(self._scale, spread, freedom) if self._scale and spread else 1.0
+                self._families.append((weight / total, spread, freedom, max(below, 1e-12)))
+
+    def _log_survival(self, t: float, spread: float, freedom: float) -> float:
+        return student_survival((math.log(t) - self._centre) / spread, freedom)
+
+    def __call__(self, t: float) -> float:
+        beyond = t - self._scale
+        if beyond <= 0:
+            return self._share
+        chance = 0.0
+        for weight, spread, freedom, below in self._families:
+            if spread:
+                chance += weight * min(1.0, self._log_survival(t, spread, freedom) / below)
+            else:
+                chance += weight * (self._sum / (self._sum + beyond)) ** self._count
+        return self._share * chance
+
+
+def student_survival(x: float, freedom: float) -> float:
+    """P(X > x) of Student's t with `freedom` degrees of freedom."""
+    half = 0.5 * _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + x * x))
+    return half if x > 0 else 1 - half
+
+
+def _incomplete_beta(a: float, b: float, x: float) -> float:
+    """The regularised incomplete beta function, by its continued fraction (Lentz)."""
+    if x <= 0.0 or x >= 1.0:
+        return 0.0 if x <= 0.0 else 1.0
+    front = math.exp(
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    )
+    if x < (a + 1) / (a + b + 2):
+        return front * _beta_fraction(a, b, x) / a
+    return 1 - front * _beta_fraction(b, a, 1 - x) / b
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    tiny = 1e-300
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
+    result = d
+    for m in range(1, 200):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        for step in (even, odd):
+            d = 1 / (1 + step * d or tiny)
+            c = 1 + step / c or tiny
+            result *= c * d
+        if abs(c * d - 1) < 1e-9:  # noqa: PLR2004 - nine digits are plenty for a risk
+            break
+    return result
+
+
+# -- a known caller ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the silence of a caller says, before any belief about its end."""
+
+    silent: float
+    """The chance that an ongoing caller is silent for as long as it has been."""
+    silent_before: float
+    """The same, at an instant between its last use and now: when it may have ended."""
+    returns: float
+    """The chance that it is used within the window, if it is ongoing."""
+    quiet: float
+    wait: float
+    """Seconds into the window until that use, typically."""
+    fate: Fate
+
+    def probability(self, prior: Prior) -> float:
+        """The chance that this caller uses the target within the window."""
+        if self.fate == "gone":
+            alive = prior.gone_but_alive
+        else:
+            rate = prior.end_rate if self.fate == "unknown" else prior.end_rate_present
+            alive = math.exp(-rate * self.quiet)
+        joint = alive * self.silent
+        total = joint + (1 - alive) * self.silent_before
+        still = joint / total if total > 0 else 0.0
+        end = prior.end_rate_present if self.fate == "present" else prior.end_rate
+        return still * self.returns * math.exp(-end * self.wait)
+
+
+def outlook(silence: Silence, window: float) -> Outlook:
+    """Read a caller's silence. `window` is in seconds."""
+    survival = Survival(silence.gaps)
+    quiet = max(silence.quiet, 60.0)
+
+    def unseen(t: float) -> float:
+        # Where not all the time was observed, uses may have come and gone in the dark.
+        dark = 1 - silence.covered
+        return max(
+            dark**missed * survival(t / (missed + 1)) for missed in (range(4) if dark > DARK else (0,))
+        )
+
+    silent = unseen(quiet)
+    before = sum(unseen(quiet * part) for part in (0.02, 0.1, 0.3, 0.6, 0.9)) / 5
+    base = survival(quiet)
+    if base < 1e-12:  # noqa: PLR2004 - over, whatever else is believed
+        return Outlook(silent, max(before, 1e-9), 0.0, quiet, 0.0, silence.fate)
+    ahead = [survival(quiet + window * part) / base for part in (0.25, 0.5, 1.0)]
+    wait = window * next((part for part, s in zip((0.1, 0.35, 0.7), ahead, strict=True) if s < 0.5), 0.5)  # noqa: PLR2004
+    return Outlook(silent, max(before, 1e-9), 1 - ahead[-1], quiet, wait, silence.fate)
+
+
+# -- all together -----------------------------------------------------------------------------------
+
+
+def newcomer_probability(observed: float, window: float, referred: Referred, prior: Prior) -> float:
+    """The chance that a caller never seen before uses the target within the window."""
+    if observed <= 0:
+        expected = prior.newcomers * 10
+    else:
+        expected = prior.newcomers * window / (observed + min(prior.newcomer_time, window))
+    return 1 - math.exp(-expected * prior.reference_factor(referred))
+
+
+def estimate(
+    outlooks: Sequence[Outlook], *, observed: float, window: float, referred: Referred, unobserved: int
+) -> Risk:
+    """Join all callers, those never seen, and `unobserved` services that should be watched and are not."""
+
+    def probability(prior: Prior) -> float:
+        none = 1 - newcomer_probability(observed, window, referred, prior)
+        none *= (1 - prior.hidden) ** min(unobserved, 3)
+        gone = 1.0
+        for caller in outlooks:
+            if caller.fate == "gone":
+                # One mistake, that of reading the source, stands behind all of these: not independent.
+                gone *= 1 - caller.probability(prior) / prior.gone_but_alive if caller.returns else 1.0
+            else:
+                none *= 1 - caller.probability(prior)
+        return min(1.0, max(0.0, 1 - none * (1 - prior.gone_but_alive * (1 - max(gone, 0.0)))))
+
+    middle = probability(PRIOR)
+    return Risk(middle, min(middle, probability(HOPEFUL)), max(middle, probability(WARY)))
