@@ -1,0 +1,3 @@
+"""The pytest plugin. Does nothing unless `--lastcall` is given."""
+
+from __future__ import annotations
