@@ -27,8 +27,8 @@ READ_ME = """**Zero** is drawn only while somebody watches: a process of the ser
 30 minutes. *No data* means that nobody watches, not that nothing is used.
 
 Releases appear where the backend keeps the resource attribute `service.version` as a label, calling files \
-where the agents run with `LASTCALL_METRIC_CALL_SITES`. Allowed uses are included. Before you delete a shim, ask \
-`lastcall check`: a chart is no verdict."""
+where the agents run with `LASTCALL_METRIC_CALL_SITES`. Allowed uses are included. Before you delete a shim, \
+ask `lastcall check`: a chart is no verdict."""
 
 
 def dashboard() -> dict[str, Any]:

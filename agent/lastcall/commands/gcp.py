@@ -63,6 +63,7 @@ ResourceType = Annotated[
 Adopt = Annotated[
     bool, typer.Option("--adopt", help="Take over resources of the same name that lastcall gcp did not make.")
 ]
+Full = Annotated[bool, typer.Option("--full", help="Show the text of what is created and deleted, too.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 gcp = typer.Typer(
@@ -84,6 +85,7 @@ def plan_command(  # noqa: PLR0917 - typer reads the options off the signature
     reads: Reads = "logs",
     resource_type: ResourceType = "cloud_run_revision",
     adopt: Adopt = False,
+    full: Full = False,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if anything would change.")] = False,
     output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
@@ -97,7 +99,7 @@ def plan_command(  # noqa: PLR0917 - typer reads the options off the signature
             json.dumps({"project": project, "changes": [_as_json(change) for change in changes]}, indent=2)
         )
     else:
-        _show(changes, project)
+        _show(changes, project, full=full)
     if check and any(change.action != "unchanged" for change in changes):
         raise typer.Exit(1)
 
@@ -109,15 +111,18 @@ def apply_command(  # noqa: PLR0917 - typer reads the options off the signature
     reads: Reads = "logs",
     resource_type: ResourceType = "cloud_run_revision",
     adopt: Adopt = False,
+    full: Full = False,
     yes: Yes = False,
 ) -> None:
     """Make the project match: show the diff, ask, then create, update and remove. Safe to run again."""
     api = _api(project)
-    _carry_out(api, _planned(api, project, channels, reads, resource_type, adopt=adopt), project, yes=yes)
+    _carry_out(
+        api, _planned(api, project, channels, reads, resource_type, adopt=adopt), project, full=full, yes=yes
+    )
 
 
 @gcp.command("destroy")
-def destroy_command(project: Project = "", yes: Yes = False) -> None:
+def destroy_command(project: Project = "", full: Full = False, yes: Yes = False) -> None:
     """Remove everything that lastcall gcp made in the project, and nothing else."""
     from lastcall.provision.execute import survey
     from lastcall.provision.plan import removal
@@ -125,7 +130,7 @@ def destroy_command(project: Project = "", yes: Yes = False) -> None:
     api = _api(project)
     with _working(f"Reading project {project}"):
         live = survey(api, project)
-    _carry_out(api, removal(live), project, yes=yes)
+    _carry_out(api, removal(live), project, full=full, yes=yes)
 
 
 def _api(project: str) -> Api:
@@ -171,10 +176,10 @@ def _planned(
     return plan(wanted, live, adopt=adopt)
 
 
-def _carry_out(api: Api, changes: Sequence[Change], project: str, *, yes: bool) -> None:
+def _carry_out(api: Api, changes: Sequence[Change], project: str, *, full: bool, yes: bool) -> None:
     from lastcall.provision.execute import execute
 
-    _show(changes, project)
+    _show(changes, project, full=full)
     if all(change.action in ("unchanged", "conflict") for change in changes):
         raise typer.Exit(1 if any(change.action == "conflict" for change in changes) else 0)
     _confirm(yes=yes)
@@ -209,7 +214,7 @@ def _confirm(*, yes: bool) -> None:
         raise typer.Exit(1)
 
 
-def _show(changes: Sequence[Change], project: str) -> None:
+def _show(changes: Sequence[Change], project: str, *, full: bool) -> None:
     console = _console()
     for change in changes:
         if change.action == "unchanged":
@@ -220,7 +225,7 @@ def _show(changes: Sequence[Change], project: str) -> None:
             f"{_SIGNS[change.action]} {change.kind.name} {change.slug} ({change.action}){reason}",
             _COLOURS[change.action],
         )
-        for line in change.diff().splitlines():
+        for line in change.diff().splitlines() if full or change.action == "update" else ():
             colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
             _line(console, f"    {line}", colour)
     counted = {action: sum(change.action == action for change in changes) for action in _SIGNS}

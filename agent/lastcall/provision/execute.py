@@ -69,7 +69,8 @@ def execute(api: Api, changes: Iterable[Change], project: str) -> Iterator[Outco
 def _carried_out(api: Api, change: Change) -> Outcome:
     from google.api_core import exceptions
 
-    conflicts = (exceptions.AlreadyExists, exceptions.Aborted, exceptions.FailedPrecondition)
+    # Conflict: what gRPC calls ALREADY_EXISTS or ABORTED, and REST 409.
+    conflicts = (exceptions.Conflict, exceptions.FailedPrecondition)
     try:
         if change.live is None:
             api.create(change.kind, body_to_send(change))
