@@ -572,32 +572,39 @@ def _hot_path(recorder: Recorder) -> Hooks:
         nonlocal table
         table = new
 
+    def missed(tap: Tap, depth: int) -> None:
+        """A use without a fast entry, `depth` frames below this one. Looks for the frame anew: on a hit, a name
+        that an `except` could use would have to be bound first, and that costs."""
+        try:
+            frame = getframe(depth)
+        except ValueError:  # C called, with no Python frame below
+            frame = None
+        see(tap, frame)
+
     def make_hook(tap: Tap) -> Callable[[], None]:
         counters = tap.counters
 
         if sys.version_info >= (3, 11):
 
             def hook() -> None:
-                frame = None
                 try:
                     frame = getframe(1)
                     slot, step = counters[id(frame.f_code) + frame.f_lasti]
                     table[slot] = step()
-                except (KeyError, ValueError):  # ValueError: C called, with no Python frame below
-                    see(tap, frame)
+                except (KeyError, ValueError):
+                    missed(tap, 2)
                 except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                     errors.record("count", error)
 
         else:
 
             def hook() -> None:
-                frame = None
                 try:
                     frame = getframe(1)
                     slot, step = counters[id(frame.f_code), frame.f_lasti]
                     table[slot] = step()
-                except (KeyError, ValueError):  # ValueError: C called, with no Python frame below
-                    see(tap, frame)
+                except (KeyError, ValueError):
+                    missed(tap, 2)
                 except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                     errors.record("count", error)
 
@@ -632,16 +639,29 @@ def _hot_path(recorder: Recorder) -> Hooks:
         """For a call written into the target's own code: the caller is one frame further."""
         counters = tap.counters
 
-        def inner_hook() -> None:
-            frame = None
-            try:
-                frame = getframe(2)
-                slot, step = counters[site_key(frame)]
-                table[slot] = step()
-            except (KeyError, ValueError):
-                see(tap, frame)
-            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                errors.record("count", error)
+        if sys.version_info >= (3, 11):
+
+            def inner_hook() -> None:
+                try:
+                    frame = getframe(2)
+                    slot, step = counters[id(frame.f_code) + frame.f_lasti]
+                    table[slot] = step()
+                except (KeyError, ValueError):
+                    missed(tap, 3)
+                except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                    errors.record("count", error)
+
+        else:
+
+            def inner_hook() -> None:
+                try:
+                    frame = getframe(2)
+                    slot, step = counters[id(frame.f_code), frame.f_lasti]
+                    table[slot] = step()
+                except (KeyError, ValueError):
+                    missed(tap, 3)
+                except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                    errors.record("count", error)
 
         return inner_hook
 
@@ -649,7 +669,6 @@ def _hot_path(recorder: Recorder) -> Hooks:
         """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together."""
 
         def on_start(code: CodeType, _offset: int) -> None:
-            frame = None
             try:
                 frame = getframe(2)
                 slot, step = counters_of[id(code)][id(frame.f_code) + frame.f_lasti]
@@ -657,7 +676,7 @@ def _hot_path(recorder: Recorder) -> Hooks:
             except (KeyError, ValueError):
                 tap = taps.get(id(code))
                 if tap is not None:
-                    see(tap, frame)
+                    missed(tap, 3)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                 errors.record("count", error)
 
