@@ -130,8 +130,8 @@ class _Reader:
         condition, parameters = self._narrowed()
         rows = self.connection.execute(
             "SELECT t.ref, s.id, p.scope, s.kind, s.file, s.line, s.function, s.module, s.expression,"
-            " s.origin, s.during_import, s.by_test, s.scanner, s.via, s.note, sum(u.count), min(u.first_seen),"
-            " max(u.last_seen), sum(u.errors), min(u.allowed)"
+            " s.origin, s.during_import, s.by_test, s.scanner, s.via, s.note, sum(u.count),"
+            " min(u.first_seen), max(u.last_seen), sum(u.errors), min(u.allowed)"
             " FROM site s JOIN target t ON t.id = s.target JOIN use_count u ON u.site = s.id"
             f" JOIN process p ON p.id = u.process WHERE {condition} AND u.count > 0"
             " GROUP BY s.id, p.scope",

@@ -1,0 +1,267 @@
+"""What makes a target safe, in use, or unproven: one test for each rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from verdict_evidence import (
+    BACKEND,
+    DAY,
+    HOUR,
+    NOW,
+    QUESTION,
+    REF,
+    caller,
+    dossier,
+    life,
+    mention,
+    watch,
+)
+
+from lastcall.dossier import Dossier, Scope
+from lastcall.evidence import Finding, TargetInfo
+from lastcall.verdict import judge
+
+OLD = Scope("backend", "production", "1")
+WORKER = Scope("worker", "production", "2")
+
+
+def codes(verdict, word=None):
+    return {r.code for r in verdict.reasons if (r.blocks if word is None else r.blocks == word)}
+
+
+def test_no_data_at_all_is_unproven():
+    verdict = judge(Dossier(TargetInfo(REF, "function"), NOW), QUESTION)
+    assert verdict.word == "unproven"
+    assert "no-data" in codes(verdict)
+    assert verdict.bound.per_hour is None
+
+
+def test_never_used_long_watched_and_referred_to_by_nobody_is_safe():
+    verdict = judge(dossier(), QUESTION)
+    assert verdict.word == "safe"
+    assert verdict.risk.probability <= 0.01
+    assert verdict.bound.per_hour == pytest.approx(3 / (400 * 24))
+
+
+def test_a_use_yesterday_on_a_live_release_is_in_use():
+    verdict = judge(dossier(caller(1)), QUESTION)
+    assert verdict.word == "in-use"
+    assert codes(verdict, "in-use") == {"used"}
+    assert verdict.risk.probability > 0.5
+
+
+def test_a_use_on_a_release_that_no_longer_runs_stops_counting():
+    lives = [life(OLD, until=3, over=True), life(BACKEND, since=3)]
+    watches = [watch(OLD, until=3), watch(BACKEND, since=3)]
+    evidence = dossier(caller(4, scope=OLD, fate="gone"), lives=lives, watches=watches)
+    verdict = judge(evidence, QUESTION)
+    assert verdict.word == "unproven"
+    assert "used-by-dead-release" in {r.code for r in verdict.reasons}
+    assert judge(evidence, replace(QUESTION, releases="all")).word == "in-use"
+
+
+def test_a_release_is_live_while_any_process_of_it_may_be():
+    lives = [life(OLD, until=0.5), life(BACKEND, since=3)]
+    watches = [watch(OLD, until=0.5), watch(BACKEND, since=3)]
+    verdict = judge(dossier(caller(4, scope=OLD, fate="gone"), lives=lives, watches=watches), QUESTION)
+    assert verdict.word == "in-use"
+
+
+def test_a_release_that_nobody_heard_from_is_not_taken_for_dead():
+    verdict = judge(dossier(caller(4, scope=Scope("backend", "production", "x"))), QUESTION)
+    assert verdict.word == "in-use"
+
+
+def test_callers_that_are_gone_from_the_source_explain_the_silence_after_it():
+    times = range(40, 300)
+    verdict = judge(dossier(caller(times=times, fate="gone")), QUESTION)
+    assert verdict.word == "safe"
+
+
+def test_the_same_silence_unexplained_is_not_enough():
+    verdict = judge(dossier(caller(times=range(40, 300), fate="unknown")), QUESTION)
+    assert verdict.word == "unproven"
+    assert "too-short" in codes(verdict)
+
+
+def test_a_caller_whose_code_is_still_there_blocks_however_long_it_is_silent():
+    verdict = judge(dossier(caller(390, fate="present")), QUESTION)
+    assert "caller-present" in codes(verdict)
+    assert verdict.word == "unproven"
+
+
+def test_a_reference_left_is_in_use_even_if_it_never_ran():
+    verdict = judge(dossier(mentions=[mention()]), QUESTION)
+    assert verdict.word == "in-use"
+    assert codes(verdict, "in-use") == {"reference"}
+
+
+def test_references_by_tests_are_named_and_do_not_block():
+    verdict = judge(dossier(mentions=[mention("tests/test_cart.py", test=True)]), QUESTION)
+    assert verdict.word == "safe"
+    assert "test-reference" in {r.code for r in verdict.reasons}
+
+
+@pytest.mark.parametrize(("how", "certain"), [("string", False), ("string", True), ("call", False)])
+def test_a_place_where_only_the_name_agrees_is_doubt(how, certain):
+    evidence = dossier(mentions=[mention(how=how, certain=certain, breaks=False)])
+    assert "perhaps-reference" in codes(judge(evidence, QUESTION), "unproven")
+    without = judge(evidence, replace(QUESTION, strings=False))
+    assert ("perhaps-reference" in codes(without)) == (how != "string")
+
+
+def test_prose_is_no_reference():
+    assert judge(dossier(mentions=[mention(how="docs", certain=False, breaks=False)]), QUESTION).word == "safe"
+
+
+def test_a_module_that_holds_it_counts_only_where_it_still_runs():
+    held_by_old = dossier(
+        mentions=[mention(how="module", scope=OLD)], lives=[life(OLD, until=90, over=True), life()], watches=[watch()]
+    )
+    assert judge(held_by_old, QUESTION).word == "safe"
+    assert judge(dossier(mentions=[mention(how="module", scope=BACKEND)]), QUESTION).word == "in-use"
+
+
+def test_a_required_service_that_never_reported_is_named():
+    verdict = judge(dossier(), replace(QUESTION, required=(("worker", "production"),)))
+    assert verdict.word == "unproven"
+    assert "worker in production" in " ".join(r.text for r in verdict.blocking("unproven"))
+    assert judge(dossier(), replace(QUESTION, required=(("backend", ""), ("", "production")))).word == "safe"
+
+
+def test_a_service_that_fell_silent_blocks_until_it_is_ignored():
+    evidence = dossier(lives=[life(), life(WORKER, until=20)], watches=[watch(), watch(WORKER, until=20)])
+    assert "service-silent" in codes(judge(evidence, QUESTION))
+    assert judge(evidence, replace(QUESTION, ignored=(("worker", ""),))).word == "safe"
+
+
+def test_a_job_that_runs_once_a_month_has_not_fallen_silent_between_runs():
+    runs = [Scope("billing", "production", str(n)) for n in range(12)]
+    lives = [life(run, since=15 + 30 * n, until=15 + 30 * n - 0.05, over=True) for n, run in enumerate(runs)]
+    watches = [watch(run, since=15 + 30 * n, until=15 + 30 * n - 0.05) for n, run in enumerate(runs)]
+    verdict = judge(dossier(lives=[life(), *lives], watches=[watch(), *watches]), QUESTION)
+    assert verdict.word == "safe", [r.text for r in verdict.reasons]
+
+
+def test_a_service_that_does_not_watch_the_target_blocks():
+    verdict = judge(dossier(lives=[life(), life(WORKER)]), QUESTION)
+    assert "not-watched" in codes(verdict)
+
+
+def test_a_service_that_never_met_a_discovered_target_does_not_block():
+    verdict = judge(dossier(lives=[life(), life(WORKER)], source="pep702"), QUESTION)
+    assert verdict.word == "safe"
+
+
+def test_a_target_that_no_process_ever_imported_is_unproven():
+    verdict = judge(dossier(watches=[watch(state="pending")]), QUESTION)
+    assert codes(verdict) == {"never-armed"}
+
+
+def test_a_process_that_has_not_imported_the_module_cannot_use_it():
+    evidence = dossier(lives=[life(), life(WORKER)], watches=[watch(), watch(WORKER, state="pending")])
+    assert judge(evidence, QUESTION).word == "safe"
+
+
+@pytest.mark.parametrize("state", ["missing", "failed", "partial"])
+def test_a_live_release_that_may_use_it_unseen_blocks(state):
+    verdict = judge(dossier(watches=[watch(), watch(state=state, reason="a registry holds it")]), QUESTION)
+    assert "not-armed" in codes(verdict)
+    assert "a registry holds it" in " ".join(r.text for r in verdict.blocking("unproven"))
+
+
+def test_what_failed_in_a_release_that_is_gone_is_history():
+    old = watch(OLD, since=200, until=100, state="failed")
+    verdict = judge(dossier(lives=[life(OLD, until=100, over=True), life()], watches=[watch(), old]), QUESTION)
+    assert verdict.word == "safe"
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [("dropped:call-site-limit", True), ("internal:arming", True), ("dropped:sighting-queue", False), ("dropped:otlp-full", False)],
+)
+def test_drops_and_errors_block_where_uses_may_have_gone_uncounted(name, blocks):
+    verdict = judge(dossier(lives=[life(troubles=((name, 3),))]), QUESTION)
+    assert ("lossy" in codes(verdict)) == blocks
+
+
+def test_too_little_observed_time_is_unproven():
+    evidence = dossier(lives=[life(since=20)], watches=[watch(since=20)])
+    verdict = judge(evidence, QUESTION)
+    assert "too-short" in codes(verdict)
+    assert verdict.needed == pytest.approx(36 * DAY)
+
+
+def test_time_that_nobody_watched_is_no_silence():
+    half = [watch(since=60, until=30)]
+    verdict = judge(dossier(watches=half, lives=[life()]), QUESTION)
+    assert verdict.word == "unproven"
+    assert verdict.quiet < 31 * DAY
+
+
+def test_a_declared_schedule_must_come_round_even_if_callers_are_gone():
+    evidence = dossier(caller(50, times=(142,), fate="gone"), schedule="quarterly")
+    assert "too-short" in codes(judge(evidence, QUESTION))
+    assert judge(dossier(caller(50, times=(142,), fate="gone")), QUESTION).word == "safe"
+
+
+def test_a_monthly_use_is_not_judged_on_two_weeks():
+    monthly = caller(times=[20 + 30 * n for n in range(8)], fate="gone")
+    verdict = judge(dossier(monthly), replace(QUESTION, window=14 * DAY))
+    assert verdict.word == "unproven"
+    assert verdict.rhythm is not None
+    assert verdict.rhythm.name == "monthly"
+
+
+def test_an_isolation_finding_blocks():
+    finding = Finding("isolation", REF, NOW - DAY, "one manager was handed to two users")
+    verdict = judge(dossier(findings=[(BACKEND, finding)]), QUESTION)
+    assert codes(verdict) == {"isolation"}
+
+
+def test_a_removed_target_that_is_asked_for_is_in_use():
+    finding = Finding("removed", REF, NOW - DAY, "ImportError: cannot import name 'make_cart'")
+    evidence = dossier(findings=[(BACKEND, finding)], watches=[watch(state="removed")])
+    assert codes(judge(evidence, QUESTION), "in-use") == {"asked-for"}
+
+
+def test_allowed_uses_tests_and_scanners_are_named_and_do_not_count():
+    evidence = dossier(
+        caller(1, allowed=True, name="factory"),
+        caller(1, name="test_cart", by_test=True),
+        caller(1, name="getmembers", scanner=True),
+    )
+    verdict = judge(evidence, QUESTION)
+    assert verdict.word == "safe"
+    assert {"allowed", "tests", "scanner"} <= {r.code for r in verdict.reasons}
+
+
+def test_the_verdict_says_what_it_cannot_know():
+    assert "limits" in {r.code for r in judge(dossier(), QUESTION).reasons}
+
+
+def test_the_bound_is_three_over_the_hours_of_silence_and_compares_with_before():
+    verdict = judge(dossier(caller(times=range(50, 250), count=4800, fate="gone")), QUESTION)
+    assert verdict.bound.per_hour == pytest.approx(3 / (50 * 24))
+    assert verdict.bound.before_per_hour == pytest.approx(4800 / (350 * 24), rel=0.01)
+
+
+def test_silence_is_counted_in_the_service_observed_least():
+    evidence = dossier(lives=[life(), life(WORKER, since=10)], watches=[watch(), watch(WORKER, since=10)])
+    verdict = judge(evidence, QUESTION)
+    assert verdict.quiet == pytest.approx(10 * DAY)
+    assert verdict.word == "unproven"
+
+
+def test_every_verdict_states_a_risk_within_its_own_interval():
+    for evidence in (dossier(), dossier(caller(1)), dossier(caller(45, fate="gone")), Dossier(TargetInfo(REF, "function"), NOW)):
+        risk = judge(evidence, QUESTION).risk
+        assert 0 <= risk.low <= risk.probability <= risk.high <= 1
+
+
+def test_hours_are_not_needed_for_a_verdict():
+    bare = replace(caller(60, fate="gone"), hours=())
+    assert judge(dossier(bare), QUESTION).word == "safe"
+    assert HOUR == 3600.0
