@@ -33,13 +33,21 @@ _TRANSPARENT = frozenset(("staticmethod", "classmethod", "property", "cached_pro
 _OPTIONAL = frozenset(("Optional", "Union", "Annotated", "Final", "ClassVar", "Required", "NotRequired", "Awaitable",
                        "Coroutine"))
 
+_LITERALS: dict[type[ast.expr], str] = {
+    ast.List: "list", ast.ListComp: "list", ast.Dict: "dict", ast.DictComp: "dict", ast.Set: "set",
+    ast.SetComp: "set", ast.Tuple: "tuple", ast.JoinedStr: "str", ast.GeneratorExp: "generator", ast.Constant: "str",
+}
+"""What literals are instances of: a method of theirs is no target of ours, whatever its name."""
+
 
 def bind(data: bytes, module: str, *, is_package: bool, names: frozenset[str]) -> dict[str, Any]:
     """What the file binds and, for `names` (last parts of targets), where they are used.
 
     JSON-ready: `exports` maps a qualified name to [how, line, last line, paths], `how` being `import`, `def`,
-    `class` or `assign`; `stars` lists the modules imported with `*`; `all` is `__all__` or None; `uses` lists
-    [kind, path, line, column, function, expression, detail]. Raises Unreadable.
+    `class`, `property` or `assign`; `stars` lists the modules imported with `*`; `all` is `__all__` or None;
+    `parameters` maps a function's qualified name to its positional parameters, a bound one left out; `uses` lists
+    [kind, path, line, column, function, expression, detail], where detail is the local name of an import, or what
+    a call passes: the number of positional arguments, then the keywords. Raises Unreadable.
     """
     tree = parse(decode(data))
     binder = _Binder(module, is_package=is_package, names=names)
@@ -47,7 +55,10 @@ def bind(data: bytes, module: str, *, is_package: bool, names: frozenset[str]) -
         binder.run(tree)
     except RecursionError:
         raise Unreadable("nested too deeply") from None
-    return {"exports": binder.exports, "stars": binder.stars, "all": binder.all_names, "uses": binder.uses}
+    return {
+        "exports": binder.exports, "stars": binder.stars, "all": binder.all_names, "uses": binder.uses,
+        "parameters": binder.parameters,
+    }
 
 
 class _Scope:
@@ -82,6 +93,7 @@ class _Binder:
         self.stars: list[str] = []
         self.all_names: list[str] | None = None
         self.uses: list[list[Any]] = []
+        self.parameters: dict[str, list[str]] = {}
         self._module = module
         self._package = module if is_package else module.rpartition(".")[0]
         self._names = names
@@ -156,6 +168,9 @@ class _Binder:
         is_value = any(last_name(item).endswith("property") for item in node.decorator_list)
         # Reading a property gives what a call of its function returns.
         self._export(prefix + node.name, "property" if is_value else "def", node, returns)
+        positional = [argument.arg for argument in [*node.args.posonlyargs, *node.args.args]]
+        bound = scope.is_class and not any(last_name(item) == "staticmethod" for item in node.decorator_list)
+        self.parameters[prefix + node.name] = positional[1:] if bound else positional
 
     def _assign(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, scope: _Scope, prefix: str) -> None:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -228,7 +243,8 @@ class _Binder:
             return [path for value in node.values for path in self._paths(value, scope)][:4]
         if isinstance(node, ast.IfExp):
             return (self._paths(node.body, scope) + self._paths(node.orelse, scope))[:4]
-        return []
+        builtin = _LITERALS.get(type(node))
+        return [f"builtins.{builtin}()"] if builtin else []
 
     def _annotated(self, node: ast.expr | None, scope: _Scope) -> list[str]:
         """The paths of instances that an annotation promises."""
@@ -268,6 +284,10 @@ class _Binder:
             self._visit(node.annotation, scope, "annotation")
             self._visit(node.target, scope)
             self._visit(node.value, scope)
+        elif isinstance(node, ast.Assign) and scope.path and isinstance(node.targets[0], ast.Name):
+            # `Old = New` at module or class level offers the name to others.
+            alias = isinstance(node.value, (ast.Name, ast.Attribute))
+            self._visit(node.value, scope, "re-export" if alias else "access")
         elif isinstance(node, ast.If) and last_name(node.test) == "TYPE_CHECKING":
             self._within("type checking only", node.body, scope)
             self._statements(node.orelse, scope)
@@ -309,6 +329,8 @@ class _Binder:
             self._use("import", source, node, f"from {source} import ...")
         for alias in node.names:
             path = f"{source}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+            if alias.name == "*":
+                self._use("import", path, node, f"from {source} import *", "*")
             if alias.name != "*" and (alias.name in self._names or (not source and self._matters(path))):
                 start = f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
                 renamed = f" as {alias.asname}" if alias.asname else ""
@@ -390,6 +412,8 @@ class _Binder:
         self._children(node, inner)
 
     def _chain(self, node: ast.Name | ast.Attribute, scope: _Scope, context: str) -> None:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            return  # binds the name here, says nothing about what it names elsewhere
         attributes: list[str] = []
         root: ast.expr = node
         while isinstance(root, ast.Attribute):
@@ -415,9 +439,10 @@ class _Binder:
         for use in self.uses[before:]:
             if use[0] == inside and use[2] == node.func.lineno:
                 use[6] = passed
-        if name in _REFLECTION or name in _PATCHING:
-            self._by_name(node, scope, name)
+        shown = self._by_name(node, scope, name) if name in _REFLECTION or name in _PATCHING else None
         for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
+            if argument is shown:
+                continue
             text = argument.value if isinstance(argument, ast.Constant) else None
             if isinstance(text, str) and (name in _PATCHING or name in _IMPORTING) and "." in text:
                 kind = "patch" if name in _PATCHING else "import"
@@ -426,15 +451,21 @@ class _Binder:
                 continue
             self._visit(argument, scope)
 
-    def _by_name(self, node: ast.Call, scope: _Scope, name: str) -> None:
-        """`getattr(module, "name")`, `patch.object(module, "name")`: an access that only strings show."""
+    def _by_name(self, node: ast.Call, scope: _Scope, name: str) -> ast.expr | None:
+        """`getattr(module, "name")`, `patch.object(module, "name")`: an access that only a string shows.
+
+        Returns the string's node if it was one.
+        """
         if len(node.args) < 2 or not isinstance(node.args[1], ast.Constant) or node.args[1].value not in self._names:
-            return
-        kind = "access" if isinstance(node.func, ast.Name) or name in {"attrgetter", "methodcaller"} else "patch"
+            return None
+        kind = "patch"
+        if isinstance(node.func, ast.Name) or name in {"attrgetter", "methodcaller"}:
+            kind = "access"
         attribute = str(node.args[1].value)
-        owners = self._paths(node.args[0], scope) or ["?"]
-        for owner in owners:
-            self._use(kind, f"{owner}.{attribute}", node, f"{_spelling(node.func)}({_spelling(node.args[0])}, {attribute!r})")
+        spelling = f"{_spelling(node.func)}({_spelling(node.args[0])}, {attribute!r})"
+        for owner in self._paths(node.args[0], scope) or ["?"]:
+            self._use(kind, f"{owner}.{attribute}", node, spelling)
+        return node.args[1]
 
     def _string(self, node: ast.Constant, scope: _Scope, context: str) -> None:
         text = str(node.value)

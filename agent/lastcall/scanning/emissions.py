@@ -242,18 +242,19 @@ def forwards_warnings(
     """Whether `function` warns for others: a decorator whose wrapper warns, or a helper that is told what to say."""
     if any(item.kind == "warning" and item.forwards for item in found):
         return True
+    nested: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
     pending: list[ast.stmt] = list(function.body)
-    returned = {node.value.id for node in ast.walk(function)
-                if isinstance(node, ast.Return) and isinstance(node.value, ast.Name)}
     while pending:
         statement = pending.pop()
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            if statement.name in returned and any(
-                item.kind == "warning" and item.strong for item in emissions_of(statement, knowledge, {})
-            ):
-                return True
+            nested.append(statement)
             pending.extend(statement.body)
-    return False
+    warning = {item.name for item in nested
+               if any(one.kind == "warning" and one.strong for one in emissions_of(item, knowledge, {}))}
+    return bool(warning) and any(
+        isinstance(node, ast.Return) and isinstance(node.value, ast.Name) and node.value.id in warning
+        for node in ast.walk(function)
+    )
 
 
 def parameter_in(emission: Emission, parameters: frozenset[str]) -> str:

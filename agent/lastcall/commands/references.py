@@ -1,0 +1,162 @@
+"""`lastcall references`: who refers to a target in a source tree, and which of these places ever ran."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lastcall.commands.scan import FORMATS, check_choice, progress_bar, put, read_sightings
+from lastcall.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lastcall.references import Definition, StaticReference, StaticSearch
+    from lastcall.scanning.sightings import Sightings
+
+HELP = """List every place in the source that refers to a target.
+
+    lastcall references pkg.legacy:make_client
+    lastcall references pkg.legacy:Client.send pkg.legacy:OLD --path src --format json
+
+Imports, re-exports, calls, other accesses, subclasses, annotations, __all__ entries, mock.patch strings,
+entry points and strings; followed through aliases, relative imports, chains of re-exports and import *.
+"possible" marks places where only the name agrees: a method of an object whose type is not known.
+With a store, each call is joined with what ran: "never seen to run" or the number of uses.
+
+Exit code 0, whatever was found; 3 if nothing defines the name or refers to it.
+"""
+
+_RUNS = frozenset(("call", "decorator", "access"))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommand."""
+    app.command("references", help=HELP)(references)
+
+
+def references(
+    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Targets, as package.module:qualname.")],
+    path: Annotated[str, typer.Option(help="The root of the source tree.")] = ".",
+    output_format: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
+    exclude: Annotated[list[str] | None, typer.Option(help="A pattern of paths to leave out; may be repeated.")] = None,
+    store: Annotated[str, typer.Option(help="The store to join with; default: the configured one, if it is there.")] = "",
+    output: Annotated[str, typer.Option("--output", "-o", help="Write to a file instead of the terminal.")] = "",
+    cache: Annotated[bool, typer.Option(help="Keep results by file content for the next run.")] = True,
+) -> None:
+    """List every place in the source that refers to a target."""
+    from lastcall.references import search
+    from lastcall.scanning.cache import Cache
+    from lastcall.scanning.rendering import references_as_sarif
+
+    check_choice("--format", output_format, FORMATS)
+    sightings = read_sightings(store)
+    kept = Cache.of(os.path.abspath(path)) if cache else None
+    with progress_bar("Reading") as progress:
+        found = search(path, refs, exclude=exclude or (), cache=kept, progress=progress)
+    _check_known(found, refs, path)
+    if output_format == "json":
+        put(_as_json(found, refs, sightings), output)
+    elif output_format == "sarif":
+        put(references_as_sarif(found.root, found.references), output)
+    else:
+        put("\n".join(_as_text(found, ref, sightings) for ref in refs) + _skipped(found), output)
+
+
+def _check_known(found: StaticSearch, refs: Sequence[str], path: str) -> None:
+    from lastcall.references import nearest
+
+    # An import of a name that is gone is worth showing; a method of the same name somewhere else is not.
+    referred = {item.target for item in found.references if item.certain or item.target in found.outside}
+    for ref in refs:
+        if ref not in found.definitions and ref not in referred:
+            close = nearest(ref, path)
+            hint = f"; did you mean {' or '.join(close)}?" if close else "; is --path the root of the right tree?"
+            raise UsageError(f"{ref}: nothing in {path} defines this name or refers to it{hint}")
+
+
+def _uses(item: StaticReference, sightings: Sightings | None) -> int | None:
+    """Uses seen from this place; None where that cannot be told."""
+    if sightings is None or item.kind not in _RUNS or item.target not in sightings.states:
+        return None
+    return sightings.count_at(item.target, item.file, item.function, [item.line])
+
+
+def _as_json(found: StaticSearch, refs: Sequence[str], sightings: Sightings | None) -> str:
+    targets = []
+    for ref in refs:
+        definition = found.definitions.get(ref)
+        targets.append({
+            "target": ref,
+            "defined": _defined(definition) if definition else None,
+            "references": [_reference_as_dict(item, sightings) for item in found.references if item.target == ref],
+        })
+    return json.dumps({
+        "schema": 1, "root": found.root, "targets": targets,
+        "skipped": [{"file": item.file, "reason": item.reason} for item in found.skipped],
+    }, indent=1)
+
+
+def _defined(definition: Definition) -> dict[str, Any]:
+    return {"file": definition.file, "line": definition.line, "end_line": definition.end_line, "how": definition.how}
+
+
+def _reference_as_dict(item: StaticReference, sightings: Sightings | None) -> dict[str, Any]:
+    return {
+        "kind": item.kind, "file": item.file, "line": item.line, "column": item.column, "module": item.module,
+        "function": item.function, "expression": item.expression, "name": item.name, "test": item.test,
+        "certain": item.certain, "breaks": item.breaks, "note": item.note, "uses": _uses(item, sightings),
+    }
+
+
+def _as_text(found: StaticSearch, ref: str, sightings: Sightings | None) -> str:
+    items = [item for item in found.references if item.target == ref]
+    definition = found.definitions.get(ref)
+    lines = [ref]
+    if definition:
+        lines.append(f"  defined at {definition.file}:{definition.line}")
+    else:
+        lines.append("  not defined in this tree")
+    groups = (
+        ("application", [item for item in items if item.certain and not item.test]),
+        ("tests", [item for item in items if item.certain and item.test]),
+        ("possible: only the name agrees", [item for item in items if not item.certain]),
+    )
+    for title, group in groups:
+        if group:
+            lines += ["", f"  {title} ({len(group)})"]
+            lines += [line for item in group for line in _lines(item, sightings)]
+    lines += ["", "  " + _summary(items)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(item: StaticReference, sightings: Sightings | None) -> list[str]:
+    inside = f" in {item.function}" if item.function else ""
+    extra = [item.note] if item.note else []
+    uses = _uses(item, sightings)
+    if uses is not None:
+        extra.append(f"{uses:,} uses seen from here" if uses else "referenced here, never seen to run")
+    first = f"    {item.kind:<11} {item.file}:{item.line}{inside}"
+    second = f"{'':<16}{item.expression}" + (f"  [{'; '.join(extra)}]" if extra else "")
+    return [first, second]
+
+
+def _summary(items: Sequence[StaticReference]) -> str:
+    if not items:
+        return "Nothing refers to it."
+    counts = Counter(item.kind for item in items if item.certain)
+    breaking = sum(item.breaks for item in items)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or "none certain"
+    return f"{len(items)} places ({kinds}); {breaking} would break if it were removed."
+
+
+def _skipped(found: StaticSearch) -> str:
+    if not found.skipped:
+        return ""
+    lines = ["", "Mentions in files that could not be parsed:"]
+    lines += [f"  {item.file}: {item.reason}" for item in found.skipped]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,496 @@
+"""Who refers to a target in a source tree, without importing it.
+
+    for reference in static_references("src", ["pkg.legacy:make_client"]):
+        print(reference.file, reference.line, reference.kind, reference.expression)
+
+Python files that mention a target's last name are parsed, and every mention is followed through imports,
+aliases, re-exports and `import *` to the definition it means. Names that turn out to be aliases of a target
+are searched for in the same way, until no new one appears.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lastcall.errors import UsageError
+from lastcall.evidence import Reference
+from lastcall.scanning.bindings import TOKEN
+from lastcall.scanning.finding import Skipped
+from lastcall.scanning.resolving import Graph
+from lastcall.scanning.tree import SourceFile, Tree, is_test_path, read_tree
+from lastcall.scanning.work import WORKERS, Item, analyse
+from lastcall.targets import Ref, ReferenceError_
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Sequence
+
+    from lastcall.scanning.cache import Cache
+    from lastcall.scanning.work import Progress
+
+ReferenceKind = Literal[
+    "import", "re-export", "access", "call", "subclass", "decorator", "annotation", "patch", "all",
+    "entry-point", "string", "docs", "text",
+]
+KINDS: tuple[ReferenceKind, ...] = (
+    "import", "re-export", "access", "call", "subclass", "decorator", "annotation", "patch", "all",
+    "entry-point", "string", "docs", "text",
+)
+_BODIES = frozenset(("def", "class", "property", "module"))
+"""Definitions that have an inside."""
+_HARMLESS = frozenset(("docs", "string", "text"))
+
+_ENTRY_POINT_FILES = frozenset(("pyproject.toml", "setup.cfg", "setup.py", "entry_points.txt"))
+_OWN_FILES = frozenset(("lastcall.toml", "lastcall-baseline.toml"))
+_OWN_LINE = re.compile(r"^\s*(?:ref|replacement)\s*=")
+_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
+_STAR = re.compile(rb"\bimport[ \t]*\(?[ \t]*\*")
+_MOST_ROUNDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class StaticReference:
+    """One place in the source that refers to a target."""
+
+    target: str
+    kind: ReferenceKind
+    file: str
+    """Relative to the root, with forward slashes."""
+    line: int
+    column: int
+    """Counted from 0."""
+    module: str
+    """The module the place is in; empty outside of Python files."""
+    function: str
+    """The qualified name of the function or class around it; empty at module level."""
+    expression: str
+    """As the source spells it."""
+    test: bool
+    """In test code."""
+    certain: bool = True
+    """False where only the name agrees: an attribute of an object of unknown type, a bare string."""
+    name: str = ""
+    """For imports: the name that it is bound to here."""
+    note: str = ""
+    """What softens it: `type checking only`, `may be missing: ImportError is caught`."""
+
+    @property
+    def breaks(self) -> bool:
+        """Whether removing the target would surely break this place when it runs (or a type check of it)."""
+        return self.certain and self.kind not in _HARMLESS and not self.note.startswith("may be missing")
+
+    def as_reference(self) -> Reference:
+        """The same as the value that run-time references are kept in."""
+        return Reference(self.target, self.module, self.name or self.expression, self.file, self.line, "static")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Where a target is defined."""
+
+    target: str
+    file: str
+    line: int
+    end_line: int
+    how: str
+    """`def`, `class`, `property`, `assign`, `import` (the name is only re-exported there), or `module`."""
+
+
+@dataclass(slots=True)
+class StaticSearch:
+    """What a search found, and what it could not look into."""
+
+    root: str
+    references: list[StaticReference] = field(default_factory=list)
+    definitions: dict[str, Definition] = field(default_factory=dict)
+    """By target; one that the tree does not define is not in it."""
+    outside: set[str] = field(default_factory=set)
+    """Targets of packages that are not in the tree."""
+    skipped: list[Skipped] = field(default_factory=list)
+    """Files that mention a target but cannot be parsed; each mention is a reference of kind `text`."""
+
+
+def static_references(
+    root: str | os.PathLike[str],
+    refs: Iterable[str],
+    *,
+    exclude: Sequence[str] = (),
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+    workers: int = WORKERS,
+) -> list[StaticReference]:
+    """Every place below `root` that refers to one of `refs` (object references, no wildcards), by file and line.
+
+    The definition itself is not among them. Raises UsageError for a bad reference or a root that is not there.
+    """
+    return search(root, refs, exclude=exclude, cache=cache, progress=progress, workers=workers).references
+
+
+def nearest(ref: str, root: str | os.PathLike[str]) -> list[str]:
+    """Up to three references that the tree at `root` defines and that are spelled like `ref`."""
+    from difflib import get_close_matches
+
+    found = _Search(read_tree(root), [ref], None, None, 1)
+    return get_close_matches(ref, found.neighbours(found.targets[0]), n=3, cutoff=0.6)
+
+
+def definition_of(ref: str, root: str | os.PathLike[str]) -> Definition | None:
+    """Where the tree at `root` defines `ref`, or None if it does not. Raises UsageError as `static_references`."""
+    found = _Search(read_tree(root), [ref], None, None, 1)
+    return found.definition(found.targets[0])
+
+
+def search(
+    root: str | os.PathLike[str],
+    refs: Iterable[str],
+    *,
+    exclude: Sequence[str] = (),
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+    workers: int = WORKERS,
+) -> StaticSearch:
+    """As `static_references`, with the definitions and with what could not be read."""
+    return _Search(read_tree(root, exclude), list(refs), cache, progress, workers).run()
+
+
+class _Target:
+    """A reference, taken apart."""
+
+    __slots__ = ("name", "owner", "parameter", "path", "ref", "top")
+
+    def __init__(self, ref: str) -> None:
+        try:
+            parsed = Ref(ref)
+        except ReferenceError_ as error:
+            raise UsageError(str(error)) from None
+        if parsed.wild:
+            raise UsageError(f"{ref}: wildcards name no single definition; list the targets (lastcall scan finds them)")
+        self.ref = parsed.text
+        self.parameter = parsed.parameter
+        qualname = parsed.qualname
+        if qualname.endswith((".__init__", ".__new__")):
+            qualname = qualname.rpartition(".")[0]  # who calls a constructor names the class
+        self.path = f"{parsed.module}.{qualname}" if qualname else parsed.module
+        self.name = self.path.rpartition(".")[2]
+        self.owner = self.path[: -len(self.name) - 1] if "." in qualname else ""
+        """The class, for a method: the tree's name for it."""
+        self.top = parsed.module.partition(".")[0]
+
+
+class _Search:
+    def __init__(
+        self, tree: Tree, refs: list[str], cache: Cache | None, progress: Progress | None, workers: int
+    ) -> None:
+        self.targets = [_Target(ref) for ref in refs]
+        self._tree = tree
+        self._cache = cache
+        self._progress = progress
+        self._workers = workers
+        self._by_module: dict[str, SourceFile] = {}
+        self._packages: set[str] = set()
+        for file in tree.files:
+            if file.path.endswith(".py") or file.module not in self._by_module:
+                self._by_module[file.module] = file
+            parts = file.module.split(".")
+            self._packages.update(".".join(parts[:end]) for end in range(1, len(parts)))
+        self._by_path: dict[str, list[_Target]] = {}
+        for target in self.targets:
+            self._by_path.setdefault(target.path, []).append(target)
+        self._graph = Graph(self._load, self._has)
+        self._results: dict[int, dict[str, Any]] = {}
+        self._names: set[str] = set()
+        self._unreadable: dict[int, str] = {}
+
+    def _has(self, module: str) -> bool:
+        return module in self._by_module or module in self._packages
+
+    def _load(self, module: str) -> dict[str, Any] | None:
+        file = self._by_module.get(module)
+        if file is None:
+            return None
+        item = Item(file.path, [file.module, file.is_package, []])
+        found: dict[str, Any] | None = analyse([item], "bind", workers=1)[0].value
+        return found
+
+    def run(self) -> StaticSearch:
+        names = {target.name for target in self.targets}
+        for _ in range(_MOST_ROUNDS):
+            new = names - self._names
+            if not new:
+                break
+            self._names |= new
+            self._bind_files_that_mention(new)
+            names = self._aliases()
+        result = StaticSearch(self._tree.root)
+        result.references = sorted(
+            {*self._from_python(), *self._from_text(), *self._from_unreadable(result)},
+            key=lambda item: (item.target, item.file, item.line, item.column, item.kind),
+        )
+        for target in self.targets:
+            if not self._has(target.top):
+                result.outside.add(target.ref)
+            definition = self.definition(target)
+            if definition is not None:
+                result.definitions[target.ref] = definition
+        return result
+
+    # -- which files, and what they bind
+
+    def _bind_files_that_mention(self, new: set[str]) -> None:
+        encoded = {name.encode(): name for name in self._names}
+        fresh = {name.encode() for name in new}
+        # A star import hands names on without mentioning them; it does mention the module, or one on the way.
+        modules = {part.encode() for target in self.targets for part in target.path.split(".")[:-1]}
+        items: list[Item] = []
+        places: list[int] = []
+        for index, file in enumerate(self._tree.files):
+            try:
+                data = Path(file.path).read_bytes()
+            except OSError:
+                continue
+            if not _mentions(data, fresh) and not (_STAR.search(data) and _mentions(data, modules)):
+                continue
+            names = sorted(encoded[name] for name in _mentioned(data, set(encoded)))
+            items.append(Item(file.path, [file.module, file.is_package, names]))
+            places.append(index)
+        outcomes = analyse(items, "bind", cache=self._cache, progress=self._progress, workers=self._workers)
+        for index, outcome in zip(places, outcomes, strict=True):
+            if outcome.value is None:
+                self._unreadable[index] = outcome.reason
+                continue
+            self._results[index] = outcome.value
+            file = self._tree.files[index]
+            if self._by_module.get(file.module) is file:
+                self._graph.replace(file.module, outcome.value)
+
+    def _aliases(self) -> set[str]:
+        """Names at module or class level by which other files can reach a target, or a method target's class."""
+        found: set[str] = set()
+        for index, result in self._results.items():
+            module = self._tree.files[index].module
+            for qualname, export in result["exports"].items():
+                name = qualname.rpartition(".")[2]
+                if name in self._names or export[0] not in ("import", "assign"):
+                    continue
+                for path in export[3]:
+                    last = path.rpartition(".")[2]
+                    if last in self._names and self._hits(path, module, "import"):
+                        found.add(name)
+        return found
+
+    # -- from uses to references
+
+    def _from_python(self) -> Iterable[StaticReference]:
+        found: list[tuple[StaticReference, int, str]] = []
+        for index, result in self._results.items():
+            file = self._tree.files[index]
+            for use in result["uses"]:
+                for target, whole, certain in self._hits(use[1], file.module, use[0], result["stars"]):
+                    reference = self._reference(target, file, use, whole=whole, certain=certain)
+                    if reference is not None and not self._is_inside_definition(reference, target):
+                        found.append((reference, index, use[1]))
+        used: dict[int, set[str]] = {}
+        for item, index, _ in found:
+            if item.kind not in ("import", "all", "docs", "string"):
+                used.setdefault(index, set()).add(item.expression.split(".")[0])
+        # Only when every path has been followed is it known which imports others go through.
+        return _without_weaker(
+            self._as_re_export(item, path, index, used.get(index, set())) for item, index, path in found
+        )
+
+    def _is_inside_definition(self, item: StaticReference, target: _Target) -> bool:
+        """A recursive call, a class naming itself: it goes with the definition."""
+        definition = self.definition(target)
+        if definition is None or definition.file != item.file or definition.how not in _BODIES:
+            return False
+        return definition.how == "module" or definition.line < item.line <= definition.end_line
+
+    def _as_re_export(self, item: StaticReference, path: str, index: int, used: set[str]) -> StaticReference:
+        """An import at module level is a re-export if others may, or do, get the name from here."""
+        file = self._tree.files[index]
+        if item.kind != "import" or item.function or not item.name or file.is_test:
+            return item
+        offered = (
+            item.name == "*"
+            or file.is_package
+            or item.name in (self._results[index]["all"] or ())
+            or f"{file.module}.{item.name}" in self._graph.passed_through
+            or item.name not in used
+            or item.expression.endswith(f" as {path.rpartition('.')[2]}")
+        )
+        return replace(item, kind="re-export") if offered else item
+
+    def _hits(
+        self, path: str, module: str, kind: str, stars: Sequence[str] = ()
+    ) -> list[tuple[_Target, bool, bool]]:
+        """(target, the path ends there, certain) for each target that a path leads to or through."""
+        if path.startswith("?."):
+            return self._guesses(path, kind)
+        if path.endswith(".*"):
+            module = path[:-2]
+            starts = [f"{module}.{name}" for name in sorted(self._names) if self._graph.star_gives(module, name)]
+        elif path.startswith("*."):
+            starts = [f"{star}{path[1:]}" for star in stars]
+        else:
+            starts = [path]
+        hits: dict[str, tuple[_Target, bool, bool]] = {}
+        for start in starts:
+            for name, is_end in self._graph.trail(start):
+                for target in self._by_path.get(name, ()):
+                    known = hits.get(target.ref)
+                    hits[target.ref] = (target, is_end or (known is not None and known[1]), True)
+            if not hits:
+                hits.update({target.ref: (target, True, False) for target in self._likely(start)})
+        return list(hits.values())
+
+    def _guesses(self, path: str, kind: str) -> list[tuple[_Target, bool, bool]]:
+        """An attribute of something unknown: it may be the target if the name agrees."""
+        parts = path[2:].replace("()", "").split(".")
+        return [(target, True, False) for target in self.targets
+                if target.name in parts and (target.owner or kind not in ("import", "all"))]
+
+    def _likely(self, path: str) -> list[_Target]:
+        """A target outside of the tree: the same package and the same last names, whatever lies between."""
+        return [target for target in self.targets
+                if not self._has(target.top) and path.partition(".")[0] == target.top
+                and path.rpartition(".")[2] == target.name
+                and (not target.owner or target.owner.rpartition(".")[2] in path)]
+
+    def _reference(
+        self, target: _Target, file: SourceFile, use: list[Any], *, whole: bool, certain: bool
+    ) -> StaticReference | None:
+        _, _, line, column, function, expression, detail = use
+        kind, note = _kind_of(file, use, whole=whole)
+        if target.parameter:
+            passed = self._passes(target, detail) if kind == "call" else None
+            if passed is None:
+                return None
+            certain = certain and passed
+        name = detail if kind == "import" and isinstance(detail, str) else ""
+        return StaticReference(target.ref, kind, file.file, line, column, file.module, function, expression,
+                               file.is_test, certain, name, note)
+
+    def _passes(self, target: _Target, detail: Any) -> bool | None:
+        """Whether a call passes the target's argument: True by name or position, False maybe by `*` or `**`."""
+        if not isinstance(detail, list):
+            return None
+        count, *keywords = detail
+        if target.parameter in keywords:
+            return True
+        positional = self._positional(target)
+        if target.parameter in positional and count > positional.index(target.parameter):
+            return "*" not in keywords
+        return False if {"*", "**"} & set(keywords) else None
+
+    def _positional(self, target: _Target) -> list[str]:
+        module, qualname = self._graph.locate(target.path)
+        bindings = self._graph.bindings(module) if module else None
+        if bindings is None:
+            return []
+        known: dict[str, list[str]] = bindings["parameters"]
+        return known.get(qualname) or known.get(qualname + ".__init__") or []
+
+    def definition(self, target: _Target) -> Definition | None:
+        """Where the tree binds a target's name."""
+        module, qualname = self._graph.locate(target.path)
+        file = self._by_module.get(module) if module else None
+        if file is None or module is None:
+            return None
+        if not qualname:
+            return Definition(target.ref, file.file, 1, 1, "module")
+        bindings = self._graph.bindings(module)
+        export = bindings["exports"].get(qualname) if bindings else None
+        if export is None:
+            return None
+        return Definition(target.ref, file.file, export[1], export[2], export[0])
+
+    def neighbours(self, target: _Target) -> list[str]:
+        """What the target's module defines, or the modules of the tree if there is no such module."""
+        module, qualname = self._graph.locate(target.path)
+        bindings = self._graph.bindings(module) if module and qualname else None
+        if bindings is None or (qualname and "." in qualname and ":" not in target.ref):
+            return sorted(self._by_module)
+        return [f"{module}:{name}" for name in bindings["exports"] if "()" not in name]
+
+    # -- outside of Python, and in Python that cannot be read
+
+    def _from_text(self) -> Iterable[StaticReference]:
+        names = {name.encode() for name in self._names}
+        for path, file in self._tree.texts:
+            base = file.rpartition("/")[2]
+            if base in _OWN_FILES:
+                continue
+            try:
+                data = Path(path).read_bytes()
+            except OSError:
+                continue
+            if _mentions(data, names):
+                yield from self._in_text(data.decode("utf-8", "replace"), file, base)
+
+    def _in_text(self, text: str, file: str, base: str) -> Iterable[StaticReference]:
+        for number, line in enumerate(text.splitlines(), 1):
+            if _OWN_LINE.match(line):
+                continue
+            for match in TOKEN.finditer(line):
+                token = match.group()
+                if "." not in token and ":" not in token:
+                    continue
+                for target, _, certain in self._hits(token.replace(":", "."), "", "string"):
+                    is_entry = base in _ENTRY_POINT_FILES and ":" in token
+                    yield StaticReference(target.ref, "entry-point" if is_entry else "string", file, number,
+                                          match.start(), "", "", token, is_test_path(file), certain)
+
+    def _from_unreadable(self, result: StaticSearch) -> Iterable[StaticReference]:
+        for index, reason in self._unreadable.items():
+            file = self._tree.files[index]
+            result.skipped.append(Skipped(file.file, reason))
+            text = Path(file.path).read_bytes().decode("utf-8", "replace")
+            for target in self.targets:
+                word = re.compile(rf"\b{re.escape(target.name)}\b")
+                for number, line in enumerate(text.splitlines(), 1):
+                    match = word.search(line)
+                    if match:
+                        yield StaticReference(target.ref, "text", file.file, number, match.start(), file.module, "",
+                                              target.name, file.is_test, certain=False, note=f"not parsed: {reason}")
+
+
+def _mentions(data: bytes, names: set[bytes]) -> bool:
+    if len(names) <= 20:
+        return any(name in data for name in names)
+    return not names.isdisjoint(_IDENTIFIER.findall(data))
+
+
+def _mentioned(data: bytes, names: set[bytes]) -> set[bytes]:
+    if len(names) <= 20:
+        return {name for name in names if name in data}
+    return names.intersection(_IDENTIFIER.findall(data))
+
+
+def _kind_of(file: SourceFile, use: list[Any], *, whole: bool) -> tuple[ReferenceKind, str]:
+    """A use's kind as a reference, and what softens it."""
+    kind, note = use[0], ""
+    if kind.startswith("import?"):
+        kind, note = "import", kind[7:]
+    if not whole and kind in ("call", "decorator", "all", "import", "re-export"):
+        kind = "access"  # something of the target, not the target itself
+    if kind == "string" and file.file.rpartition("/")[2] == "setup.py" and ":" in use[5]:
+        kind = "entry-point"
+    return kind, note
+
+
+def _without_weaker(items: Iterable[StaticReference]) -> list[StaticReference]:
+    """One reference for each target and place: certain before guessed, kinds in their order."""
+    best: dict[tuple[str, str, int, int], StaticReference] = {}
+    for item in items:
+        key = (item.target, item.file, item.line, item.column)
+        known = best.get(key)
+        if known is None or _strength(item) < _strength(known):
+            best[key] = item
+    return list(best.values())
+
+
+def _strength(item: StaticReference) -> tuple[bool, int]:
+    return not item.certain, KINDS.index(item.kind)

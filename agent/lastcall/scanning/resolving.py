@@ -1,0 +1,239 @@
+"""Follows a path from file to file until it arrives at a definition: aliases, re-exports, stars, instances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_DEEPEST = 30
+"""Longer chains of re-exports are circles."""
+
+
+class Graph:
+    """The bindings of every module of a tree, loaded as they are asked for.
+
+    `load(module)` gives the result of `bindings.bind` for a module, or None if the tree has none of that name;
+    it is called once for each module. `has(module)` tells whether there is one, or a package above one.
+    """
+
+    def __init__(self, load: Callable[[str], dict[str, Any] | None], has: Callable[[str], bool]) -> None:
+        self._load = load
+        self._has = has
+        self._loaded: dict[str, dict[str, Any] | None] = {}
+        self._steps: dict[tuple[str, str], tuple[str, ...]] = {}
+        self.passed_through: set[str] = set()
+        """Every `module.name` that some path went through on its way to somewhere else: a re-export at work."""
+
+    def bindings(self, module: str) -> dict[str, Any] | None:
+        """The bindings of a module, or None."""
+        if module not in self._loaded:
+            self._loaded[module] = self._load(module)
+        return self._loaded[module]
+
+    def replace(self, module: str, bindings: dict[str, Any]) -> None:
+        """Take a module's bindings that were computed elsewhere."""
+        self._loaded[module] = bindings
+
+    def trail(self, path: str) -> Iterator[tuple[str, bool]]:
+        """Every name that `path` stands for on its way, with whether it is the end of the path or a part before it.
+
+        The first is the path as spelled, the last the definition; in between lie the re-exports and aliases.
+        What is called on the way is left out: the call is a use of its own.
+        """
+        parts = _split(path)
+        currents: tuple[str, ...] = (parts[0],)
+        if parts[1:2] != ["()"]:
+            yield parts[0], len(parts) == 1
+        for number, part in enumerate(parts[1:], 2):
+            is_last = number == len(parts)
+            is_called = not is_last and parts[number] == "()"
+            following: list[str] = []
+            for current in currents:
+                for name, is_end in self._advance(current, part, 0):
+                    if not is_called:
+                        yield name, is_last
+                    if is_end and name not in following:
+                        following.append(name)
+            currents = tuple(following[:8])
+            if not currents:
+                return
+
+    def resolve(self, path: str, depth: int = 0) -> tuple[str, ...]:
+        """Where a path arrives."""
+        if depth > _DEEPEST:
+            return ()
+        known = self._steps.get((path, ""))
+        if known is not None:
+            return known
+        self._steps[path, ""] = ()  # a circle of aliases arrives nowhere
+        parts = _split(path)
+        currents: tuple[str, ...] = (parts[0],)
+        for part in parts[1:]:
+            currents = tuple(dict.fromkeys(
+                name for current in currents for name, is_end in self._advance(current, part, depth + 1) if is_end
+            ))[:8]
+        self._steps[path, ""] = currents
+        return currents
+
+    def _advance(self, current: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
+        """The names met between `current` and its `part`; True marks where it arrives."""
+        if depth > _DEEPEST:
+            return
+        if part == "()":
+            yield from self._called(current, depth)
+            return
+        owner, qualname = self.locate(current)
+        if owner is None:
+            yield f"{current}.{part}", True  # outside of the tree: nothing to follow
+            return
+        if not qualname:
+            yield from self._member_of_module(owner, part, depth)
+        elif qualname.endswith("()"):
+            yield from self._member_of_instance(owner, qualname, part, depth)
+        else:
+            yield from self._member_of_class(owner, qualname, part, depth)
+
+    def locate(self, name: str) -> tuple[str | None, str]:
+        """(module of the tree, qualified name in it) of a canonical name; (None, "") if it lies outside."""
+        bare = name.replace("()", "")
+        split = len(bare)
+        while split > 0:
+            module = bare[:split]
+            if self._has(module):
+                return module, name[split + 1 :]
+            split = bare.rfind(".", 0, split)
+        return None, ""
+
+    def _follow(self, name: str, export: list[Any], depth: int) -> Iterator[tuple[str, bool]]:
+        """A binding: a definition is where it ends; an import or an alias leads on."""
+        how, _, _, paths = export
+        leads = [path for path in paths if path != name] if how in ("import", "assign") else []
+        yield name, not leads
+        for path in leads:
+            if how == "import":
+                self.passed_through.add(name)
+            ends = self.resolve(path, depth + 1)
+            for passed in self._between(path, depth + 1):
+                if passed not in ends:
+                    yield passed, False
+            for end in ends:
+                yield end, True
+            if not ends:
+                yield path, True
+
+    def _between(self, path: str, depth: int) -> list[str]:
+        """The names that a path stands for on its way, its parts before the last left out."""
+        head, _, last = path.rpartition(".")
+        if not head or depth > _DEEPEST:
+            return []
+        return [name for current in self.resolve(head, depth + 1)
+                for name, is_end in self._advance(current, last, depth + 1) if not is_end]
+
+    def _member_of_module(self, module: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
+        name = f"{module}.{part}"
+        bindings = self.bindings(module)
+        export = bindings["exports"].get(part) if bindings else None
+        if export is not None and not (export[0] == "import" and export[3] == [name]):
+            yield from self._follow(name, export, depth)
+            return
+        if self._has(name) or bindings is None:
+            yield name, True
+            return
+        for star in bindings["stars"]:
+            if star != module and self.star_gives(star, part, depth + 1):
+                self.passed_through.add(name)
+                yield name, False
+                yield from self._member_of_module(star, part, depth + 1)
+                return
+        yield name, True
+
+    def star_gives(self, module: str, part: str, depth: int = 0) -> bool:
+        """Whether `from module import *` brings `part`."""
+        if depth > _DEEPEST or not self._has(module):
+            return False
+        bindings = self.bindings(module)
+        if bindings is None:
+            return False
+        if bindings["all"] is not None and part not in bindings["all"]:
+            return False
+        if bindings["all"] is None and part.startswith("_"):
+            return False
+        if part in bindings["exports"]:
+            return True
+        return any(star != module and self.star_gives(star, part, depth + 1) for star in bindings["stars"])
+
+    def _member_of_class(self, module: str, qualname: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
+        bindings = self.bindings(module)
+        exports = bindings["exports"] if bindings else {}
+        own = exports.get(f"{qualname}.{part}")
+        if own is not None:
+            yield from self._follow(f"{module}.{qualname}.{part}", own, depth)
+            return
+        definition = exports.get(qualname)
+        inherited = False
+        if definition is not None and definition[0] == "class":
+            for base in definition[3]:
+                for resolved in self.resolve(base, depth + 1):
+                    if resolved != f"{module}.{qualname}" and self._defines(resolved, part, depth + 1):
+                        inherited = True
+                        yield from self._advance(resolved, part, depth + 1)
+        if not inherited:
+            yield f"{module}.{qualname}.{part}", True
+
+    def _defines(self, name: str, part: str, depth: int) -> bool:
+        """Whether a class of the tree, or one of its bases, defines `part`."""
+        owner, qualname = self.locate(name)
+        bindings = self.bindings(owner) if owner and qualname and depth <= _DEEPEST else None
+        if bindings is None:
+            return False
+        if f"{qualname}.{part}" in bindings["exports"]:
+            return True
+        definition = bindings["exports"].get(qualname)
+        if definition is None or definition[0] != "class":
+            return False
+        return any(resolved != name and self._defines(resolved, part, depth + 1)
+                   for base in definition[3] for resolved in self.resolve(base, depth + 1))
+
+    def _member_of_instance(self, module: str, qualname: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
+        bindings = self.bindings(module)
+        own = bindings["exports"].get(f"{qualname}.{part}") if bindings else None
+        if own is not None:
+            yield from self._follow(f"{module}.{qualname}.{part}", own, depth)
+            return
+        for name, is_end in self._member_of_class(module, qualname.removesuffix("()"), part, depth):
+            yield name, is_end
+            kept = self._export_at(name)
+            if is_end and kept is not None and kept[0] == "property":
+                for path in kept[3]:
+                    for end in self.resolve(path, depth + 1):
+                        yield end, True
+
+    def _called(self, current: str, depth: int) -> Iterator[tuple[str, bool]]:
+        """What calling `current` gives: an instance of a class, or what a function's annotation promises."""
+        export = self._export_at(current)
+        if export is None or current.endswith("()"):
+            return
+        if export[0] == "class":
+            yield current + "()", True
+        elif export[0] == "def":
+            for path in export[3]:
+                for end in self.resolve(path, depth + 1):
+                    yield end, True
+
+    def _export_at(self, name: str) -> list[Any] | None:
+        owner, qualname = self.locate(name)
+        bindings = self.bindings(owner) if owner and qualname else None
+        found: list[Any] | None = bindings["exports"].get(qualname) if bindings else None
+        return found
+
+
+def _split(path: str) -> list[str]:
+    """`a.b().c` as `a`, `b`, `()`, `c`."""
+    parts: list[str] = []
+    for part in path.split("."):
+        name, *calls = part.split("()")
+        parts.append(name)
+        parts.extend("()" for _ in calls)
+    return parts
