@@ -1,0 +1,364 @@
+"""Switching the agent on, in real interpreters: the four ways of doing it, and everything that can be odd about them."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import interpreters
+from hosts import CHECKOUT, TARGET, Host, make_host, make_venv
+
+OUTPUT = "1\n2\n3\n"
+ON = {"LASTCALL_ENABLED": "1"}
+BY_PATH = {**ON, "PYTHONPATH": str(CHECKOUT)}
+MODULES = "import sys; print(sorted(sys.modules))"
+
+
+@pytest.fixture(scope="module")
+def venvs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Interpreters with Lastcall installed, without it, and with nothing at all."""
+    root = tmp_path_factory.mktemp("venvs")
+    return {
+        "installed": make_venv(root / "installed"),
+        "absent": make_venv(root / "absent", installed=False),
+        "bare": make_venv(root / "bare", installed=False, packages=False),
+    }
+
+
+@pytest.fixture
+def host(tmp_path: Path, venvs: dict[str, str]) -> Host:
+    """A host whose environment has Lastcall installed."""
+    return make_host(tmp_path / "host", venvs["installed"])
+
+
+@pytest.fixture
+def stranger(tmp_path: Path, venvs: dict[str, str]) -> Host:
+    """A host whose environment has wrapt, but no Lastcall."""
+    return make_host(tmp_path / "host", venvs["absent"])
+
+
+# -- the switch -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["", "0", "false"])
+def test_switched_off_the_interpreter_starts_with_exactly_the_modules_it_has_without_lastcall(
+    host: Host, stranger: Host, value: str
+) -> None:
+    assert host.run("python", "-c", MODULES, LASTCALL_ENABLED=value) == stranger.run("python", "-c", MODULES)
+
+
+def test_switched_off_nothing_is_stored(host: Host) -> None:
+    assert host.app().out == OUTPUT
+    assert not host.store.parent.exists()
+
+
+def test_installed_the_start_up_file_starts_the_agent(host: Host) -> None:
+    run = host.app(**ON)
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+    assert host.uses() == 3
+
+
+def test_not_installed_the_checkout_on_pythonpath_starts_the_agent(stranger: Host) -> None:
+    run = stranger.app(**BY_PATH)
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+    assert stranger.uses() == 3
+
+
+def test_the_checkout_on_pythonpath_leaves_the_module_search_path_as_it_was(stranger: Host) -> None:
+    path = "import sys; print([entry for entry in sys.path if entry != sys.argv[1]])"
+    with_agent = stranger.run("python", "-c", path, str(CHECKOUT), **BY_PATH)
+    assert with_agent == stranger.run("python", "-c", path, str(CHECKOUT))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("python", "app.py"), ("app.py",), ("-m", "app"), ("-c", "import app")],
+    ids=["interpreter", "file", "module", "code"],
+)
+def test_lastcall_run_starts_the_agent_in_the_command(host: Host, command: tuple[str, ...]) -> None:
+    run = host.run("python", "-m", "lastcall", "run", "--", *command)
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+    assert host.uses() == 3
+
+
+def test_lastcall_run_starts_console_scripts_and_hands_on_their_options(host: Host) -> None:
+    script = host.folder / "tool"
+    script.write_text(f"#!{host.python}\nimport sys; sys.path.insert(0, '.'); import app; sys.exit(len(sys.argv))\n")
+    script.chmod(0o755)
+    run = host.run("python", "-m", "lastcall", "run", "./tool", "--help", "-t", "x")
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 4)
+    assert host.uses() == 3
+
+
+def test_lastcall_run_takes_targets_and_settings_as_options(host: Host) -> None:
+    options = ["-t", TARGET, "--service", "till", "--environment", "test", "--release", "7"]
+    host.run("python", "-m", "lastcall", "run", *options, "--", "python", "app.py", LASTCALL_TARGETS="")
+    (use,) = host.report()["uses"]
+    assert [use[key] for key in ("service", "environment", "release", "count")] == ["till", "test", "7", 3]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--", "no-such-program"], ["-m"], ["--config", "gone.toml", "--", "true"]])
+def test_lastcall_run_explains_what_it_cannot_start_and_exits_with_3(host: Host, arguments: list[str]) -> None:
+    run = host.run("python", "-m", "lastcall", "run", *arguments)
+    assert run.code == 3
+    assert run.err.startswith("lastcall: run: ")
+    assert run.err.count("\n") == 1
+
+
+def test_started_in_code(stranger: Host) -> None:
+    (stranger.folder / "app.py").write_text(
+        f"import sys; sys.path.append({str(CHECKOUT / 'agent')!r})\n"
+        f"import lastcall; lastcall.start(); lastcall.start()\n{(stranger.folder / 'app.py').read_text()}"
+    )
+    run = stranger.app()
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+    assert stranger.uses() == 3
+
+
+# -- odd start-ups ----------------------------------------------------------------------------------
+
+
+def test_a_start_up_file_that_runs_twice_counts_once(host: Host) -> None:
+    twice = f"import site; site.addsitedir({str(_site_packages(host.python))!r}); import app"
+    assert host.run("python", "-c", twice, **ON).out == OUTPUT
+    assert host.uses() == 3
+
+
+def test_installed_and_on_pythonpath_and_started_in_code_counts_once(host: Host) -> None:
+    assert host.run("python", "-c", "import lastcall; lastcall.start(); import app", **BY_PATH).out == OUTPUT
+    assert host.uses() == 3
+
+
+def test_a_start_up_file_left_behind_without_its_package_is_silent(tmp_path: Path) -> None:
+    python = make_venv(tmp_path / "venv", packages=False)
+    (_site_packages(python) / "lastcall").unlink()
+    run = make_host(tmp_path / "host", python).app(**ON)
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+
+
+def test_without_wrapt_the_host_runs_undisturbed(tmp_path: Path, venvs: dict[str, str]) -> None:
+    run = make_host(tmp_path / "host", venvs["bare"]).app(**BY_PATH)
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+
+
+@pytest.mark.parametrize(("option", "seen"), [("-S", 0), ("-E", 3), ("-I", 3), ("-s", 3), ("-B", 3), ("-OO", 3)])
+def test_interpreter_options_with_the_installed_agent(host: Host, option: str, seen: int) -> None:
+    """-S starts no start-up file at all. -E and -I ignore PYTHON* variables, and LASTCALL_ENABLED is not one."""
+    code = "import sys; sys.path.insert(0, '.'); import app"
+    run = host.run("python", option, "-c", code, **ON)
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+    assert host.uses() == seen
+
+
+@pytest.mark.parametrize("option", ["-S", "-E", "-I"])
+def test_interpreter_options_that_ignore_pythonpath_leave_the_agent_out(stranger: Host, option: str) -> None:
+    code = "import sys; sys.path.insert(0, '.'); import app"
+    run = stranger.run("python", option, "-c", code, **BY_PATH)
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+    assert stranger.uses() == 0
+
+
+def test_children_are_observed_as_well(host: Host) -> None:
+    parent = "import subprocess, sys, app; subprocess.run([sys.executable, 'app.py'], check=True)"
+    assert host.run("python", "-c", parent, **ON).out.count("\n") == 6
+    assert host.uses() == 6
+    assert sum(one["processes"] for one in host.report()["observations"]) == 2
+
+
+OTHERS = [one for one in interpreters.find() if one.version[:2] != sys.version_info[:2]]
+
+
+@pytest.mark.skipif(not OTHERS, reason="no interpreter of another version on this machine")
+@pytest.mark.parametrize("other", OTHERS, ids=lambda one: one.name)
+@pytest.mark.parametrize("enabled", ["1", ""], ids=["on", "off"])
+def test_an_interpreter_of_another_version_that_inherits_pythonpath_is_left_alone(
+    stranger: Host, other: interpreters.Interpreter, enabled: str
+) -> None:
+    """It has no wrapt, and may not even understand the package's syntax."""
+    child = make_host(stranger.folder, other.path)
+    run = child.app(**{**BY_PATH, "LASTCALL_ENABLED": enabled})
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+
+
+# -- other start-up files ---------------------------------------------------------------------------
+
+
+def _customize(folder: Path, text: str) -> str:
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(text)
+    return str(folder)
+
+
+MARK = "import sys; sys.marked = __name__, __file__, sys.modules['sitecustomize'].__file__\n"
+SHOW = "import sys, app; print(sys.marked)"
+
+
+def test_the_hosts_own_sitecustomize_runs_after_ours_as_if_alone(stranger: Host) -> None:
+    own = _customize(stranger.folder / "own", MARK)
+    alone = stranger.run("python", "-c", SHOW, PYTHONPATH=own)
+    both = stranger.run("python", "-c", SHOW, LASTCALL_ENABLED="1", PYTHONPATH=f"{CHECKOUT}:{own}")
+    assert (both.out, both.err) == (alone.out, "")
+    assert stranger.uses() == 3
+
+
+def test_the_hosts_own_sitecustomize_wins_when_it_comes_first_and_the_installed_agent_starts(host: Host) -> None:
+    own = _customize(host.folder / "own", MARK)
+    assert host.run("python", "-c", SHOW, LASTCALL_ENABLED="1", PYTHONPATH=own).code == 0
+    assert host.uses() == 3
+
+
+def test_a_sitecustomize_that_imports_a_target_is_seen(stranger: Host) -> None:
+    own = _customize(stranger.folder / "own", "import legacy; legacy.old()\n")
+    path = f"{CHECKOUT}:{own}:{stranger.folder}"
+    assert stranger.app(LASTCALL_ENABLED="1", PYTHONPATH=path).out == OUTPUT
+    assert stranger.uses() == 4
+
+
+def test_a_broken_sitecustomize_of_the_host_fails_as_it_does_alone(stranger: Host) -> None:
+    own = _customize(stranger.folder / "own", "raise RuntimeError('the host is broken')\n")
+    alone = stranger.app(PYTHONPATH=own)
+    both = stranger.app(LASTCALL_ENABLED="1", PYTHONPATH=f"{CHECKOUT}:{own}")
+    assert "the host is broken" in alone.err
+    assert both == alone
+
+
+def test_a_sitecustomize_chain_of_three_runs_each_once(stranger: Host) -> None:
+    """The first of them looks for the next one as other agents do: by taking itself off the path."""
+    first = _customize(
+        stranger.folder / "first",
+        "import os, sys\nhere = os.path.dirname(__file__)\nsys.path.remove(here)\n"
+        "sys.ran = ['first']\ndel sys.modules['sitecustomize']\nimport sitecustomize\n",
+    )
+    last = _customize(stranger.folder / "last", "import sys; sys.ran.append('last')\n")
+    run = stranger.run(
+        "python", "-c", "import sys, app; print(sys.ran)", LASTCALL_ENABLED="1", PYTHONPATH=f"{first}:{CHECKOUT}:{last}"
+    )
+    assert run.out == OUTPUT + "['first', 'last']\n"
+    assert stranger.uses() == 3
+
+
+@pytest.mark.parametrize("prefix", [[], ["python", "-m", "lastcall", "run", "--"]], ids=["variable", "lastcall run"])
+def test_under_opentelemetry_instrument(host: Host, prefix: list[str]) -> None:
+    """Its start-up file shadows every other one on PYTHONPATH; the installed agent does not depend on those."""
+    pytest.importorskip("opentelemetry.instrumentation.auto_instrumentation", reason="needs opentelemetry-distro")
+    # what the console script does, without relying on where it was installed
+    instrument = ["python", "-c", "from opentelemetry.instrumentation.auto_instrumentation import run; run()"]
+    code = "from opentelemetry import trace; import app; print(type(trace.get_tracer_provider()).__module__)"
+    quiet = dict.fromkeys(("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"), "none")
+    run = host.run(*prefix, *instrument, "python", "-c", code, **quiet, **ON)
+    assert run.out == OUTPUT + "opentelemetry.sdk.trace\n", run.err
+    assert run.code == 0
+    assert host.uses() == 3
+
+
+# -- configuration ----------------------------------------------------------------------------------
+
+
+def _configure(host: Host, text: str) -> None:
+    (host.folder / "lastcall.toml").write_text(textwrap.dedent(text))
+
+
+BROKEN = {
+    "not TOML": ("[lastcall\n", ["lastcall.toml", "TOML"]),
+    "a wrong type": ("[lastcall]\nservice = 3\n", ["lastcall.toml", "service", "string"]),
+    "a wrong value": ('[lastcall]\nengine = "magic"\n', ["lastcall.toml", "engine", "wrapping", "magic"]),
+    "an unknown key": ('[lastcall]\nenviroment = "x"\n', ["lastcall.toml", "enviroment", "environment"]),
+    "an unknown table": ('[[targets]]\nref = "legacy:old"\n', ["lastcall.toml", "targets", "target"]),
+    "a target's unknown key": (
+        '[[target]]\nref = "legacy:old"\nreplacment = "new"\n', ["lastcall.toml", "legacy:old", "replacment", "replacement"],
+    ),
+    "a target without a reference": ('[[target]]\nowner = "me"\n', ["lastcall.toml", "ref"]),
+    "a reference that is none": ('[[target]]\nref = "not a reference"\n', ["lastcall.toml", "not a reference"]),
+    "a date that is none": ('[[target]]\nref = "legacy:old"\nremove_by = "soon"\n', ["legacy:old", "remove_by"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BROKEN, ids=list(BROKEN))
+def test_a_broken_configuration_is_one_clear_line_and_the_rest_is_armed(host: Host, case: str) -> None:
+    text, words = BROKEN[case]
+    _configure(host, text)
+    run = host.app(**ON)
+    assert (run.out, run.code) == (OUTPUT, 0)
+    assert run.err.count("\n") == 1
+    assert run.err.startswith("lastcall: ")
+    for word in words:
+        assert word in run.err
+    assert host.uses() == 3
+
+
+def test_valid_targets_beside_a_broken_one_are_armed(host: Host) -> None:
+    _configure(host, f'[[target]]\nref = "::"\n\n[[target]]\nref = "{TARGET}"\nowner = "team"\n')
+    run = host.app(**ON, LASTCALL_TARGETS="")
+    assert (run.out, run.code, run.err.count("\n")) == (OUTPUT, 0, 1)
+    assert host.uses() == 3
+
+
+def test_bytes_that_are_no_text_are_one_clear_line(host: Host) -> None:
+    (host.folder / "lastcall.toml").write_bytes(b"[lastcall]\nservice = '\xff\xfe'\n")
+    run = host.app(**ON)
+    assert (run.out, run.code, run.err.count("\n")) == (OUTPUT, 0, 1)
+    assert "lastcall.toml" in run.err
+    assert host.uses() == 3
+
+
+@pytest.mark.parametrize("what", ["missing", "folder", "forbidden"])
+def test_a_configuration_that_cannot_be_read_is_one_clear_line(host: Host, what: str) -> None:
+    path = host.folder / "settings.toml"
+    if what == "folder":
+        path.mkdir()
+    elif what == "forbidden":
+        path.write_text("[lastcall]\n")
+        path.chmod(0)
+        if _can_read(path):
+            pytest.skip("this user may read everything; run as another one to see this")
+    run = host.app(**ON, LASTCALL_CONFIG=str(path))
+    assert (run.out, run.code, run.err.count("\n")) == (OUTPUT, 0, 1)
+    assert str(path) in run.err
+    assert host.uses() == 3
+
+
+def _can_read(path: Path) -> bool:
+    try:
+        path.read_bytes()
+    except PermissionError:
+        return False
+    return stat.S_ISREG(path.stat().st_mode)
+
+
+def test_a_misspelt_variable_is_named_with_the_nearest_known_one(host: Host) -> None:
+    run = host.app(**ON, LASTCALL_ENVIROMENT="staging")
+    assert (run.out, run.code, run.err.count("\n")) == (OUTPUT, 0, 1)
+    assert "LASTCALL_ENVIROMENT" in run.err
+    assert "LASTCALL_ENVIRONMENT" in run.err
+
+
+# -- what it costs ----------------------------------------------------------------------------------
+
+
+def test_switched_on_with_200_targets_of_which_none_is_imported_adds_at_most_10_modules(host: Host) -> None:
+    targets = ",".join(f"package{n}.module:name" for n in range(200))
+    off = json.loads(host.run("python", "-c", MODULES).out.replace("'", '"'))
+    on = json.loads(host.run("python", "-c", MODULES, **ON, LASTCALL_TARGETS=targets).out.replace("'", '"'))
+    added = sorted(set(on) - set(off))
+    heavy = {"wrapt", "sqlite3", "asyncio", "threading", "logging", "opentelemetry", "google", "grpc", "json"}
+    assert not heavy & set(added)
+    assert len([name for name in added if not name.startswith("lastcall")]) <= 10, added
+
+
+def _site_packages(python: str) -> Path:
+    return next((Path(python).parents[1] / "lib").glob("python*/site-packages"))
+
+
+def test_the_start_up_file_is_python_2_as_well() -> None:
+    """Compiled by the oldest interpreter at hand; where there is none, that is said."""
+    oldest = interpreters.find()[0]
+    if oldest.version >= (3, 10):
+        pytest.skip("no interpreter older than 3.10 on this machine")
+    source = CHECKOUT / "sitecustomize.py"
+    subprocess.run([oldest.path, "-c", f"compile(open({str(source)!r}).read(), 'x', 'exec')"], check=True)
