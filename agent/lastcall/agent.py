@@ -16,7 +16,7 @@ from . import callsite as cs
 from .errors import internal_errors
 from .journal import Journal, live_folder
 from .patch import Patcher
-from .recorder import Recorder, Sample, SiteRecord
+from .recorder import Recorder
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .config import Config
-    from .evidence import Batch, Process, Site
+    from .evidence import Reference
     from .importing import Wanted
     from .targets import Target
 
@@ -54,6 +54,8 @@ class Agent:
         self._to_write: list[Target] = list(self.patcher.by_ref.values())
         self._known: set[str] = set()
         self._pipeline: Any = None
+        self._holders: Any = None
+        self.references: tuple[Reference, ...] = ()
         self._modules_seen = 0
         self._written_counters: tuple[Any, ...] = ()
         self._sites_detailed = 0
@@ -92,6 +94,7 @@ class Agent:
             if len(sys.modules) != self._modules_seen:
                 self._modules_seen = len(sys.modules)
                 self.patcher.rescan()
+                self._look_for_references()
             self.write_pending()
             recorder.publish()
         with self.errors.guard("pipeline"):
@@ -100,6 +103,17 @@ class Agent:
 
                 self._pipeline = Pipeline(self)
             self._pipeline.run()
+
+    def _look_for_references(self) -> None:
+        if self._holders is None:
+            from .holders import Holders
+
+            self._holders = Holders()
+        found = self._holders.find(list(self.patcher.by_ref.values()))
+        self.references = tuple(self._holders.known.values())
+        with self.recorder.lock:
+            for r in found:
+                self.recorder.write(("R", r.target, r.module, r.name, r.file, r.line, r.how))
 
     def write_pending(self) -> None:
         """Put targets, states, spellings and counters that changed into the journal."""
@@ -176,6 +190,8 @@ class Agent:
         self._known = set()
         self._to_write = list(self.patcher.by_ref.values())
         self._pipeline = None
+        self._holders = None
+        self._modules_seen = 0
         self._written_counters = ()
         self._sites_detailed = 0
 
@@ -208,5 +224,3 @@ def _attributes() -> tuple[tuple[str, str], ...]:
     names = ("K_REVISION", "K_CONFIGURATION", "CLOUD_RUN_JOB", "KUBERNETES_SERVICE_HOST", "HOSTNAME")
     return tuple((name, os.environ[name]) for name in names if name in os.environ)
 
-
-__all__ = ["Agent", "Batch", "Process", "Sample", "Site", "SiteRecord"] if TYPE_CHECKING else ["Agent"]

@@ -33,8 +33,18 @@ class Wanted:
     def __init__(self, targets: list[Target]) -> None:
         self.exact: dict[str, list[Target]] = {}
         self.wild: dict[str, list[tuple[Pattern, Target]]] = {}
+        self.packages: list[Pattern] = []
+        self.callbacks: dict[str, Callable[[ModuleType], None]] = {}
         for target in targets:
             self.add(target)
+
+    def also(self, packages: list[Pattern]) -> None:
+        """Want every module of these packages, whatever is in it."""
+        self.packages.extend(packages)
+
+    def also_exactly(self, name: str, callback: Callable[[ModuleType], None]) -> None:
+        """Want one module, and hand it to `callback` when it has run."""
+        self.callbacks[name] = callback
 
     def add(self, target: Target) -> None:
         """Want the modules of one more target."""
@@ -47,7 +57,9 @@ class Wanted:
 
     def __call__(self, name: str) -> bool:
         """Whether anybody wants the module `name`. Asked at every import of the host."""
-        if name in self.exact:
+        if name in self.exact or name in self.callbacks:
+            return True
+        if self.packages and any(pattern.matches(name) for pattern in self.packages):
             return True
         wild = self.wild
         return bool(wild) and (name.partition(".")[0] in wild or "" in wild) and bool(self.wildcards(name))

@@ -72,6 +72,9 @@ class Patcher:
             self._expand(wildcard, module, name, late=late)
         for discover in self.discoverers:
             discover(self, module)
+        callback = self.wanted.callbacks.get(name)
+        if callback is not None:
+            callback(module)
 
     def arm_loaded(self) -> None:
         """Arm what was imported before the agent started."""
@@ -110,20 +113,21 @@ class Patcher:
         try:
             reason = self._arm(target, module)
         except CannotArm as outcome:
-            self._decide(target, outcome.state, str(outcome))
+            self.decide(target, outcome.state, str(outcome))
         except Exception as error:  # noqa: BLE001 - the named seam: one target must not cost the others
             self.recorder.errors.record("arm", error)
-            self._decide(target, "failed", f"{type(error).__name__}: {error}")
+            self.decide(target, "failed", f"{type(error).__name__}: {error}")
         else:
             if late and target.kind in ("attribute", "module"):
                 reason = reason or "imported before the agent was there: earlier reads were not seen"
-                self._decide(target, "partial", reason)
+                self.decide(target, "partial", reason)
             elif reason.startswith("partial: "):
-                self._decide(target, "partial", reason[9:])
+                self.decide(target, "partial", reason[9:])
             else:
-                self._decide(target, "armed", reason)
+                self.decide(target, "armed", reason)
 
-    def _decide(self, target: Target, state: str, reason: str) -> None:
+    def decide(self, target: Target, state: str, reason: str) -> None:
+        """Set what became of a target, and say so."""
         target.state, target.reason = state, reason
         target.state_ns = self.recorder.clock()
         self.changed(target)
@@ -229,12 +233,9 @@ class Patcher:
         function = getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
         in_class = isinstance(owner, type)
         target.objects = [function]
-        if self.engine == "inplace" or (self.engine == "auto" and (in_class or held)):
-            reason = self._try_in_place(target, function, tap)
-            if reason is None:
+        if self.engine == "inplace" or (self.engine == "auto" and (in_class or held or _wrapt_is_seen())):
+            if self._try_in_place(target, function, tap) is None:
                 return ""
-        else:
-            reason = ""
         return self._wrap(target, owner, name, value, tap, held=held)
 
     def _try_in_place(self, target: Target, function: Any, tap: Tap) -> str | None:
@@ -456,6 +457,13 @@ def _inherited(cls: type, name: str) -> Any:
         if name in base.__dict__:
             return base.__dict__[name]
     return None
+
+
+def _wrapt_is_seen() -> bool:
+    """Whether wrapt runs without its C extension, so that a frame of its own lies under every call."""
+    from .engines import wrapping
+
+    return wrapping.ADDS_A_FRAME
 
 
 def _is_enum(cls: type) -> bool:

@@ -11,6 +11,7 @@ import os
 import random
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .evidence import Batch, Count, Finding, Frame, Observation, Process, Reference, Sighting, Site, TargetInfo, TargetState
@@ -48,7 +49,7 @@ class Pipeline:
         self._budget = agent.config.span_budget_process
         self._budget_at = time.monotonic()
         self.findings: list[Finding] = []
-        self.references: tuple[Reference, ...] = ()
+        self._sent_references = 0
 
     def run(self, *, final: bool = False) -> None:
         """One round: the store, then every exporter."""
@@ -121,7 +122,7 @@ class Pipeline:
         batch = Batch(
             process=self.process, at=now, targets=tuple(_info(self, t) for t in list(self.agent.patcher.by_ref.values())),
             states=states, sites={self._site(r).id: self._site(r) for r in self.recorder.records}, counts=counts,
-            sightings=tuple(self._sighting(s) for s in samples), findings=findings, references=self.references,
+            sightings=tuple(self._sighting(s) for s in samples), findings=findings, references=self._new_references(),
         )
         batch.observation = self._observation(batch, final=final)
         return batch
@@ -153,6 +154,15 @@ class Pipeline:
             end_ns=sample.end_ns, error_type=sample.error_type, trace_id=trace_id, span_id=span_id, trace_flags=flags,
             allowed=record.allowed is not None, allow_reason=record.allowed or "",
         )
+
+    def _new_references(self) -> tuple[Reference, ...]:
+        """All references if there are more than at the last batch, else none."""
+        references = self.agent.references
+        if len(references) == self._sent_references:
+            return ()
+        self._sent_references = len(references)
+        root = self.process.root
+        return tuple(replace(r, file=relative(r.file, root)) for r in references)
 
     # -- explicit zeros -----------------------------------------------------------------------------
 

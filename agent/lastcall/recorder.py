@@ -130,7 +130,7 @@ class Sample:
 class Tap:
     """Where the uses of one armed target arrive: its counters and the hook an engine calls at each use."""
 
-    __slots__ = ("counters", "deep", "hook", "ignores", "target", "use")
+    __slots__ = ("counters", "deep", "hook", "ignores", "note", "target", "use")
 
     def __init__(self, target: Target, use: str) -> None:
         self.target = target
@@ -138,6 +138,8 @@ class Tap:
         self.counters: Counters = {}
         self.deep: Counters = {}
         self.hook: Callable[[], None]
+        self.note = ""
+        """What a `warning` said; part of the call site's identity."""
         self.ignores: Callable[[FrameType], bool] | None = None
         """Says of a frame's present instruction that it is no use. Asked once per instruction."""
 
@@ -355,7 +357,7 @@ class Recorder:
     def _record_of(self, tap: Tap, frame: FrameType) -> tuple[SiteRecord | None, bool]:
         """The call site's record, and whether it is new."""
         code = frame.f_code
-        quick = (tap.target.ref, tap.use, code.co_filename, code.co_firstlineno, code.co_name, frame.f_lasti)
+        quick = (tap.target.ref, tap.use, tap.note, code.co_filename, code.co_firstlineno, code.co_name, frame.f_lasti)
         known = self._by_identity.get(quick)
         if known is not None:
             return known, False
@@ -424,7 +426,7 @@ class Recorder:
         record.at_ns = record.sampled_ns = self.clock()
         record.code, record.lasti = NO_CODE, -1
         record.file, record.line, record.function, record.module = "", 0, "<no Python caller>", ""
-        record.frames, record.origin, record.via, record.note = (), "direct", "", ""
+        record.frames, record.origin, record.via, record.note = (), "direct", "", tap.note
         record.expression = ""
         record.allowed, record.flags, record.trace = None, 0, (0, 0, 0)
         return record

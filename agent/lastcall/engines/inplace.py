@@ -64,6 +64,21 @@ class InPlace:
         tap.target.own_codes.append(code)
         return undo
 
+    def watch(self, function: FunctionType, see: Callable[[FrameType], None]) -> Callable[[], None]:
+        """Have `see` called with the frame of each call of `function`, arguments bound. Returns the undo.
+
+        Raises Unavailable.
+        """
+        if not fits(function):
+            raise Unavailable("not a plain Python function")
+        watcher = Watcher(self.recorder, see)
+        if sys.version_info >= (3, 12):
+            code, undo = self._monitor(function)
+            self.counters[id(code)] = watcher
+        else:
+            _, undo = self._add_prologue(function, watcher.for_prologue)
+        return undo
+
     def arm_for_class(self, function: FunctionType, cls: type, tap: Tap) -> Callable[[], None]:
         """Report calls of an inherited `__init__` or `__new__`, but only when a `cls` is being made.
 
@@ -153,6 +168,28 @@ class InPlace:
                 function.__code__ = original
 
         return code, undo
+
+
+class Watcher:
+    """Stands in the place of a tap's counters, like `ByClass`, and hands the called function's frame on."""
+
+    def __init__(self, recorder: Recorder, see: Callable[[FrameType], None]) -> None:
+        self.recorder = recorder
+        self.see = see
+
+    def __getitem__(self, _key: Any) -> tuple[int, Callable[[], int]]:
+        self._guarded(sys._getframe(2))
+        return NOT_COUNTED
+
+    def for_prologue(self) -> None:
+        """Called by the rewritten code itself."""
+        self._guarded(sys._getframe(1))
+
+    def _guarded(self, frame: FrameType) -> None:
+        try:
+            self.see(frame)
+        except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's call
+            self.recorder.errors.record("watch", error)
 
 
 class ByClass:

@@ -1,0 +1,111 @@
+"""Log records that say "deprecated" as uses: much real code warns with `logger.warning` and no category at all.
+
+The function that handles every record, `logging.Logger.handle` (and loguru's `Logger._log`), is watched in
+place, so no frame and no handler is added. The record's template is looked at, never its arguments. The use
+is one of the function that logged, made by *its* caller.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .named import reference_of
+from .targets import Target
+from .warnings_seen import masked
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, ModuleType
+    from typing import Any
+
+    from .agent import Agent
+    from .recorder import Tap
+
+MAX_TAPS = 5_000
+
+
+def install(agent: Agent, words: tuple[str, ...]) -> None:
+    """Count log records whose message holds one of `words` (any case), from `logging` and from loguru."""
+    seen = LogsSeen(agent, words)
+    for module, arm in (("logging", seen.arm_logging), ("loguru._logger", seen.arm_loguru)):
+        agent.patcher.wanted.also_exactly(module, arm)
+        if module in sys.modules:
+            arm(sys.modules[module])
+
+
+class LogsSeen:
+    """Counts the telling log records of one process."""
+
+    def __init__(self, agent: Agent, words: tuple[str, ...]) -> None:
+        self.agent = agent
+        self.recorder = agent.recorder
+        self.words = tuple(word.lower() for word in words)
+        self.taps: dict[tuple[int, str], Callable[[FrameType], None]] = {}
+        self._said: dict[str, bool] = {}
+
+    def arm_logging(self, module: ModuleType) -> None:
+        """Watch the standard library's logging."""
+        self._watch(vars(module)["Logger"].handle, lambda names: getattr(names.get("record"), "msg", None))
+
+    def arm_loguru(self, module: ModuleType) -> None:
+        """Watch loguru."""
+        self._watch(vars(module)["Logger"]._log, lambda names: names.get("message"))
+
+    def _watch(self, function: Any, message_in: Callable[[Any], Any]) -> None:
+        home = function.__globals__
+
+        def see(frame: FrameType) -> None:
+            message = message_in(frame.f_locals)
+            if type(message) is str and self._says(message):
+                self._count(message, frame, home)
+
+        from .engines.inplace import Unavailable
+
+        try:
+            self.agent.patcher.undo.append(self.agent.patcher.in_place.watch(function, see))
+        except Unavailable as why:
+            self.agent.errors.add("logs-seen", why)
+
+    def _says(self, message: str) -> bool:
+        known = self._said.get(message)
+        if known is None:
+            lowered = message.lower()
+            known = any(word in lowered for word in self.words)
+            if len(self._said) < MAX_TAPS:
+                self._said[message] = known
+        return known
+
+    def _count(self, message: str, frame: FrameType, home: dict[str, Any]) -> None:
+        logged: FrameType | None = frame
+        while logged is not None and logged.f_globals is home:
+            logged = logged.f_back
+        if logged is None or logged.f_back is None:
+            return
+        ref = reference_of(logged)
+        known = self.agent.patcher.by_ref.get(ref)
+        if known is not None and known.source not in ("log", "warning") and known.state in ("armed", "partial"):
+            return  # its calls are counted as calls
+        note = masked(message)
+        count = self.taps.get((id(logged.f_code), note))
+        if count is None:
+            tap = self._tap(known, ref, note, logged)
+            if tap is None:
+                return
+            count = self.taps[id(logged.f_code), note] = self.recorder.hooks.frame_callback(tap)
+        count(logged if logged.f_code.co_name == "<module>" else logged.f_back)
+
+    def _tap(self, target: Target | None, ref: str, note: str, logged: FrameType) -> Tap | None:
+        if len(self.taps) >= MAX_TAPS:
+            self.recorder.drop("log-limit")
+            return None
+        if target is None:
+            target = Target(ref, metadata={"note": note}, source="log")
+            target.defined_at(logged.f_code.co_filename, logged.f_code.co_firstlineno)
+            target.engine = "logs"
+            self.agent.patcher.by_ref[ref] = target
+            self.agent.patcher.decide(target, "armed", "")
+        tap = self.recorder.tap(target, "warning")
+        tap.note = note
+        target.own_codes.append(logged.f_code)
+        return tap
