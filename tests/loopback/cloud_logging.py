@@ -130,7 +130,7 @@ class CloudLogging:
                     self._keep(request, entry)
         return errors
 
-    def _problem(self, entry):
+    def _problem(self, entry):  # noqa: PLR0911 - one return for each limit
         if entry.insert_id in self.entry_errors:
             return self.entry_errors.pop(entry.insert_id), "injected"
         invalid = code_pb2.INVALID_ARGUMENT
@@ -322,7 +322,7 @@ def _either(tokens):
     left, tokens = _both(tokens)
     while tokens and tokens[0] == ("op", "OR"):
         right, tokens = _both(tokens[1:])
-        left = (lambda a, b: lambda e: a(e) or b(e))(left, right)
+        left = _joined(any, left, right)
     return left, tokens
 
 
@@ -339,8 +339,12 @@ def _both(tokens):
             tokens = tokens[1:]
         else:
             right, tokens = _comparison(tokens[0]), tokens[1:]
-        left = (lambda a, b: lambda e: a(e) and b(e))(left, right)
+        left = _joined(all, left, right)
     return left, tokens
+
+
+def _joined(how, left, right):
+    return lambda entry: how(test(entry) for test in (left, right))
 
 
 def _comparison(token):

@@ -106,6 +106,12 @@ class Exporter(Protocol):
         """Try the backend once. Returns an empty string, or one sentence that says what is wrong."""
 
 
+def is_last(batch: Batch) -> bool:
+    """Whether the process is leaving: then `export` only keeps the batch, and `shutdown`, which is
+    bounded, sends."""
+    return batch.observation is not None and batch.observation.final
+
+
 _ADAPTERS: Final = {
     "otlp": ("lastcall.exporters.otel", "OtlpExporter"),
     "gcp": ("lastcall.exporters.gcp", "create_gcp_exporter"),

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from calendar import timegm
 from functools import lru_cache
-from time import gmtime, strftime
+from time import gmtime, strftime, strptime
 from typing import TYPE_CHECKING, Any, Final
 
 from lastcall.evidence import STATES
@@ -55,6 +56,12 @@ def rfc3339(seconds: float) -> str:
     # seconds * 1e9 would round to multiples of 256 ns; the fraction alone is exact.
     nanos = round((seconds - whole) * 1e9)
     return _second(whole + nanos // 10**9) + f".{nanos % 10**9:09d}Z"
+
+
+def from_rfc3339(text: str) -> float:
+    """Seconds since the epoch. Raises ValueError if `text` is not what `rfc3339` gives."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return timegm(strptime(whole, "%Y-%m-%dT%H:%M:%S")) + int(fraction.ljust(9, "0")[:9] or 0) / 1e9
 
 
 def rfc3339_ns(nanoseconds: int) -> str:

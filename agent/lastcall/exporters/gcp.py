@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, TextIO
 
 from lastcall.errors import internal_errors
-from lastcall.exporters import Exporter, ExporterSettings, Health
+from lastcall.exporters import Exporter, ExporterSettings, Health, is_last
 from lastcall.exporters.discretion import discreet
 from lastcall.exporters.entries import EntryBuilder
 from lastcall.exporters.gcp_clients import Writer, connect
@@ -40,7 +41,10 @@ class GcpExporter:
     name = "gcp"
 
     def __init__(
-        self, settings: ExporterSettings, connect: Callable[[ExporterSettings], Writer] = connect
+        self,
+        settings: ExporterSettings,
+        connect: Callable[[ExporterSettings], Writer] = connect,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._connect = connect
@@ -53,6 +57,7 @@ class GcpExporter:
             folder=settings.spool_folder,
             limit=settings.spool_limit,
             attempt_timeout=settings.attempt_timeout,
+            clock=clock,
         )
 
     def export(self, batch: Batch) -> None:
@@ -66,7 +71,8 @@ class GcpExporter:
             item["resource"] = self._resource
             item.pop("span", None)
         self._outbox.put(items)
-        self._outbox.drain(self._settings.attempt_timeout)
+        if not is_last(batch):
+            self._outbox.drain(self._settings.attempt_timeout)
 
     def _send(self, items: list[Item], timeout: float) -> Answer:
         with discreet():

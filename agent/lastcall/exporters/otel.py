@@ -14,7 +14,7 @@ from opentelemetry._logs import get_logger_provider
 from opentelemetry.sdk.metrics.export import MetricsData
 
 from lastcall.errors import internal_errors
-from lastcall.exporters import ExporterSettings, Health, names
+from lastcall.exporters import ExporterSettings, Health, is_last, names
 from lastcall.exporters.discretion import discreet
 from lastcall.exporters.entries import EntryBuilder
 from lastcall.exporters.otel_clients import Client, Signal, wanted
@@ -94,8 +94,9 @@ class OtlpExporter:
             self._metrics_due = time.monotonic() + self._settings.metric_interval
             with discreet():
                 self._put("metrics", self._metrics.items(batch))
-        for outbox in self._outboxes.values():
-            outbox.drain(self._settings.attempt_timeout)
+        if not is_last(batch):
+            for outbox in self._outboxes.values():
+                outbox.drain(self._settings.attempt_timeout)
 
     def _put(self, signal: Signal, items: list[Item]) -> None:
         if signal in self._outboxes:

@@ -34,6 +34,30 @@ MEMORY_LIMIT: Final = 4 * 1024 * 1024
 ADOPT_EVERY: Final = 30.0
 FOLDER_LIMIT_FILES: Final = 8
 """The folder may hold so many times what one process may."""
+EXIT_PATIENCE: Final = 0.35
+"""Seconds that all failing attempts together may add to an exit; a backend that answered before gets more."""
+
+
+class Patience:
+    """What is left of the time that unreachable backends may cost the exit of this process."""
+
+    def __init__(self, seconds: float = EXIT_PATIENCE) -> None:
+        self._left = seconds
+
+    def allow(self, quickest: float | None) -> float:
+        """Seconds for one attempt at a backend whose answers took at best `quickest`, None if it never
+        answered."""
+        if quickest is None:
+            return self._left
+        # Slow but alive: three times what it usually takes is not yet a sign of death.
+        return self._left if self._left <= 0 else max(self._left, 3 * quickest)
+
+    def spent(self, seconds: float) -> None:
+        """An attempt failed after so many seconds."""
+        self._left = max(self._left - seconds, 0.0)
+
+
+_patience = Patience()
 
 
 class UnavailableError(Exception):
@@ -75,6 +99,7 @@ class Outbox:
         chunk_items: int = CHUNK_ITEMS,
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
+        patience: Patience = _patience,
     ) -> None:
         self.channel = channel
         self._send = send
@@ -84,6 +109,8 @@ class Outbox:
         self._chunk_items = chunk_items
         self._clock = clock
         self._jitter = jitter
+        self._patience = patience
+        self._quickest: float | None = None
         self._state = threading.RLock()
         self._sending = threading.Lock()
         self._memory = MemoryQueue()
@@ -96,9 +123,11 @@ class Outbox:
         self._pause = 0.0
         self._not_before = 0.0
         self._closed = False
+        self._leaving = False
         self._delivered = 0
         self._dropped: dict[str, int] = {}
         self._problem = ""
+        self._refusal = ""
 
     # -- in -----------------------------------------------------------------------------------------------
 
@@ -108,7 +137,9 @@ class Outbox:
             return
         with self._state:
             try:
-                queue: Queue = self._disk() or self._memory
+                # Not `or`: an empty queue is false.
+                disk = self._disk()
+                queue: Queue = self._memory if disk is None else disk
                 queue.put(items)
             except OSError as error:
                 self._disk_trouble(error)
@@ -167,6 +198,8 @@ class Outbox:
             if queue is None:
                 return True
             left = deadline - self._clock()
+            if self._leaving:
+                left = min(left, self._patience.allow(self._quickest))
             if left <= 0 or self._clock() < self._not_before:
                 return False
             with self._state:
@@ -204,16 +237,21 @@ class Outbox:
 
     def _attempt(self, queue: Queue, chunk: list[Item], timeout: float) -> bool:
         """One chunk, one attempt. Returns whether to go on with the next chunk."""
+        began = self._clock()
         try:
             answer = self._send(chunk, timeout)
         except UnavailableError as error:
             self._failed(str(error))
+            if self._leaving:
+                self._patience.spent(self._clock() - began)
             return False
         except RefusedError as error:
             if len(chunk) > 1:
                 self._shrink = min(self._shrink * 4, self._chunk_items)
                 return True
             answer = Answer({0: str(error)})
+        took = self._clock() - began
+        self._quickest = took if self._quickest is None else min(took, self._quickest)
         self._answered(queue, chunk, answer)
         return not answer.again
 
@@ -239,8 +277,8 @@ class Outbox:
         self._shrink = max(self._shrink // 2, 1)
         self._problem = ""
         if answer.refused:
-            self._problem = f"refused for good: {next(iter(answer.refused.values()))}"
-            internal_errors.add(f"{self.channel}-refused", RefusedError(self._problem))
+            self._refusal = f"{self.channel}: refused for good: {next(iter(answer.refused.values()))}"
+            internal_errors.add(f"{self.channel}-refused", RefusedError(self._refusal))
         if answer.again:
             self._failed(f"{len(answer.again)} of {len(chunk)} entries were not taken this time")
 
@@ -253,6 +291,7 @@ class Outbox:
 
     def close(self, timeout: float) -> None:
         """Send what waits unless the backend was failing, then let go of the files. From any thread."""
+        self._leaving = True
         if not self.failing:
             self.drain(timeout)
         self._closed = True
@@ -274,7 +313,7 @@ class Outbox:
         if not len(self._memory) or self._folder is None:
             return
         try:
-            file = self._own = self._own or open_own(self._folder)
+            file = self._own = open_own(self._folder) if self._own is None else self._own
             file.put(self._memory.head(len(self._memory), self._memory.size))
             self._memory.replace([])
         except OSError as error:
@@ -287,7 +326,11 @@ class Outbox:
                 len(queue) for queue in (self._own, self._adopted, self._memory) if queue is not None
             )
             return Health(
-                self.channel, self._delivered, waiting, tuple(sorted(self._dropped.items())), self._problem
+                self.channel,
+                self._delivered,
+                waiting,
+                tuple(sorted(self._dropped.items())),
+                self._problem or self._refusal,
             )
 
 

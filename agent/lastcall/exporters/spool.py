@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Item = dict[str, Any]
 """One thing to deliver, as JSON can hold it; see `entries.py` for its keys."""
 
-HEADER: Final = '{{"lastcall":1,"at":{:016d}}}\n'
+HEADER: Final = '{{"lastcall":1,"at":{:<16d}}}\n'
 HEADER_BYTES: Final = len(HEADER.format(0))
 CACHED_ITEMS: Final = 4096
 SUFFIX: Final = ".items"
