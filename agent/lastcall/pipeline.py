@@ -19,6 +19,7 @@ from .journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_DURING_IMPORT, FLAG_SCANNE
 
 if TYPE_CHECKING:
     from .agent import Agent
+    from .config import Config
     from .exporters import Exporter
     from .recorder import Sample, SiteRecord
     from .store import Store
@@ -92,23 +93,8 @@ class Pipeline:
             if time.monotonic() < self._not_before.get(name, 0.0):
                 return
             self._not_before[name] = time.monotonic() + _PROBLEM_PAUSE
-            exporter = self.exporters[name] = self._create(name)
+            exporter = self.exporters[name] = create_exporter(name, self.agent.config)
         exporter.export(batch)
-
-    def _create(self, name: str) -> Exporter:
-        from .exporters import ExporterSettings, create
-
-        config = self.agent.config
-        mode = config.gcp_mode
-        if mode == "auto":
-            mode = "api"
-        return create(name, ExporterSettings(
-            service=config.service, environment=config.environment, release=config.release,
-            store=config.store_path(), gcp_project=config.gcp_project, gcp_endpoint=config.gcp_endpoint,
-            gcp_mode=mode, spans=config.spans, spans_per_site=config.span_budget,
-            spans_per_process=config.span_budget_process, otel_provider=config.otel_provider,
-            metric_call_sites=1000 if config.metrics_by_site else 0,
-        ))
 
     def _batch(self, *, final: bool) -> Batch:
         now = time.time()
@@ -202,6 +188,22 @@ class Pipeline:
                 self._sampled_at[record.slot] = clock
                 self._budget -= 1
                 self.recorder.sample_next(record)
+
+
+def create_exporter(name: str, config: Config) -> Exporter:
+    """The exporter called `name`, built from the configuration. Raises what `exporters.create` raises."""
+    from .exporters import ExporterSettings, create
+
+    mode = config.gcp_mode
+    if mode == "auto":
+        mode = "api"
+    return create(name, ExporterSettings(
+        service=config.service, environment=config.environment, release=config.release,
+        store=config.store_path(), gcp_project=config.gcp_project, gcp_endpoint=config.gcp_endpoint,
+        gcp_mode=mode, spans="all" if config.spans == "all" else "sampled", spans_per_site=config.span_budget,
+        spans_per_process=config.span_budget_process, otel_provider=config.otel_provider,
+        metric_call_sites=1000 if config.metrics_by_site else 0,
+    ))
 
 
 def _process(agent: Agent) -> Process:

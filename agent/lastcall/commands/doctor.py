@@ -1,0 +1,225 @@
+"""`lastcall doctor`: what holds, what is armed and why not, and whether a use arrives at all."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from lastcall import config as configuration
+from lastcall.errors import StoreError
+
+if TYPE_CHECKING:
+    from lastcall.config import Config
+    from lastcall.store import Store
+
+OK, NOTE, BAD = "ok", "note", "problem"
+
+
+@dataclass(slots=True)
+class Findings:
+    """Lines of the doctor's report, section by section, and whether any is a problem."""
+
+    lines: list[tuple[str, str, str]] = field(default_factory=list)
+    section: str = ""
+
+    def begin(self, title: str) -> None:
+        """Start a section."""
+        self.section = title
+
+    def say(self, level: str, text: str) -> None:
+        """Add one line."""
+        self.lines.append((self.section, level, text))
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing was a problem."""
+        return all(level != BAD for _, level, _ in self.lines)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the subcommand."""
+    app.command("doctor", help=doctor.__doc__)(doctor)
+
+
+def doctor(
+    store: Annotated[Optional[Path], typer.Option(help="The store. Default: as the agent would choose.")] = None,  # noqa: UP045
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out the use that is sent end to end.")] = False,
+) -> None:
+    """Say what is configured, what is armed, why not, and whether a use arrives.
+
+    Exit code 0 if all is well, 1 if something needs mending.
+    """
+    found = Findings()
+    config = configuration.load()
+    _configuration(found, config)
+    _interpreter(found)
+    path = str(store) if store else config.store_path()
+    _store(found, path)
+    _exporters(found, config)
+    if not quick:
+        _synthetic_use(found)
+    _print(found)
+    raise typer.Exit(0 if found.healthy else 1)
+
+
+def _configuration(found: Findings, config: Config) -> None:
+    found.begin("Configuration")
+    found.say(OK if config.file else NOTE, f"file: {config.file or 'none; environment variables and defaults hold'}")
+    for problem in config.problems:
+        found.say(BAD, problem)
+    for name, value in config.values.items():
+        where = config.provenance[name]
+        if where != "default":
+            shown = ", ".join(value) if isinstance(value, tuple) else value
+            found.say(OK, f"{name} = {shown} ({where})")
+    if not config.targets and not config.discover:
+        found.say(BAD, "no target is named: put [[target]] ref = \"package.module:name\" into lastcall.toml, "
+                       "or set LASTCALL_TARGETS; `lastcall scan` proposes some")
+    else:
+        discover = "; discovery: " + ", ".join(sorted(config.discover)) if config.discover else ""
+        found.say(OK, f"{len(config.targets)} target(s) named{discover}")
+
+
+def _interpreter(found: Findings) -> None:
+    found.begin("This interpreter")
+    found.say(OK, f"Python {sys.version.split()[0]}, {sys.executable}")
+    enabled = os.environ.get("LASTCALL_ENABLED", "")
+    if enabled.lower() in ("", "0", "false", "no", "off"):
+        found.say(NOTE, "LASTCALL_ENABLED is not set here: set it to 1 for the process that is to be observed")
+    pth = [folder for folder in sys.path if os.path.isfile(os.path.join(folder, "lastcall.pth"))]  # noqa: PTH113, PTH118
+    if pth:
+        found.say(OK, f"starts by itself: lastcall.pth lies in {pth[0]}")
+    else:
+        found.say(NOTE, "lastcall.pth is not installed here: use `lastcall run`, PYTHONPATH=<checkout>, or lastcall.start()")
+    try:
+        import wrapt
+
+        from lastcall.engines import wrapping
+    except ImportError as error:
+        found.say(BAD, f"wrapt cannot be imported: {error}; install it with pip")
+        return
+    kind = "C extension" if "_wrappers" in str(wrapping.Wrapper.__mro__[1].__module__) else "pure Python"
+    found.say(OK if kind == "C extension" else NOTE, f"wrapt {wrapt.__version__} ({kind})")
+    found.say(OK, "in-place engine: " + ("sys.monitoring" if sys.version_info >= (3, 12) else "rewritten prologue"))
+
+
+def _store(found: Findings, path: str) -> None:
+    found.begin("Store")
+    from lastcall.store import Store
+
+    try:
+        with Store.current(path) as store:
+            _store_contents(found, store, path)
+    except StoreError as error:
+        if error.slug == "store-missing":
+            found.say(NOTE, f"nothing at {path} yet: no process has been observed; it is made by the first one")
+        else:
+            found.say(BAD, error.message)
+
+
+def _store_contents(found: Findings, store: Store, path: str) -> None:
+    processes = store.processes()
+    found.say(OK, f"{path}: {len(processes)} process(es), {len(store.uses(stacks=False))} call site(s)")
+    if not processes:
+        found.say(NOTE, "no process has been observed")
+    for row in processes[-50:]:
+        for slug, count in row.internal_errors:
+            found.say(BAD, f"process {row.process.pid} had {count} internal error(s) [{slug}]")
+        for reason, count in row.dropped:
+            found.say(BAD, f"process {row.process.pid} dropped {count} [{reason}]")
+    found.begin("Targets")
+    states = store.current_states()
+    if not states:
+        found.say(NOTE, "no target has been observed")
+    for state in states:
+        level = OK if state.state == "armed" else BAD if state.state in ("failed", "missing") else NOTE
+        scope = "/".join(part for part in (state.scope.service, state.scope.environment, state.scope.release) if part)
+        engine = f" by {state.engine}" if state.engine else ""
+        reason = f": {state.reason}" if state.reason else ": its module was not imported" if state.state == "pending" else ""
+        found.say(level, f"{state.ref} {state.state}{engine} in {state.processes} process(es) of {scope}{reason}")
+
+
+def _exporters(found: Findings, config: Config) -> None:
+    names = [name for name in config.exporters if name != "store"]
+    if not names:
+        return
+    found.begin("Exporters")
+    from lastcall.pipeline import create_exporter
+
+    for name in names:
+        try:
+            exporter = create_exporter(name, config)
+            problem = exporter.probe(5.0)
+            exporter.shutdown(1.0)
+        except Exception as error:  # noqa: BLE001 - whatever a client library raises is the finding
+            problem = f"{type(error).__name__}: {error}"
+        found.say(BAD if problem else OK, f"{name}: {problem or 'answers'}")
+
+
+_PROGRAM = """
+    def shim(): pass
+"""
+
+
+def _synthetic_use(found: Findings) -> None:
+    """A real process, a real import, a real use, read back from a store of its own."""
+    found.begin("A use, end to end")
+    with tempfile.TemporaryDirectory(prefix="lastcall-doctor-") as folder:
+        Path(folder, "lastcall_doctor_shim.py").write_text(textwrap.dedent(_PROGRAM))
+        store = os.path.join(folder, "store.db")  # noqa: PTH118
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("LASTCALL_", "OTEL_"))}
+        environment["PYTHONPATH"] = folder
+        source = str(Path(__file__).resolve().parents[2])
+        program = (
+            f"import sys; sys.path.append({source!r}); import lastcall\n"
+            f"lastcall.start(targets=['lastcall_doctor_shim:shim'], store={store!r})\n"
+            "import lastcall_doctor_shim\nfor _ in range(3): lastcall_doctor_shim.shim()\n"
+        )
+        try:
+            done = subprocess.run([sys.executable, "-c", program], cwd=folder, env=environment, timeout=60,  # noqa: S603
+                                  capture_output=True, text=True, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            found.say(BAD, f"a child interpreter did not come back: {error}")
+            return
+        _read_back(found, store, done)
+
+
+def _read_back(found: Findings, path: str, done: subprocess.CompletedProcess[str]) -> None:
+    from lastcall.store import Store
+
+    if done.returncode or done.stderr:
+        found.say(BAD, f"the child interpreter said (exit code {done.returncode}): {done.stderr.strip()[-300:]}")
+    try:
+        with Store.current(path) as store:
+            counted = sum(use.count for use in store.uses(stacks=False))
+    except StoreError as error:
+        found.say(BAD, f"nothing arrived: {error.message}")
+        return
+    if counted == 3:  # noqa: PLR2004 - as the program above calls it
+        found.say(OK, "three calls in a child process, three in its store")
+    else:
+        found.say(BAD, f"three calls in a child process, {counted} in its store")
+
+
+def _print(found: Findings) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    styles = {OK: "green", NOTE: "yellow", BAD: "bold red"}
+    section = ""
+    for title, level, text in found.lines:
+        if title != section:
+            section = title
+            console.print(Text(f"\n{title}" if section != found.lines[0][0] else title, style="bold"))
+        console.print(Text.assemble(("  "), (f"{level:8}", styles[level]), text))
+    console.print()
+    console.print("All is well." if found.healthy else "Something needs mending: see the lines marked `problem`.")
