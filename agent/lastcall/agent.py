@@ -21,12 +21,13 @@ from .recorder import Recorder
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
     from .config import Config
     from .evidence import Reference
     from .importing import Wanted
+    from .recorder import Tap
     from .targets import Target
 
 _TEXT = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
@@ -51,11 +52,14 @@ class Agent:
             max_sites=config.max_sites, stack_depth=config.stack_depth, on_first_sight=wake,
         )
         self.patcher = Patcher(wanted, self.recorder, config.engine, self._changed)
+        self.patcher.advices = self._advices
         self._to_write: list[Target] = list(self.patcher.by_ref.values())
         self._known: set[str] = set()
         self._pipeline: Any = None
         self._holders: Any = None
         self.references: tuple[Reference, ...] = ()
+        self._findings: dict[tuple[str, str, str, int], list[Any]] = {}
+        self.new_findings: list[tuple[Any, ...]] = []
         self._modules_seen = 0
         self._written_counters: tuple[Any, ...] = ()
         self._sites_detailed = 0
@@ -68,6 +72,22 @@ class Agent:
 
             discovery.install(self)
 
+    def _advices(self, target: Target, value: Any, tap: Tap) -> list[Any]:
+        """What has to run around the calls of a target; nothing, for nearly all."""
+        advices: list[Any] = []
+        if self.config.spans == "all" and self.has_exporters:
+            from .current_span import CurrentSpan
+
+            advices.append(CurrentSpan(self, tap))
+        if target.isolation:
+            from .isolation import Isolation
+
+            function = getattr(value, "__func__", value)
+            code = getattr(function, "__code__", None)
+            names = code.co_varnames[:code.co_argcount] if code is not None else ()
+            advices.append(Isolation(self, target, names, bound=tap.use == "construct"))
+        return advices
+
     # -- events in the host's threads ---------------------------------------------------------------
 
     def loaded(self, module: ModuleType) -> None:
@@ -76,6 +96,32 @@ class Agent:
 
     def _changed(self, target: Target) -> None:
         self._to_write.append(target)
+
+    def finding(self, kind: str, target: Target, message: str, frame: FrameType | None,
+                attributes: tuple[tuple[str, str], ...] = ()) -> None:
+        """Something that blocks `safe` and is no use; on disk when this returns, repeats counted until the next flush."""
+        tap = next((t for (ref, _), t in self.patcher.taps.items() if ref == target.ref), None)
+        record = self.recorder.record_at(tap, frame) if tap is not None and frame is not None else None
+        number = record.number if record is not None else -1
+        key = (kind, target.ref, message, number)
+        with self.recorder.lock:
+            count = self._findings.get(key)
+            if count is not None:
+                count[0] += 1
+                return
+            self._findings[key] = [0, attributes]
+            self.recorder.write(("F", kind, target.ref, time.time_ns(), message, number, 1, attributes))
+            self.new_findings.append((kind, target.ref, time.time_ns(), message, record, 1, attributes))
+
+    def _write_repeated_findings(self) -> None:
+        with self.recorder.lock:
+            for (kind, ref, message, number), count in self._findings.items():
+                if count[0]:
+                    repeats, count[0] = count[0], 0
+                    record = self.recorder.records[number] if number >= 0 else None
+                    now = time.time_ns()
+                    self.recorder.write(("F", kind, ref, now, message, number, repeats, count[1]))
+                    self.new_findings.append((kind, ref, now, message, record, repeats, count[1]))
 
     def _open_journal(self) -> Journal:
         journal = Journal(live_folder(self.config.store_path()), self.id, self.config.max_sites)
@@ -127,6 +173,7 @@ class Agent:
                 recorder.write(("A", target.ref, target.state, target.reason, target.engine,
                                 target.state_ns or self.started_ns))
         self._write_spellings()
+        self._write_repeated_findings()
         counters = (tuple(sorted(recorder.dropped.items())), self.errors.counts())
         if counters != self._written_counters:
             self._written_counters = counters
@@ -191,6 +238,8 @@ class Agent:
         self._to_write = list(self.patcher.by_ref.values())
         self._pipeline = None
         self._holders = None
+        self._findings = {}
+        self.new_findings = []
         self._modules_seen = 0
         self._written_counters = ()
         self._sites_detailed = 0

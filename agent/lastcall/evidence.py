@@ -133,6 +133,9 @@ class Sighting:
     trace_id: int = 0
     span_id: int = 0
     trace_flags: int = 0
+    own_trace_id: int = 0
+    own_span_id: int = 0
+    """The ids that this use's span must have, because it was current during the call; 0: any."""
     allowed: bool = False
     allow_reason: str = ""
 

@@ -13,7 +13,7 @@ from .callsite import glob_match, is_import_machinery
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType, ModuleType
     from typing import Any
 
@@ -57,6 +57,8 @@ class Patcher:
         self.taps: dict[tuple[str, str], Tap] = {}
         self.undo: list[Callable[[], None]] = []
         self.armed_modules: dict[str, int] = {}
+        self.advices: Callable[[Target, Any, Tap], Sequence[Any]] = lambda _target, _value, _tap: ()
+        """What has to run around the calls of a target, if anything: see `engines.around`."""
         self.discoverers: list[Callable[[Patcher, ModuleType], None]] = []
         self._in_place: Any = None
 
@@ -233,10 +235,13 @@ class Patcher:
         function = getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
         in_class = isinstance(owner, type)
         target.objects = [function]
-        if self.engine == "inplace" or (self.engine == "auto" and (in_class or held or _wrapt_is_seen())):
+        advices = self.advices(target, value, tap)
+        if not advices and (
+            self.engine == "inplace" or (self.engine == "auto" and (in_class or held or _wrapt_is_seen()))
+        ):
             if self._try_in_place(target, function, tap) is None:
                 return ""
-        return self._wrap(target, owner, name, value, tap, held=held)
+        return self._wrap(target, owner, name, value, tap, held=held, advices=advices)
 
     def _try_in_place(self, target: Target, function: Any, tap: Tap) -> str | None:
         """None if the in-place engine took it, else why it did not."""
@@ -258,15 +263,23 @@ class Patcher:
             self._in_place = InPlace(self.recorder)
         return self._in_place
 
-    def _wrap(self, target: Target, owner: Any, name: str, value: Any, tap: Tap, *, held: bool) -> str:
+    def _wrap(  # noqa: PLR0917
+        self, target: Target, owner: Any, name: str, value: Any, tap: Tap, *, held: bool, advices: Sequence[Any] = ()
+    ) -> str:
         from .engines import wrapping
 
         if wrapping.counts_for(value, tap):
             target.engine = "wrapping"
             return ""
         tap.hook = self.recorder.hooks.hook(tap)  # wrapt is loaded now, and known to add a frame or not
+        if advices:
+            from .engines import around
+
+            wrapper = around.wrap(self.recorder, value, tap, list(advices))
+        else:
+            wrapper = wrapping.wrap(value, tap)
         try:
-            wrapper, undo = wrapping.arm_name(owner, name, value, tap)
+            undo = wrapping.put(owner, name, value, wrapper)
         except (TypeError, AttributeError) as error:
             raise CannotArm("failed", f"cannot be patched: {error}") from error
         self.undo.append(undo)

@@ -49,7 +49,6 @@ class Pipeline:
         self._observed_key: object = None
         self._budget = agent.config.span_budget_process
         self._budget_at = time.monotonic()
-        self.findings: list[Finding] = []
         self._sent_references = 0
 
     def run(self, *, final: bool = False) -> None:
@@ -104,7 +103,7 @@ class Pipeline:
             TargetState(t.ref, t.state, t.reason, t.engine, (t.state_ns or self.agent.started_ns) * NANO)  # type: ignore[arg-type]
             for t in list(self.agent.patcher.by_ref.values())
         )
-        findings, self.findings = tuple(self.findings), []
+        findings = self._findings()
         batch = Batch(
             process=self.process, at=now, targets=tuple(_info(self, t) for t in list(self.agent.patcher.by_ref.values())),
             states=states, sites={self._site(r).id: self._site(r) for r in self.recorder.records}, counts=counts,
@@ -138,7 +137,15 @@ class Pipeline:
         return Sighting(
             site=self._site(record), start_ns=sample.start_ns, first=sample.first, count=max(1, sample.total - since),
             end_ns=sample.end_ns, error_type=sample.error_type, trace_id=trace_id, span_id=span_id, trace_flags=flags,
+            own_trace_id=sample.own[0], own_span_id=sample.own[1],
             allowed=record.allowed is not None, allow_reason=record.allowed or "",
+        )
+
+    def _findings(self) -> tuple[Finding, ...]:
+        new, self.agent.new_findings = self.agent.new_findings, []
+        return tuple(
+            Finding(kind, ref, at_ns * NANO, message, self._site(record) if record is not None else None, count, attributes)
+            for kind, ref, at_ns, message, record, count, attributes in new
         )
 
     def _new_references(self) -> tuple[Reference, ...]:

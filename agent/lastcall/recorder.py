@@ -50,6 +50,8 @@ MAX_SITES = 10_000
 MAX_ALIASES = 64
 """Code objects (a function defined anew at each request) that may share one call site's fast entry."""
 MAX_SIGHTINGS = 20_000
+MAX_CALL_NS = 30_000_000_000
+"""A sampled call that has not ended after so long is reported without its end."""
 
 
 NO_CODE = (lambda: None).__code__
@@ -114,7 +116,7 @@ class SiteRecord:
 class Sample:
     """One use seen in detail; `record.total()` at that moment is `total`."""
 
-    __slots__ = ("end_ns", "error_type", "first", "record", "start_ns", "total", "trace")
+    __slots__ = ("end_ns", "error_type", "first", "own", "pending", "record", "start_ns", "total", "trace")
 
     def __init__(self, record: SiteRecord, start_ns: int, total: int, trace: tuple[int, int, int],
                  *, first: bool) -> None:
@@ -125,6 +127,9 @@ class Sample:
         self.first = first
         self.end_ns: int | None = None
         self.error_type = ""
+        self.own = (0, 0)
+        self.pending = False
+        """Its end is still to come; it is not taken before."""
 
 
 class Tap:
@@ -388,10 +393,11 @@ class Recorder:
             | (FLAG_SCANNER if walk.scanner else 0)
             | (FLAG_ALLOWED if record.allowed is not None else 0)
         )
-        record.trace = self._trace()
+        record.trace = self.trace_now()
         return record
 
-    def _trace(self) -> tuple[int, int, int]:
+    def trace_now(self) -> tuple[int, int, int]:
+        """Trace id, span id and flags of the span active in this thread, zeros if there is none."""
         try:
             return cs.active_span()
         except Exception as error:  # noqa: BLE001 - the host's span implementation may do anything
@@ -514,12 +520,46 @@ class Recorder:
             counters[key] = (record.slot, step)
             total = step()
             try:
-                self._sight(Sample(record, self.clock(), total, self._trace(), first=False))
+                self._sight(Sample(record, self.clock(), total, self.trace_now(), first=False))
             except Exception as error:  # noqa: BLE001 - the named seam between our sampling and the host's call
                 self.errors.record("sample", error)
             return total
 
         return count_and_sample
+
+    def record_at(self, tap: Tap, frame: FrameType) -> SiteRecord | None:
+        """The call site's record, if the use was counted."""
+        entry = tap.counters.get(site_key(frame))
+        number = (entry[0] if entry is not None else 0) - HEADER_SLOTS
+        return self.records[number] if 0 <= number < len(self.records) else None
+
+    def sample_of(
+        self, tap: Tap, frame: FrameType, parent: tuple[int, int, int], own: tuple[int, int]
+    ) -> Sample | None:
+        """A use that is going to be seen to its end, under the span ids `own`. `finish_sample` must follow."""
+        record = self.record_at(tap, frame)
+        if record is None:
+            return None
+        sample = next((s for s in self.samples if s.record is record and s.first and not s.own[1]), None)
+        if sample is None:
+            sample = Sample(record, self.clock(), record.total(), parent, first=False)
+            self._sight(sample)
+        sample.trace, sample.own, sample.pending = parent, own, True
+        return sample
+
+    def finish_sample(self, sample: Sample | None, error_type: str) -> None:
+        """The call that `sample` stands for has ended, by an exception if `error_type` names one."""
+        if sample is None:
+            return
+        sample.end_ns = self.clock()
+        sample.error_type = error_type
+        sample.pending = False
+        self.count_end(sample.record, raised=bool(error_type))
+
+    def count_end(self, record: SiteRecord, *, raised: bool) -> None:
+        """One more use of a site that is known to have ended well, or not."""
+        with self.lock:
+            record.errors = (record.errors or 0) + raised
 
     # -- draining -----------------------------------------------------------------------------------
 
@@ -533,9 +573,11 @@ class Recorder:
         table[HEADER_HEARTBEAT] = self.clock()
 
     def take_samples(self) -> list[Sample]:
-        """The samples since the last call."""
+        """The samples since the last call, but for those whose call has not ended yet."""
+        deadline = self.clock() - MAX_CALL_NS
         with self.lock:
-            samples, self.samples = self.samples, []
+            samples = [s for s in self.samples if not s.pending or s.start_ns < deadline]
+            self.samples = [s for s in self.samples if s.pending and s.start_ns >= deadline]
         return samples
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from opcode import opname
+from types import FunctionType, MethodType
 
 from .. import recorder as recording
 from . import wrapping
@@ -109,39 +110,9 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
     position = position_of(value, name)
     if position is None:
         raise CannotArm("missing", f"{target.qualname} has no parameter {name}")
-    in_class = isinstance(found.owner, type)
-    bound = 1 if in_class and not isinstance(value, staticmethod) else 0
     count = recorder.hooks.frame_callback(tap)
-    decided: dict[Any, int] = {}
-    codes: list[CodeType] = []
-    getframe = sys._getframe
-
-    def decide() -> bool:
-        """wrapt's `enabled=` hook: counts, or asks for the wrapper function where only the call can tell."""
-        try:
-            frame = recording.caller_behind_wrapt(getframe(1))
-            key = recording.site_key(frame)
-            answer = decided.get(key)
-            if answer is None:
-                answer = decided[key] = passes(frame.f_code, frame.f_lasti, name, position, bound)
-                codes.append(frame.f_code)
-            if answer == YES:
-                count(frame)
-        except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
-            recorder.errors.record("count", error)
-            return False
-        return answer == LOOK
-
-    def look(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        filled = bound if instance is not None or in_class else 0
-        if name in kwargs or 0 <= position < len(args) + filled:
-            try:
-                count(recording.caller_behind_wrapt(getframe(1)))
-            except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
-                recorder.errors.record("count", error)
-        return wrapped(*args, **kwargs)
-
-    wrapper = wrapping.Wrapper(value, look, enabled=decide)
+    watch = _Watch(recorder, count, name, position)
+    wrapper = _wrapper(value, watch, in_class=isinstance(found.owner, type))
     try:
         wrapping.set_attribute(found.owner, found.name, wrapper)
     except (TypeError, AttributeError) as error:
@@ -152,3 +123,66 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
             wrapping.set_attribute(found.owner, found.name, value)
 
     return "a caller that spreads *args or **kwargs gets one more frame", undo
+
+
+class _ByBinding(wrapping.Wrapper):
+    """In a class: whether the instance fills the first parameter is known only where the method is bound."""
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self._self_bound, instance)
+
+
+def _wrapper(value: Any, watch: _Watch, *, in_class: bool) -> Any:
+    if isinstance(value, classmethod):
+        return type(value)(_wrapper(value.__func__, watch.bound(), in_class=False))
+    if isinstance(value, staticmethod):
+        return type(value)(_wrapper(value.__func__, watch, in_class=False))
+    if not in_class or type(value) is not FunctionType:
+        return wrapping.wrapper_of(value, watch.look, watch.decide)
+    wrapper = _ByBinding(value, watch.look, enabled=watch.decide)
+    bound = watch.bound()
+    wrapper._self_bound = wrapping.Wrapper(value, bound.look, enabled=bound.decide)
+    return wrapper
+
+
+class _Watch:
+    """Decides about calls of one callable; `filled` is how many of its parameters its binding fills."""
+
+    def __init__(self, recorder: Recorder, count: Callable[[FrameType], None], name: str, position: int,
+                 filled: int = 0) -> None:
+        self.recorder = recorder
+        self.count = count
+        self.name = name
+        self.position = position
+        self.filled = filled
+        self.decided: dict[Any, int] = {}
+        self.codes: list[CodeType] = []
+
+    def bound(self) -> _Watch:
+        return _Watch(self.recorder, self.count, self.name, self.position, 1)
+
+    def decide(self) -> bool:
+        """wrapt's `enabled=` hook: counts, or asks for the wrapper function where only the call can tell."""
+        try:
+            frame = recording.caller_behind_wrapt(sys._getframe(1))
+            key = recording.site_key(frame)
+            answer = self.decided.get(key)
+            if answer is None:
+                answer = passes(frame.f_code, frame.f_lasti, self.name, self.position, self.filled)
+                self.decided[key] = answer
+                self.codes.append(frame.f_code)
+            if answer == YES:
+                self.count(frame)
+        except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
+            self.recorder.errors.record("count", error)
+            return False
+        return answer == LOOK
+
+    def look(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+        """The wrapper function. What a binding filled is among `args` here."""
+        if self.name in kwargs or 0 <= self.position < len(args):
+            try:
+                self.count(recording.caller_behind_wrapt(sys._getframe(1)))
+            except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
+                self.recorder.errors.record("count", error)
+        return wrapped(*args, **kwargs)

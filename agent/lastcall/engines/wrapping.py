@@ -9,7 +9,7 @@ Importing this module imports wrapt (4 to 80 ms): only when the first target's m
 from __future__ import annotations
 
 import sys
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, MethodType
 
 import wrapt
 
@@ -22,11 +22,37 @@ if TYPE_CHECKING:
 
     from ..recorder import Tap
 
-_ATOMIC = (FunctionType, BuiltinFunctionType, type)
+class Wrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
+    """A wrapped Python function; pickles by name and copies as a function does: as itself.
+
+    It binds as a function does, into an ordinary method: wrapt's own bound wrapper is no `types.MethodType`,
+    cannot be made anew by `weakref.WeakMethod`, and costs more.
+    """
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
+    def __reduce__(self) -> Any:
+        return self.__wrapped__.__qualname__
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self.__wrapped__.__qualname__
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
 
 
-class BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
-    """A bound method of a wrapped function; pickles as the method it stands for."""
+class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
+    """What a wrapped descriptor gives when it is bound; pickles and copies as what it stands for."""
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
 
     def __reduce__(self) -> Any:
         return self.__wrapped__.__reduce__()
@@ -35,7 +61,9 @@ class BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
         return self.__wrapped__.__reduce_ex__(protocol)
 
     def __copy__(self) -> Any:
-        return self
+        import copy
+
+        return copy.copy(self.__wrapped__)
 
     def __deepcopy__(self, memo: Any) -> Any:
         import copy
@@ -43,29 +71,33 @@ class BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
         return copy.deepcopy(self.__wrapped__, memo)
 
 
-class Wrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
-    """A wrapped function; pickles by name and copies as a function does: as itself."""
+class ObjectWrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
+    """Any other wrapped callable: a C function, an object with `__call__`, a descriptor with its own binding."""
 
-    __bound_function_wrapper__ = BoundWrapper
+    __bound_function_wrapper__ = _Bound
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
 
     def __reduce__(self) -> Any:
         return self.__reduce_ex__(2)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         wrapped = self.__wrapped__
-        if isinstance(wrapped, _ATOMIC) and hasattr(wrapped, "__qualname__"):
+        if isinstance(wrapped, (BuiltinFunctionType, type)):
             return wrapped.__qualname__
         return wrapped.__reduce_ex__(protocol)
 
     def __copy__(self) -> Any:
         import copy
 
-        return self if isinstance(self.__wrapped__, _ATOMIC) else copy.copy(self.__wrapped__)
+        return self if isinstance(self.__wrapped__, (BuiltinFunctionType, type)) else copy.copy(self.__wrapped__)
 
     def __deepcopy__(self, memo: Any) -> Any:
         import copy
 
-        return self if isinstance(self.__wrapped__, _ATOMIC) else copy.deepcopy(self.__wrapped__, memo)
+        atomic = isinstance(self.__wrapped__, (BuiltinFunctionType, type))
+        return self if atomic else copy.deepcopy(self.__wrapped__, memo)
 
 
 def _never_runs(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
@@ -75,18 +107,34 @@ def _never_runs(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
 
 def wrap(original: Any, tap: Tap) -> Any:
     """`original`, a callable or descriptor, so wrapped that each call goes to `tap`."""
-    wrapper = Wrapper(original, _never_runs, enabled=tap.hook)
-    wrapper._self_tap = tap
+    wrapper = wrapper_of(original, _never_runs, tap.hook)
+    _inner(wrapper)._self_tap = tap
     return wrapper
+
+
+def wrapper_of(original: Any, function: Callable[..., Any], enabled: Callable[[], Any]) -> Any:
+    """A wrapt wrapper of `original` of the kind that shows least.
+
+    Class and static methods stay what they are, with the function in them wrapped.
+    """
+    if type(original) in (classmethod, staticmethod):
+        return type(original)(wrapper_of(original.__func__, function, enabled))
+    kind = Wrapper if type(original) is FunctionType else ObjectWrapper
+    return kind(original, function, enabled=enabled)
 
 
 def is_wrapper(value: Any) -> bool:
     """Whether `value` is ours; asks the type, because a wrapper imitates what it wraps."""
-    return type(value) is Wrapper or type(value) is BoundWrapper
+    return type(value) in (Wrapper, ObjectWrapper, _Bound)
+
+
+def _inner(value: Any) -> Any:
+    return value.__func__ if type(value) in (classmethod, staticmethod) else value
 
 
 def counts_for(value: Any, tap: Tap) -> bool:
     """Whether `value` is, or wraps, a wrapper of ours that already counts for `tap`."""
+    value = _inner(value)
     while is_wrapper(value):
         if getattr(value, "_self_tap", None) is tap:
             return True
@@ -94,13 +142,8 @@ def counts_for(value: Any, tap: Tap) -> bool:
     return False
 
 
-def original_of(value: Any) -> Any:
-    """What our wrapper stands for; anything else as it is."""
-    return value.__wrapped__ if is_wrapper(value) else value
-
-
-def _calibrate() -> None:
-    """See which frame calls the hook: with wrapt's C extension the call site, else a frame of wrapt's own."""
+def _calibrate() -> bool:
+    """See which frame calls the hook: with wrapt's C extension the call site, else a frame of wrapt's own (True)."""
     frames: list[Any] = []
 
     def probe() -> None:
@@ -108,26 +151,28 @@ def _calibrate() -> None:
 
     here = sys._getframe()
     Wrapper(lambda: None, _never_runs, enabled=probe)()
-    if frames and frames[0] is not here:
-        recording.skip_frames_of(frames[0].f_globals)
+    if not frames or frames[0] is here:
+        return False
+    recording.skip_frames_of(frames[0].f_globals)
+    return True
 
 
-_calibrate()
+ADDS_A_FRAME = _calibrate()
+"""Without its C extension wrapt puts a frame of its own under every call."""
 
 
-def arm_name(namespace_owner: Any, name: str, original: Any, tap: Tap) -> tuple[Any, Callable[[], None]]:
-    """Replace `name` in a module or class by a wrapper. Returns the wrapper and the undo.
+def put(owner: Any, name: str, original: Any, wrapper: Any) -> Callable[[], None]:
+    """Replace `name` in a module or class by a wrapper. Returns the undo.
 
     Raises TypeError or AttributeError where the owner refuses (a C class, a frozen metaclass).
     """
-    wrapper = wrap(original, tap)
-    set_attribute(namespace_owner, name, wrapper)
+    set_attribute(owner, name, wrapper)
 
     def undo() -> None:
-        if vars(namespace_owner).get(name) is wrapper:
-            set_attribute(namespace_owner, name, original)
+        if vars(owner).get(name) is wrapper:
+            set_attribute(owner, name, original)
 
-    return wrapper, undo
+    return undo
 
 
 def arm_property(owner: type, name: str, original: property, tap: Tap) -> Callable[[], None]:
