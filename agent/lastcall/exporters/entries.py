@@ -170,6 +170,7 @@ class _Ledger:
         self._last_repeat: dict[str, int] = {}
         self._window = (0, 0)
         self._observed_uses = 0
+        self._allowed: set[str] = set()
         self._references: tuple[Reference, ...] = ()
         self._common = {
             "schema": names.SCHEMA,
@@ -244,6 +245,8 @@ class _Ledger:
         return stands_for
 
     def _use(self, sighting: Sighting, site_id: str, count: int, target: TargetInfo | None) -> Item:
+        if sighting.allowed:
+            self._allowed.add(site_id)
         insert_id = digest(self._process.id, site_id, sighting.start_ns, "use")
         fields: dict[str, Any] = {
             **self._common,
@@ -310,10 +313,12 @@ class _Ledger:
                 "count": missing,
                 "total": count.count,
             }
+            if site_id in self._allowed:
+                fields["allowed"] = True
             item = self._entry(
-                fields, "WARNING", rfc3339(count.last_seen),
-                digest(self._process.id, site_id, count.count, "rest"), use_sentence(site, target, "",
-                missing),
+                fields, "INFO" if "allowed" in fields else "WARNING", rfc3339(count.last_seen),
+                digest(self._process.id, site_id, count.count, "rest"),
+                use_sentence(site, target, count=missing),
             )  # fmt: skip
             _locate(item, site)
             yield item
@@ -364,7 +369,7 @@ class _Ledger:
         scalars = {**self._common, **_process_fields(self._process), **_statement(observation, uses, dropped)}
         rows = [("targets", _target_row(state, targets.get(state.ref))) for state in observation.states]
         rows += [
-            ("counts", _count_row(count, sites[count.site]))
+            ("counts", _count_row(count, sites[count.site], allowed=count.site in self._allowed))
             for count in observation.counts
             if count.site in sites
         ]
@@ -481,13 +486,15 @@ def _target_row(state: TargetState, target: TargetInfo | None) -> dict[str, Any]
     return row
 
 
-def _count_row(count: Count, site: Site) -> dict[str, Any]:
+def _count_row(count: Count, site: Site, *, allowed: bool) -> dict[str, Any]:
     row = site_fields(site, count.site)
     row["count"] = count.count
     row["first_seen"] = rfc3339(count.first_seen)
     row["last_seen"] = rfc3339(count.last_seen)
     if count.errors is not None:
         row["errors"] = count.errors
+    if allowed:
+        row["allowed"] = True
     return row
 
 

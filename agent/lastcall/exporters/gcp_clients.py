@@ -53,7 +53,7 @@ def connect(settings: ExporterSettings) -> Writer:
     import google.auth
     from google.auth.exceptions import GoogleAuthError
 
-    _require_credentials()
+    require_credentials()
     try:
         credentials, found = google.auth.default(scopes=["https://www.googleapis.com/auth/logging.write"])
     except GoogleAuthError as error:
@@ -82,7 +82,7 @@ def grpc_client(endpoint: str, credentials: Any) -> LoggingServiceV2Client:
     return LoggingServiceV2Client(credentials=credentials, client_options=options)
 
 
-def _require_credentials() -> None:
+def require_credentials() -> None:
     """Fail at once where google.auth would look for a metadata server for up to 12 s and not find one."""
     explicit = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
     folder = os.environ.get("CLOUDSDK_CONFIG") or os.path.expanduser("~/.config/gcloud")  # noqa: PTH111 - may be unset
