@@ -1,0 +1,118 @@
+"""What a host can see is the same with the agent and without it, for every kind of target and every engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from worlds import ENGINES, World, wrapt_in_c
+
+PROGRAMS_FOLDER = Path(__file__).parent / "programs"
+REPLACED = {"exact type", "unwrap"}
+"""What always shows where a wrapper stands in a function's place: its exact type, and that it can be unwrapped."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """The targets of one program below `programs/`, and the known limits of the engines with it."""
+
+    targets: str
+    states: dict[str, str] = field(default_factory=dict)
+    """Targets whose state is not `armed`."""
+    sees_misfits: tuple[str, ...] = ("auto", "wrapping", "inplace")
+    """The engines that see a call whose arguments do not fit, which runs no code of the target's."""
+    engines: tuple[str, ...] = ("auto", "wrapping", "inplace")
+    elsewhere: int = 0
+    """Uses from code in no file of the program: `eval`, a thread pool."""
+    differs: dict[str, set[str]] = field(default_factory=dict)
+    """By engine, the labels under which the host sees a difference."""
+
+    shows_wrapt: set[str] = field(default_factory=set)
+    """Labels under which wrapt's frame shows where it runs without its C extension."""
+
+    def expected_differences(self, engine: str) -> set[str]:
+        """The known differences: of pure-Python wrapt `auto` uses no more than it must, as `inplace`."""
+        if wrapt_in_c():
+            return self.differs.get(engine, set())
+        return self.differs.get("inplace", set()) | self.shows_wrapt
+
+    def sees_misfits_with(self, engine: str) -> bool:
+        engine = "inplace" if engine == "auto" and not wrapt_in_c() else engine
+        return engine in self.sees_misfits
+
+
+PROGRAMS = {
+    "function": Program(
+        "legacy:old", sees_misfits=("auto", "wrapping"), elsewhere=4, differs={"auto": REPLACED, "wrapping": REPLACED},
+    ),
+    "suspending": Program(
+        "legacy:coroutine,legacy:generator,legacy:stream,legacy:decorated",
+        shows_wrapt={"misfit", "misfit generator", "misfit stream"},
+    ),
+    "methods": Program(
+        "legacy:Old.method,legacy:Old.klass,legacy:Old.static,legacy:Old.value,legacy:Old.Inner.method,"
+        "legacy:Old.acoro,legacy:Old.gen,legacy:Old.__len__,legacy:Old._guarded",
+        sees_misfits=("wrapping",),
+        differs={"auto": {"members"}, "inplace": {"members"}, "wrapping": {"members", "types"}},
+    ),
+}
+
+
+def world_of(folder: Path, name: str) -> World:
+    """The program's files and what they share, in a folder of their own."""
+    sources = [*PROGRAMS_FOLDER.glob("*.py"), *(PROGRAMS_FOLDER / name).rglob("*.py")]
+    files = {str(path.relative_to(path.parents[0] if path.parent == PROGRAMS_FOLDER else PROGRAMS_FOLDER / name)):
+             path.read_text() for path in sources}
+    return World(folder, files, tuple(PROGRAMS[name].targets.split(",")))
+
+
+@pytest.fixture(scope="module")
+def without_agent(tmp_path_factory):
+    """Each program's run without the agent, made when first asked for."""
+    runs = {}
+
+    def run(name):
+        if name not in runs:
+            world = world_of(tmp_path_factory.mktemp(name), name)
+            runs[name] = world, world.run()
+        return runs[name]
+
+    return run
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_the_host_sees_is_the_same_and_every_use_is_counted_where_it_is(name, engine, without_agent):
+    program = PROGRAMS[name]
+    world, plain = without_agent(name)
+    if engine == "wrapping" and not wrapt_in_c():
+        pytest.skip("without its C extension wrapt adds a frame, which `auto` and `inplace` avoid")
+
+    watched = world.run(engine)
+
+    without, with_agent = plain.shown(), watched.shown()
+    differing = {label for label in without.keys() | with_agent.keys() if without.get(label) != with_agent.get(label)}
+    expected = program.expected_differences(engine)
+    assert differing == expected, "\n".join(
+        f"{label}:\n--- without\n{without.get(label)}\n--- with\n{with_agent.get(label)}" for label in differing ^ expected
+    )
+    assert watched.err == plain.err
+    assert watched.code == plain.code
+    assert watched.internal_errors() == {}
+    uses = watched.uses()
+    counted: dict[tuple[str, int, str, str], int] = {}
+    elsewhere = 0
+    for use in uses:
+        if not (world.folder / use.file).exists():
+            elsewhere += use.count
+            continue
+        key = use.file, use.line, use.function, use.expression
+        counted[key] = counted.get(key, 0) + use.count
+    assert counted == {
+        (use.file, use.line, use.function, use.expression): use.count for use in world.marks()
+        if not use.replaced_only or program.sees_misfits_with(engine)
+    }
+    assert elsewhere == program.elsewhere
+    states = {ref: state for ref, (state, _reason, _engine) in watched.states().items()}
+    assert states == {ref: program.states.get(ref, "armed") for ref in program.targets.split(",")}
