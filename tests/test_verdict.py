@@ -10,6 +10,7 @@ from verdict_evidence import (
     DAY,
     HOUR,
     NOW,
+    OLD,
     QUESTION,
     REF,
     caller,
@@ -23,7 +24,6 @@ from lastcall.dossier import Dossier, Scope
 from lastcall.evidence import Finding, TargetInfo
 from lastcall.verdict import judge
 
-OLD = Scope("backend", "production", "1")
 WORKER = Scope("worker", "production", "2")
 
 
@@ -78,6 +78,24 @@ def test_callers_that_are_gone_from_the_source_explain_the_silence_after_it():
     times = range(40, 300)
     verdict = judge(dossier(caller(times=times, fate="gone")), QUESTION)
     assert verdict.word == "safe"
+
+
+def test_code_that_is_gone_from_the_source_may_still_be_deployed():
+    lives, watches = [life()], [watch()]
+    still = replace(caller(60, fate="gone"), scope=BACKEND)
+    assert codes(judge(dossier(still, lives=lives, watches=watches), QUESTION)) >= {"still-deployed"}
+    left_before_the_build = caller(60, fate="gone", left_at=NOW - 55 * DAY)
+    assert judge(dossier(left_before_the_build), QUESTION).word == "safe"
+    left_after_the_build = caller(60, fate="gone", left_at=NOW - 20 * DAY)
+    assert codes(judge(dossier(left_after_the_build), QUESTION)) >= {"still-deployed"}
+
+
+def test_without_names_of_releases_the_start_of_the_processes_tells_what_is_deployed():
+    nameless = Scope("backend", "production", "")
+    old = caller(60, fate="gone", scope=nameless, left_at=NOW - 50 * DAY)
+    for started, word in ((70, "unproven"), (10, "safe")):
+        lives = [replace(life(nameless), oldest=NOW - started * DAY)]
+        assert judge(dossier(old, lives=lives, watches=[watch(nameless)]), QUESTION).word == word
 
 
 def test_the_same_silence_unexplained_is_not_enough():
@@ -202,9 +220,9 @@ def test_time_that_nobody_watched_is_no_silence():
 
 
 def test_a_declared_schedule_must_come_round_even_if_callers_are_gone():
-    evidence = dossier(caller(50, times=(142,), fate="gone"), schedule="quarterly")
+    evidence = dossier(caller(50, times=(142,), fate="gone", left_at=NOW - 45 * DAY), schedule="quarterly")
     assert "too-short" in codes(judge(evidence, QUESTION))
-    assert judge(dossier(caller(50, times=(142,), fate="gone")), QUESTION).word == "safe"
+    assert judge(replace(evidence, target=dossier().target), QUESTION).word == "safe"
 
 
 def test_a_monthly_use_is_not_judged_on_two_weeks():
@@ -262,6 +280,6 @@ def test_every_verdict_states_a_risk_within_its_own_interval():
 
 
 def test_hours_are_not_needed_for_a_verdict():
-    bare = replace(caller(60, fate="gone"), hours=())
+    bare = replace(caller(60, fate="gone", left_at=NOW - 50 * DAY), hours=())
     assert judge(dossier(bare), QUESTION).word == "safe"
     assert HOUR == 3600.0

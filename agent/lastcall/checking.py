@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from lastcall.dossier import Caller, Dossier
     from lastcall.evidence import Kind
     from lastcall.sources import EvidenceSource
+    from lastcall.store import Store
     from lastcall.targets import Target
     from lastcall.verdict import Verdict
 
+YEAR = 400 * DAY
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
 
 
@@ -39,6 +41,11 @@ class Request:
     paths: Sequence[Path] = ()
     """Source trees to look for references and callers in."""
     now: float = field(default_factory=time.time)
+
+    @property
+    def since(self) -> float:
+        """How far back evidence is asked for: a year, and a little."""
+        return self.now - YEAR
 
 
 def open_source(name: str, config: Config, store: str, project: str) -> EvidenceSource:
@@ -74,18 +81,23 @@ def gather(
     """The dossiers of the targets asked for, joined with configuration and source."""
     from lastcall.sources.dossiers import dossiers
 
-    since = request.now - 400 * DAY
-    with source.gather(request.refs, since, progress) as store:
-        known = {target.ref: target for target in store.targets()}
-        for target in config.targets:
-            if not target.parsed.wild:
-                # Only configured, never observed: judged all the same, and unproven.
-                known.setdefault(target.ref, TargetInfo(target.ref, cast("Kind", target.kind)))
+    with source.gather(request.refs, request.since, progress) as store:
+        known = known_targets(store, config)
         refs = resolve(request.refs, sorted(known))
         found = dossiers(store, [known[ref] for ref in refs], request.now)
     configured = {target.ref: target for target in config.targets}
     joined = [_configured(d, configured[d.target.ref]) if d.target.ref in configured else d for d in found]
     return _with_source(joined, request, config)
+
+
+def known_targets(store: Store, config: Config) -> dict[str, TargetInfo]:
+    """Every target by reference: those of the store, and those that are only configured."""
+    known = {target.ref: target for target in store.targets()}
+    for target in config.targets:
+        if not target.parsed.wild:
+            # Never observed: judged all the same, and unproven.
+            known.setdefault(target.ref, TargetInfo(target.ref, cast("Kind", target.kind)))
+    return known
 
 
 def resolve(wanted: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -68,6 +68,18 @@ class Fleet:
         """The longest absence of a service that is normal for it, in seconds."""
         return self._bridges.get(where, RESTART)
 
+    def built_before(self, where: Where) -> float:
+        """An instant before which everything of this service that runs now was built; 0 if never heard of.
+
+        A named release was built before it was first heard from; without a name, before its processes began.
+        """
+        starts = [
+            life.heard[0][0] if life.scope.release else life.oldest or life.heard[0][0]
+            for life in self.services.get(where, ())
+            if life.scope in self.live
+        ]
+        return min(starts, default=0.0)
+
     def last_heard(self, where: Where) -> float:
         """When a service was last heard from; 0 if never."""
         lives = self.services.get(where)

@@ -37,6 +37,8 @@ class Life:
     heard: Intervals
     over: bool = False
     """Every process of it is known to have ended."""
+    oldest: float = 0.0
+    """When the oldest of its processes that may still run was started; 0: not known."""
     troubles: tuple[tuple[str, int], ...] = ()
     """Drops and internal errors of its processes by name, `dropped:...` or `internal:...`."""
 
@@ -67,6 +69,10 @@ class Caller:
     allowed: bool = False
     allow_reason: str = ""
     fate: Fate = "unknown"
+    left_at: float | None = None
+    """When its code left the source, at the latest; None where nothing tells."""
+    left_exactly: bool = True
+    """Whether it left just then, as version control knows it, and not some time before."""
 
     @property
     def key(self) -> tuple[str, ...]:

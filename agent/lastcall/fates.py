@@ -28,22 +28,45 @@ class SourceTree:
         self.roots = [root.resolve() for root in roots]
         self._parsed = lru_cache(maxsize=512)(_parse)
         self._once_held = lru_cache(maxsize=None)(_once_in_history)
+        self._left_history = lru_cache(maxsize=None)(_left_history)
 
     def with_fates(self, callers: Iterable[Caller]) -> tuple[Caller, ...]:
-        """The callers, each with what became of its code."""
-        return tuple(replace(caller, fate=self.fate(caller.site)) for caller in callers)
+        """The callers, each with what became of its code, and since when."""
+        return tuple(self._judged(caller) for caller in callers)
+
+    def _judged(self, caller: Caller) -> Caller:
+        fate = self.fate(caller.site)
+        if fate != "gone":
+            return replace(caller, fate=fate)
+        left_at, exactly = self._left_at(caller.site)
+        return replace(caller, fate=fate, left_at=left_at, left_exactly=exactly)
 
     def fate(self, site: Site) -> Fate:
         """What became of the code at a call site. Doubt counts as `present` or `unknown`, never as `gone`."""
         relative = self._relative(site.file)
         if relative is None:
-            return "unknown"
+            # An installed package is not in the tree. That its code is still here can be seen; that it is
+            # gone from where it ran cannot.
+            path = Path(site.file)
+            return (
+                "present" if path.is_absolute() and path.is_file() and self._holds(path, site) else "unknown"
+            )
         for root in self.roots:
             path = root / relative
             if path.is_file():
-                tree = self._parsed(path)
-                return "present" if tree is None or _still_there(tree, site) else "gone"
+                return "present" if self._holds(path, site) else "gone"
         return "gone" if any(self._was_ours(root, relative, site) for root in self.roots) else "unknown"
+
+    def _holds(self, path: Path, site: Site) -> bool:
+        tree = self._parsed(path)
+        return tree is None or _still_there(tree, site)
+
+    def _left_at(self, site: Site) -> tuple[float | None, bool]:
+        """When the code left the source at the latest, and whether it was just then."""
+        relative = self._relative(site.file) or ""
+        name = _last_name(site.expression) or _last_name(site.target.partition(":")[2])
+        known = [found for root in self.roots if (found := self._left_history(root, relative, name))]
+        return max(known, default=(None, False))
 
     def holds(self, file: str) -> bool:
         """Whether a file is part of this source, or was."""
@@ -79,17 +102,33 @@ def _is_package(root: Path, module: str) -> bool:
 
 def _once_in_history(root: Path, relative: str) -> bool:
     """Whether version control has seen this file. False where there is no version control."""
+    return bool(_git(root, "log", "-1", "--format=%H", "--", relative))
+
+
+def _left_history(root: Path, relative: str, name: str) -> tuple[float, bool] | None:
+    """When a name was last taken out of a file, and True; else the file's own date, and False."""
+    stamp = _git(root, "log", "-1", "--format=%ct", f"-S{name}", "--", relative) if name else ""
+    if stamp and not _git(root, "status", "--porcelain", "--", relative):
+        return float(stamp), True
+    path = root / relative
+    while not path.exists() and path != root:
+        path = path.parent
+    return (path.stat().st_mtime, False) if path.exists() else None
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """What git prints; nothing where it fails, or is not there."""
     try:
-        found = subprocess.run(  # noqa: S603 - fixed program, no shell
-            ["git", "-C", str(root), "log", "-1", "--format=%H", "--", relative],  # noqa: S607 - the user's own git
+        done = subprocess.run(  # noqa: S603 - fixed program, no shell
+            ["git", "-C", str(root), *arguments],  # noqa: S607 - the user's own git
             capture_output=True,
             text=True,
             check=False,
             timeout=20,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return found.returncode == 0 and bool(found.stdout.strip())
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _parse(path: Path) -> ast.Module | None:

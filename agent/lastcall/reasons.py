@@ -194,6 +194,19 @@ def still_written(callers: Sequence[Caller]) -> Reason:
     )
 
 
+def still_deployed(callers: Sequence[Caller]) -> Reason:
+    """Callers whose code is gone, but not from what runs."""
+    caller = callers[0]
+    since = f" since {date(caller.left_at)}" if caller.left_at else ""
+    return Reason(
+        "still-deployed",
+        "unproven",
+        f"{caller_name(caller)} is gone from the source{since}, but {where_name(caller.scope.where)} still "
+        "runs a release that was built before.",
+        "Deploy. If it was deployed under the same name: give every build its own release name.",
+    )
+
+
 def too_short(
     quiet: float, needed: float, window: float, schedule: str, unexplained: Sequence[Caller]
 ) -> Reason:
@@ -234,6 +247,15 @@ def risky(risk: Risk, question: Question) -> Reason:
         f"A use in the next {span(question.window)} has an estimated chance of {percent(risk.probability)}; "
         f"safe takes {percent(question.limit)}.",
     )
+
+
+def removed_by_change(became: str) -> Reason:
+    """The change under review takes the target away."""
+    text = (
+        "The change deletes it." if not became else f"The change takes it away; it looks like {became} now."
+    )
+    remedy = "Keep the old name as an alias until it is safe to delete." if became else ""
+    return Reason("removed-by-change", "", text, remedy)
 
 
 def allowed(callers: Sequence[Caller]) -> Reason:

@@ -43,6 +43,8 @@ class Prior:
     """Callers of a deprecated target end at this rate when nothing is known of their code."""
     end_rate_present: float = 1 / (900 * DAY)
     """The same while their code is still there: switched off, or no longer reached."""
+    deploy_rate: float = 1 / (10 * DAY)
+    """At which a change of the source reaches what runs."""
     newcomers: float = 0.25
     """Shape of the rate of callers never seen: this many were as good as seen at the start."""
     newcomer_time: float = 20 * DAY
@@ -53,6 +55,8 @@ class Prior:
         ("left", 1.0),
     )
     """What each state of the references leaves of that rate."""
+    unexplained: float = 0.12
+    """Code that refers to the target, and was never seen to run, runs where nobody looks, or soon."""
     hidden: float = 0.2
     """A service that should be observed, and is not, uses the target within a window."""
 
@@ -68,6 +72,7 @@ HOPEFUL = replace(
     end_rate=1 / (80 * DAY),
     end_rate_present=1 / (250 * DAY),
     newcomers=0.04,
+    unexplained=0.005,
     hidden=0.01,
 )
 WARY = replace(
@@ -76,6 +81,7 @@ WARY = replace(
     end_rate=1 / (1000 * DAY),
     end_rate_present=1 / (8000 * DAY),
     newcomers=1.0,
+    unexplained=0.7,
     hidden=0.9,
 )
 """The two ends of what a reasonable person may believe instead; they make the interval of a risk."""
@@ -101,6 +107,8 @@ class Silence:
     covered: float = 1.0
     """The share of the time since its last use that was observed."""
     fate: Fate = "unknown"
+    deployed: float = 1.0
+    """For `gone`: the chance that what runs now was built after its code had gone."""
 
 
 # -- how long an ongoing caller stays silent --------------------------------------------------------
@@ -111,6 +119,7 @@ _SCALES = (0.0, 8 * HOUR, 4 * DAY, 16 * DAY)
 """Gaps up to one of these are taken as pauses within a burst."""
 _SHAPES = ((1.0, 1.0), (2.0, 0.01))
 """Prior of a log-normal's variance: (shape, scale) for anything, and for nearly periodic."""
+NEVER = 1e-12
 DARK = 0.01
 """A share of time unobserved that is worth the arithmetic."""
 _UNKNOWN_GAP = (math.log(7 * DAY), 1.3, 1.5)
@@ -233,6 +242,10 @@ def _beta_fraction(a: float, b: float, x: float) -> float:
 # -- a known caller ---------------------------------------------------------------------------------
 
 
+AHEAD = (0.004, 0.02, 0.06, 0.15, 0.35, 0.65, 1.0)
+"""Parts of the window at which the chance of a return is looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """What the silence of a caller says, before any belief about its end."""
@@ -241,47 +254,56 @@ class Outlook:
     """The chance that an ongoing caller is silent for as long as it has been."""
     silent_before: float
     """The same, at an instant between its last use and now: when it may have ended."""
-    returns: float
-    """The chance that it is used within the window, if it is ongoing."""
+    ahead: tuple[float, ...]
+    """The chance that it stays silent up to each part of the window, if it is ongoing."""
     quiet: float
-    wait: float
-    """Seconds into the window until that use, typically."""
+    window: float
     fate: Fate
+    deployed: float
 
     def probability(self, prior: Prior) -> float:
         """The chance that this caller uses the target within the window."""
         if self.fate == "gone":
-            alive = prior.gone_but_alive
+            stays, leaves = prior.gone_but_alive, (1 - prior.gone_but_alive) * (1 - self.deployed)
         else:
             rate = prior.end_rate if self.fate == "unknown" else prior.end_rate_present
-            alive = math.exp(-rate * self.quiet)
-        joint = alive * self.silent
-        total = joint + (1 - alive) * self.silent_before
-        still = joint / total if total > 0 else 0.0
+            stays, leaves = math.exp(-rate * self.quiet), 0.0
+        ended = 1 - stays - leaves
+        total = (stays + leaves) * self.silent + ended * self.silent_before
+        if total <= 0:
+            return 0.0
         end = prior.end_rate_present if self.fate == "present" else prior.end_rate
-        return still * self.returns * math.exp(-end * self.wait)
+        chance = stays * self._returns(end)
+        if leaves:
+            chance += leaves * self._returns(prior.deploy_rate)
+        return min(1.0, self.silent / total * chance)
+
+    def _returns(self, end_rate: float) -> float:
+        """The chance of a use within the window before an end at this rate."""
+        chance, before, since = 0.0, 1.0, 0.0
+        for part, silent in zip(AHEAD, self.ahead, strict=True):
+            chance += max(0.0, before - silent) * math.exp(-end_rate * self.window * (since + part) / 2)
+            before, since = silent, part
+        return chance
 
 
 def outlook(silence: Silence, window: float) -> Outlook:
     """Read a caller's silence. `window` is in seconds."""
     survival = Survival(silence.gaps)
     quiet = max(silence.quiet, 60.0)
+    dark = 1 - silence.covered
+    missed = range(4) if dark > DARK else range(1)
 
     def unseen(t: float) -> float:
         # Where not all the time was observed, uses may have come and gone in the dark.
-        dark = 1 - silence.covered
-        return max(
-            dark**missed * survival(t / (missed + 1)) for missed in (range(4) if dark > DARK else (0,))
-        )
+        return max(dark**n * survival(t / (n + 1)) for n in missed)
 
     silent = unseen(quiet)
-    before = sum(unseen(quiet * part) for part in (0.02, 0.1, 0.3, 0.6, 0.9)) / 5
+    before = max(1e-9, sum(unseen(quiet * part) for part in (0.02, 0.1, 0.3, 0.6, 0.9)) / 5)
     base = survival(quiet)
-    if base < 1e-12:  # noqa: PLR2004 - over, whatever else is believed
-        return Outlook(silent, max(before, 1e-9), 0.0, quiet, 0.0, silence.fate)
-    ahead = [survival(quiet + window * part) / base for part in (0.25, 0.5, 1.0)]
-    wait = window * next((part for part, s in zip((0.1, 0.35, 0.7), ahead, strict=True) if s < 0.5), 0.5)  # noqa: PLR2004
-    return Outlook(silent, max(before, 1e-9), 1 - ahead[-1], quiet, wait, silence.fate)
+    # A silence that no ongoing caller keeps is over, whatever else is believed.
+    ahead = tuple(survival(quiet + window * part) / base if base > NEVER else 1.0 for part in AHEAD)
+    return Outlook(silent, before, ahead, quiet, window, silence.fate, silence.deployed)
 
 
 # -- all together -----------------------------------------------------------------------------------
@@ -297,18 +319,28 @@ def newcomer_probability(observed: float, window: float, referred: Referred, pri
 
 
 def estimate(
-    outlooks: Sequence[Outlook], *, observed: float, window: float, referred: Referred, unobserved: int
+    outlooks: Sequence[Outlook],
+    *,
+    observed: float,
+    window: float,
+    referred: Referred,
+    unexplained: bool,
+    unobserved: int,
 ) -> Risk:
-    """Join all callers, those never seen, and `unobserved` services that should be watched and are not."""
+    """Join all callers, those never seen, `unexplained` references, and services that nobody watches."""
 
     def probability(prior: Prior) -> float:
         none = 1 - newcomer_probability(observed, window, referred, prior)
         none *= (1 - prior.hidden) ** min(unobserved, 3)
+        if unexplained:
+            none *= 1 - prior.unexplained
         gone = 1.0
         for caller in outlooks:
             if caller.fate == "gone":
+                settled = replace(caller, deployed=1.0)
                 # One mistake, that of reading the source, stands behind all of these: not independent.
-                gone *= 1 - caller.probability(prior) / prior.gone_but_alive if caller.returns else 1.0
+                gone *= 1 - min(1.0, settled.probability(prior) / prior.gone_but_alive)
+                none *= 1 - max(0.0, caller.probability(prior) - settled.probability(prior))
             else:
                 none *= 1 - caller.probability(prior)
         return min(1.0, max(0.0, 1 - none * (1 - prior.gone_but_alive * (1 - max(gone, 0.0)))))

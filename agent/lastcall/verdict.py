@@ -42,7 +42,8 @@ QUIET = 1.2
 QUIET_UNEXPLAINED = 12.0
 """The same where nothing but the silence says that a caller is gone."""
 MONTH = 31 * DAY
-PRESENT_SHARE = 1e-9
+DEPLOY_SLACK = 3 * DAY
+"""A release is built some time before it runs: a change younger than that may not be in it."""
 OUTLOOKS = 12
 """Callers whose silence is examined one by one: those most likely to come back. The rest adds nothing."""
 HARMLESS = ("sighting-queue", "active-span", "sample", "-full", "-refused")
@@ -233,6 +234,7 @@ class _Case:
 
     @cached_property
     def risk(self) -> Risk:
+        known = {caller.site.file for caller in self.callers}
         outlooks = [
             outlook(self._silence(caller, hours), self.question.window) for caller, hours in self._likeliest()
         ]
@@ -241,6 +243,7 @@ class _Case:
             observed=min((item.total for item in self.watching), default=0.0),
             window=self.question.window,
             referred=self.referred,
+            unexplained=any(m.file not in known for m in self.breaking),
             unobserved=len(list(_unobserved(self))),
         )
 
@@ -263,7 +266,25 @@ class _Case:
             for since, until in during
             if until > caller.last_seen and since < self.now
         )
-        return Silence(gaps, seen, min(1.0, seen / elapsed), self._fate(caller))
+        return Silence(gaps, seen, min(1.0, seen / elapsed), self._fate(caller), self.deployed(caller))
+
+    def deployed(self, caller: Caller) -> float:
+        """The chance that what runs of a caller's service was built after the caller's code had gone.
+
+        Known where version control tells when that was, and each release has its name. Else the end may have
+        been at any time since the last use.
+        """
+        start = self.fleet.built_before(caller.scope.where)
+        if caller.left_at is not None:
+            slack = min(DEPLOY_SLACK, self.question.window / 10)
+            if caller.left_at + slack <= start:
+                return 1.0
+            if caller.left_exactly:
+                return 0.0
+        if caller.scope in self.fleet.live and caller.scope.release:
+            return 0.0
+        since = max(self.now - caller.last_seen, 1.0)
+        return min(1.0, max(0.0, start - caller.last_seen) / since)
 
     def _fate(self, caller: Caller) -> Fate:
         if caller.fate == "gone" and self.breaking:
@@ -405,6 +426,9 @@ def _still_written(case: _Case) -> Iterator[Reason]:
     present = [caller for caller, _ in case.merged if caller.fate == "present"]
     if present and not case.breaking:
         yield why.still_written(present)
+    deployed = [c for c, _ in case.merged if c.fate == "gone" and not case.deployed(c)]
+    if deployed:
+        yield why.still_deployed(deployed)
 
 
 def _too_short(case: _Case) -> Iterator[Reason]:

@@ -85,8 +85,14 @@ class _Reader:
     def _fleet(self) -> Iterator[Life]:
         heard: dict[int, list[tuple[float, float]]] = defaultdict(list)
         over: dict[int, bool] = defaultdict(lambda: True)
-        rows = self.connection.execute("SELECT id, scope, seen, ended IS NOT NULL OR finished FROM process")
-        for process, scope, seen, ended in rows:
+        oldest: dict[int, float] = {}
+        rows = self.connection.execute(
+            "SELECT id, scope, seen, ended IS NOT NULL OR finished, started FROM process"
+            " ORDER BY started DESC"
+        )
+        for process, scope, seen, ended, started in rows:
+            if not ended or scope not in oldest:
+                oldest[scope] = started
             heard[scope].extend(self.heard.get(process, ((seen, seen),)))
             over[scope] = over[scope] and bool(ended)
         troubles: dict[int, list[tuple[str, int]]] = defaultdict(list)
@@ -97,7 +103,7 @@ class _Reader:
             troubles[scope].append((f"{kind}:{name}", value))
         for number, scope in self.scopes.items():
             if number in heard:
-                yield Life(scope, union(heard[number]), over[number], tuple(troubles[number]))
+                yield Life(scope, union(heard[number]), over[number], oldest[number], tuple(troubles[number]))
 
     def _watches(self) -> dict[str, list[Watch]]:
         """States of targets by scope. Processes are joined as text, which many targets have in common."""

@@ -1,0 +1,186 @@
+"""What a change takes away, read from two commits of a real repository."""
+
+from __future__ import annotations
+
+import subprocess
+import textwrap
+
+import pytest
+
+from lastcall.errors import UsageError
+from lastcall.gate import Repository, endpoints, removals
+
+
+class Project:
+    """A git repository in a folder, one commit at a time."""
+
+    def __init__(self, path):
+        self.path = path
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+        return subprocess.run(["git", "-C", str(self.path), *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, **files):
+        """Write files (`a__b` is a/b.py; None deletes) and commit. Gives the commit."""
+        for name, text in files.items():
+            path = self.path / (name.replace("__init", "/\0").replace("__", "/").replace("\0", "__init__") + ".py")
+            if text is None:
+                path.unlink()
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(textwrap.dedent(text))
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "change")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)
+
+
+def taken(base, head, *refs):
+    return {r.ref: r for r in removals(Repository(base), Repository(head), refs)}
+
+
+MAKE = """
+    def make():
+        return 1
+
+    def keep():
+        return 2
+"""
+
+
+def test_a_deleted_function_is_found_with_its_old_place(project):
+    base = project.commit(shop__init="", shop__legacy=MAKE)
+    head = project.commit(shop__legacy="def keep():\n    return 2\n")
+    found = taken(base, head, "shop.legacy:make", "shop.legacy:keep")
+    assert list(found) == ["shop.legacy:make"]
+    assert (found["shop.legacy:make"].file, found["shop.legacy:make"].line) == ("shop/legacy.py", 2)
+    assert found["shop.legacy:make"].became == ""
+
+
+def test_a_change_beside_it_takes_nothing_away(project):
+    base = project.commit(shop__legacy=MAKE)
+    head = project.commit(shop__legacy="import os\n" + textwrap.dedent(MAKE).replace("return 1", "return os"))
+    assert not taken(base, head, "shop.legacy:make")
+
+
+def test_a_target_that_was_not_there_before_is_not_taken_away(project):
+    base = project.commit(shop__legacy=MAKE)
+    head = project.commit(shop__other="x = 1")
+    assert not taken(base, head, "shop.legacy:nothing", "elsewhere:thing")
+
+
+def test_a_rename_is_named(project):
+    base = project.commit(shop__legacy=MAKE)
+    head = project.commit(shop__legacy=MAKE.replace("make", "create"))
+    assert taken(base, head, "shop.legacy:make")["shop.legacy:make"].became == "shop.legacy:create"
+
+
+def test_a_move_takes_the_old_name_away_and_says_where_it_is(project):
+    base = project.commit(shop__legacy=MAKE)
+    head = project.commit(shop__legacy="", shop__fresh=MAKE)
+    assert taken(base, head, "shop.legacy:make")["shop.legacy:make"].became == "shop.fresh:make"
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "from shop.fresh import make",
+        "from .fresh import make",
+        "from .fresh import make as make",
+        "from shop.fresh import *",
+        "from shop import fresh\nmake = fresh.make",
+        "def __getattr__(name):\n    raise AttributeError(name)",
+        "try:\n    from shop.fresh import make\nexcept ImportError:\n    make = None",
+    ],
+)
+def test_a_definition_that_moves_behind_its_old_name_stays(project, left):
+    base = project.commit(shop__init="", shop__legacy=MAKE)
+    head = project.commit(shop__legacy=left, shop__fresh=MAKE)
+    assert not taken(base, head, "shop.legacy:make")
+
+
+def test_a_re_export_whose_origin_is_deleted_is_taken_away_too(project):
+    base = project.commit(shop__init="from .legacy import make\n", shop__legacy=MAKE)
+    head = project.commit(shop__init="from .legacy import make\n", shop__legacy="")
+    assert set(taken(base, head, "shop:make", "shop.legacy:make")) == {"shop:make", "shop.legacy:make"}
+
+
+def test_a_deleted_module_takes_everything_in_it(project):
+    base = project.commit(shop__init="", shop__legacy=MAKE)
+    head = project.commit(shop__legacy=None)
+    assert set(taken(base, head, "shop.legacy:make", "shop.legacy", "shop")) == {"shop.legacy:make", "shop.legacy"}
+
+
+CLASS = """
+    class Manager(Base):
+        def old(self): ...
+    class Plain:
+        def old(self): ...
+        name = 1
+        class Inner:
+            def deep(self): ...
+"""
+
+
+def test_methods_and_nested_names(project):
+    base = project.commit(shop__legacy=CLASS)
+    head = project.commit(shop__legacy="class Manager(Base): ...\nclass Plain:\n    class Inner: ...\n")
+    refs = ["Plain.old", "Plain.name", "Plain.Inner.deep", "Manager.old", "Plain.Inner"]
+    found = taken(base, head, *(f"shop.legacy:{ref}" for ref in refs))
+    # what a base class may provide is not known to be gone
+    assert set(found) == {"shop.legacy:Plain.old", "shop.legacy:Plain.name", "shop.legacy:Plain.Inner.deep"}
+
+
+def test_a_deprecated_argument(project):
+    base = project.commit(shop__legacy="def f(a, mode=1): ...\ndef g(mode=1): ...")
+    head = project.commit(shop__legacy="def f(a): ...\ndef g(**more): ...")
+    assert set(taken(base, head, "shop.legacy:f(mode=)", "shop.legacy:g(mode=)")) == {"shop.legacy:f(mode=)"}
+
+
+def test_a_package_below_src(project):
+    base = project.commit(src__shop__init="", src__shop__legacy=MAKE)
+    head = project.commit(src__shop__legacy="")
+    assert taken(base, head, "shop.legacy:make")["shop.legacy:make"].file == "src/shop/legacy.py"
+
+
+def test_a_module_that_cannot_be_parsed_is_doubt_not_removal(project):
+    base = project.commit(shop__legacy=MAKE)
+    head = project.commit(shop__legacy="def make(:")
+    assert not taken(base, head, "shop.legacy:make")
+
+
+def test_circular_re_exports_end(project):
+    base = project.commit(shop__init="", shop__a="def f(): ...", shop__b="")
+    head = project.commit(shop__a="from .b import f", shop__b="from .a import f")
+    taken(base, head, "shop.a:f")
+
+
+def test_three_dots_compare_with_where_the_branches_parted(project):
+    parted = project.commit(shop__legacy=MAKE)
+    project.git("checkout", "-q", "-b", "work")
+    head = project.commit(shop__other="x = 1")
+    project.git("checkout", "-q", "main")
+    project.commit(shop__legacy="")
+    assert endpoints("main...work") == (parted, head)
+    assert endpoints("main..work")[0] != parted
+
+
+@pytest.mark.parametrize("bad", ["main", "..", "nowhere..HEAD", "HEAD..nowhere", "--upload-pack=x..HEAD", "HEAD..-x", ""])
+def test_revisions_that_make_no_sense_are_one_sentence(project, bad):
+    project.commit(shop__legacy=MAKE)
+    with pytest.raises(UsageError):
+        endpoints(bad)
+
+
+def test_outside_of_a_repository(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(UsageError, match="repository"):
+        endpoints("a..b")
