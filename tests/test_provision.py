@@ -14,8 +14,6 @@ import grpc
 import pytest
 from google.cloud.monitoring_dashboard_v1.types import Dashboard
 from google.cloud.monitoring_v3.types import AlertPolicy
-from loopback_monitoring import grpc_front, rest_front
-from loopback_monitoring.state import State
 
 from lastcall.errors import UsageError
 from lastcall.provision import api as provision_api
@@ -23,6 +21,8 @@ from lastcall.provision.definitions import load
 from lastcall.provision.execute import execute, survey
 from lastcall.provision.kinds import ALERT_POLICY, DASHBOARD, KINDS, LOG_METRIC, normalise, slug_of
 from lastcall.provision.plan import plan, removal
+from loopback_monitoring import grpc_front, rest_front
+from loopback_monitoring.state import State
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMES = ("grpc", "http")
@@ -354,7 +354,7 @@ class TestCommand:
         assert service.run("plan", "--project", "demo", "--check").returncode == 0
         destroyed = service.run("destroy", "--yes", GOOGLE_CLOUD_PROJECT="demo")
         assert destroyed.returncode == 0, destroyed.stderr
-        assert not (service.state.dashboards or service.state.policies or service.state.metrics)
+        assert [*service.state.dashboards, *service.state.policies, *service.state.metrics] == []
 
     def test_plan_as_json_and_check(self, grpc_service):
         shown = grpc_service.run("plan", "--project", "demo", "--format", "json", "--check")

@@ -87,11 +87,13 @@ def or_watched_zero(s: Spelling, value: str) -> str:
 
 
 def grown(series: str, window: str) -> str:
-    """By how much each series grew over `window`, newborn ones from zero. For series that never reset."""
+    """By how much each series grew over `window`, newborn ones from zero. For series that never reset.
+
+    A series counts as newborn if it had no point in the hour before the window.
+    """
     return (
         f"max_over_time({series}[{window}]) - "
-        f"(min_over_time({series}[{window}]) and last_over_time({series}[5m] offset {window})"
-        f" or 0 * max_over_time({series}[{window}]))"
+        f"(last_over_time({series}[1h] offset {window}) or 0 * max_over_time({series}[{window}]))"
     )
 
 
@@ -146,9 +148,9 @@ def deadlines_ahead(s: Spelling) -> str:
 def overdue(s: Spelling, window: str = "1d") -> str:
     """Days past `remove_by`, by target and owner, of targets that are still used."""
     deadline = f"max {s.by(names.TARGET)} (last_over_time({s.series(names.METRIC_REMOVE_BY_TIME)}[1h]))"
-    used = f"sum {s.by(names.TARGET, names.OWNER)} (increase({uses(s)}[{window}])) > 0"
+    used = f"sum {s.by(names.TARGET, names.OWNER)} ({grown(uses(s), window)}) > 0"
     late = f"(time() - {deadline}) / 86400 > 0"
-    return f"0 * ({used}) + {s.on(names.TARGET)} group_left ({late})"
+    return f"0 * ({used}) + {s.on(names.TARGET)} group_left () ({late})"
 
 
 def failed_uses(s: Spelling, window: str) -> str:
@@ -210,7 +212,7 @@ def alert_new_call_site(s: Spelling) -> str:
 
 def alert_resumed(s: Spelling) -> str:
     """A target is used again after a week in which it was watched and not used."""
-    now = f"sum {s.by(*WHO)} (increase({uses(s)}[10m])) > 0"
+    now = f"sum {s.by(*WHO)} ({grown(uses(s), '10m')}) > 0"
     before = f"sum {s.by(*WHO)} (increase({uses(s)}[7d] offset 10m)) == 0"
     return f"{now} and {s.on(*WHO)} {before}"
 

@@ -1,0 +1,35 @@
+"""Finds promtool and VictoriaMetrics: on the PATH, or where `unpack_debian.sh` put them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parents[1] / ".cache" / "debian-forky"
+PACKAGES = ("promtool", "victoria-metrics")
+COMMAND = f"tests/promtool/{'unpack_debian.sh'} forky .cache/debian-forky {' '.join(PACKAGES)}"
+
+
+def binary(name: str, *, needs: str = "") -> str:
+    """The path of a binary whose `--version` begins with `needs`. Skips the test, and says how to get it, if there is none.
+
+    With LASTCALL_TEST_FETCH=1, as in CI, it is fetched instead.
+    """
+    cached = CACHE / "usr" / "bin" / name
+    if not cached.exists() and os.environ.get("LASTCALL_TEST_FETCH") == "1":
+        subprocess.run([HERE / "unpack_debian.sh", "forky", CACHE, *PACKAGES], check=True, timeout=300)
+    if cached.exists():
+        return str(cached)
+    found = shutil.which(name)
+    if found and _version(found).startswith(needs):
+        return found
+    pytest.skip(f"{name} is not here: run {COMMAND}, or set LASTCALL_TEST_FETCH=1")
+
+
+def _version(path: str) -> str:
+    return subprocess.run([path, "--version"], capture_output=True, text=True, check=False, timeout=20).stdout
