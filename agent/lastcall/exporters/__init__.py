@@ -74,12 +74,18 @@ class Health:
 
 
 class Exporter(Protocol):
-    """Sends batches to one backend. Used by one thread at a time, except where said otherwise."""
+    """Sends batches to one backend, driven by the agent's background thread.
+
+    Any method may be called from another thread while that one hangs in an attempt: a process that leaves
+    then still gets its last batch onto the disk.
+    """
 
     name: str
 
     def export(self, batch: Batch) -> None:
         """Take a batch over: what it holds is on disk, or in bounded memory, before anything is sent.
+
+        A process's last batch (see `is_last`) is only kept; `shutdown` sends it.
 
         Sends what waits, unless the backend failed so recently that it is not due for another attempt.
         Takes at most about `attempt_timeout` seconds for each signal. Raises only what the caller's guard
@@ -95,8 +101,8 @@ class Exporter(Protocol):
     def shutdown(self, timeout: float) -> None:
         """Send what still waits, for at most `timeout` seconds, and let go of every resource.
 
-        May be called from another thread while `export` hangs in a dead connection. Makes no attempt if the
-        last one failed: what waits is on disk already and is sent by the next process of this store.
+        Makes no attempt if the last one failed: what waits is on disk already and is sent by the next process
+        of this store.
         """
 
     def health(self) -> Health:

@@ -4,6 +4,7 @@ backend."""
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -72,11 +73,11 @@ def _install() -> None:
 @contextmanager
 def untraced() -> Iterator[None]:
     """No instrumentation of requests or grpc makes spans of what is sent inside."""
-    try:
-        from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
-    except ImportError:
-        yield
+    if "opentelemetry" not in sys.modules:
+        yield  # nobody here could make a span
         return
+    from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
+
     token: Any = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
     try:
         yield

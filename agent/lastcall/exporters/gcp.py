@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, TextIO
 
@@ -51,6 +52,7 @@ class GcpExporter:
         self._writer: Writer | None = None
         self._resource: dict[str, object] | None = None
         self._builder = EntryBuilder(settings)
+        self._taking = threading.Lock()
         self._outbox = Outbox(
             "gcp",
             self._send,
@@ -62,15 +64,16 @@ class GcpExporter:
 
     def export(self, batch: Batch) -> None:
         """See `Exporter.export`."""
-        items = self._builder.items(batch, self._outbox.health().dropped)
-        if items and self._resource is None:
-            project = self._settings.gcp_project or os.environ.get("GOOGLE_CLOUD_PROJECT", "")
-            self._resource = detect(project)
-        for item in items:
-            # A later process that finds the item in the spool may be of another revision.
-            item["resource"] = self._resource
-            item.pop("span", None)
-        self._outbox.put(items)
+        with self._taking:
+            items = self._builder.items(batch, self._outbox.health().dropped)
+            if items and self._resource is None:
+                project = self._settings.gcp_project or os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+                self._resource = detect(project)
+            for item in items:
+                # A later process that finds the item in the spool may be of another revision.
+                item["resource"] = self._resource
+                item.pop("span", None)
+            self._outbox.put(items)
         if not is_last(batch):
             self._outbox.drain(self._settings.attempt_timeout)
 

@@ -1,30 +1,27 @@
 """OpenTelemetry: spans, metrics and log records over OTLP, or into the host's own providers.
 
 Three outboxes, one for each signal, all driven by the agent's thread. The exporter is made anew for each
-process id and shares nothing with the process that forked it.
+process id and shares nothing with the process that forked it. OpenTelemetry itself is imported with the
+first attempt to send: what a batch holds is in the spool before that.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
-
-from opentelemetry import metrics, trace
-from opentelemetry._logs import get_logger_provider
-from opentelemetry.sdk.metrics.export import MetricsData
 
 from lastcall.errors import internal_errors
 from lastcall.exporters import ExporterSettings, Health, is_last, names
 from lastcall.exporters.discretion import discreet
 from lastcall.exporters.entries import EntryBuilder
 from lastcall.exporters.otel_clients import Client, Signal, wanted
-from lastcall.exporters.otel_logs import api_record, records
-from lastcall.exporters.otel_metrics import MetricsMaker, Readings, register, thaw
-from lastcall.exporters.otel_spans import SpanMaker, start_span
+from lastcall.exporters.otel_readings import Collector, Readings
 from lastcall.exporters.queueing import Answer, Outbox, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
     from lastcall.evidence import Batch
+    from lastcall.exporters.otel_spans import SpanMaker
     from lastcall.exporters.spool import Item
 
 CHUNKS: Final[dict[Signal, int]] = {"traces": 1000, "logs": 500, "metrics": 10}
@@ -48,8 +45,9 @@ class OtlpExporter:
         self._global = settings.otel_provider == "global"
         self._clients: dict[Signal, Client] = {}
         self._outboxes: dict[Signal, Outbox] = {}
-        self._spans = SpanMaker()
-        self._metrics = MetricsMaker(settings)
+        self._spans: SpanMaker | None = None
+        self._metrics = Collector(settings)
+        self._taking = threading.Lock()
         self._metrics_due = 0.0
         signals: tuple[Signal, ...] = ("traces", "logs", "metrics")
         self._wanted = {signal for signal in signals if wanted(signal) and self._switched_on(signal)}
@@ -79,24 +77,27 @@ class OtlpExporter:
         """See `Exporter.export`."""
         if not self._wanted:
             return
+        with self._taking:
+            items = self._take(batch)
+        if self._global:
+            self._into_global(items)
+        elif not is_last(batch):
+            for outbox in self._outboxes.values():
+                outbox.drain(self._settings.attempt_timeout)
+
+    def _take(self, batch: Batch) -> list[Item]:
+        """Put what the batch calls for into the outboxes; also returns it."""
         dropped = self.health().dropped
         items = self._builder.items(batch, dropped)
         self._metrics.readings.take(batch, self._all_dropped(batch, dropped), internal_errors.counts())
-        if self._global:
-            self._into_global(items)
-            return
-        spans = [item for item in items if "span" in item]
-        self._put("traces", spans)
+        self._put("traces", [item for item in items if "span" in item])
         self._put("logs", [{key: value for key, value in item.items() if key != "span"} for item in items])
-        if "metrics" in self._wanted and (
+        if "metrics" in self._outboxes and (
             batch.observation is not None or time.monotonic() >= self._metrics_due
         ):
             self._metrics_due = time.monotonic() + self._settings.metric_interval
-            with discreet():
-                self._put("metrics", self._metrics.items(batch))
-        if not is_last(batch):
-            for outbox in self._outboxes.values():
-                outbox.drain(self._settings.attempt_timeout)
+            self._put("metrics", self._metrics.items(batch))
+        return items
 
     def _put(self, signal: Signal, items: list[Item]) -> None:
         if signal in self._outboxes:
@@ -109,6 +110,13 @@ class OtlpExporter:
 
     def _into_global(self, items: list[Item]) -> None:
         """The host's providers deliver, in their own time and with their own losses."""
+        from opentelemetry import metrics, trace
+        from opentelemetry._logs import get_logger_provider
+
+        from lastcall.exporters.otel_logs import api_record
+        from lastcall.exporters.otel_metrics import register
+        from lastcall.exporters.otel_spans import start_span
+
         if "traces" in self._wanted:
             tracer = trace.get_tracer(names.SCOPE)
             for item in items:
@@ -125,6 +133,10 @@ class OtlpExporter:
                 register(metrics.get_meter(names.SCOPE), lambda: _global_readings[0])
 
     def _send_spans(self, items: list[Item], timeout: float) -> Answer:
+        if self._spans is None:
+            from lastcall.exporters.otel_spans import SpanMaker
+
+            self._spans = SpanMaker()
         with discreet():
             spans = self._spans.spans(items)
         if spans:
@@ -132,15 +144,18 @@ class OtlpExporter:
         return Answer()
 
     def _send_logs(self, items: list[Item], timeout: float) -> Answer:
+        from lastcall.exporters.otel_logs import records
+
         self._clients["logs"].send(records(items), timeout)
         return Answer()
 
     def _send_metrics(self, items: list[Item], timeout: float) -> Answer:
+        from lastcall.exporters.otel_metrics import thaw
+
         # One request for each collection: a backend keeps the order of points only across requests.
         deadline = time.monotonic() + timeout
         for item in items:
-            left = max(deadline - time.monotonic(), 0.05)
-            self._clients["metrics"].send(MetricsData(resource_metrics=[thaw(item)]), left)
+            self._clients["metrics"].send(thaw(item), max(deadline - time.monotonic(), 0.05))
         return Answer()
 
     def force_flush(self, timeout: float) -> bool:
@@ -171,6 +186,8 @@ class OtlpExporter:
 
     def probe(self, timeout: float) -> str:
         """An empty request for each signal."""
+        from opentelemetry.sdk.metrics.export import MetricsData
+
         empty: dict[Signal, Any] = {"traces": [], "logs": [], "metrics": MetricsData(resource_metrics=[])}
         problems = []
         for signal, client in self._clients.items():

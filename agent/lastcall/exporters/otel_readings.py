@@ -1,0 +1,216 @@
+"""What the metrics show: values by metric and attributes, read from the recorder's counts.
+
+Nothing is counted here, so that the hot path pays nothing and a fork cannot count twice. A collection is
+frozen to JSON with its instants and its process, so that a later process can still send it. Imports no
+OpenTelemetry: a process that leaves early puts its last collection into the spool without loading it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from calendar import timegm
+from typing import TYPE_CHECKING, Any, Final
+
+from lastcall.evidence import STATES
+from lastcall.exporters import names
+from lastcall.exporters.entries import clean, digest, rfc3339
+from lastcall.exporters.merging import METRICS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lastcall.evidence import Batch, Count, Finding, Site, TargetInfo
+    from lastcall.exporters import ExporterSettings
+    from lastcall.exporters.spool import Item
+
+ORIGINS: Final = ("self", "direct", "indirect")
+NATURAL_USE: Final = {"class": "construct", "attribute": "access", "module": "import"}
+"""Kind of target -> its natural use; `call` for all others."""
+
+Key = tuple[tuple[str, str], ...]
+"""Attributes of a point, sorted."""
+
+UNITS: Final = {
+    names.METRIC_USES: ("{use}", "Uses of deprecated targets."),
+    names.METRIC_FAILED_USES: ("{use}", "Uses of deprecated targets that are known to have raised."),
+    names.METRIC_FINDINGS: ("{finding}", "Findings: users mixed, removed targets still asked for."),
+    names.METRIC_TARGETS: ("{target}", "Targets in each state."),
+    names.METRIC_CALL_SITES: ("{call_site}", "Call sites seen, by target."),
+    names.METRIC_OBSERVED_TIME: ("s", "How long this process has been observed."),
+    names.METRIC_DROPPED: ("{item}", "What a bound made us drop, by reason."),
+    names.METRIC_INTERNAL_ERRORS: ("{error}", "Failures inside Lastcall."),
+    names.METRIC_REMOVE_BY_TIME: ("s", "The day by which a target is to be removed, Unix time."),
+}
+
+
+class Readings:
+    """What the instruments show: values by metric and attributes, of the process that made them only."""
+
+    def __init__(self, settings: ExporterSettings) -> None:
+        self.pid = os.getpid()
+        self._settings = settings
+        self._findings: dict[Key, int] = {}
+        self.values: dict[str, dict[Key, float]] = {name: {} for name in UNITS}
+        self._named_sites: set[str] = set()
+
+    def take(
+        self, batch: Batch, dropped: Iterable[tuple[str, int]], errors: Iterable[tuple[str, int]]
+    ) -> None:
+        """Replace the values by those of `batch`; one assignment, since another thread may be collecting."""
+        base = _pairs(
+            {names.SERVICE_NAME: batch.process.service, names.ENVIRONMENT_NAME: batch.process.environment}
+        )
+        self._count_findings(batch.findings, base)
+        self.values = {
+            names.METRIC_USES: self._uses(batch, base),
+            names.METRIC_FAILED_USES: self._failed(batch, base),
+            names.METRIC_FINDINGS: dict(self._findings),
+            names.METRIC_TARGETS: _states(batch, base),
+            names.METRIC_CALL_SITES: _call_sites(batch, base),
+            names.METRIC_OBSERVED_TIME: {base: max(batch.at - batch.process.started, 0.0)},
+            names.METRIC_DROPPED: {_join(base, {names.REASON: key}): n for key, n in dropped},
+            names.METRIC_INTERNAL_ERRORS: {_join(base, {names.SLUG: key}): n for key, n in errors},
+            names.METRIC_REMOVE_BY_TIME: _deadlines(batch, base),
+        }
+
+    def _count_findings(self, findings: Iterable[Finding], base: Key) -> None:
+        for finding in findings:
+            key = _join(base, {names.FINDING: finding.kind, names.TARGET: finding.target})
+            self._findings[key] = self._findings.get(key, 0) + finding.count
+
+    def _uses(self, batch: Batch, base: Key) -> dict[Key, float]:
+        targets = {target.ref: target for target in batch.targets}
+        values: dict[Key, float] = {}
+        for target in batch.targets:
+            # An explicit zero for each origin: a series that is born at 3 never increased, to PromQL.
+            for origin in ORIGINS:
+                use = NATURAL_USE.get(target.kind, "call")
+                values[self._use_key(target.ref, use, origin, target, base, None)] = 0
+        for count, site in _sited(batch):
+            key = self._use_key(site.target, site.use, site.origin, targets.get(site.target), base, site)
+            values[key] = values.get(key, 0) + count.count
+        return values
+
+    def _failed(self, batch: Batch, base: Key) -> dict[Key, float]:
+        targets = {target.ref: target for target in batch.targets}
+        values: dict[Key, float] = {}
+        for count, site in _sited(batch):
+            if count.errors is not None:
+                key = self._use_key(site.target, site.use, site.origin, targets.get(site.target), base, None)
+                values[key] = values.get(key, 0) + count.errors
+        return values
+
+    def _use_key(  # noqa: PLR0917 - one point's attributes, called in two places
+        self, ref: str, use: str, origin: str, target: TargetInfo | None, base: Key, site: Site | None
+    ) -> Key:
+        attributes = {names.TARGET: ref, names.USE: use, names.ORIGIN: origin}
+        if target is not None:
+            attributes[names.REMOVE_BY] = target.remove_by
+            attributes[names.OWNER] = target.owner
+        if site is not None and self._may_be_named(site):
+            attributes[names.CODE_FILE] = site.file
+            attributes[names.CODE_FUNCTION] = f"{site.module}.{site.function}"
+        return _join(base, attributes)
+
+    def _may_be_named(self, site: Site) -> bool:
+        if site.id in self._named_sites:
+            return True
+        if len(self._named_sites) >= self._settings.metric_call_sites:
+            return False
+        self._named_sites.add(site.id)
+        return True
+
+
+def _sited(batch: Batch) -> Iterator[tuple[Count, Site]]:
+    for count in batch.counts:
+        site = batch.sites.get(count.site)
+        if site is not None:
+            yield count, site
+
+
+def _states(batch: Batch, base: Key) -> dict[Key, float]:
+    states = [state.state for state in batch.states]
+    return {_join(base, {names.STATE: state}): states.count(state) for state in STATES}
+
+
+def _call_sites(batch: Batch, base: Key) -> dict[Key, float]:
+    owners = {target.ref: target.owner for target in batch.targets}
+    numbers = dict.fromkeys(owners, 0)
+    for site in batch.sites.values():
+        numbers[site.target] = numbers.get(site.target, 0) + 1
+    return {
+        _join(base, {names.TARGET: ref, names.OWNER: owners.get(ref, "")}): number
+        for ref, number in numbers.items()
+    }
+
+
+def _deadlines(batch: Batch, base: Key) -> dict[Key, float]:
+    values: dict[Key, float] = {}
+    for target in batch.targets:
+        try:
+            day = timegm(time.strptime(target.remove_by, "%Y-%m-%d"))
+        except ValueError:
+            continue  # empty, or free text that the configuration has complained about
+        values[_join(base, {names.TARGET: target.ref, names.OWNER: target.owner})] = day
+    return values
+
+
+def _pairs(attributes: dict[str, str]) -> Key:
+    return tuple(sorted((key, clean(value)) for key, value in attributes.items() if value))
+
+
+def _join(base: Key, attributes: dict[str, str]) -> Key:
+    return tuple(sorted((*base, *_pairs(attributes))))
+
+
+class Collector:
+    """Freezes the readings of one process into items."""
+
+    def __init__(self, settings: ExporterSettings) -> None:
+        self.readings = Readings(settings)
+        self._shown: set[Key] = set()
+
+    def items(self, batch: Batch) -> list[Item]:
+        """One frozen collection of the current readings; before it another if a series is born with a value.
+
+        That first one, a millisecond older, shows the newborn series at 0.
+        """
+        now = self.readings.values
+        uses = now[names.METRIC_USES]
+        born = {key for key, value in uses.items() if value and key not in self._shown}
+        self._shown.update(uses)
+        at = int(batch.at * 1e9)
+        made = []
+        if born:
+            zeros: dict[Key, float] = {key: 0 if key in born else value for key, value in uses.items()}
+            made.append(freeze({**now, names.METRIC_USES: zeros}, batch, at - 1_000_000))
+        made.append(freeze(now, batch, at))
+        return made
+
+
+def freeze(values: dict[str, dict[Key, float]], batch: Batch, at_ns: int) -> Item:
+    """A collection as an item: numbers, attributes and instants, with the process whose resource it has."""
+    process = batch.process
+    # Counters began with the process: its id is in the resource, so a restart begins a series of its own.
+    start = str(int(process.started * 1e9))
+    points: dict[str, list[list[Any]]] = {
+        name: [[dict(key), value] for key, value in by_key.items()]
+        for name, by_key in values.items()
+        if by_key
+    }
+    fields = {
+        "event": METRICS,
+        "process": process.id,
+        "service": process.service,
+        "environment": process.environment,
+        "release": process.release,
+        "start": start,
+        "at": str(at_ns),
+        "points": points,
+    }
+    return {
+        "insertId": digest(process.id, at_ns, METRICS),
+        "timestamp": rfc3339(batch.at),
+        "payload": {"message": METRICS, "lastcall": fields},
+    }
