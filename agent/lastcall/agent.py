@@ -165,13 +165,15 @@ class Agent:
         """Put targets, states, spellings and counters that changed into the journal."""
         recorder = self.recorder
         changed, self._to_write = self._to_write, []
+        records: list[tuple[object, ...]] = []
+        for target in changed:
+            if target.ref not in self._known or target.state != "pending":
+                records.append(_target_record(target))
+                self._known.add(target.ref)
+            records.append(("A", target.ref, target.state, target.reason, target.engine,
+                            target.state_ns or self.started_ns))
         with recorder.lock:
-            for target in changed:
-                if target.ref not in self._known or target.state != "pending":
-                    recorder.write(_target_record(target))
-                    self._known.add(target.ref)
-                recorder.write(("A", target.ref, target.state, target.reason, target.engine,
-                                target.state_ns or self.started_ns))
+            recorder.write(*records)
         self._write_spellings()
         self._write_repeated_findings()
         counters = (tuple(sorted(recorder.dropped.items())), self.errors.counts())

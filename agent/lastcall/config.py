@@ -134,6 +134,7 @@ class Config:
         self.values: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
         self.provenance: dict[str, str] = {setting.name: "default" for setting in SETTINGS}
         self.targets: list[Target] = []
+        self.refs: set[str] = set()
         self.discover: dict[str, tuple[str, ...]] = {}
         self.problems: list[str] = []
         self.file = ""
@@ -340,7 +341,8 @@ def _take_target(config: Config, table: Any, where: str) -> None:
     except ReferenceError_ as error:
         config.problems.append(f"{where}: {error}")
         return
-    if all(known.ref != target.ref for known in config.targets):
+    if target.ref not in config.refs:
+        config.refs.add(target.ref)
         config.targets.append(target)
 
 

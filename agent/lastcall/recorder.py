@@ -240,27 +240,26 @@ class Recorder:
         self.table = journal.counts
         self.hooks.set_table(self.table)
 
-    def write(self, record: tuple[object, ...]) -> bool:
+    def write(self, *records: tuple[object, ...]) -> bool:
         """Append to the journal; what cannot be written is kept for the next flush. Call with the lock held."""
+        if not records:
+            return True
         self.open()
-        if self.journal is None:
-            if not self._journal_failed:
-                return False
-            self._keep_unwritten(record)
-            return False
-        try:
-            self.journal.append(record)
-        except OSError as error:
-            self.errors.record("journal-write", error)
-            self._keep_unwritten(record)
-            return False
-        return True
+        if self.journal is not None:
+            try:
+                self.journal.append(*records)
+            except OSError as error:
+                self.errors.record("journal-write", error)
+            else:
+                return True
+        self._keep_unwritten(records)
+        return False
 
-    def _keep_unwritten(self, record: tuple[object, ...]) -> None:
-        if len(self._unwritten) < 4 * self.max_sites:
-            self._unwritten.append(record)
-        else:
-            self.drop("journal-backlog")
+    def _keep_unwritten(self, records: tuple[tuple[object, ...], ...]) -> None:
+        room = 4 * self.max_sites - len(self._unwritten)
+        self._unwritten.extend(records[:room])
+        if len(records) > room:
+            self.drop("journal-backlog", len(records) - max(room, 0))
 
     def retry_unwritten(self) -> None:
         """Try again what a full or missing disk refused. Takes the lock."""
@@ -269,8 +268,7 @@ class Recorder:
         with self.lock:
             backlog, self._unwritten = self._unwritten, []
             self._journal_failed = False
-            for record in backlog:
-                self.write(record)
+            self.write(*backlog)
 
     def drop(self, reason: str, amount: int = 1) -> None:
         """Count something that a bound made us leave out. Call with the lock held."""

@@ -25,6 +25,10 @@ def loads(text: str) -> dict[str, Any]:
     return _Reader(text).document()
 
 
+def _is_bare(key: str) -> bool:
+    return key.isascii() and key.replace("_", "a").replace("-", "a").isalnum()
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text.replace("\r\n", "\n")
@@ -35,13 +39,52 @@ class _Reader:
 
     def document(self) -> dict[str, Any]:
         table = self.root
-        while self.blank():
+        while True:
+            table = self.plain_lines(table)
+            if not self.blank():
+                return self.root
             if self.text[self.at] == "[":
                 table = self.header()
             else:
                 self.assignment(table)
             self.end_of_line()
-        return self.root
+
+    def plain_lines(self, table: dict[str, Any]) -> dict[str, Any]:
+        """Read what nearly every line is, without looking at each character: `key = "value"`, `[[name]]`, nothing.
+
+        Stops at the first line that is anything else. Returns the table that lines belong to by then.
+        """
+        if self.at and self.text[self.at - 1] != "\n":
+            end = self.text.find("\n", self.at)
+            if end < 0 or self.text[self.at:end].strip(" \t"):
+                return table
+            self.at = end + 1
+        for line in self.text[self.at:].split("\n"):
+            stripped = line.strip(" \t")
+            if stripped.startswith("[[") and stripped.endswith("]]") and _is_bare(stripped[2:-2]):
+                rows = self.root.setdefault(stripped[2:-2], [])
+                if not isinstance(rows, list) or id(rows) in self.closed:
+                    raise NotInSubset
+                table = {}
+                rows.append(table)
+            elif stripped and not self.plain_line(stripped, table):
+                break
+            self.at = min(self.at + len(line) + 1, len(self.text))
+        return table
+
+    @staticmethod
+    def plain_line(line: str, table: dict[str, Any]) -> bool:
+        """Take `key = "value"` into `table`; False for anything else."""
+        key, equals, value = line.partition("=")
+        key, value = key.rstrip(" \t"), value.lstrip(" \t")
+        body = value[1:-1]
+        if (
+            not equals or len(value) < 2 or value[0] != '"' or value[-1] != '"'  # noqa: PLR2004 - two quotes
+            or '"' in body or "\\" in body or not body.isprintable() or not _is_bare(key) or key in table
+        ):
+            return False
+        table[key] = body
+        return True
 
     # -- white space --------------------------------------------------------------------------------
 
