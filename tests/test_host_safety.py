@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from worlds import ENGINES, World, wrapt_in_c
+from worlds import ENGINES, Use, World, wrapt_in_c
 
 PROGRAMS_FOLDER = Path(__file__).parent / "programs"
 REPLACED = {"exact type", "unwrap"}
@@ -67,6 +68,16 @@ def world_of(folder: Path, name: str) -> World:
     return World(folder, files, tuple(PROGRAMS[name].targets.split(",")))
 
 
+def by_site(uses: list[Use]) -> dict[tuple[str, ...], int]:
+    """Counts by file, line, function and spelling; before 3.11 Python does not know where in a line a call is."""
+    found: dict[tuple[str, ...], int] = {}
+    for use in uses:
+        spelled = (use.expression,) if sys.version_info >= (3, 11) else ()
+        key = use.file, str(use.line), use.function, *spelled
+        found[key] = found.get(key, 0) + use.count
+    return found
+
+
 @pytest.fixture(scope="module")
 def without_agent(tmp_path_factory):
     """Each program's run without the agent, made when first asked for."""
@@ -101,18 +112,9 @@ def test_what_the_host_sees_is_the_same_and_every_use_is_counted_where_it_is(nam
     assert watched.code == plain.code
     assert watched.internal_errors() == {}
     uses = watched.uses()
-    counted: dict[tuple[str, int, str, str], int] = {}
-    elsewhere = 0
-    for use in uses:
-        if not (world.folder / use.file).exists():
-            elsewhere += use.count
-            continue
-        key = use.file, use.line, use.function, use.expression
-        counted[key] = counted.get(key, 0) + use.count
-    assert counted == {
-        (use.file, use.line, use.function, use.expression): use.count for use in world.marks()
-        if not use.replaced_only or program.sees_misfits_with(engine)
-    }
-    assert elsewhere == program.elsewhere
+    inside = [use for use in uses if (world.folder / use.file).exists()]
+    marked = [use for use in world.marks() if not use.replaced_only or program.sees_misfits_with(engine)]
+    assert by_site(inside) == by_site(marked)
+    assert sum(use.count for use in uses) - sum(use.count for use in inside) == program.elsewhere
     states = {ref: state for ref, (state, _reason, _engine) in watched.states().items()}
     assert states == {ref: program.states.get(ref, "armed") for ref in program.targets.split(",")}

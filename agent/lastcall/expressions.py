@@ -113,8 +113,9 @@ def source_lines(filename: str) -> tuple[bytes, ...]:
 
 
 @lru_cache(maxsize=64)
-def _uses_by_line(filename: str) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
+def _uses_by_line(filename: str) -> dict[int, tuple[list[str], list[str]]]:
+    """For each line what is called or imported there, and which attributes are touched."""
+    found: dict[int, tuple[list[str], list[str]]] = {}
     try:
         tree = ast.parse(b"\n".join(source_lines(filename)))
     except (SyntaxError, ValueError, RecursionError):
@@ -123,17 +124,19 @@ def _uses_by_line(filename: str) -> dict[int, list[str]]:
         if isinstance(node, ast.Call):
             spelled = render(node.func)
             for line in {node.lineno, node.func.end_lineno or node.lineno}:
-                found.setdefault(line, []).append(spelled)
+                found.setdefault(line, ([], []))[0].append(spelled)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             for alias in node.names:
-                found.setdefault(node.lineno, []).append(alias.name)
+                found.setdefault(node.lineno, ([], []))[0].append(alias.name)
+        elif isinstance(node, ast.Attribute):
+            found.setdefault(node.end_lineno or node.lineno, ([], []))[1].append(render(node))
     return found
 
 
 def on_line(filename: str, line: int, name: str) -> str:
-    """The one call on a line whose last name is `name`, or the only call there; empty if neither."""
-    spelled = _uses_by_line(filename).get(line, [])
-    for text in spelled:
+    """The one call or attribute on a line whose last name is `name`, or the only call there; empty if neither."""
+    calls, attributes = _uses_by_line(filename).get(line, ([], []))
+    for text in calls + attributes:
         if text.rpartition(".")[2] == name:
             return text
-    return spelled[0] if len(spelled) == 1 else ""
+    return calls[0] if len(calls) == 1 else ""
