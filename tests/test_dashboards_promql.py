@@ -191,6 +191,7 @@ ANSWERS = (
     (lambda s: q.findings_total(s, "isolation", "1d"), (ALIVE, scenarios.mixed("_x550 2x50")), 2),
     (lambda s: q.findings_total(s, "isolation", "1d"), (DEAD,), None),
     (q.deadlines_ahead, (scenarios.deadline(9000, 3000), scenarios.deadline(10, 3000, scenarios.OTHER)), 1),
+    (q.deadlines_ahead, (scenarios.deadline(2880, 3000),), 1),
     (q.deadlines_ahead, (scenarios.deadline(10, 3000),), 0),
     (q.deadlines_ahead, (), None),
 )  # fmt: skip

@@ -23,6 +23,10 @@ ALIVE = "30m"
 """How old a sign of life may be: observations come every ten minutes, so three in a row are missing."""
 
 
+DAY = 86400
+"""Seconds. The metric holds the first instant of the last day; a target is late when that day is over."""
+
+
 @dataclass(frozen=True)
 class Spelling:
     """How one backend names metrics and labels."""
@@ -142,14 +146,14 @@ def uses_by(s: Spelling, window: str, *labels: str) -> str:
 def deadlines_ahead(s: Spelling) -> str:
     """Number of targets whose `remove_by` is still to come: the burn-down as promised."""
     deadline = f"max {s.by(names.TARGET)} ({s.series(names.METRIC_REMOVE_BY_TIME)})"
-    return f"count({deadline} > time()) or 0 * count({deadline})"
+    return f"count({deadline} + {DAY} > time()) or 0 * count({deadline})"
 
 
 def overdue(s: Spelling, window: str = "1d") -> str:
     """Days past `remove_by`, by target and owner, of targets that are still used."""
     deadline = f"max {s.by(names.TARGET)} (last_over_time({s.series(names.METRIC_REMOVE_BY_TIME)}[1h]))"
     used = f"sum {s.by(names.TARGET, names.OWNER)} ({grown(uses(s), window)}) > 0"
-    late = f"(time() - {deadline}) / 86400 > 0"
+    late = f"(time() - {deadline}) / {DAY} - 1 > 0"
     return f"0 * ({used}) + {s.on(names.TARGET)} group_left () ({late})"
 
 

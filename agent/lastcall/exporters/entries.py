@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from calendar import timegm
 from functools import lru_cache
 from time import gmtime, strftime, strptime
@@ -47,6 +48,7 @@ CHUNK_BYTES: Final = 144 * 1024
 TEXT_CHARS: Final = 8192
 
 VERBS: Final = {"call": "called", "construct": "constructed", "access": "read", "import": "imported"}
+ISO_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 SITE_FLAGS: Final = ("during_import", "by_test", "scanner")
 
 
@@ -138,6 +140,16 @@ def target_fields(target: TargetInfo | None) -> dict[str, Any]:
     if target is None:
         return {}
     return {name: clean(value) for name in names.FIELDS_TARGET if (value := getattr(target, name))}
+
+
+def is_overdue(target: TargetInfo | None, timestamp: str) -> bool:
+    """Whether the RFC 3339 `timestamp` lies after the target's last day, in UTC.
+
+    Said in the entry because a log filter cannot compare a field with today's date.
+    """
+    if target is None or not ISO_DAY.fullmatch(target.remove_by):
+        return False
+    return timestamp[:10] > target.remove_by
 
 
 class EntryBuilder:
@@ -265,6 +277,8 @@ class _Ledger:
         if sighting.allowed:
             fields["allowed"] = True
             fields["allow_reason"] = clean(sighting.allow_reason)
+        if is_overdue(target, fields["start"]):
+            fields["overdue"] = True
         if sighting.first and sighting.site.stack:
             fields["stack"], omitted = stack_lines(sighting.site)
             if omitted:
@@ -315,6 +329,8 @@ class _Ledger:
             }
             if site_id in self._allowed:
                 fields["allowed"] = True
+            if is_overdue(target, rfc3339(count.last_seen)):
+                fields["overdue"] = True
             item = self._entry(
                 fields, "INFO" if "allowed" in fields else "WARNING", rfc3339(count.last_seen),
                 digest(self._process.id, site_id, count.count, "rest"),

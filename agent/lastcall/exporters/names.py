@@ -103,7 +103,7 @@ FIELDS_SITE: Final = (
 FIELDS_TARGET: Final = ("kind", "replacement", "since", "remove_by", "owner", "issue")
 FIELDS_USE: Final = (
     *FIELDS_COMMON, *FIELDS_SITE, *FIELDS_TARGET,
-    "first", "count", "total", "merged", "start", "end", "error_type", "allowed", "allow_reason",
+    "first", "count", "total", "merged", "start", "end", "error_type", "allowed", "allow_reason", "overdue",
     "stack", "stack_omitted",
 )  # fmt: skip
 FIELDS_OBSERVATION: Final = (
