@@ -63,6 +63,7 @@ class Agent:
         self._modules_seen = 0
         self._written_counters: tuple[Any, ...] = ()
         self._sites_detailed = 0
+        self._watch_ends()
         self._install_extras()
 
     def _install_extras(self) -> None:
@@ -71,6 +72,18 @@ class Agent:
             from . import discovery
 
             discovery.install(self)
+
+    def _watch_ends(self) -> None:
+        """Have sampled calls followed to their end, where somebody gets spans and the interpreter allows it."""
+        if sys.version_info < (3, 12) or not self.has_exporters or self.config.spans != "sampled":
+            return
+        from .engines.ends import Ends
+        from .engines.inplace import Unavailable
+
+        try:
+            self.recorder.ends = Ends(self.recorder, self.patcher.in_place)
+        except Unavailable as why:
+            self.errors.add("span-ends", why)
 
     def _advices(self, target: Target, value: Any, tap: Tap) -> list[Any]:
         """What has to run around the calls of a target; nothing, for nearly all."""
@@ -144,11 +157,15 @@ class Agent:
             self.write_pending()
             recorder.publish()
         with self.errors.guard("pipeline"):
-            if self._pipeline is None:
-                from .pipeline import Pipeline
+            self.pipeline().run()
 
-                self._pipeline = Pipeline(self)
-            self._pipeline.run()
+    def pipeline(self) -> Any:
+        """This process's way out, made now if there is none yet. In the background thread."""
+        if self._pipeline is None:
+            from .pipeline import Pipeline
+
+            self._pipeline = Pipeline(self)
+        return self._pipeline
 
     def _look_for_references(self) -> None:
         if self._holders is None:
@@ -175,12 +192,21 @@ class Agent:
         with recorder.lock:
             recorder.write(*records)
         self._write_spellings()
+        self._write_failures()
         self._write_repeated_findings()
         counters = (tuple(sorted(recorder.dropped.items())), self.errors.counts())
         if counters != self._written_counters:
             self._written_counters = counters
             with recorder.lock:
                 recorder.write(("O", time.time_ns(), *counters))
+
+    def _write_failures(self) -> None:
+        for record in list(self.recorder.records):
+            errors = record.errors
+            if errors != record.written_errors:
+                record.written_errors = errors
+                with self.recorder.lock:
+                    self.recorder.write(("Z", record.number, errors))
 
     def _write_spellings(self) -> None:
         records = self.recorder.records
@@ -210,10 +236,23 @@ class Agent:
                     self.recorder.journal.close()
 
     def finish_exports(self, timeout: float) -> None:
-        """Flush and shut down the exporters within `timeout` seconds. In the background thread."""
+        """Last batch, then the exporters' shutdown, within `timeout` seconds. In the background thread."""
+        with self.errors.guard("flush"):
+            self.recorder.retry_unwritten()
+            self.write_pending()
+            self.recorder.publish()
+        with self.errors.guard("pipeline"):
+            self.pipeline().shutdown(timeout)
+
+    def exports_promising(self) -> bool:
+        """Whether the background thread is waiting for a backend that is alive, as far as that can be told."""
+        return self._pipeline is not None and any(e.promising for e in list(self._pipeline.exporters.values()))
+
+    def keep_exports(self) -> None:
+        """Put the last batch where the next process finds it. For the leaving thread, if the other one hangs."""
         if self._pipeline is not None:
             with self.errors.guard("pipeline"):
-                self._pipeline.shutdown(timeout)
+                self._pipeline.keep()
 
     @property
     def has_exporters(self) -> bool:
@@ -234,6 +273,8 @@ class Agent:
         self.errors.clear()
         self.recorder.own_threads.clear()
         self.recorder.reset()
+        if self.recorder.ends is not None:
+            self.recorder.ends.forget()
         if inherited is not None and inherited.fd >= 0:
             os.close(inherited.fd)  # the parent's lock is the parent's: this was only a second hand on it
         self._known = set()

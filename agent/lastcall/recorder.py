@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
+    from .engines.ends import Ends
     from .errors import InternalErrors
     from .targets import Target
 
@@ -66,14 +67,16 @@ class SiteRecord:
     """A call site in this process: its slot, its counter, and what first sight captured."""
 
     __slots__ = (
-        "allowed", "aliases", "at_ns", "code", "counter", "errors", "expression", "file", "flags", "frames",
+        "allowed", "aliases", "at_ns", "code", "counter", "expression", "failures", "file", "flags", "frames",
         "function", "lasti", "line", "module", "note", "origin", "reported", "sampled_ns", "slot", "target",
-        "trace", "use", "via", "written",
+        "trace", "use", "via", "written", "written_errors",
     )
 
     def __init__(self) -> None:
         self.counter = count(1)
-        self.errors: int | None = None
+        self.failures: count[int] | None = None
+        """Uses known to have raised; None while no end was seen."""
+        self.written_errors: int | None = None
         self.expression: str | None = None
         self.reported = 0
         self.sampled_ns = 0
@@ -102,6 +105,11 @@ class SiteRecord:
     def number(self) -> int:
         """The slot as the journal numbers it: from 0, behind the table's header."""
         return self.slot - HEADER_SLOTS
+
+    @property
+    def errors(self) -> int | None:
+        """Uses known to have raised; None while no end was seen."""
+        return None if self.failures is None else current(self.failures)
 
     def total(self) -> int:
         """Uses so far."""
@@ -197,6 +205,8 @@ class Recorder:
         self.lock = allocate_lock()
         self.taps: list[Tap] = []
         self.own_threads: set[int] = set()
+        self.ends: Ends | None = None
+        """What follows sampled calls to their end, where that can be had."""
         self.pass_through: dict[int, CodeType] = {}
         self._busy: set[int] = set()
         self._deferred: list[tuple[Tap, FrameType]] = []
@@ -338,7 +348,10 @@ class Recorder:
             record.aliases.append((counters, key, frame.f_code))
             counters[key] = self._entry(record, frame)
         if walked:
-            self._sight(Sample(record, record.at_ns, total, record.trace, first=True))
+            sample = Sample(record, record.at_ns, total, record.trace, first=True)
+            self._sight(sample)
+            if self.ends is not None and counters is tap.counters:
+                self.ends.watch(sample, frame)
             if self.on_first_sight is not None:
                 self.on_first_sight()
 
@@ -512,13 +525,16 @@ class Recorder:
                 counters[key] = (record.slot, self._sampling(record, counters, key))
 
     def _sampling(self, record: SiteRecord, counters: Counters, key: Any) -> Callable[[], int]:  # noqa: ANN401
-        step = record.counter.__next__
+        step, getframe = record.counter.__next__, sys._getframe
 
         def count_and_sample() -> int:
             counters[key] = (record.slot, step)
             total = step()
             try:
-                self._sight(Sample(record, self.clock(), total, self.trace_now(), first=False))
+                sample = Sample(record, self.clock(), total, self.trace_now(), first=False)
+                self._sight(sample)
+                if self.ends is not None:
+                    self._watch_end(sample, getframe(1))
             except Exception as error:  # noqa: BLE001 - the named seam between our sampling and the host's call
                 self.errors.record("sample", error)
             return total
@@ -552,12 +568,18 @@ class Recorder:
         sample.end_ns = self.clock()
         sample.error_type = error_type
         sample.pending = False
-        self.count_end(sample.record, raised=bool(error_type))
+        record = sample.record
+        if record.failures is None:
+            record.failures = count(1)
+        if error_type:
+            next(record.failures)  # no lock: a finaliser may end a call while this thread holds it
 
-    def count_end(self, record: SiteRecord, *, raised: bool) -> None:
-        """One more use of a site that is known to have ended well, or not."""
-        with self.lock:
-            record.errors = (record.errors or 0) + raised
+    def _watch_end(self, sample: Sample, frame: FrameType) -> None:
+        caller: FrameType | None = caller_behind_wrapt(frame)
+        if caller is not None and sample.record.target.is_own_frame(caller):
+            caller = caller.f_back
+        if caller is not None and self.ends is not None:
+            self.ends.watch(sample, caller)
 
     # -- draining -----------------------------------------------------------------------------------
 

@@ -113,7 +113,7 @@ class InPlace:
     # -- 3.12 and later -----------------------------------------------------------------------------
 
     def _monitor(self, function: FunctionType) -> tuple[CodeType, Callable[[], None]]:
-        tool = self._tool()
+        tool = self.claim_tool()
         monitoring = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
         shared = function.__code__
         code = shared
@@ -134,7 +134,8 @@ class InPlace:
 
         return code, undo
 
-    def _tool(self) -> int:
+    def claim_tool(self) -> int:
+        """The number of our `sys.monitoring` tool. Raises Unavailable if all are taken."""
         monitoring = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
         if self.tool is None:
             for tool in TOOL_IDS:

@@ -296,6 +296,9 @@ class _Ledger:
         own = digest(item["insertId"], "span")
         trace = f"{sighting.trace_id:032x}" if sighting.trace_id else own
         span: dict[str, Any] = {"trace": trace, "id": own[:16], "start": str(sighting.start_ns)}
+        if sighting.own_span_id:  # it was current during the call: what lies under it names these ids
+            span["trace"] = trace = f"{sighting.own_trace_id:032x}"
+            span["id"] = f"{sighting.own_span_id:016x}"
         if sighting.end_ns is not None:
             span["end"] = str(sighting.end_ns)
         if sighting.trace_id:
