@@ -57,6 +57,23 @@ PROGRAMS = {
         sees_misfits=("wrapping",),
         differs={"auto": {"members"}, "inplace": {"members"}, "wrapping": {"members", "types"}},
     ),
+    "classes": Program(
+        ",".join("legacy:" + name for name in (
+            "Plain", "Made", "Other", "Both", "Data", "Frozen", "Slotted", "Concrete", "WithMeta", "OnlyOne", "Generic",
+            "Failure", "Mapping", "Registered", "Outer.Inner", "Reduced",
+        )),
+        sees_misfits=("wrapping",),
+        differs={"wrapping": {"kinds in vars"}},
+    ),
+    "classless": Program(
+        ",".join("legacy:" + name for name in (
+            "Typed", "Tuple", "Colour", "Empty", "Quiet", "Keys", "Array", "Ordered", "Shape", "Proto",
+        )),
+        states={"legacy:Empty": "partial", "legacy:Shape": "partial"},
+        sees_misfits=("wrapping",),
+        elsewhere=2,  # copyreg, for copy.copy() and copy.deepcopy()
+        differs=dict.fromkeys(ENGINES, {"module type"}),
+    ),
 }
 
 

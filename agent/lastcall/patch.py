@@ -334,11 +334,25 @@ class Patcher:
                 self.undo.append(self.in_place.arm_for_class(function, cls, tap))
                 target.engine = "inplace"
                 return ""
-        if init is not object.__init__:
-            return self._wrap(target, cls, "__init__", init, tap, held=False)
+        if init is not object.__init__ and type(cls).__name__ in ("type", "ABCMeta"):
+            return self._arm_c_constructor(target, cls, init, tap)
         remark = self._arm_name(target, found.module, found.name, found.owner)
         return remark or ("partial: the class has no __init__ or __new__ to watch, and giving it one would change it: "
                           "reads of its name are counted instead of constructions")
+
+    def _arm_c_constructor(self, target: Target, cls: type, init: Any, tap: Tap) -> str:
+        """An exception, a dictionary ... without an `__init__` of its own."""
+        from .engines import wrapping
+
+        target.engine = "wrapping"
+        if wrapping.counts_for(cls.__dict__.get("__init__"), tap):
+            return ""
+        tap.hook = self.recorder.hooks.hook(tap)
+        try:
+            self.undo.append(wrapping.arm_inherited(cls, init, tap))
+        except (TypeError, AttributeError) as error:
+            raise CannotArm("failed", f"cannot be patched: {error}") from error
+        return ""
 
     # -- wildcards ----------------------------------------------------------------------------------
 

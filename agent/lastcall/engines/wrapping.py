@@ -100,6 +100,22 @@ class ObjectWrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
         return self if atomic else copy.deepcopy(self.__wrapped__, memo)
 
 
+class InheritedConstructor(wrapt.FunctionWrapper):  # type: ignore[misc]
+    """An `__init__` for a class that inherits one from C, which hands on to whatever comes next.
+
+    What comes next depends on the instance: in a subclass with several bases it is not the C type's.
+    """
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        inherited = super(self._self_class, instance).__init__
+        return ObjectWrapper(inherited, _never_runs, enabled=self._self_tap.hook)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
+
 def _never_runs(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
     """wrapt needs a wrapper function; with a hook that says no it is not called."""
     return wrapped(*args, **kwargs)
@@ -125,7 +141,7 @@ def wrapper_of(original: Any, function: Callable[..., Any], enabled: Callable[[]
 
 def is_wrapper(value: Any) -> bool:
     """Whether `value` is ours; asks the type, because a wrapper imitates what it wraps."""
-    return type(value) in (Wrapper, ObjectWrapper, _Bound)
+    return type(value) in (Wrapper, ObjectWrapper, InheritedConstructor, _Bound)
 
 
 def _inner(value: Any) -> Any:
@@ -171,6 +187,23 @@ def put(owner: Any, name: str, original: Any, wrapper: Any) -> Callable[[], None
     def undo() -> None:
         if vars(owner).get(name) is wrapper:
             set_attribute(owner, name, original)
+
+    return undo
+
+
+def arm_inherited(cls: type, inherited: Any, tap: Tap) -> Callable[[], None]:
+    """Give `cls` an `__init__` that counts and calls the one it inherits from a C type. Returns the undo.
+
+    Raises TypeError where the class refuses.
+    """
+    wrapper = InheritedConstructor(inherited, _never_runs, enabled=tap.hook)
+    wrapper._self_class = cls
+    wrapper._self_tap = tap
+    set_attribute(cls, "__init__", wrapper)
+
+    def undo() -> None:
+        if cls.__dict__.get("__init__") is wrapper:
+            type.__delattr__(cls, "__init__")
 
     return undo
 
