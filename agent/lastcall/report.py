@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lastcall.report_words import rfc3339
-from lastcall.store.queries import RECENT, WEIGHT
+from lastcall.store.queries import WEIGHT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lastcall.evidence import Site, TargetInfo
+    from lastcall.evidence import Frame, Site, TargetInfo
     from lastcall.store import (
+        CallSite,
         Filter,
         FindingRow,
         ObservationRow,
@@ -34,20 +35,46 @@ Document = dict[str, Any]
 STATES = ("armed", "pending", "missing", "failed", "partial", "removed")
 
 
-def document(store: Store, filter_: Filter, *, stacks: bool = True) -> Document:
-    """The whole report. Without `stacks` the call sites have none, which is much quicker to read.
+def document(store: Store, filter_: Filter) -> Document:
+    """The whole report, for other programs: every call site in every scope, with its stack.
 
     Raises StoreError.
     """
-    observations = store.observations(filter_)
-    states = _newest(store.current_states(filter_), observations)
+    stacks = _Stacks()
+    return {
+        **_frame(store, filter_, store.observations(filter_)),
+        "uses": [_use(row, stacks) for row in store.uses(filter_)],
+    }
+
+
+def overview(store: Store, filter_: Filter, *, limit: int, stacks: bool = False) -> Document:
+    """The report for people: the same keys, but each call site once, and at most `limit` (0: all) of a target.
+
+    They are under `call_sites`, with `scopes` for where they were seen. Observations have no states, which
+    takes a second to count over a year. Raises StoreError.
+    """
+    shared = _Stacks() if stacks else None
+    return {
+        **_frame(store, filter_, store.observations(filter_, states=False)),
+        "call_sites": [
+            {**_call_site(row, shared), "scopes": [_scope(scope) for scope in row.scopes]}
+            for row in store.call_sites(filter_, limit=limit, stacks=stacks)
+        ],
+    }
+
+
+def _frame(store: Store, filter_: Filter, observations: list[ObservationRow]) -> Document:
+    """All but the uses."""
+    states: dict[str, list[StateCount]] = {}
+    for count in store.current_states(filter_):
+        states.setdefault(count.ref, []).append(count)
     totals = store.totals(filter_)
     return {
         "schema": SCHEMA,
         "targets": [
             _target(info, states.get(info.ref, []), totals.get(info.ref)) for info in store.targets(filter_)
         ],
-        "uses": [_use(row, stacks=stacks) for row in store.uses(filter_, stacks=stacks)],
+        "uses": [],
         "references": _references(store.references(filter_)),
         "observations": [_observation(row) for row in observations],
         "findings": [_finding(row) for row in store.findings(filter_)],
@@ -55,22 +82,24 @@ def document(store: Store, filter_: Filter, *, stacks: bool = True) -> Document:
     }
 
 
-def _newest(counts: list[StateCount], observations: list[ObservationRow]) -> dict[str, list[StateCount]]:
-    """The states by target, without those of releases that newer ones have replaced."""
-    newest: dict[tuple[str, str], float] = {}
-    for row in observations:
-        key = (row.scope.service, row.scope.environment)
-        newest[key] = max(newest.get(key, 0.0), row.last)
-    live = {
-        row.scope
-        for row in observations
-        if row.last > newest[row.scope.service, row.scope.environment] - RECENT
-    }
-    by_target: dict[str, list[StateCount]] = {}
-    for count in counts:
-        if count.scope in live:
-            by_target.setdefault(count.ref, []).append(count)
-    return by_target
+class _Stacks:
+    """Stacks as JSON values, each frame made once: they are most of a report, and mostly the same."""
+
+    def __init__(self) -> None:
+        self._frames: dict[Frame, Document] = {}
+        self._known: dict[tuple[Frame, ...], list[Document]] = {}
+
+    def of(self, site: Site) -> list[Document]:
+        found = self._known.get(site.stack)
+        if found is None:
+            found = self._known[site.stack] = [self._frame(frame) for frame in site.stack]
+        return found
+
+    def _frame(self, frame: Frame) -> Document:
+        found = self._frames.get(frame)
+        if found is None:
+            found = self._frames[frame] = {"file": frame.file, "line": frame.line, "function": frame.function}
+        return found
 
 
 def _target(info: TargetInfo, states: list[StateCount], total: Total | None) -> Document:
@@ -101,22 +130,24 @@ def _target(info: TargetInfo, states: list[StateCount], total: Total | None) -> 
     }
 
 
-def _use(row: UseRow, *, stacks: bool) -> Document:
+def _use(row: UseRow, stacks: _Stacks) -> Document:
+    return {**_call_site(row, stacks), **_scope(row.scope), "processes": row.processes}
+
+
+def _call_site(row: UseRow | CallSite, stacks: _Stacks | None) -> Document:
     result = {
         **_site(row.site),
-        **_scope(row.scope),
         "count": row.count,
         "errors": row.errors,
         "allowed": row.allowed,
         "during_import": row.site.during_import,
         "test": row.site.by_test,
         "scanner": row.site.scanner,
-        "processes": row.processes,
         "first_seen": rfc3339(row.first_seen),
         "last_seen": rfc3339(row.last_seen),
     }
-    if stacks:
-        result["stack"] = [{"file": f.file, "line": f.line, "function": f.function} for f in row.site.stack]
+    if stacks is not None:
+        result["stack"] = stacks.of(row.site)
     return result
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from lastcall.report_text import marks, over_scopes, printable
+from lastcall.report_text import NEWEST, marks, printable
 from lastcall.report_words import ago, number, span
 
 if TYPE_CHECKING:
@@ -17,11 +17,11 @@ LARGEST = 60_000
 """Characters. Code hosts refuse comments of more than 65,536."""
 
 
-def render(document: Document, *, now: float, limit: int = 20) -> str:
-    """The report. At most `limit` call sites a target (0: all); cut, and saying so, at LARGEST characters."""
+def render(document: Document, *, now: float) -> str:
+    """`report.overview` as Markdown; cut, and saying so, at LARGEST characters."""
     blocks: list[str] = []
     size = 0
-    for block in _blocks(document, now, limit):
+    for block in _blocks(document, now):
         size += len(block) + 2
         if size > LARGEST:
             blocks.append("_Cut here: the whole report does not fit a comment. `lastcall report` shows it._")
@@ -30,7 +30,7 @@ def render(document: Document, *, now: float, limit: int = 20) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _blocks(document: Document, now: float, limit: int) -> Iterator[str]:
+def _blocks(document: Document, now: float) -> Iterator[str]:
     targets = document["targets"]
     used = sorted((t for t in targets if t["uses"]), key=lambda target: -target["uses"])
     quiet = [target for target in targets if not target["uses"]]
@@ -44,10 +44,10 @@ def _blocks(document: Document, now: float, limit: int) -> Iterator[str]:
             )
         )
     by_target: dict[str, list[Document]] = {}
-    for use in document["uses"]:
-        by_target.setdefault(use["target"], []).append(use)
+    for site in document["call_sites"]:
+        by_target.setdefault(site["target"], []).append(site)
     for target in used:
-        yield from _sites(target, by_target.get(target["target"], []), now, limit)
+        yield _sites(target, by_target.get(target["target"], []), now)
     references = [
         f"- {_code(r['file'] + ':' + str(r['line']))} {_code(r['name'])}" for r in document["references"]
     ]
@@ -74,29 +74,31 @@ def _table(targets: list[Document], now: float) -> Iterator[str]:
         yield "| " + " | ".join(cells) + " |"
 
 
-def _sites(target: Document, uses: list[Document], now: float, limit: int) -> Iterator[str]:
-    sites = over_scopes(uses)
+def _sites(target: Document, sites: list[Document], now: float) -> str:
     rows = [
         f"| {_code(site['file'] + ':' + str(site['line']))} | {_code(site['function'])} |"
         f" {_code(site['expression'])} | {site['count']:,} | {_text(marks(site))} |"
         f" {ago(_seconds(site['last_seen']), now)} |"
-        for site in sites[: limit or None]
+        for site in sites
     ]
+    more = target["call_sites"] - len(sites)
+    if more > 0:
+        rows.append(f"| ... and {more:,} more | | | | | |")
     head = ["| call site | function | callee | uses | | last |", "|---|---|---|--:|---|---|"]
-    if limit and len(sites) > limit:
-        rows.append(f"| ... and {len(sites) - limit:,} more | | | | | |")
-    yield f"#### {_code(target['target'])}\n\n" + "\n".join(head + rows)
+    return f"#### {_code(target['target'])}\n\n" + "\n".join(head + rows)
 
 
 def _observed(document: Document, now: float) -> str:
-    rows = [
-        f"- {_text(' '.join(p for p in (o['service'] or 'unnamed service', o['environment'], o['release']) if p))}:"
-        f" {number(o['processes'], 'process')} for {span(o['seconds'])}, last seen"
-        f" {ago(_seconds(o['last_seen']), now)}; {o['armed']} armed, {o['pending']} pending, {o['missing']} missing,"
-        f" {o['failed']} failed, {o['partial']} partial; {o['dropped']} dropped,"
-        f" {number(o['internal_errors'], 'internal error')}"
-        for o in document["observations"]
-    ]
+    rows = []
+    for row in document["observations"][:NEWEST]:
+        name = " ".join(
+            part for part in (row["service"] or "unnamed service", row["environment"], row["release"]) if part
+        )
+        rows.append(
+            f"- {_text(name)}: {number(row['processes'], 'process')} for {span(row['seconds'])}, last seen"
+            f" {ago(_seconds(row['last_seen']), now)}; {number(row['dropped'], 'use')} dropped,"
+            f" {number(row['internal_errors'], 'internal error')}"
+        )
     return "\n".join(_folded("What was observed", rows)) if rows else "Nothing was observed."
 
 

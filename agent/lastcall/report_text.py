@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from lastcall.report_words import ago, number, span
 
@@ -31,8 +31,8 @@ class Line(NamedTuple):
     style: str = ""
 
 
-def lines(document: Document, *, now: float, limit: int = 20, stacks: bool = False) -> Iterator[Line]:
-    """The report, line by line. At most `limit` call sites a target (0: all), with their stacks if asked for."""
+def lines(document: Document, *, now: float) -> Iterator[Line]:
+    """`report.overview`, line by line."""
     targets = document["targets"]
     used = [target for target in targets if target["uses"]]
     unused = [target for target in targets if not target["uses"]]
@@ -44,7 +44,7 @@ def lines(document: Document, *, now: float, limit: int = 20, stacks: bool = Fal
     for target in sorted(used, key=lambda target: -target["uses"]) + unused:
         yield from _target(target, now)
     sections = (
-        ("Call sites", _sites(document, now, limit, stacks)),
+        ("Call sites", _sites(document, now)),
         ("References (modules that still hold a target's name)", _references(document["references"])),
         ("Findings", _findings(document["findings"], now)),
         ("Observed", _observations(document["observations"], now)),
@@ -71,6 +71,8 @@ def _target(target: Document, now: float) -> Iterator[Line]:
         )
     if target["state"] != "armed" and target["reason"]:
         about.append(target["reason"])
+    if len(target["states"]) > 1:
+        about.append("in processes: " + ", ".join(f"{n} {state}" for state, n in target["states"].items()))
     about += _plan(target)
     if about:
         yield from _wrapped("; ".join(about), " " * 20, "dim")
@@ -88,30 +90,29 @@ def _plan(target: Document) -> list[str]:
     return [text.format(target[key]) for text, key in words if target[key]]
 
 
-def _sites(document: Document, now: float, limit: int, stacks: bool) -> Iterator[Line]:
-    defined = {target["target"]: target["defined"] for target in document["targets"]}
-    for ref, uses in _grouped(document["uses"], "target"):
+def _sites(document: Document, now: float) -> Iterator[Line]:
+    about = {target["target"]: target for target in document["targets"]}
+    for ref, sites in _grouped(document["call_sites"], "target"):
         yield from _wrapped(ref, "  ", "bold")
-        where = defined.get(ref)
+        where = about[ref]["defined"]
         if where:
             yield from _wrapped(f"defined in {where['file']}:{where['line']}", "    ", "dim")
-        sites = over_scopes(uses)
-        for site in sites[: limit or None]:
-            yield from _site(site, now, stacks)
-        if limit and len(sites) > limit:
-            yield Line(f"    ... and {number(len(sites) - limit, 'more call site')}; --limit 0 shows all")
+        for site in sites:
+            yield from _site(site, now)
+        more = about[ref]["call_sites"] - len(sites)
+        if more > 0:
+            yield Line(f"    ... and {number(more, 'more call site')}; --limit 0 shows all")
         yield Line("")
 
 
-def _site(site: Document, now: float, stacks: bool) -> Iterator[Line]:
+def _site(site: Document, now: float) -> Iterator[Line]:
     indent = " " * 11
     yield from _wrapped(f"{site['file']}:{site['line']}", f"{site['count']:>9,}  ", "")
     details = [f"in {site['function']}", f"{site['use']} of {site['expression'] or '?'}", marks(site)]
-    details += [f"last {ago(_seconds(site['last_seen']), now)}", site["where"]]
+    details += [f"last {ago(_seconds(site['last_seen']), now)}", where(site)]
     yield from _wrapped(", ".join(detail for detail in details if detail), indent, "dim")
-    if stacks:
-        for frame in site.get("stack", ()):
-            yield from _wrapped(f"{frame['file']}:{frame['line']} {frame['function']}", indent + "  ", "dim")
+    for frame in site.get("stack", ()):
+        yield from _wrapped(f"{frame['file']}:{frame['line']} {frame['function']}", indent + "  ", "dim")
 
 
 def marks(site: Document) -> str:
@@ -134,36 +135,13 @@ def marks(site: Document) -> str:
     return ", ".join(word for word in words if word)
 
 
-_SAME = (
-    "use", "file", "line", "function", "module", "expression", "origin", "via", "note", "during_import", "test",
-    "scanner",
-)  # fmt: skip
-
-
-def over_scopes(uses: list[Document]) -> list[Document]:
-    """The call sites of one target, each once, summed over services and releases, busiest first.
-
-    Each gains `where`: the services, environments and releases it was seen in.
-    """
-    merged: dict[tuple[Any, ...], Document] = {}
-    scopes: dict[tuple[Any, ...], dict[str, list[str]]] = {}
-    for use in uses:
-        key = tuple(use[name] for name in _SAME)
-        known = merged.get(key)
-        if known is None:
-            merged[key] = dict(use)
-        else:
-            known["count"] += use["count"]
-            known["allowed"] = known["allowed"] and use["allowed"]
-            if use["errors"] is not None:
-                known["errors"] = (known["errors"] or 0) + use["errors"]
-            known["first_seen"] = min(known["first_seen"], use["first_seen"])
-            known["last_seen"] = max(known["last_seen"], use["last_seen"])
-        service = " ".join(part for part in (use["service"], use["environment"]) if part)
-        scopes.setdefault(key, {}).setdefault(service, []).append(use["release"])
-    for key, site in merged.items():
-        site["where"] = ", ".join(_service(name, releases) for name, releases in scopes[key].items())
-    return sorted(merged.values(), key=lambda site: (-site["count"], site["file"], site["line"]))
+def where(site: Document) -> str:
+    """The services, environments and releases in which a call site was seen."""
+    releases: dict[str, list[str]] = {}
+    for scope in site["scopes"]:
+        service = " ".join(part for part in (scope["service"], scope["environment"]) if part)
+        releases.setdefault(service, []).append(scope["release"])
+    return ", ".join(_service(name, known) for name, known in releases.items())
 
 
 def _service(name: str, releases: list[str]) -> str:
@@ -193,23 +171,24 @@ def _findings(findings: list[Document], now: float) -> Iterator[Line]:
         yield Line("")
 
 
+NEWEST = 12
+"""Releases of which the text says how long they were observed."""
+
+
 def _observations(observations: list[Document], now: float) -> Iterator[Line]:
-    for row in observations:
+    for row in observations[:NEWEST]:
         release = f"release {row['release']}" if row["release"] else "no release named"
         name = ", ".join(
             part for part in (row["service"] or "unnamed service", row["environment"], release) if part
         )
         yield from _wrapped(name, "  ", "")
-        states = ", ".join(
-            f"{row[state]} {state}"
-            for state in ("armed", "pending", "missing", "failed", "partial", "removed")
-            if row[state]
-        )
         text = (
             f"{number(row['processes'], 'process')} for {span(row['seconds'])} in all,"
-            f" last seen {ago(_seconds(row['last_seen']), now)}; targets: {states or 'none'}"
+            f" last seen {ago(_seconds(row['last_seen']), now)}"
         )
         yield from _wrapped(text, "    ", "dim")
+    if len(observations) > NEWEST:
+        yield Line(f"  ... and {len(observations) - NEWEST:,} older; --format json has them all")
     if observations:
         yield Line("")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import json
 import os
 import sys
 import tempfile
@@ -18,15 +17,18 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lastcall import report_json, report_markdown, report_text
 from lastcall.errors import StoreError, UsageError
-from lastcall.report import Document, document
+from lastcall.report import Document, document, overview
 from lastcall.report_words import moment
 from lastcall.store import Filter, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import Console
+
+    from lastcall.report_text import Line
 
 
 class Format(str, Enum):
@@ -108,11 +110,9 @@ def report(  # noqa: PLR0917 - typer passes options by name
         return
     text = _rendered(path, filter_, format_, limit=limit, stacks=stacks, must_exist=store is not None)
     if output is not None:
-        _write(output, text.plain)
-    elif format_ is Format.text:
-        text.show()
+        _write(output, text.pieces)
     else:
-        sys.stdout.write(text.plain)
+        text.show()
 
 
 def store_at(given: Path | None) -> str:
@@ -155,11 +155,21 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class _Text:
-    """A rendered report: `plain` for files and pipes, `show()` for this terminal."""
+    """A rendered report: `pieces` for files and pipes, `lines` with styles for a terminal, if it has any."""
 
-    def __init__(self, plain: str, show: Callable[[], None] | None = None) -> None:
-        self.plain = plain
-        self.show = show or (lambda: print(plain, end=""))
+    def __init__(self, pieces: Iterable[str], lines: Sequence[Line] = ()) -> None:
+        self.pieces = pieces
+        self.lines = lines
+
+    def show(self) -> None:
+        """Print it on stdout."""
+        if not self.lines or not sys.stdout.isatty():
+            sys.stdout.writelines(self.pieces)
+            return
+        console = _console()
+        for line in self.lines:
+            # soft_wrap: a narrow terminal wraps by itself; rich would cut at its own idea of a word
+            console.print(line.text, style=line.style or None, markup=False, highlight=False, soft_wrap=True)
 
 
 def _rendered(
@@ -174,8 +184,8 @@ def _rendered(
         if must_exist:
             raise UsageError(f"There is no store at {path}. Check --store.") from error
     if format_ is Format.json:
-        return _Text(json.dumps(_EMPTY, indent=1) + "\n")
-    return _Text(NO_STORE.format(path=path))
+        return _Text(report_json.pieces(_EMPTY))
+    return _Text([NO_STORE.format(path=path)])
 
 
 _EMPTY: Document = {
@@ -192,33 +202,17 @@ _EMPTY: Document = {
 def _render(store: Store, filter_: Filter, format_: Format, *, limit: int, stacks: bool) -> _Text:
     _check_filter(store, filter_)
     if format_ is Format.html:
-        return _Text(_html(store))
-    wants_stacks = stacks or format_ is Format.json
-    content = document(store, filter_, stacks=wants_stacks)
+        return _Text([_html(store)])
     if format_ is Format.json:
-        return _Text(json.dumps(content, indent=1, ensure_ascii=True) + "\n")
+        return _Text(report_json.pieces(document(store, filter_)))
+    content = overview(store, filter_, limit=limit, stacks=stacks)
     nothing = _nothing(content, store.path)
     if nothing:
-        return _Text(nothing)
+        return _Text([nothing])
     if format_ is Format.markdown:
-        from lastcall import report_markdown
-
-        return _Text(report_markdown.render(content, now=time.time(), limit=limit))
-    from lastcall import report_text
-
-    lines = list(report_text.lines(content, now=time.time(), limit=limit, stacks=stacks))
-    plain = "".join(line.text + "\n" for line in lines)
-    return _Text(plain, lambda: _print_styled(lines, plain))
-
-
-def _print_styled(lines: Sequence[tuple[str, str]], plain: str) -> None:
-    if not sys.stdout.isatty():
-        sys.stdout.write(plain)
-        return
-    console = _console()
-    for text, style in lines:
-        # soft_wrap: a narrow terminal wraps by itself; rich would cut at its own idea of a word
-        console.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
+        return _Text([report_markdown.render(content, now=time.time())])
+    lines = list(report_text.lines(content, now=time.time()))
+    return _Text([line.text + "\n" for line in lines], lines)
 
 
 def _console() -> Console:
@@ -228,7 +222,7 @@ def _console() -> Console:
 
 
 def _nothing(content: Document, path: str) -> str:
-    if not content["observations"] and not content["uses"]:
+    if not content["observations"] and not content["call_sites"]:
         return NO_PROCESS.format(path=path)
     if not content["targets"]:
         count = sum(row["processes"] for row in content["observations"])
@@ -244,7 +238,7 @@ def _check_filter(store: Store, filter_: Filter) -> None:
             raise UsageError(
                 f"No target matches --target {filter_.target}. {_nearest(filter_.target, known)}"
             )
-    scopes = [row.scope for row in store.observations()]
+    scopes = [row.scope for row in store.observations(states=False)]
     for option in ("service", "environment", "release"):
         wanted = getattr(filter_, option)
         there = sorted({getattr(scope, option) for scope in scopes} - {""})
@@ -272,14 +266,14 @@ def _html(store: Store) -> str:
     return str(static_report.render(store))
 
 
-def _write(path: Path, text: str) -> None:
-    """All of `text` or the old file, never half of it. Raises UsageError."""
+def _write(path: Path, pieces: Iterable[str]) -> None:
+    """All of `pieces` or the old file, never half of it. Raises UsageError."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8", newline="\n"
         ) as file:
             try:
-                file.write(text)
+                file.writelines(pieces)
                 file.flush()
                 umask = os.umask(0)
                 os.umask(umask)
@@ -293,13 +287,13 @@ def _write(path: Path, text: str) -> None:
 
 
 def _watch(path: str, filter_: Filter, *, limit: int, stacks: bool) -> None:
-    last = ""
+    last: list[str] = []
     while True:
         text = _rendered(path, filter_, Format.text, limit=limit, stacks=stacks)
-        if text.plain != last:
+        if text.pieces != last:
             if sys.stdout.isatty():
                 _console().clear()
             text.show()
             sys.stdout.flush()
-            last = text.plain
+            last = list(text.pieces)
         time.sleep(1)

@@ -17,6 +17,7 @@ from lastcall.store.absorb import Absorbed, Absorber
 from lastcall.store.database import Database
 from lastcall.store.rows import (
     Activity,
+    CallSite,
     Filter,
     FindingRow,
     ObservationRow,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Absorbed",
     "Activity",
+    "CallSite",
     "Filter",
     "FindingRow",
     "ObservationRow",
@@ -145,8 +147,15 @@ class Store:
         with self._database.errors():
             return queries.uses(self._database.connection, filter_, stacks=stacks)
 
+    def call_sites(
+        self, filter_: Filter = EVERYTHING, *, limit: int = 0, stacks: bool = False
+    ) -> list[CallSite]:
+        """Each call site once, over all scopes, by target, busiest first; at most `limit` of a target, 0: all."""
+        with self._database.errors():
+            return queries.call_sites(self._database.connection, filter_, limit=limit, stacks=stacks)
+
     def current_states(self, filter_: Filter = EVERYTHING) -> list[StateCount]:
-        """The last state of each target in the processes that lived last in each scope, weightiest first."""
+        """The last state of each target in the processes that lived last, weightiest first."""
         with self._database.errors():
             return queries.current_states(self._database.connection, filter_)
 
@@ -165,10 +174,10 @@ class Store:
         with self._database.errors():
             return queries.observed(self._database.connection, filter_)
 
-    def observations(self, filter_: Filter = EVERYTHING) -> list[ObservationRow]:
-        """What was watched, one row a scope, the newest first."""
+    def observations(self, filter_: Filter = EVERYTHING, *, states: bool = True) -> list[ObservationRow]:
+        """What was watched, one row a scope, the newest first; without `states`, targets are not counted."""
         with self._database.errors():
-            return queries.observations(self._database.connection, filter_)
+            return queries.observations(self._database.connection, filter_, states=states)
 
     def activity(self, filter_: Filter = EVERYTHING) -> list[Activity]:
         """Uses by target, scope and hour."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lastcall.evidence import Finding, Frame, Process, Reference, Site, TargetInfo, TargetState
 from lastcall.store.rows import (
     Activity,
+    CallSite,
     Filter,
     FindingRow,
     ObservationRow,
@@ -73,54 +74,109 @@ def targets(connection: sqlite3.Connection, filter_: Filter) -> list[TargetInfo]
 
 def totals(connection: sqlite3.Connection, filter_: Filter) -> dict[str, Total]:
     """Uses by target. Targets without a use are not in it."""
-    count, joined = ("u.count", "") if not filter_.since else ("a.count", _WITHIN)
+    count, within = _counted(filter_)
     rows = connection.execute(
-        f"SELECT t.ref, sum({count}), count(DISTINCT s.id), min(u.first_seen), max(u.last_seen)"
-        f" FROM use_count u JOIN site s ON s.id = u.site JOIN target t ON t.id = s.target"
-        f" JOIN process p ON p.id = u.process JOIN scope c ON c.id = p.scope {joined}"
-        f" WHERE u.last_seen >= :since {_TARGET} {_SCOPE} GROUP BY t.id",
+        f"WITH n AS (SELECT u.site, sum({count}) AS count, min(u.first_seen) AS first, max(u.last_seen) AS last"
+        f" FROM use_count u {_scope_join(filter_)} {within} WHERE u.last_seen >= :since {_scope_where(filter_)}"
+        " GROUP BY u.site) SELECT t.ref, sum(n.count), count(*), min(n.first), max(n.last) FROM n"
+        f" JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target WHERE 1 {_TARGET} GROUP BY t.id",
         _parameters(filter_),
     )
     return {row[0]: Total(*row) for row in rows}
 
 
-_WITHIN = (
-    "JOIN (SELECT site, process, sum(count) AS count FROM activity WHERE hour >= :hour GROUP BY site, process) a"
-    " ON a.site = u.site AND a.process = u.process"
-)
+def _counted(filter_: Filter) -> tuple[str, str]:
+    """Which column counts, and the join that it comes from: all uses, or those of the hours since."""
+    if not filter_.since:
+        return "u.count", ""
+    return "a.count", (
+        "JOIN (SELECT site, process, sum(count) AS count FROM activity WHERE hour >= :hour GROUP BY site, process)"
+        " a ON a.site = u.site AND a.process = u.process"
+    )
+
+
+def _scope_join(filter_: Filter) -> str:
+    """The join that `_SCOPE` needs; nothing where it would let everything pass, which is much faster."""
+    if not (filter_.service or filter_.environment or filter_.release):
+        return ""
+    return "JOIN process p ON p.id = u.process JOIN scope c ON c.id = p.scope"
+
+
+def _scope_where(filter_: Filter) -> str:
+    return _SCOPE if _scope_join(filter_) else ""
 
 
 def uses(connection: sqlite3.Connection, filter_: Filter, *, stacks: bool = True) -> list[UseRow]:
-    """Every call site in every scope, busiest target first. Without `stacks` the sites have none."""
-    count, joined = ("u.count", "") if not filter_.since else ("a.count", _WITHIN)
-    frames = _frames(connection) if stacks else {}
+    """Every call site in every scope, by target, busiest first. Without `stacks` the sites have none."""
+    count, within = _counted(filter_)
     rows = connection.execute(
         f"WITH n AS (SELECT u.site, p.scope, sum({count}) AS count, sum(u.errors) AS errors,"
         " min(u.allowed) AS allowed, min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen,"
         " count(*) AS processes FROM use_count u JOIN process p ON p.id = u.process"
-        f" JOIN scope c ON c.id = p.scope {joined} WHERE u.last_seen >= :since {_SCOPE} GROUP BY u.site, p.scope)"
-        " SELECT t.ref, s.kind, s.file, s.line, s.function, s.module, s.expression, s.origin, s.during_import,"
-        " s.by_test, s.scanner, s.via, s.note, k.frames, n.scope, n.count, n.errors, n.allowed, n.first_seen,"
-        " n.last_seen, n.processes"
-        " FROM n JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target"
-        f" LEFT JOIN stack k ON {'k.id = s.stack' if stacks else '0'}"
+        f" JOIN scope c ON c.id = p.scope {within} WHERE u.last_seen >= :since {_SCOPE} GROUP BY u.site, p.scope)"
+        " SELECT n.site, n.scope, n.count, n.errors, n.allowed, n.first_seen, n.last_seen, n.processes"
+        " FROM n CROSS JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target"
         f" WHERE 1 {_TARGET} ORDER BY t.ref, n.count DESC, s.file, s.line, s.id, n.scope",
         _parameters(filter_),
-    )
+    ).fetchall()
     scopes = _scopes(connection)
+    sites = _sites(connection, {row[0] for row in rows}, stacks=stacks)
     return [
-        UseRow(_site(row[:14], frames), scopes[row[14]], row[15], row[16], bool(row[17]), *row[18:21])
-        for row in rows
+        UseRow(sites[site], scopes[scope], count, errors, bool(allowed), *rest)
+        for site, scope, count, errors, allowed, *rest in rows
+    ]
+
+
+def call_sites(
+    connection: sqlite3.Connection, filter_: Filter, *, limit: int = 0, stacks: bool = False
+) -> list[CallSite]:
+    """Each call site once, by target, busiest first; at most `limit` of a target, 0 for all."""
+    count, within = _counted(filter_)
+    rows = connection.execute(
+        f"WITH n AS (SELECT u.site, sum({count}) AS count, sum(u.errors) AS errors, min(u.allowed) AS allowed,"
+        " min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen FROM use_count u"
+        f" {_scope_join(filter_)} {within} WHERE u.last_seen >= :since {_scope_where(filter_)} GROUP BY u.site),"
+        " ranked AS (SELECT n.*, t.ref, row_number() OVER"
+        " (PARTITION BY t.id ORDER BY n.count DESC, s.file, s.line, s.id) AS rank"
+        f" FROM n CROSS JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target WHERE 1 {_TARGET})"
+        " SELECT site, count, errors, allowed, first_seen, last_seen FROM ranked"
+        " WHERE :limit = 0 OR rank <= :limit ORDER BY ref, rank",
+        {**_parameters(filter_), "limit": limit},
+    ).fetchall()
+    scopes = _scopes(connection)
+    sites = _sites(connection, {row[0] for row in rows}, stacks=stacks)
+    where = (
+        "SELECT DISTINCT p.scope FROM use_count u CROSS JOIN process p ON p.id = u.process CROSS JOIN scope c"
+        f" ON c.id = p.scope WHERE u.site = :site AND u.last_seen >= :since {_SCOPE}"
+    )
+    parameters = _parameters(filter_)
+    return [
+        CallSite(
+            sites[site],
+            count,
+            errors,
+            bool(allowed),
+            first,
+            last,
+            tuple(scopes[scope] for (scope,) in connection.execute(where, {**parameters, "site": site})),
+        )
+        for site, count, errors, allowed, first, last in rows
     ]
 
 
 def current_states(connection: sqlite3.Connection, filter_: Filter) -> list[StateCount]:
-    """The last state of each target in the processes that lived last in each scope."""
+    """The last state of each target in the processes that lived last of each service and environment."""
     rows = connection.execute(
-        f"WITH {_LAST} SELECT t.ref, l.scope, o.state, o.reason, o.engine, count(*) FROM last l"
-        " JOIN target_state x ON x.process = l.id AND x.until IS NULL JOIN target t ON t.id = x.target"
-        " JOIN outcome o ON o.id = x.outcome JOIN scope c ON c.id = l.scope"
-        f" WHERE 1 {_TARGET} {_SCOPE} GROUP BY t.id, l.scope, o.id ORDER BY t.ref, {_WEIGHT_SQL}, l.scope, o.id",
+        "WITH c AS (SELECT * FROM scope c WHERE 1"
+        + _SCOPE
+        + "), m AS (SELECT c.service, c.environment, max(p.seen)"
+        " AS seen FROM process p JOIN c ON c.id = p.scope GROUP BY c.service, c.environment),"
+        " l AS (SELECT p.id, p.scope FROM process p JOIN c ON c.id = p.scope JOIN m USING (service, environment)"
+        f" WHERE p.seen > m.seen - {RECENT})"
+        " SELECT t.ref, y.scope, o.state, o.reason, o.engine, y.n FROM (SELECT x.target, l.scope, x.outcome,"
+        " count(*) AS n FROM l JOIN target_state x ON x.process = l.id AND x.until IS NULL"
+        " GROUP BY x.target, l.scope, x.outcome) y JOIN target t ON t.id = y.target"
+        f" JOIN outcome o ON o.id = y.outcome WHERE 1 {_TARGET} ORDER BY t.ref, {_WEIGHT_SQL}, y.scope, o.id",
         _parameters(filter_),
     )
     scopes = _scopes(connection)
@@ -196,21 +252,22 @@ def references(connection: sqlite3.Connection, filter_: Filter) -> list[Referenc
 def findings(connection: sqlite3.Connection, filter_: Filter) -> list[FindingRow]:
     """What blocks `safe` and is not a use, newest first."""
     rows = connection.execute(
-        "SELECT f.kind, t.ref, f.at, f.message, f.count, f.attributes, p.name, p.scope, s.id, s.kind, s.file,"
-        " s.line, s.function, s.module, s.expression, s.origin, s.during_import, s.by_test, s.scanner, s.via,"
-        " s.note, k.frames"
+        "SELECT f.kind, t.ref, f.at, f.message, f.count, f.attributes, p.name, p.scope, f.site"
         " FROM finding f JOIN process p ON p.id = f.process JOIN target t ON t.id = f.target"
-        " JOIN scope c ON c.id = p.scope LEFT JOIN site s ON s.id = f.site LEFT JOIN stack k ON k.id = s.stack"
+        " JOIN scope c ON c.id = p.scope"
         f" WHERE f.at >= :since {_TARGET} {_SCOPE} ORDER BY f.at DESC, f.digest",
         _parameters(filter_),
     ).fetchall()
-    scopes, frames = _scopes(connection), _frames(connection) if rows else {}
-    result = []
-    for kind, ref, at, message, count, attributes, process, scope, site, *columns in rows:
-        found = _site((ref, *columns), frames) if site is not None else None
-        finding = Finding(kind, ref, at, message, found, count, _pairs(attributes))
-        result.append(FindingRow(finding, scopes[scope], process))
-    return result
+    scopes = _scopes(connection)
+    sites = _sites(connection, {row[8] for row in rows} - {None}, stacks=True) if rows else {}
+    return [
+        FindingRow(
+            Finding(kind, ref, at, message, sites.get(site), count, _pairs(attributes)),
+            scopes[scope],
+            process,
+        )
+        for kind, ref, at, message, count, attributes, process, scope, site in rows
+    ]
 
 
 def processes(connection: sqlite3.Connection, filter_: Filter) -> list[ProcessRow]:
@@ -236,15 +293,21 @@ def processes(connection: sqlite3.Connection, filter_: Filter) -> list[ProcessRo
     ]
 
 
-def observations(connection: sqlite3.Connection, filter_: Filter) -> list[ObservationRow]:
-    """What was watched, one row a scope; a scope in which nothing was used has one too."""
+def observations(
+    connection: sqlite3.Connection, filter_: Filter, *, states: bool = True
+) -> list[ObservationRow]:
+    """What was watched, one row a scope; a scope in which nothing was used has one too.
+
+    Without `states` the rows do not count targets, which over a year of releases takes most of the time.
+    """
     parameters = _parameters(filter_)
     by_scope: dict[int, dict[str, int]] = {}
-    for scope, state, number in connection.execute(
+    tally = (
         f"WITH {_LAST} SELECT scope, state, count(*) FROM (SELECT l.scope, x.target, o.state, min({_WEIGHT_SQL})"
         " FROM last l JOIN target_state x ON x.process = l.id AND x.until IS NULL"
         " JOIN outcome o ON o.id = x.outcome GROUP BY l.scope, x.target) GROUP BY scope, state"
-    ):
+    )
+    for scope, state, number in connection.execute(tally) if states else ():
         by_scope.setdefault(scope, {})[state] = number
     problems = {
         scope: (internal, dropped)
@@ -281,39 +344,33 @@ def _frames(connection: sqlite3.Connection) -> dict[int, Frame]:
     return {number: Frame(*rest) for number, *rest in rows}
 
 
+_SITE = (
+    "t.ref, s.kind, s.file, s.line, s.function, s.module, s.expression, s.origin, s.during_import, s.by_test,"
+    " s.scanner, s.via, s.note"
+)
+
+
+def _sites(connection: sqlite3.Connection, wanted: set[int], *, stacks: bool) -> dict[int, Site]:
+    """The sites of these numbers."""
+    few = len(wanted) < 20_000  # noqa: PLR2004 - beyond that, reading all and dropping some is faster
+    frames = _frames(connection) if stacks else {}
+    query = f"SELECT s.id, {_SITE}, NULL FROM site s JOIN target t ON t.id = s.target"
+    if stacks:
+        query = query.replace("NULL", "k.frames") + " LEFT JOIN stack k ON k.id = s.stack"
+    if few:
+        rows: Iterable[Any] = (
+            connection.execute(query + " WHERE s.id = ?", (number,)).fetchone() for number in wanted
+        )
+    else:
+        rows = (row for row in connection.execute(query) if row[0] in wanted)
+    return {row[0]: _site(row[1:], frames) for row in rows}
+
+
 def _site(row: Iterable[Any], frames: dict[int, Frame]) -> Site:
-    (
-        target,
-        use,
-        file,
-        line,
-        function,
-        module,
-        expression,
-        origin,
-        importing,
-        by_test,
-        scanner,
-        via,
-        note,
-        stack,
-    ) = row
-    return Site(
-        target,
-        use,
-        file,
-        line,
-        function,
-        module,
-        expression,
-        origin,
-        bool(importing),
-        bool(by_test),
-        bool(scanner),
-        via,
-        tuple(frames[number] for number in json.loads(stack)) if stack else (),
-        note,
-    )
+    *columns, importing, by_test, scanner, via, note, stack = row
+    path = tuple(frames[number] for number in json.loads(stack)) if stack else ()
+    flags = (bool(importing), bool(by_test), bool(scanner))
+    return Site(*(*columns, *flags, via, path, note))
 
 
 def _pairs(text: str) -> tuple[tuple[str, str], ...]:

@@ -58,7 +58,7 @@ class StateRow:
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
-    """In how many processes of a scope a target has a state, among those that lived last there."""
+    """In how many processes of a scope a target has a state, among those that lived last."""
 
     ref: str
     scope: Scope
@@ -104,6 +104,19 @@ class UseRow:
     first_seen: float
     last_seen: float
     processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """A call site's uses over all scopes."""
+
+    site: Site
+    count: int
+    errors: int | None
+    allowed: bool
+    first_seen: float
+    last_seen: float
+    scopes: tuple[Scope, ...]
 
 
 @dataclass(frozen=True, slots=True)
