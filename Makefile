@@ -47,6 +47,7 @@ transparency: $(READY)  ## other projects' own test suites, with and without the
 bench: $(READY)  ## the tables of the README: hot path against peers, start-up, memory
 	test -x $(BENCH_VENV)/bin/python || $(BIN)/python -m venv $(BENCH_VENV)
 	$(BENCH_VENV)/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt --editable .
+	$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --requirement benchmarks/requirements-alone.txt
 	$(BENCH_VENV)/bin/python benchmarks/hotpath.py
 	$(BENCH_VENV)/bin/python benchmarks/startup.py
 

@@ -5,8 +5,8 @@
     python tests/transparency/run.py attrs anyio --engines inplace
 
 Every public callable of a project is armed by wildcard, so that its own suite runs through the agent thousands
-of times. Without the agent each suite runs twice: what differs between those two is unsteady by itself and
-is left out, and said. A positive control shows that something was armed and counted; without it a perfect
+of times. Each suite runs twice without the agent, and again with it if anything differs: what does not come
+out the same twice is unsteady (tests of time, mostly), is left out, and is said. A positive control shows that something was armed and counted; without it a perfect
 score may only mean that the agent never started.
 
 The exit code is 0 if nothing changed and every control held. The last line is `N passed, N failed`: tests
@@ -44,6 +44,8 @@ SUITE_SECONDS = 900
 
 Outcomes = dict[str, str]
 
+_VARYING = r"0x[0-9a-f]{6,}|\d\d:\d\d:\d\d(\.\d+)?|\d\d-\d\d-\d{4}|\d{4}-\d\d-\d\d"
+
 
 @dataclass(frozen=True)
 class Project:
@@ -58,6 +60,8 @@ class Project:
     uses: int
     needs: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    timing: tuple[str, ...] = ()
+    """Tests of how much time passes, in microseconds, which no agent can leave as it was."""
     quick: bool = False
 
     @property
@@ -138,14 +142,16 @@ def prepare_environment(projects: list[Project]) -> None:
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # What a user installs, as it is at this moment: the checkout may change under a run of half an hour.
+    subprocess.run([*pip, "--no-deps", "--force-reinstall", ROOT], check=True)
     needs = sorted({need for project in projects for need in project.needs})
     wanted = "\n".join(["pytest", *needs])
     ready = ENVIRONMENT / ".ready"
     if ready.exists() and set(wanted.splitlines()) <= set(ready.read_text().splitlines()):
         return
     print(f"installing {len(needs)} packages that the suites need", flush=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--editable", ROOT, "pytest", "pytest-timeout", *needs], check=True)
+    subprocess.run([*pip, ROOT, "pytest", "pytest-timeout", *needs], check=True)
     ready.write_text(wanted)
 
 
@@ -188,8 +194,10 @@ def _download(project: Project) -> Path:
 
 def _without(project: Project) -> tuple[Outcomes, set[str]]:
     """The outcomes without the agent, and the tests that do not come out the same twice."""
-    first, second = (_suite(project, f"plain-{turn}", {}) for turn in (1, 2))
-    unsteady = {test for test in {*first, *second} if first.get(test) != second.get(test)}
+    (first, broken), (second, broken_again) = (_suite(project, f"plain-{turn}", {}) for turn in (1, 2))
+    if broken or broken_again:
+        sys.exit(f"{project.name} without the agent: {broken or broken_again}")
+    unsteady = {test for test in {*first, *second} if first.get(test) != second.get(test)} | set(project.timing)
     return {test: outcome for test, outcome in first.items() if test not in unsteady}, unsteady
 
 
@@ -206,18 +214,25 @@ def _with(project: Project, engine: str, plain: Outcomes, unsteady: set[str]) ->
         "LASTCALL_SERVICE": project.name,
     }
     began = time.monotonic()
-    seen = {test: outcome for test, outcome in _suite(project, engine, agent).items() if test not in unsteady}
+    outcomes, broken = _suite(project, engine, agent)
+    changed = _changes(plain, outcomes, unsteady)
     seconds = time.monotonic() - began
-    changed = {
-        test: (plain.get(test, "not run"), seen.get(test, "not run"))
-        for test in sorted({*plain, *seen})
-        if plain.get(test) != seen.get(test)
-    }
     states, uses = _control(store)
+    if changed and not broken:
+        # As without the agent, a test that does not come out the same twice is unsteady, and named as such.
+        outcomes, broken = _suite(project, f"{engine}-again", agent)
+        again = _changes(plain, outcomes, unsteady)
+        passing = {test: outcome for test, outcome in changed.items() if test not in again}
+        changed = {test: outcome for test, outcome in changed.items() if test in again}
+        for test, (before, after) in passing.items():
+            print(f"    {test}: {before} -> {after} in one of two runs with the agent", flush=True)
+        unsteady = unsteady | set(passing)
     result = Comparison(
         project, engine, len(plain), changed, len(unsteady), states["armed"] + states["partial"],
         Counter({state: n for state, n in states.items() if state not in ("armed", "partial")}), uses, seconds,
     )  # fmt: skip
+    if broken:
+        result.problems.append(f"the run with the agent {broken}")
     if result.armed < project.armed or uses < project.uses:
         wanted = f"{project.armed} armed and {project.uses} uses"
         result.problems.append(f"control failed: {result.armed} armed and {uses} uses, at least {wanted} were expected")
@@ -227,8 +242,17 @@ def _with(project: Project, engine: str, plain: Outcomes, unsteady: set[str]) ->
     return result
 
 
-def _suite(project: Project, label: str, agent: dict[str, str]) -> Outcomes:
-    """Run the project's tests once; each test's outcome by its name."""
+def _changes(plain: Outcomes, seen: Outcomes, unsteady: set[str]) -> dict[str, tuple[str, str]]:
+    """Tests whose outcome differs, with both outcomes."""
+    return {
+        test: (plain.get(test, "not run"), seen.get(test, "not run"))
+        for test in sorted({*plain, *seen} - unsteady)
+        if plain.get(test) != seen.get(test)
+    }
+
+
+def _suite(project: Project, label: str, agent: dict[str, str]) -> tuple[Outcomes, str]:
+    """Run the project's tests once; each test's outcome by its name, and what was wrong with the run as a whole."""
     folder = CACHE / "runs" / f"{project.name}-{label}"
     folder.mkdir(parents=True, exist_ok=True)
     xml = folder / "junit.xml"
@@ -250,21 +274,22 @@ def _suite(project: Project, label: str, agent: dict[str, str]) -> Outcomes:
     }
     with (folder / "output.txt").open("w") as output:
         try:
-            subprocess.run(
-                command, cwd=project.source, env=environ, stdout=output, stderr=output, timeout=SUITE_SECONDS, check=False
-            )
+            code = subprocess.run(
+                command, cwd=project.source, env=environ, stdout=output, stderr=output, timeout=SUITE_SECONDS
+            ).returncode
         except subprocess.TimeoutExpired:
-            print(f"{project.name}, {label}: stopped after {SUITE_SECONDS} s", flush=True)
-    return _read(xml)
+            return _read(xml), f"was stopped after {SUITE_SECONDS} s"
+    # pytest's 0 and 1 are a complete run; 2 is one in which a file could not be imported, here as ever.
+    return _read(xml), "" if code in (0, 1, 2) else f"ended with exit code {code}, see {folder / 'output.txt'}"
 
 
 def _read(xml: Path) -> Outcomes:
-    """Each test's outcome. Addresses in generated names differ from run to run and are taken out."""
+    """Each test's outcome. Addresses and times in generated names differ from run to run and are taken out."""
     if not xml.exists():
         return {}
     outcomes: Outcomes = {}
     for case in ET.parse(xml).iter("testcase"):
-        name = re.sub(r"0x[0-9a-f]{6,}", "0x", f"{case.get('classname')}::{case.get('name')}")
+        name = re.sub(_VARYING, "*", f"{case.get('classname')}::{case.get('name')}")
         while name in outcomes:
             name += "'"
         kinds = [child.tag for child in case if child.tag in ("failure", "error", "skipped")]
