@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .evidence import Reference
     from .importing import Wanted
-    from .recorder import Tap
+    from .recorder import SiteRecord, Tap
     from .targets import Target
 
 _TEXT = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
@@ -68,6 +68,10 @@ class Agent:
 
     def _install_extras(self) -> None:
         """What only some configurations need is imported only for them."""
+        if self.config.impact:
+            from .impact import Impact
+
+            self.impact = Impact(self)
         if self.config.discover:
             from . import discovery
 
@@ -115,6 +119,11 @@ class Agent:
         """Something that blocks `safe` and is no use; on disk when this returns, repeats counted until the next flush."""
         tap = next((t for (ref, _), t in self.patcher.taps.items() if ref == target.ref), None)
         record = self.recorder.record_at(tap, frame) if tap is not None and frame is not None else None
+        self.finding_at(kind, target, message, record, attributes)
+
+    def finding_at(self, kind: str, target: Target, message: str, record: SiteRecord | None,
+                   attributes: tuple[tuple[str, str], ...] = ()) -> None:
+        """`finding`, for a call site that is known."""
         number = record.number if record is not None else -1
         key = (kind, target.ref, message, number)
         with self.recorder.lock:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from .config import Config
 
 OFF = ("", "0", "false", "no", "off")
+EXIT_PATIENCE = 0.45
+"""Seconds that an exit waits for our thread when it does not know whether a backend is alive."""
 PAUSE_BEFORE_FORK = 0.25
 """Seconds that a fork waits for our thread to finish its step."""
 
@@ -74,8 +76,9 @@ class Life:
             from . import mainscript
 
             mainscript.watch(self)
-        if self.config.discover:
+        if self.config.discover or self.config.impact:
             self.agent()
+        self._flush_on_sigterm()
         os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork_in_parent,
                             after_in_child=self._after_fork_in_child)
         atexit.register(self.exit)
@@ -104,6 +107,9 @@ class Life:
         self._thread_id = get_ident()
         entered: Agent | None = None
         try:
+            if "otlp" in self.config.exporters or "gcp" in self.config.exporters:
+                # Their client libraries need it, and once the interpreter ends it can no longer be imported.
+                import concurrent.futures.thread
             while not self._stopping:
                 self._wake.acquire(timeout=self.config.flush_interval)
                 if self._stopping:
@@ -115,7 +121,6 @@ class Life:
                 agent.flush()
             if self.stopped and self._agent is not None and self._agent.has_exporters:
                 self._agent.enter_background()
-                self._agent.flush()
                 self._agent.finish_exports(self.config.exit_timeout)
         except BaseException as error:  # noqa: BLE001 - the thread's last guard: never a traceback on the host's stderr
             internal_errors.add("thread", error)
@@ -161,6 +166,35 @@ class Life:
             if not self.stopped:
                 self.start_thread()
 
+    # -- SIGTERM ------------------------------------------------------------------------------------
+
+    def _flush_on_sigterm(self) -> None:
+        """Where SIGTERM would end the process on the spot, send what waits first; the exit status stays the same.
+
+        Only on platforms that say good-bye this way and keep no disk, only with exporters, only in the main
+        thread, and only until the host has a handler of its own.
+        """
+        mode = self.config.sigterm
+        platform = os.environ.get("K_SERVICE") or os.environ.get("CLOUD_RUN_JOB") or os.environ.get("KUBERNETES_SERVICE_HOST")
+        exports = any(name != "store" for name in self.config.exporters)
+        if mode == "leave" or (mode == "auto" and not (platform and exports)):
+            return
+        import _signal
+
+        try:
+            if _signal.getsignal(_signal.SIGTERM) is _signal.SIG_DFL:
+                _signal.signal(_signal.SIGTERM, self._sigterm)
+        except ValueError:  # not the main thread
+            return
+
+    def _sigterm(self, number: int, _frame: Any) -> None:
+        import _signal
+
+        self.exit()
+        if _signal.getsignal(number) == self._sigterm:  # else the host took over, and called us as the one before
+            _signal.signal(number, _signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
     # -- the end ------------------------------------------------------------------------------------
 
     def exit(self) -> None:
@@ -169,8 +203,13 @@ class Life:
             return
         self.stopped = True
         with internal_errors.guard("exit"):
-            self._stop_thread(self.config.exit_timeout)
             agent = self.agent()
+            if not self._stop_thread(min(EXIT_PATIENCE, self.config.exit_timeout)):
+                # Either a backend is slow but alive, and worth the rest of the time, or it is not.
+                if agent.exports_promising():
+                    self._stop_thread(self.config.exit_timeout - EXIT_PATIENCE)
+                if self._running:
+                    agent.keep_exports()
             agent.leave("exit")
 
     def stop(self) -> None:

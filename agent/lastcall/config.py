@@ -119,6 +119,9 @@ SETTINGS = (
     Setting("gcp_project", _text, "", "The Google Cloud project.", ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")),
     Setting("gcp_endpoint", _text, "", "A private Cloud Logging/Monitoring endpoint; http:// for REST without credentials."),
     Setting("gcp_mode", _one_of("auto", "api", "stdout", "stderr"), "auto", "How Cloud Logging is written."),
+    Setting("impact", _switch, False, "Join uses to how their request ended (5xx, exception, close code 1011)."),
+    Setting("sigterm", _one_of("auto", "flush", "leave"), "auto",
+            "flush: send what waits when SIGTERM would end the process; auto: on Cloud Run and Kubernetes, with exporters."),
     Setting("metrics_by_site", _switch, False, "Also a metric series for each call site, under a cap."),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -205,6 +205,8 @@ class Recorder:
         self.lock = allocate_lock()
         self.taps: list[Tap] = []
         self.own_threads: set[int] = set()
+        self.observe_use: Callable[[SiteRecord, Callable[[], int]], Callable[[], int]] | None = None
+        """Extends the counting step of a site by something that has to happen at every use."""
         self.ends: Ends | None = None
         """What follows sampled calls to their end, where that can be had."""
         self.pass_through: dict[int, CodeType] = {}
@@ -342,11 +344,12 @@ class Recorder:
         record, walked = self._record_of(tap, frame)
         if record is None:
             return
-        total = next(record.counter)
+        entry = self._entry(record, frame)
+        total = entry[1]()
         self.table[record.slot] = total
         if len(record.aliases) < MAX_ALIASES:
             record.aliases.append((counters, key, frame.f_code))
-            counters[key] = self._entry(record, frame)
+            counters[key] = entry
         if walked:
             sample = Sample(record, record.at_ns, total, record.trace, first=True)
             self._sight(sample)
@@ -360,6 +363,8 @@ class Recorder:
         if self.attribution.kind_of(frame.f_code) != cs.APPLICATION:
             # Our own thread, too, may run this library code; what it does there is not a use.
             step = self._checked(record)
+        if self.observe_use is not None:
+            step = self.observe_use(record, step)
         return record.slot, step
 
     def _checked(self, record: SiteRecord) -> Callable[[], int]:
@@ -522,13 +527,13 @@ class Recorder:
                 entry = counters.get(key)
                 if entry is None or self.attribution.kind_of(code) != cs.APPLICATION:
                     continue
-                counters[key] = (record.slot, self._sampling(record, counters, key))
+                counters[key] = (record.slot, self._sampling(record, counters, key, entry))
 
-    def _sampling(self, record: SiteRecord, counters: Counters, key: Any) -> Callable[[], int]:  # noqa: ANN401
-        step, getframe = record.counter.__next__, sys._getframe
+    def _sampling(self, record: SiteRecord, counters: Counters, key: Any, entry: Entry) -> Callable[[], int]:  # noqa: ANN401
+        step, getframe = entry[1], sys._getframe
 
         def count_and_sample() -> int:
-            counters[key] = (record.slot, step)
+            counters[key] = entry
             total = step()
             try:
                 sample = Sample(record, self.clock(), total, self.trace_now(), first=False)
