@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LARGEST = 60_000
 """Characters. Code hosts refuse comments of more than 65,536."""
 
+MOST = 40
+"""Rows of any list: the comment is for the busiest, the text report for all."""
+
 
 def render(document: Document, *, now: float) -> str:
     """`report.overview` as Markdown; cut, and saying so, at LARGEST characters."""
@@ -36,17 +39,16 @@ def _blocks(document: Document, now: float) -> Iterator[str]:
     quiet = [target for target in targets if not target["uses"]]
     yield f"### Lastcall: {len(used)} of {number(len(targets), 'deprecated entry point')} in use"
     if used:
-        yield "\n".join(_table(used, now))
+        yield "\n".join(_table(used[:MOST], now))
+    if len(used) > MOST:
+        yield f"... and {len(used) - MOST:,} more in use."
     if quiet:
-        yield "\n".join(
-            _folded(
-                f"{len(quiet)} without a use seen", [f"- {_code(t['target'])} ({t['state']})" for t in quiet]
-            )
-        )
+        rows = [f"- {_code(target['target'])} ({target['state']})" for target in quiet]
+        yield "\n".join(_folded(f"{len(quiet)} without a use seen", rows))
     by_target: dict[str, list[Document]] = {}
     for site in document["call_sites"]:
         by_target.setdefault(site["target"], []).append(site)
-    for target in used:
+    for target in used[:MOST]:
         yield _sites(target, by_target.get(target["target"], []), now)
     references = [
         f"- {_code(r['file'] + ':' + str(r['line']))} {_code(r['name'])}" for r in document["references"]
@@ -103,6 +105,8 @@ def _observed(document: Document, now: float) -> str:
 
 
 def _folded(title: str, rows: list[str]) -> list[str]:
+    if len(rows) > MOST:
+        rows = [*rows[:MOST], f"- ... and {len(rows) - MOST:,} more"]
     return [f"<details><summary>{title}</summary>", "", *rows, "", "</details>"]
 
 

@@ -161,6 +161,10 @@ def _fields(text: str) -> Any:
 _TO_JSON = str.maketrans("()", "[]")
 
 
+_BEYOND = 1 << 62
+"""The database holds 64 bits with a sign; nothing that is counted or timed comes near."""
+
+
 def _storable(value: Any) -> Any:
     """File names may carry lone surrogates, which the database cannot: spell them out."""
     if isinstance(value, str):
@@ -168,21 +172,20 @@ def _storable(value: Any) -> Any:
     return tuple(_storable(item) for item in value) if isinstance(value, tuple) else value
 
 
-def _int(value: int) -> int:
-    number = int(value)
-    if abs(number) >= 1 << 62:
-        raise ValueError(number)
-    return number
+def _int(value: object) -> int:
+    if not isinstance(value, int) or abs(value) >= _BEYOND:
+        raise ValueError(value)
+    return value
 
 
-def _slot(value: int) -> int:
+def _slot(value: object) -> int:
     number = _int(value)
     if number < 0:
         raise ValueError(number)
     return number
 
 
-def _seconds(nanoseconds: int) -> float:
+def _seconds(nanoseconds: object) -> float:
     return _int(nanoseconds) / 1e9
 
 
