@@ -13,10 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "dashboards"))
 
-from promtool import scenarios  # noqa: E402 - found by the line above
-from promtool.binaries import binary  # noqa: E402
 from source import alerts  # noqa: E402
 from source import promql as q  # noqa: E402
+
+from promtool import scenarios  # noqa: E402 - found by the line above
+from promtool.binaries import binary  # noqa: E402
 
 pytestmark = pytest.mark.backend
 CLOUD = ROOT / "dashboards" / "cloud-monitoring"
@@ -56,7 +57,7 @@ def group(scenario, series, **tests):
     return {"name": str(scenario), "interval": f"{scenarios.STEP}m", "input_series": series, **tests}
 
 
-def as_rules(rules, rule, cases, labels_of=dict, extra=None, annotations=None):
+def as_rules(rules, rule, cases, *, labels_of=dict, extra=None, annotations=None):
     """Tests of one rule, one for every scenario of `cases`."""
     tests = []
     for scenario, series in cases:

@@ -69,7 +69,6 @@ def _variables() -> list[dict[str, Any]]:
                 "label": name.capitalize(),
                 "datasource": DATASOURCE,
                 "hide": 0,
-                "definition": query,
                 "query": {"query": query, "refId": name},
                 "refresh": 2,
                 "sort": 1,
