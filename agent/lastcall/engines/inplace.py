@@ -12,6 +12,7 @@ import sys
 from types import FunctionType
 
 from ..recorder import NOT_COUNTED
+from .prologue import Unavailable, with_prologue
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ TOOL_IDS = (3, 4, 1, 5, 2, 0)  # those that PEP 669 names for nobody first, then
 def fits(function: Any) -> bool:
     """Whether this engine sees the calls of `function`: a plain Python function, run when it is called."""
     return type(function) is FunctionType and not function.__code__.co_flags & CO_SUSPENDS
-
-
-class Unavailable(Exception):  # noqa: N818 - the reason why the other engine is taken, not a failure
-    """This engine cannot be had in this process; the message says why."""
 
 
 class InPlace:
@@ -233,29 +230,3 @@ class ByClass:
         except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's constructor
             self.recorder.errors.record("count", error)
 
-
-def with_prologue(code: CodeType, hook: Callable[[], None]) -> CodeType:
-    """`code` with a call of `hook` before its first line. Raises Unavailable if it cannot be rewritten."""
-    try:
-        from bytecode import Bytecode, Instr
-    except ImportError as error:
-        raise Unavailable("the `bytecode` library is not installed") from error
-    body = Bytecode.from_code(code)
-    at, line = 0, code.co_firstlineno
-    if sys.version_info >= (3, 11):
-        for index, instruction in enumerate(body):
-            if isinstance(instruction, Instr) and instruction.name == "RESUME":
-                at = index + 1
-                break
-        else:
-            raise Unavailable("the function's code has no RESUME instruction")
-        call = [Instr("PUSH_NULL", lineno=line), Instr("LOAD_CONST", hook, lineno=line),
-                Instr("PRECALL", 0, lineno=line), Instr("CALL", 0, lineno=line), Instr("POP_TOP", lineno=line)]
-    else:
-        call = [Instr("LOAD_CONST", hook, lineno=line), Instr("CALL_FUNCTION", 0, lineno=line),
-                Instr("POP_TOP", lineno=line)]
-    body[at:at] = call
-    try:
-        return body.to_code()
-    except Exception as error:  # the library's own limits: whatever it raises, the other engine is there
-        raise Unavailable(f"its bytecode cannot be rewritten ({error})") from error

@@ -1,0 +1,147 @@
+"""A call written in front of a function's bytecode: the in-place engine before `sys.monitoring` (3.10, 3.11).
+
+On 3.11 the call goes straight into the bytecode: jumps there are relative, so all that has to move are the
+exception table's offsets and the location table (both as in CPython's `Objects/exception_handling_notes.txt`
+and `Objects/locations.md`). That takes 20 us a function, where taking it apart and together again with the
+`bytecode` library takes 2 ms; a wildcard may name thousands. 3.10 has absolute jumps: there the library does it.
+"""
+
+from __future__ import annotations
+
+import sys
+from opcode import opmap, opname
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+
+class Unavailable(Exception):  # noqa: N818 - the reason why the other engine is taken, not a failure
+    """This engine cannot be had here; the message says why."""
+
+
+def with_prologue(code: CodeType, hook: Callable[[], None]) -> CodeType:
+    """`code` with a call of `hook` before its first line. Raises Unavailable if it cannot be rewritten."""
+    if sys.version_info >= (3, 11):
+        rewritten = _inserted(code, hook)
+        if rewritten is not None:
+            return rewritten
+    return _rewritten(code, hook)
+
+
+# -- 3.11 -------------------------------------------------------------------------------------------
+
+_NO_LOCATION = 15
+_LONGEST_ENTRY = 8
+
+
+def _inserted(code: CodeType, hook: Callable[[], None]) -> CodeType | None:
+    """The call put behind RESUME; None if the code is not laid out as expected."""
+    raw = code.co_code
+    at = _behind_resume(raw)
+    if at is None:
+        return None
+    call = _call_of(len(code.co_consts))
+    locations = _with_gap(code.co_linetable, at // 2, len(call) // 2)
+    exceptions = _shifted(code.co_exceptiontable, len(call) // 2)  # type: ignore[attr-defined,unused-ignore]
+    if locations is None:
+        return None
+    return code.replace(
+        co_code=raw[:at] + call + raw[at:],
+        co_consts=(*code.co_consts, hook),
+        co_linetable=locations,
+        co_exceptiontable=exceptions,  # type: ignore[call-arg,unused-ignore]
+        co_stacksize=max(code.co_stacksize, 3),
+    )
+
+
+def _behind_resume(raw: bytes) -> int | None:
+    """The offset behind the RESUME instruction that begins the function's own code."""
+    for at in range(0, min(len(raw), 600), 2):
+        if opname[raw[at]] == "RESUME":
+            return at + 2
+    return None
+
+
+def _call_of(index: int) -> bytes:
+    """Instructions that call constant number `index` with no arguments and drop the result."""
+    out = bytearray((opmap["PUSH_NULL"], 0))
+    for shift in (24, 16, 8):
+        if index >> shift:
+            out += bytes((opmap["EXTENDED_ARG"], index >> shift & 0xFF))
+    out += bytes((opmap["LOAD_CONST"], index & 0xFF))
+    for name, caches in (("PRECALL", 1), ("CALL", 4)):
+        out += bytes((opmap[name], 0)) + bytes(2 * caches)
+    return bytes(out + bytes((opmap["POP_TOP"], 0)))
+
+
+def _with_gap(table: bytes, at: int, length: int) -> bytes | None:
+    """The location table with `length` code units of no location put in at code unit `at`."""
+    unit = offset = 0
+    while offset < len(table) and unit < at:
+        unit += (table[offset] & 7) + 1
+        offset += 1
+        while offset < len(table) and not table[offset] & 0x80:
+            offset += 1
+    if unit != at:
+        return None
+    gap = bytearray()
+    while length:
+        step = min(length, _LONGEST_ENTRY)
+        gap.append(0x80 | _NO_LOCATION << 3 | step - 1)
+        length -= step
+    return table[:offset] + bytes(gap) + table[offset:]
+
+
+def _shifted(table: bytes, by: int) -> bytes:
+    """The exception table with every start and every handler `by` code units further on."""
+    out = bytearray()
+    numbers: list[int] = []
+    value = 0
+    for byte in table:
+        value = value << 6 | byte & 0x3F
+        if byte & 0x40:
+            continue
+        numbers.append(value)
+        value = 0
+        if len(numbers) == 4:  # noqa: PLR2004 - start, length, handler, depth
+            start, length, handler, depth = numbers
+            entry = _varint(start + by) + _varint(length) + _varint(handler + by) + _varint(depth)
+            entry[0] |= 0x80
+            out += entry
+            numbers = []
+    return bytes(out)
+
+
+def _varint(value: int) -> bytearray:
+    chunks = [value & 0x3F]
+    while value > 0x3F:  # noqa: PLR2004 - six bits
+        value >>= 6
+        chunks.append(value & 0x3F | 0x40)
+    return bytearray(reversed(chunks))
+
+
+# -- 3.10, and whatever is laid out unexpectedly ----------------------------------------------------
+
+
+def _rewritten(code: CodeType, hook: Callable[[], None]) -> CodeType:
+    try:
+        from bytecode import Bytecode, Instr
+    except ImportError as error:
+        raise Unavailable("the `bytecode` library is not installed") from error
+    line = code.co_firstlineno
+    try:
+        body = Bytecode.from_code(code)
+        if sys.version_info >= (3, 11):
+            resume = next(i for i, x in enumerate(body) if isinstance(x, Instr) and x.name == "RESUME")
+            body[resume + 1:resume + 1] = [
+                Instr("PUSH_NULL", lineno=line), Instr("LOAD_CONST", hook, lineno=line),
+                Instr("PRECALL", 0, lineno=line), Instr("CALL", 0, lineno=line), Instr("POP_TOP", lineno=line),
+            ]
+        else:
+            body[0:0] = [Instr("LOAD_CONST", hook, lineno=line), Instr("CALL_FUNCTION", 0, lineno=line),
+                         Instr("POP_TOP", lineno=line)]
+        return body.to_code()
+    except Exception as error:  # the library's own limits: whatever it raises, the other engine is there
+        raise Unavailable(f"its bytecode cannot be rewritten ({error})") from error
