@@ -74,6 +74,16 @@ PROGRAMS = {
         elsewhere=2,  # copyreg, for copy.copy() and copy.deepcopy()
         differs=dict.fromkeys(ENGINES, {"module type"}),
     ),
+    "names": Program(
+        "legacy:Manager,legacy:Unified,legacy:TIMEOUT,legacy:default,legacy:handlers,legacy:on_demand,legacy:raises",
+        elsewhere=5,  # the code given to exec()
+        differs=dict.fromkeys(ENGINES, {"delete again"}),  # one more line in a traceback
+    ),
+    "modules": Program("pkg.old", elsewhere=1),
+    "parameters": Program(",".join("legacy:" + name for name in (
+        "function(mode=)", "Thing.method(mode=)", "Thing.__init__(mode=)", "Thing.klass(mode=)", "Thing.static(mode=)",
+        "coroutine(mode=)",
+    ))),
 }
 
 

@@ -63,7 +63,7 @@ class Run:
         """The call sites in the store, without the store's own fields."""
         with Store.current(self.store) as store:
             return sorted(
-                (Use(row.site.target, os.path.basename(row.site.file), row.site.line, row.site.function,
+                (Use(row.site.target, row.site.file, row.site.line, row.site.function,
                      row.site.expression, row.count, row.site.use) for row in store.uses()),
                 key=lambda use: (use.file, use.line, use.target),
             )
@@ -132,7 +132,7 @@ class World:
             functions = functions_by_line(source)
             for number, line in enumerate(source.splitlines(), 1):
                 for count, only, spelled, use in _MARK.findall(line):
-                    found.append(Use(target, os.path.basename(name), number, functions.get(number, "<module>"),
+                    found.append(Use(target, name, number, functions.get(number, "<module>"),
                                      spelled, int(count), use, replaced_only=bool(only)))
         return found
 

@@ -81,6 +81,8 @@ def _parse(text: str) -> ast.AST | None:
 
 
 def _imported(tree: ast.Import | ast.ImportFrom, name: str) -> str:
+    if isinstance(tree, ast.ImportFrom) and tree.module and f".{name}".endswith(f".{tree.module}"):
+        return tree.module
     names = [alias.name for alias in tree.names]
     if name in names:
         return name

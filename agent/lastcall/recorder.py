@@ -51,6 +51,8 @@ MAX_SITES = 10_000
 MAX_ALIASES = 64
 """Code objects (a function defined anew at each request) that may share one call site's fast entry."""
 MAX_SIGHTINGS = 20_000
+MAX_KEPT = 50_000
+"""Code objects kept alive for instructions that were looked at and are no use, or hand the use on."""
 MAX_CALL_NS = 30_000_000_000
 """A sampled call that has not ended after so long is reported without its end."""
 
@@ -143,13 +145,15 @@ class Sample:
 class Tap:
     """Where the uses of one armed target arrive: its counters and the hook an engine calls at each use."""
 
-    __slots__ = ("counters", "deep", "hook", "ignores", "note", "target", "use")
+    __slots__ = ("counters", "deep", "hook", "ignores", "note", "pass_through", "target", "use")
 
     def __init__(self, target: Target, use: str) -> None:
         self.target = target
         self.use = use
         self.counters: Counters = {}
         self.deep: Counters = {}
+        self.pass_through: dict[int, CodeType] = {}
+        """Code that was seen to only hand the use on: a decorator's shim. Kept alive, so that its id stays its own."""
         self.hook: Callable[[], None]
         self.note = ""
         """What a `warning` said; part of the call site's identity."""
@@ -209,7 +213,6 @@ class Recorder:
         """Extends the counting step of a site by something that has to happen at every use."""
         self.ends: Ends | None = None
         """What follows sampled calls to their end, where that can be had."""
-        self.pass_through: dict[int, CodeType] = {}
         self._busy: set[int] = set()
         self._deferred: list[tuple[Tap, FrameType]] = []
         self.hooks = _hot_path(self)
@@ -226,6 +229,7 @@ class Recorder:
         self.samples: list[Sample] = []
         self.dropped: dict[str, int] = {}
         self._unwritten: list[tuple[object, ...]] = []
+        self._kept: list[CodeType] = []
         self._busy.clear()
         self._deferred.clear()
         self.table: Any = memoryview(bytearray((HEADER_SLOTS + self.max_sites) * 8)).cast("Q")
@@ -328,17 +332,21 @@ class Recorder:
             self.table[entry[0]] = entry[1]()
             return
         if tap.ignores is not None and tap.ignores(frame):
-            tap.counters[key] = NOT_COUNTED
+            self._keep(tap, key, frame.f_code, NOT_COUNTED)
             return
         if self._is_pass_through(tap, frame):
-            self.pass_through[id(frame.f_code)] = frame.f_code
-            entry = (HEADER_SCRATCH, self._deep_counter(tap))
-            tap.counters[key] = entry
+            self._keep(tap, key, frame.f_code, (HEADER_SCRATCH, self._deep_counter(tap)))
             self._see_deep(tap, frame)
             return
         if self.attribution.kind_of(frame.f_code) == cs.OWN:
             return
         self._count_at(tap, tap.counters, key, frame)
+
+    def _keep(self, tap: Tap, key: Any, code: CodeType, entry: Entry) -> None:  # noqa: ANN401
+        """An entry that belongs to no record; its code stays alive, or the key could become another's."""
+        if len(self._kept) < MAX_KEPT:
+            self._kept.append(code)
+            tap.counters[key] = entry
 
     def _count_at(self, tap: Tap, counters: Counters, key: Any, frame: FrameType) -> None:  # noqa: ANN401
         record, walked = self._record_of(tap, frame)
@@ -458,9 +466,13 @@ class Recorder:
     def _is_pass_through(self, tap: Tap, frame: FrameType) -> bool:
         """Whether `frame` is a decorator's or a library's shim around the target, not the place that wanted it."""
         code = frame.f_code
-        if id(code) in self.pass_through:
+        if id(code) in tap.pass_through:
             return True
-        return frame.f_back is not None and tap.target.is_passed_on_by(frame, tap.use)
+        if frame.f_back is None or not tap.target.is_passed_on_by(frame, tap.use):
+            return False
+        if len(tap.pass_through) < MAX_ALIASES:
+            tap.pass_through[id(code)] = code
+        return True
 
     def _behind(self, tap: Tap, frame: FrameType | None) -> FrameType | None:
         while frame is not None and frame.f_back is not None and self._is_pass_through(tap, frame):
@@ -481,11 +493,11 @@ class Recorder:
 
     def _deep_counter(self, tap: Tap) -> Callable[[], int]:
         """A counter for the key of a pass-through frame: it looks for the real caller at every use."""
-        getframe, here = sys._getframe, globals()
+        getframe, kind_of = sys._getframe, self.attribution.kind_of
 
         def count_behind() -> int:
             frame: FrameType | None = getframe(1)
-            while frame is not None and (frame.f_globals is here or _is_wrapper_frame(frame)):
+            while frame is not None and (kind_of(frame.f_code) == cs.OWN or _is_wrapper_frame(frame)):
                 frame = frame.f_back
             target_frame = frame
             if frame is not None and tap.target.is_own_frame(frame):

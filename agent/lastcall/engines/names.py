@@ -30,11 +30,16 @@ _MARK = "__lastcall_watched__"
 class _Name:
     """A data descriptor for one name of one module."""
 
-    __slots__ = ("count", "name")
+    __slots__ = ("count", "name", "taps")
 
-    def __init__(self, name: str, count: Callable[[FrameType], None]) -> None:
+    def __init__(self, name: str, taps: list[tuple[Tap, Callable[[FrameType], None]]]) -> None:
         self.name = name
-        self.count = count
+        self.taps = taps
+        self.count = taps[0][1] if len(taps) == 1 else self._count_all
+
+    def _count_all(self, frame: FrameType) -> None:
+        for _tap, count in self.taps:
+            count(frame)
 
     def __get__(self, module: Any, owner: Any = None) -> Any:
         if module is None:
@@ -49,33 +54,42 @@ class _Name:
         module.__dict__[self.name] = value
 
     def __delete__(self, module: Any) -> None:
-        try:
+        if self.name in module.__dict__:
             del module.__dict__[self.name]
-        except KeyError:
-            raise AttributeError(self.name) from None
+        else:
+            delattr(type(sys)("module"), self.name)  # raises what Python raises
 
 
 def arm_name(recorder: Recorder, module: ModuleType, name: str, tap: Tap) -> Callable[[], None]:
     """Count every read of `module.name`. Raises TypeError if the module's class cannot be changed."""
     tap.ignores = _is_not_a_read
-    return _watch(module, name, recorder.hooks.frame_callback(tap))
+    return _watch(recorder, module, name, tap)
 
 
 def arm_module(recorder: Recorder, module: ModuleType, tap: Tap) -> Callable[[], None]:
     """Count every import statement that names `module`, and `from parent import it`."""
-    count = recorder.hooks.frame_callback(tap)
     tap.ignores = _is_not_an_import
-    undo = [_watch(module, "__spec__", count)]
+    undo = [_watch(recorder, module, "__spec__", tap)]
     parent_name, _, name = module.__name__.rpartition(".")
     parent = sys.modules.get(parent_name)
     if parent is not None:
-        undo.append(_watch(parent, name, count))
+        undo.append(_watch(recorder, parent, name, _from_parent(recorder, tap)))
 
     def undo_all() -> None:
         for step in undo:
             step()
 
     return undo_all
+
+
+def _from_parent(recorder: Recorder, tap: Tap) -> Tap:
+    """The tap for reads of the module from its package; one for each target."""
+    for other in recorder.taps:
+        if other.target is tap.target and other.ignores is _is_not_from_parent:
+            return other
+    other = recorder.tap(tap.target, tap.use)
+    other.ignores = _is_not_from_parent
+    return other
 
 
 def importing_frame(frame: FrameType) -> FrameType | None:
@@ -88,28 +102,22 @@ def importing_frame(frame: FrameType) -> FrameType | None:
     return current
 
 
-def _watch(module: ModuleType, name: str, count: Callable[[FrameType], None]) -> Callable[[], None]:
+def _watch(recorder: Recorder, module: ModuleType, name: str, tap: Tap) -> Callable[[], None]:
     cls = _watched_class(module)
     previous = cls.__dict__.get(name)
-    if previous is not None:
-        count = _both(previous.count, count)
-    setattr(cls, name, _Name(name, count))
+    taps = [] if previous is None else list(previous.taps)
+    if any(known is tap for known, _ in taps):
+        return lambda: None
+    setattr(cls, name, _Name(name, [*taps, (tap, recorder.hooks.frame_callback(tap))]))
 
     def undo() -> None:
-        if previous is None:
-            delattr(cls, name)
+        rest = [entry for entry in cls.__dict__[name].taps if entry[0] is not tap]
+        if rest:
+            setattr(cls, name, _Name(name, rest))
         else:
-            setattr(cls, name, previous)
+            delattr(cls, name)
 
     return undo
-
-
-def _both(first: Callable[[FrameType], None], second: Callable[[FrameType], None]) -> Callable[[FrameType], None]:
-    def count(frame: FrameType) -> None:
-        first(frame)
-        second(frame)
-
-    return count
 
 
 def _watched_class(module: ModuleType) -> Any:
@@ -136,15 +144,18 @@ def _is_not_a_read(frame: FrameType) -> bool:
 
 
 def _is_not_an_import(frame: FrameType) -> bool:
+    """Of a read of a module's `__spec__`."""
     if is_import_machinery(frame):
         # `import_module` of a loaded module ends here; the other readers of `__spec__` only look
         return frame.f_code.co_name != "_find_and_load"
-    operation = _opcode(frame)
-    if operation == "IMPORT_FROM":
-        # `import package.module as m` takes the module from its package with this instruction, having
-        # imported it by name, which was counted
-        return _is_aliasing(frame)
-    return operation != "IMPORT_NAME"
+    return _opcode(frame) != "IMPORT_NAME"
+
+
+def _is_not_from_parent(frame: FrameType) -> bool:
+    """Of a read of a module from its package."""
+    # `import package.module as m` takes the module from its package with this instruction, too, having
+    # imported it by name, which was counted
+    return is_import_machinery(frame) or _opcode(frame) != "IMPORT_FROM" or _is_aliasing(frame)
 
 
 def _is_aliasing(frame: FrameType) -> bool:

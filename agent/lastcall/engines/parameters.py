@@ -1,8 +1,9 @@
 """The engine for deprecated arguments: `package.module:function(mode=)` is used when `mode` is passed.
 
 Whether a call passes it can be read off the calling instruction: how many positional arguments, and which
-names. Where the caller spreads `*args` or `**kwargs` only the call itself knows; for such call sites, and
-for no others, the wrapper function runs and adds a frame.
+names. Where the caller spreads `*args` or `**kwargs`, or where what it calls goes by another name (a variable,
+`map`, a `functools.partial`, which may add arguments), only the call itself knows; for such call sites, and for
+no others, the wrapper function runs and adds a frame.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from ..targets import Target
 
 NO, YES, LOOK = range(3)
+MAX_DECIDED = 10_000
+"""Call sites whose answer is kept; their code objects stay alive with it."""
 
 
 def position_of(function: Any, name: str) -> int | None:
@@ -61,6 +64,43 @@ def passes(code: CodeType, lasti: int, name: str, position: int, bound: int) -> 
     if name in keywords:
         return YES
     return YES if 0 <= position < argument - len(keywords) + bound else NO
+
+
+if sys.version_info >= (3, 11):
+
+    def callee_name(code: CodeType, lasti: int) -> str:
+        """The last name of what the call at offset `lasti` calls, empty if it has none.
+
+        The expression that is called starts where the call starts, and is loaded last among those that do.
+        """
+        positions = list(code.co_positions())
+        if lasti // 2 >= len(positions):
+            return ""
+        line, end, column, until = positions[lasti // 2]
+        if line is None or column is None:
+            return ""
+        raw, extended, name = code.co_code, 0, ""
+        for at in range(0, lasti, 2):
+            operation, argument = opname[raw[at]], raw[at + 1] | extended
+            extended = argument << 8 if operation == "EXTENDED_ARG" else 0
+            first, _, left, right = positions[at // 2]
+            if (first, left) == (line, column) and (end, until) != (positions[at // 2][1], right):
+                name = _name_loaded(code, operation, argument) or name
+        return name
+
+else:
+
+    def callee_name(code: CodeType, lasti: int) -> str:  # noqa: ARG001 - before 3.11 the position is not kept
+        """The last name of what is called; here nobody knows."""
+        return ""
+
+
+def _name_loaded(code: CodeType, operation: str, argument: int) -> str:
+    if operation in ("LOAD_NAME", "LOAD_METHOD") or (operation == "LOAD_ATTR" and sys.version_info < (3, 12)):
+        return code.co_names[argument]
+    if operation in ("LOAD_GLOBAL", "LOAD_ATTR"):  # the lowest bit says something else
+        return code.co_names[argument >> 1]
+    return ""
 
 
 def _decode(code: CodeType, end: int) -> list[tuple[str, int]]:
@@ -111,7 +151,9 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
     if position is None:
         raise CannotArm("missing", f"{target.qualname} has no parameter {name}")
     count = recorder.hooks.frame_callback(tap)
-    watch = _Watch(recorder, count, name, position)
+    last = target.qualname.rpartition(".")[2]
+    spelled = found.owner.__name__ if last in ("__init__", "__new__") else last
+    watch = _Watch(recorder, count, name, position, spelled)
     wrapper = _wrapper(value, watch, in_class=isinstance(found.owner, type))
     try:
         wrapping.set_attribute(found.owner, found.name, wrapper)
@@ -122,7 +164,7 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
         if vars(found.owner).get(found.name) is wrapper:
             wrapping.set_attribute(found.owner, found.name, value)
 
-    return "a caller that spreads *args or **kwargs gets one more frame", undo
+    return "a caller that spreads *args or **kwargs, or calls it by another name, gets one more frame", undo
 
 
 class _ByBinding(wrapping.Wrapper):
@@ -149,17 +191,18 @@ class _Watch:
     """Decides about calls of one callable; `filled` is how many of its parameters its binding fills."""
 
     def __init__(self, recorder: Recorder, count: Callable[[FrameType], None], name: str, position: int,
-                 filled: int = 0) -> None:
+                 spelled: str, filled: int = 0) -> None:
         self.recorder = recorder
         self.count = count
         self.name = name
         self.position = position
+        self.spelled = spelled
         self.filled = filled
         self.decided: dict[Any, int] = {}
         self.codes: list[CodeType] = []
 
     def bound(self) -> _Watch:
-        return _Watch(self.recorder, self.count, self.name, self.position, 1)
+        return _Watch(self.recorder, self.count, self.name, self.position, self.spelled, 1)
 
     def decide(self) -> bool:
         """wrapt's `enabled=` hook: counts, or asks for the wrapper function where only the call can tell."""
@@ -168,15 +211,21 @@ class _Watch:
             key = recording.site_key(frame)
             answer = self.decided.get(key)
             if answer is None:
-                answer = passes(frame.f_code, frame.f_lasti, self.name, self.position, self.filled)
-                self.decided[key] = answer
-                self.codes.append(frame.f_code)
+                answer = self._read(frame.f_code, frame.f_lasti)
+                if len(self.codes) < MAX_DECIDED:
+                    self.decided[key] = answer
+                    self.codes.append(frame.f_code)
             if answer == YES:
                 self.count(frame)
         except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
             self.recorder.errors.record("count", error)
             return False
         return answer == LOOK
+
+    def _read(self, code: CodeType, lasti: int) -> int:
+        if callee_name(code, lasti) != self.spelled:
+            return LOOK
+        return passes(code, lasti, self.name, self.position, self.filled)
 
     def look(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         """The wrapper function. What a binding filled is among `args` here."""
