@@ -10,6 +10,7 @@ one that starts with `?.` is an attribute of something unknown.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -100,8 +101,13 @@ class _Binder:
         self._function = ""
         self._conditional: list[str] = []
         self._docstrings: set[int] = set()
+        self._annotations_are_late = False
 
     def run(self, tree: ast.Module) -> None:
+        self._annotations_are_late = any(
+            isinstance(node, ast.ImportFrom) and node.module == "__future__"
+            and any(alias.name == "annotations" for alias in node.names) for node in tree.body
+        )
         scope = _Scope(self._module, None)
         self._note_docstring(tree)
         self._collect(tree.body, scope, "")
@@ -227,6 +233,8 @@ class _Binder:
         if isinstance(node, ast.Name):
             bound = scope.look_up(node.id)
             if bound is None:
+                if hasattr(builtins, node.id):
+                    return ["builtins." + node.id]
                 return ["*." + node.id] if self.stars else []
             return [path for path in bound if path is not None]
         if isinstance(node, ast.Attribute):
@@ -384,6 +392,8 @@ class _Binder:
     def _visit(self, node: ast.expr | None, scope: _Scope, context: str = "access") -> None:
         if node is None:
             return
+        if context == "annotation" and self._annotations_are_late and scope.is_class and scope.parent:
+            scope = scope.parent  # evaluated later, if ever, among the module's names
         if isinstance(node, (ast.Name, ast.Attribute)):
             self._chain(node, scope, context)
         elif isinstance(node, ast.Call):

@@ -38,9 +38,9 @@ DETECTOR = 1
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
 _HINT = re.compile(rb"deprecat|legacy|obsolete|compat|shim|removedin|futurewarning|old|get_\w+_factory", re.IGNORECASE)
-_DECORATOR = re.compile(r"deprecat|obsolete|^removed_", re.IGNORECASE)
+_DECORATOR = re.compile(r"deprecat(?!ors)|obsolete|^removed_", re.IGNORECASE)
 _NOT_DECORATOR = re.compile(r"^(?:ignore|suppress|filter|expect|allow|catch|no|check|skip|without|assert)_", re.IGNORECASE)
-_ARGUMENT_DECORATOR = re.compile(r"param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional", re.IGNORECASE)
+_ARGUMENT_DECORATOR = re.compile(r"deprecations$|param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional", re.IGNORECASE)
 _HELPER_NAME = re.compile(
     r"warn|^_*deprecat(?:e|ed|ion)?$|^_*deprecat(?:e|ion|or)s?_|"
     r"^_*(?:is|has|mark|get|set|add|list|check|handle|find|show|emit|raise|log|print|suppress|ignore|issue|report|"
@@ -168,8 +168,12 @@ class _Detector:
             kind = "attribute"
         subject = _subject(qualname, kind)
         self._decorators(node, qualname, kind, parameters_of(node))
+        if not prefix and _returns_decorator(node):
+            self._emitter(node.name)
+            return
         found = emissions_of(node, self._knowledge, self._constants)
-        if forwards_warnings(node, found, self._knowledge) and not node.name.startswith("__"):
+        # A method that warns for others is called by names too common to be looked for elsewhere.
+        if not prefix and forwards_warnings(node, found, self._knowledge):
             self._emitter(node.name)
             return
         self._docstring(node, subject, "class" if subject != qualname else kind, node.lineno, qualname)
@@ -193,6 +197,8 @@ class _Detector:
             if "deprecat" not in node.name.lower() and not node.name.startswith("RemovedIn"):
                 self._result.categories.append(node.name)
             return
+        if node.name.lstrip("_").startswith("Deprecation"):
+            return  # machinery for deprecating other things
         self._decorators(node, qualname, "class", frozenset())
         if not _HELPER_NAME.search(node.name):
             self._docstring(node, qualname, "class", node.lineno)
@@ -207,6 +213,7 @@ class _Detector:
     def _decorators(
         self, node: Function | ast.ClassDef, qualname: str, kind: Kind, parameters: frozenset[str]
     ) -> None:
+        is_overload = any(last_name(item) == "overload" for item in node.decorator_list)
         for decorator in node.decorator_list:
             callee = _callee(decorator)
             name = last_name(callee)
@@ -217,7 +224,9 @@ class _Detector:
             if _ARGUMENT_DECORATOR.search(name):
                 self._argument_decorator(decorator, node, qualname, parameters, text)
             else:
-                confidence: Confidence = "medium" if known and not SAYS_DEPRECATED.search(text) else "high"
+                # One deprecated overload leaves the others as they are.
+                unsure = is_overload or (known and not SAYS_DEPRECATED.search(text))
+                confidence: Confidence = "medium" if unsure else "high"
                 self._add(qualname, kind, node.lineno, "decorator", confidence, text, decorator.lineno)
 
     def _argument_decorator(
@@ -260,10 +269,9 @@ class _Detector:
 
     def _comments(self, node: Function | ast.ClassDef, qualname: str, kind: Kind) -> None:
         first = min([node.lineno, *(item.lineno for item in node.decorator_list)])
+        body = node.body[0].lineno
         for at, text in self._comments_at(node, first):
-            if not text:
-                continue
-            confidence = comment_says(text, qualname)
+            confidence = comment_says(text, qualname, inside=at >= body) if text else None
             if confidence is not None:
                 self._add(qualname, kind, node.lineno, "comment", confidence, text, at)
 
@@ -271,22 +279,35 @@ class _Detector:
         """(line, words) of the comments that belong to a definition: above it, on its line, first in its body."""
         yield self._block_above(first)
         body = node.body[0]
-        for number in range(node.lineno, min(body.lineno, len(self._lines)) + 1):
-            if number == body.lineno and number != node.lineno:
-                break
-            line = self._lines[number - 1]
-            if number > node.lineno and line.strip().startswith("#"):
-                yield self._block_below(number)
-                return
-            yield number, _trailing_comment(line)
+        header = self._header_end(node)
+        yield header, _trailing_comment(self._lines[header - 1])
+        if header != node.lineno:
+            yield node.lineno, _trailing_comment(self._lines[node.lineno - 1])
+        if header < body.lineno:
+            yield self._block_below(header + 1)
         if isinstance(body, ast.Expr) and isinstance(body.value, ast.Constant) and len(node.body) > 1:
             yield self._block_below((body.end_lineno or body.lineno) + 1)
 
+    def _header_end(self, node: Function | ast.ClassDef) -> int:
+        """The line with the colon that ends `def ...:`, found from the last thing inside it."""
+        inside = [node.lineno]
+        if not isinstance(node, ast.ClassDef):
+            arguments = [*node.args.args, *node.args.kwonlyargs, *node.args.defaults]
+            inside += [item.end_lineno or 0 for item in arguments]
+            inside += [node.returns.end_lineno or 0] if node.returns else []
+        line = max(inside)
+        while line < node.body[0].lineno and not re.search(r":\s*(?:#.*)?$", self._lines[line - 1]):
+            line += 1
+        return line
+
     def _block_above(self, line: int) -> tuple[int, str]:
-        start = line - 1
+        end = line - 1
+        if end >= 2 and not self._lines[end - 1].strip() and not self._lines[end - 2].lstrip().startswith("#:"):
+            end -= 1  # a heading, with an empty line below it
+        start = end
         while start >= 1 and self._is_comment(start):
             start -= 1
-        return start + 1, self._words(start + 1, line)
+        return start + 1, self._words(start + 1, end + 1)
 
     def _block_below(self, line: int) -> tuple[int, str]:
         end = line
@@ -295,6 +316,8 @@ class _Detector:
         start = end
         while end <= len(self._lines) and self._is_comment(end):
             end += 1
+        if start <= len(self._lines) and self._lines[start - 1].lstrip().startswith("#:"):
+            return start, ""  # a doc comment is about the name assigned below it
         return start, self._words(start, end)
 
     def _is_comment(self, line: int) -> bool:
@@ -330,7 +353,7 @@ class _Detector:
 
     def _module_getattr(self, node: Function) -> None:
         """PEP 562: names that a module's `__getattr__` still answers for, with a warning."""
-        found = [item for item in _deep_emissions(node, self._knowledge, self._constants) if item.strong]
+        found = [item for item in emissions_of(node, self._knowledge, self._constants) if item.strong]
         if not found:
             return
         for name in _compared_names(node):
@@ -407,8 +430,13 @@ def _flatten(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _flatten(handler.body)
 
 
-def _deep_emissions(node: Function, knowledge: Knowledge, constants: dict[str, str]) -> list[Emission]:
-    return emissions_of(node, knowledge, constants)
+def _returns_decorator(node: Function) -> bool:
+    """`def moved(what): return deprecated(...)`: a decorator by another name."""
+    last = node.body[-1]
+    if not isinstance(last, ast.Return) or not isinstance(last.value, ast.Call):
+        return False
+    name = last_name(last.value.func)
+    return _DECORATOR.search(name) is not None and _HELPER_NAME.search(name) is not None
 
 
 def _compared_names(node: Function) -> list[str]:

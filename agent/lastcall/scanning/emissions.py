@@ -16,6 +16,7 @@ _CATEGORY = re.compile(r"[Dd]eprecat|RemovedIn|RemovedAs|^FutureWarning$")
 _WEAK_CATEGORY = frozenset(("FutureWarning",))
 """Also announces changed results, so by itself it does not call anything deprecated."""
 _HELPER = re.compile(r"deprecat", re.IGNORECASE)
+_SURE_HELPER = re.compile(r"warn|^_*deprecat(?:e|ed|ion)$|^_*deprecat\w*_for_removal|in_favou?r_of", re.IGNORECASE)
 _NOT_A_HELPER = re.compile(
     r"(?:^|_)(?:check|handle|ignore|suppress|silence|filter|remove|validate|process|parse|register|expect|assert|"
     r"add|append|get|set|is|has|list|find|catch|collect|update|extend|call|test|clean|strip|load|move|drop)s?_"
@@ -230,9 +231,10 @@ def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> boo
     if name in state.knowledge.emitters and base not in {"self", "cls"}:
         return True
     if _HELPER.search(name) and not _NOT_A_HELPER.search(name):
-        return True
-    if is_warn and (base == "warnings" or name == "warn") and SAYS_DEPRECATED.search(text):
-        return True
+        # By its name it has to do with deprecation; that it warns of one, and always, takes more.
+        return SAYS_DEPRECATED.search(text) is not None or _SURE_HELPER.search(name) is not None
+    if is_warn and (base == "warnings" or name == "warn") and re.search(r"\bdeprecated\b", text, re.IGNORECASE):
+        return True  # of some other category, but in so many words
     return None
 
 

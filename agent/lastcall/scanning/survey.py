@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lastcall.scanning.finding import Finding, Mark, Skipped, strongest
-from lastcall.scanning.tree import SourceFile, Tree, is_test_path, read_tree
+from lastcall.scanning.tree import SourceFile, read_tree
 from lastcall.scanning.wording import removal_in, replacement_in, since_in
 from lastcall.scanning.work import WORKERS, Item, analyse
 
@@ -47,7 +47,7 @@ def survey(
     is nothing at `path`.
     """
     tree = read_tree(path, exclude)
-    files = [file for file in tree.files if tests or not is_test_path(file.file)]
+    files = [file for file in tree.files if tests or not file.is_test]
     # A stub only repeats what the module beside it says.
     modules = {file.module for file in files if file.path.endswith(".py")}
     files = [file for file in files if file.path.endswith(".py") or file.module not in modules]
@@ -58,7 +58,7 @@ def survey(
     result = Survey(tree.root, len(files), skipped=list(tree.skipped))
     result.skipped += [Skipped(file.file, outcome.reason)
                        for file, outcome in zip(files, outcomes, strict=True) if outcome.reason]
-    result.findings = _findings(tree, files, outcomes)
+    result.findings = _findings(files, outcomes)
     return result
 
 
@@ -85,7 +85,7 @@ def _read_again(files: list[SourceFile], outcomes: list[Outcome], cache: Cache |
         outcomes[index] = outcome
 
 
-def _findings(tree: Tree, files: list[SourceFile], outcomes: list[Outcome]) -> list[Finding]:
+def _findings(files: list[SourceFile], outcomes: list[Outcome]) -> list[Finding]:
     definitions = {file.module: frozenset(outcome.value["definitions"] if outcome.value else ())
                    for file, outcome in zip(files, outcomes, strict=True)}
     findings: dict[str, Finding] = {}
@@ -94,7 +94,6 @@ def _findings(tree: Tree, files: list[SourceFile], outcomes: list[Outcome]) -> l
             finding = _finding(file, Mark.from_dict(data), definitions)
             # Two files can claim one module name (a script in two folders): the first one stands.
             findings.setdefault(finding.ref, finding)
-    del tree
     return sorted(findings.values(), key=lambda item: (item.file, item.line, item.ref))
 
 

@@ -31,7 +31,9 @@ MAX_TEXT_BYTES = 512_000
 _NEVER = frozenset(("__pycache__", "node_modules", "site-packages", "dist-packages"))
 _SOURCE_ROOTS = frozenset(("src", "lib", "python", "agent"))
 _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
-_TEST_FOLDERS = frozenset(("test", "tests", "testing", "e2e", "conftest"))
+_TEST_FOLDERS = frozenset(("tests", "e2e"))
+_PERHAPS_TEST_FOLDERS = ("test", "testing")
+"""Also the names of public packages that help others to test: it depends on what lies in them."""
 _IMPORTED = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 
 
@@ -44,11 +46,8 @@ class SourceFile:
     """Relative to the root, with forward slashes."""
     module: str
     is_package: bool
-
-    @property
-    def is_test(self) -> bool:
-        """Whether this is test code, by the names of its folders and its own."""
-        return is_test_path(self.file)
+    is_test: bool = False
+    """Whether this is test code, by its name and place."""
 
 
 @dataclass(slots=True)
@@ -67,11 +66,21 @@ def is_test_path(file: str) -> bool:
     *folders, name = file.split("/")
     stem = name.rsplit(".", 1)[0]
     return (
-        any(folder in _TEST_FOLDERS for folder in folders)
+        not _TEST_FOLDERS.isdisjoint(folders)
         or stem.startswith("test_")
         or stem.endswith("_test")
         or stem in {"conftest", "tests"}
     )
+
+
+def _folders_of_tests(files: Iterable[str]) -> tuple[str, ...]:
+    """Folders called `test` or `testing` that hold test modules themselves, with a slash at the end."""
+    found = set()
+    for file in files:
+        folder, _, name = file.rpartition("/")
+        if folder.rpartition("/")[2] in _PERHAPS_TEST_FOLDERS and name.startswith("test_"):
+            found.add(folder + "/")
+    return tuple(found)
 
 
 def read_tree(path: str | os.PathLike[str], exclude: Sequence[str] = ()) -> Tree:
@@ -92,9 +101,11 @@ def read_tree(path: str | os.PathLike[str], exclude: Sequence[str] = ()) -> Tree
     else:
         raise UsageError(f"{os.fspath(path)}: no such file or folder; name the root of a Python source tree")
     namer = ModuleNames(tree.root, [item[0] for item in found])
+    folders = _folders_of_tests(relative for _, relative in found)
     for absolute, relative in sorted(found, key=lambda item: item[1]):
         module, is_package = namer.name(absolute)
-        tree.files.append(SourceFile(absolute, relative, module, is_package))
+        is_test = is_test_path(relative) or any(relative.startswith(folder) for folder in folders)
+        tree.files.append(SourceFile(absolute, relative, module, is_package, is_test))
     tree.texts.sort()
     return tree
 

@@ -19,10 +19,11 @@ SAYS_LEAVING = re.compile(
 
 _THING = r"(?:function|method|class|module|property|attribute|constructor|alias|package|interface|coroutine|" \
     r"decorator|factory|wrapper|helper|shim|api|endpoint|implementation|subclass|mixin|accessor|name|type)"
-_IS = r"(?:is|are|was|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both))?"
+_IS = r"(?:is|are|was|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both|actually))?"
 _ABOUT_ITSELF = re.compile(
     rf"\b(?:this|the|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
-    rf"|\bthis\s+{_IS}\s+(?:a\s+)?deprecated|\bit\s+{_IS}\s+deprecated|\bdeprecated\s+since\b",
+    rf"|\bthis\s+{_IS}\s+(?:a\s+)?deprecated|\bdeprecated\s+since\b"
+    r"|(?:^|[.!?]\s+)(?:deprecated|obsolete)\s*(?:[.!]|$)",
     re.IGNORECASE,
 )
 _STARTS = re.compile(r"^\W*(?:note|warning|todo)?\W*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b", re.IGNORECASE)
@@ -35,6 +36,7 @@ _SHIM = re.compile(
     r"|\b(?:kept|retained|here|exists|provided|alias|only)\s+(?:\w+\s+){0,2}?for\s+(?:\w+\s+)?(?:backwards?|legacy)",
     re.IGNORECASE,
 )
+_REMOVE_LATER = re.compile(r"\b(?:remove|delete|drop)\s+(?:this|it)\b.*deprecat", re.IGNORECASE)
 _DIRECTIVE = re.compile(r"^(?P<indent>\s*)\.\.\s+deprecated\s*::?\s*(?P<rest>.*)$", re.IGNORECASE)
 _SECTION = re.compile(r"^(?:[#*_\s]*)deprecated(?:[*_\s]*):?(?:[*_\s]*)(?P<rest>.*)$", re.IGNORECASE)
 _TAG = re.compile(r"^\s*[@:]deprecated\b:?\s*(?P<rest>.*)$", re.IGNORECASE)
@@ -154,7 +156,7 @@ def _structured(lines: list[str], number: int, line: str) -> Said | None:
     section = _SECTION.match(line)
     if section and number and not lines[number - 1].strip() and not line.startswith((" ", "\t")):
         underlined = number + 1 < len(lines) and re.fullmatch(r"\s*[-=~]{3,}\s*", lines[number + 1]) is not None
-        if underlined or ":" in line[:14]:
+        if underlined or re.match(r"[#*_\s]*Deprecated[*_]*:", line, re.IGNORECASE):
             body = lines[number + 2 : number + 6] if underlined else lines[number + 1 : number + 4]
             return Said("high", one_line(section["rest"] + " " + " ".join(body)))
     return None
@@ -213,6 +215,7 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
     `first` tells that these are the first words about it: its summary, or the comment right above it.
     """
     named = re.escape(name.rsplit(".", 1)[-1]) if name else r"(?!)"
+    shim: Confidence | None = "medium" if first and _SHIM.search(text) else None
     if SAYS_DEPRECATED.search(text):
         if re.search(rf"[`*'\"]*\b{named}\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+deprecated", text):
             return "high"
@@ -222,10 +225,8 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
             return "medium" if _argument_is_subject(text) else "high"
         if re.search(rf"(?:{_IS})\s+deprecated", text, re.IGNORECASE):
             return "low" if _argument_is_subject(text) or not first else "medium"
-        return "low" if first and re.search(r"\bdeprecated\b", text, re.IGNORECASE) else None
-    if first and _SHIM.search(text):
-        return "medium"
-    return None
+        return shim or ("low" if first and re.search(r"\bdeprecated\b", text, re.IGNORECASE) else None)
+    return shim
 
 
 def _argument_is_subject(text: str) -> bool:
@@ -238,9 +239,15 @@ def _argument_is_subject(text: str) -> bool:
     return _OF_ARGUMENT.search(sentence + text[position.start() : position.start() + 40]) is not None
 
 
-def comment_says(text: str, name: str) -> Confidence | None:
-    """The same for a comment at a definition. Comments are read as prose, but trusted less than a docstring."""
+def comment_says(text: str, name: str, *, inside: bool = False) -> Confidence | None:
+    """The same for a comment at a definition. Comments are read as prose, but trusted less than a docstring.
+
+    `inside` tells that it stands in the body, where it may as well be about the statement below it.
+    """
     verdict = sentence_says(text, name, first=True)
     if verdict == "high":
-        return "high" if _STARTS.search(text) or _ABOUT_ITSELF.search(text) else "medium"
+        plain = _ABOUT_ITSELF.search(text) or (_STARTS.search(text) and not inside)
+        return "high" if plain else "medium"
+    if _REMOVE_LATER.search(text):
+        return "medium"
     return verdict
