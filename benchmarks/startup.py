@@ -1,0 +1,228 @@
+"""What Lastcall costs a process that starts, imports, waits and ends.
+
+    python benchmarks/startup.py [--rounds 21]
+
+Two virtual environments that differ in nothing but Lastcall, interleaved; medians of process CPU time. Where
+valgrind is installed the instructions are counted as well: these hardly differ from run to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from hosts import make_venv  # noqa: E402 - lies beside the tests that use it most
+
+TARGETS = ",".join(f"package{number}.module:name" for number in range(200))
+MODULES = 1000
+SITES = 4000
+ON = {"LASTCALL_ENABLED": "1", "LASTCALL_TARGETS": TARGETS}
+
+COUNT_MODULES = "import sys; print(len(sys.modules))"
+
+# A target that is used from many lines; then how much memory came with them. The first modules are for what
+# is made once, whatever the number of sites.
+RESIDENT = """
+import os, legacy, time
+import caller_0
+caller_0.run()
+time.sleep(float(os.environ["PAUSE"]))
+with open("/proc/self/statm") as file:
+    print(int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE"))
+"""
+ALLOCATED = """
+import sys, time, tracemalloc
+import legacy
+modules = [__import__(f"caller_{turn}") for turn in range(TOTAL)]
+for module in modules[:5]:
+    module.run()
+time.sleep(2.5)
+tracemalloc.start()
+for module in modules[5:]:
+    module.run()
+time.sleep(2.5)
+print(tracemalloc.get_traced_memory()[0])
+"""
+SITES_A_MODULE = 100
+
+EXIT = "import sys, time, legacy; legacy.old(); time.sleep(1.5); sys.stdout.write(str(time.monotonic_ns()))"
+
+
+@dataclass
+class Case:
+    """One way of starting Python: its environment variables and arguments."""
+
+    name: str
+    python: str
+    arguments: list[str]
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *prefix: str) -> subprocess.CompletedProcess[str]:
+        """Run it, behind `prefix`."""
+        plain = {
+            name: value for name, value in os.environ.items() if not re.match("PYTHON|LASTCALL_|OTEL_", name)
+        }
+        environ = {**plain, "PYTHONHASHSEED": "0", **self.environ}
+        command = [*prefix, self.python, *self.arguments]
+        return subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+
+    def cpu_ms(self) -> float:
+        """Milliseconds of CPU of one run."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.run()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+
+    def instructions(self) -> int:
+        """Instructions of one run, by callgrind.
+
+        Without a flush: callgrind is fifty times slower, so that the background thread would wake in it.
+        """
+        quiet = replace(self, environ={**self.environ, "LASTCALL_FLUSH_INTERVAL": "100000"})
+        done = quiet.run("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+        found = re.search(r"Collected : (\d+)", done.stderr)
+        if not found:
+            raise RuntimeError(done.stderr)
+        return int(found[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=21)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        without = make_venv(folder / "without", installed=False)
+        installed = make_venv(folder / "installed")
+        _write_host(folder / "host")
+        print(f"CPython {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}, {rounds} rounds\n")
+        print("| | bare | with Lastcall | difference | at most |\n|---|---:|---:|---:|---:|")
+        _start_rows(without, installed, rounds, folder)
+        _import_rows(without, installed, max(3, rounds // 3), folder)
+        _exit_row(without, installed, max(5, rounds // 3), folder)
+        _memory_rows(without, installed, folder)
+
+
+def _write_host(folder: Path) -> None:
+    """Small modules to import, a target, and many call sites of it."""
+    folder.mkdir()
+    for number in range(MODULES):
+        (folder / f"small_{number}.py").write_text(f"VALUE = {number}\n\n\ndef get():\n    return VALUE\n")
+    (folder / "legacy.py").write_text("def old():\n    return 1\n")
+    calls = "\n".join("    old()" for _ in range(SITES_A_MODULE))
+    for number in range(SITES // SITES_A_MODULE + 5):
+        (folder / f"caller_{number}.py").write_text(f"from legacy import old\n\n\ndef run():\n{calls}\n")
+
+
+def _medians(cases: list[Case], rounds: int) -> list[float]:
+    """Median CPU milliseconds of each, measured in turn so that a busy moment hits all of them."""
+    samples: list[list[float]] = [[] for _ in cases]
+    for case in cases:
+        case.run()
+    for _ in range(rounds):
+        for case, sample in zip(cases, samples, strict=True):
+            sample.append(case.cpu_ms())
+    return [statistics.median(sample) for sample in samples]
+
+
+def _start_rows(without: str, installed: str, rounds: int, folder: Path) -> None:
+    nothing = ["-c", "pass"]
+    store = {"LASTCALL_STORE": str(folder / "start" / "store.db")}
+    bare, off, on = cases = [
+        Case("bare", without, nothing),
+        Case("off", installed, nothing),
+        Case("on", installed, nothing, {**ON, **store}),
+    ]
+    counts = [int(Case("", one.python, ["-c", COUNT_MODULES], one.environ).run().stdout) for one in cases]
+    milliseconds = _medians(cases, rounds)
+    _row("switched off: modules", counts[0], counts[1], f"{counts[1] - counts[0]:+d}", "+0")
+    _instruction_row("switched off: instructions", bare, off, 2.0)
+    _row("switched on, 200 targets: modules", counts[0], counts[2], f"{counts[2] - counts[0]:+d}", "+10")
+    spent = milliseconds[2] - milliseconds[0]
+    _row("switched on, 200 targets: CPU, ms", milliseconds[0], milliseconds[2], f"{spent:+.1f}", "+5")
+    _instruction_row("switched on, 200 targets: instructions", bare, on, None)
+
+
+def _import_rows(without: str, installed: str, rounds: int, folder: Path) -> None:
+    host = {"PYTHONPATH": str(folder / "host")}
+    store = {"LASTCALL_STORE": str(folder / "import" / "store.db")}
+    code = ["-c", f"for number in range({MODULES}): __import__(f'small_{{number}}')"]
+    # What the agent's start costs is another row's business.
+    bare, on = Case("", without, code, host), Case("", installed, code, {**host, **ON, **store})
+    idle_bare = Case("", without, ["-c", "pass"], host)
+    idle_on = Case("", installed, ["-c", "pass"], {**host, **ON, **store})
+    imports, starts = _medians([bare, on], rounds), _medians([idle_bare, idle_on], rounds)
+    ours, theirs = imports[1] - starts[1], imports[0] - starts[0]
+    name = f"importing {MODULES:,} small modules: CPU, ms"
+    _row(name, theirs, ours, f"{(ours / theirs - 1) * 100:+.1f} %", "+2 %")
+    if shutil.which("valgrind"):
+        ours = on.instructions() - idle_on.instructions()
+        theirs = bare.instructions() - idle_bare.instructions()
+        change = f"{(ours / theirs - 1) * 100:+.2f} %"
+        _row(
+            f"importing {MODULES:,} small modules: instructions, M", theirs / 1e6, ours / 1e6, change, "+2 %"
+        )
+
+
+def _exit_row(without: str, installed: str, rounds: int, folder: Path) -> None:
+    """From the last statement to the end of the process, after the last flush has left nothing to do."""
+    host = {"PYTHONPATH": str(folder / "host")}
+    on = {**host, **ON, "LASTCALL_TARGETS": "legacy:old", "LASTCALL_STORE": str(folder / "exit" / "store.db")}
+    cases = [Case("", without, ["-c", EXIT], host), Case("", installed, ["-c", EXIT], on)]
+    samples: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for case, sample in zip(cases, samples, strict=True):
+            last = int(case.run().stdout)
+            sample.append((time.monotonic_ns() - last) / 1e6)
+    bare, ours = (statistics.median(sample) for sample in samples)
+    _row("exit with nothing left to flush: ms", bare, ours, f"{ours - bare:+.1f}", "+5")
+
+
+def _memory_rows(without: str, installed: str, folder: Path) -> None:
+    host = {"PYTHONPATH": str(folder / "host")}
+    store = {"LASTCALL_STORE": str(folder / "memory" / "store.db"), "LASTCALL_STACK_DEPTH": "1"}
+    on = {**host, **ON, **store, "LASTCALL_TARGETS": "legacy:old"}
+    for name, limit, pause in (("before any exporter", "+3", "0"), ("and its store", "", "2")):
+        bare, ours = (
+            int(Case("", python, ["-c", RESIDENT], {**environ, "PAUSE": pause}).run().stdout) / 2**20
+            for python, environ in ((without, host), (installed, on))
+        )
+        _row(f"resident memory, one target in use, {name}: MB", bare, ours, f"{ours - bare:+.1f}", limit)
+    code = ALLOCATED.replace("TOTAL", str(5 + SITES // SITES_A_MODULE))
+    each = int(Case("", installed, ["-c", code], on).run().stdout) / SITES / 1024
+    _row(f"memory of a call site, average of {SITES:,}: KB", 0.0, each, f"{each:+.2f}", "+2")
+
+
+def _instruction_row(name: str, bare: Case, ours: Case, limit: float | None) -> None:
+    if not shutil.which("valgrind"):
+        print(f"{name}: not measured, valgrind is not installed")
+        return
+    before, after = bare.instructions(), ours.instructions()
+    change = f"{(after / before - 1) * 100:+.2f} %"
+    _row(f"{name}, M", before / 1e6, after / 1e6, change, f"+{limit:.0f} %" if limit else "")
+
+
+def _row(name: str, bare: float, ours: float, change: str, limit: str) -> None:
+    def show(value: float) -> str:
+        return f"{value}" if isinstance(value, int) else f"{value:.2f}"
+
+    print(f"| {name} | {show(bare)} | {show(ours)} | {change} | {limit} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
