@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .config import Config
-    from .evidence import Reference
     from .importing import Wanted
     from .recorder import SiteRecord, Tap
     from .targets import Target
@@ -57,7 +56,7 @@ class Agent:
         self._known: set[str] = set()
         self._pipeline: Any = None
         self._holders: Any = None
-        self.references: tuple[Reference, ...] = ()
+        self.references: list[tuple[str, str, str, str, int, str]] = []
         self._findings: dict[tuple[str, str, str, int], list[Any]] = {}
         self.new_findings: list[tuple[Any, ...]] = []
         self._modules_seen = 0
@@ -176,16 +175,22 @@ class Agent:
             self._pipeline = Pipeline(self)
         return self._pipeline
 
-    def _look_for_references(self) -> None:
+    def _look_for_references(self, *, lines: bool = True) -> None:
+        """Write down who holds a target by now. Without `lines` the reader of the journal finds the lines."""
         if self._holders is None:
             from .holders import Holders
 
             self._holders = Holders()
         found = self._holders.find(list(self.patcher.by_ref.values()))
-        self.references = tuple(self._holders.known.values())
+        if lines and found:
+            from .expressions import binding_line
+
+            placed = [(*held[:4], binding_line(held[3], held[2]), held[4]) for held in found]
+        else:
+            placed = [(*held[:4], 0, held[4]) for held in found]
+        self.references.extend(placed)
         with self.recorder.lock:
-            for r in found:
-                self.recorder.write(("R", r.target, r.module, r.name, r.file, r.line, r.how))
+            self.recorder.write(*(("R", *reference) for reference in placed))
 
     def write_pending(self) -> None:
         """Put targets, states, spellings and counters that changed into the journal."""
@@ -237,6 +242,8 @@ class Agent:
     def leave(self, how: str) -> None:
         """The last words in the journal: counts published, the end written, the files let go."""
         with self.errors.guard("leave"):
+            if len(sys.modules) != self._modules_seen:
+                self._look_for_references(lines=False)
             self.write_pending()
             self.recorder.publish()
             with self.recorder.lock:
@@ -290,6 +297,7 @@ class Agent:
         self._to_write = list(self.patcher.by_ref.values())
         self._pipeline = None
         self._holders = None
+        self.references = []
         self._findings = {}
         self.new_findings = []
         self._modules_seen = 0

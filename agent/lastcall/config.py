@@ -263,7 +263,9 @@ def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None
     if not required and "tool.lastcall" not in text:
         return None
     config.file = path
-    config.root = os.path.dirname(path)  # noqa: PTH120
+    folder = os.path.dirname(path)  # noqa: PTH120
+    if config.root == folder or config.root.startswith(folder.rstrip(os.sep) + os.sep):
+        config.root = folder  # else the file lies apart from the project, which is where the process runs
     try:
         return toml_subset.loads(text)
     except toml_subset.NotInSubset:

@@ -142,3 +142,33 @@ def on_line(filename: str, line: int, name: str) -> str:
         if text.rpartition(".")[2] == name:
             return text
     return calls[0] if len(calls) == 1 else ""
+
+
+@lru_cache(maxsize=512)
+def _bindings(filename: str) -> dict[str, int]:
+    """The line that binds each name at module level or in an import statement anywhere in the file."""
+    bound: dict[str, int] = {}
+    try:
+        tree = ast.parse(b"\n".join(source_lines(filename)))
+    except (SyntaxError, ValueError, RecursionError):
+        return bound
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                bound.setdefault(alias.asname or alias.name.partition(".")[0], alias.lineno)
+    for statement in tree.body:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                bound.setdefault(node.id, node.lineno)
+        if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            bound.setdefault(statement.name, statement.lineno)
+    return bound
+
+
+def binding_line(filename: str, name: str) -> int:
+    """The line where `name` is imported or assigned in a file, 0 if that cannot be told.
+
+    Of a dotted or subscripted name (`REGISTRY['x']`, `Class.attribute`), where its first part is.
+    """
+    name = name.partition(".")[0].partition("[")[0]
+    return _bindings(filename).get(name, 0) if filename.endswith(".py") else 0

@@ -1,24 +1,23 @@
 """Who holds a target under some name: re-exports, class attributes, registries.
 
 Deleting a shim breaks a module that imports it, whether or not anybody calls it there. Found by looking at
-the namespaces of the loaded modules in the background, a slice at a time, and by parsing the file that
-holds the name for the line of its import statement.
+the namespaces of the loaded modules: in the background, and once more at exit in a process too short for that.
+The line of the import statement is found later, by parsing the file that holds the name.
 """
 
 from __future__ import annotations
 
-import ast
+import os
 import sys
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
 
-from .evidence import Reference
-from .expressions import source_lines
-
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from .targets import Target
+
+    Held = tuple[str, str, str, str, str]
 
 MAX_REGISTRY = 2_000
 """Dictionaries and lists at module level longer than this are data, not registries."""
@@ -29,22 +28,22 @@ class Holders:
     """Finds references; `find` looks only at modules that are new since the last call, unless targets are."""
 
     def __init__(self) -> None:
-        self.known: dict[tuple[str, str, str, str], Reference] = {}
+        self._known: set[tuple[str, str, str, str]] = set()
         self._looked: dict[str, tuple[int, int]] = {}
         self._watched = 0
 
-    def find(self, targets: Iterable[Target]) -> list[Reference]:
-        """References that were not known before. Runs in the background thread; never looks into lazy modules."""
+    def find(self, targets: Iterable[Target]) -> list[Held]:
+        """(target, module, name, file, how) of each reference not known before. Never looks into lazy modules."""
         wanted: dict[int, Target] = {}
         for target in targets:
-            if target.kind in ("function", "class", "method", "attribute"):
+            if target.kind in ("function", "class", "method"):
                 for value in target.objects:
                     if not isinstance(value, _PLAIN):
                         wanted[id(value)] = target
         if len(wanted) != self._watched:
             self._watched = len(wanted)
             self._looked.clear()
-        found: list[Reference] = []
+        found: list[Held] = []
         if wanted:
             for name, module in list(sys.modules.items()):
                 names = module.__dict__ if type(module).__name__ == "module" else None
@@ -56,7 +55,7 @@ class Holders:
 
     def _in_module(
         self, module_name: str, module: Any, names: dict[str, Any], wanted: dict[int, Target]
-    ) -> Iterable[Reference]:
+    ) -> Iterable[Held]:
         for name, value in names.items():
             for holder_name, held, how in _looked_into(module_name, name, value):
                 target = wanted.get(id(held))
@@ -65,10 +64,10 @@ class Holders:
                 if how == "class" and target.module == module_name and holder_name == target.qualname:
                     continue
                 key = (target.ref, module_name, holder_name, how)
-                if key not in self.known:
-                    file = getattr(module, "__file__", None) or ""
-                    line = binding_line(file, name)
-                    yield self.known.setdefault(key, Reference(target.ref, module_name, holder_name, file, line, how))
+                if key not in self._known:
+                    self._known.add(key)
+                    file = getattr(module, "__file__", None)
+                    yield target.ref, module_name, holder_name, os.path.abspath(file) if file else "", how  # noqa: PTH100
 
 
 def _looked_into(module: str, name: str, value: Any) -> Iterable[tuple[str, Any, str]]:
@@ -88,29 +87,3 @@ def _looked_into(module: str, name: str, value: Any) -> Iterable[tuple[str, Any,
 
 def _is_definition(target: Target, module: str, name: str) -> bool:
     return module == target.module and name == target.qualname.partition(".")[0]
-
-
-@lru_cache(maxsize=512)
-def _bindings(filename: str) -> dict[str, int]:
-    """The line that binds each name at module level or in an import statement anywhere in the file."""
-    bound: dict[str, int] = {}
-    try:
-        tree = ast.parse(b"\n".join(source_lines(filename)))
-    except (SyntaxError, ValueError, RecursionError):
-        return bound
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            for alias in node.names:
-                bound.setdefault(alias.asname or alias.name.partition(".")[0], alias.lineno)
-    for statement in tree.body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                bound.setdefault(node.id, node.lineno)
-        if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            bound.setdefault(statement.name, statement.lineno)
-    return bound
-
-
-def binding_line(filename: str, name: str) -> int:
-    """The line where `name` is imported or assigned in a file, 0 if that cannot be told."""
-    return _bindings(filename).get(name, 0) if filename.endswith(".py") else 0

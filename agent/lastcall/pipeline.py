@@ -11,7 +11,6 @@ import os
 import random
 import sys
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .evidence import Batch, Count, Finding, Frame, Observation, Process, Reference, Sighting, Site, TargetInfo, TargetState
@@ -70,10 +69,20 @@ class Pipeline:
         """Last batch, then every exporter's shutdown, all within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         self.run(final=True)
+        self.left = True
         for number, (name, exporter) in enumerate(self.exporters.items()):
             left = max(0.0, deadline - time.monotonic()) / (len(self.exporters) - number)
             with self.agent.errors.guard("exporter-" + name):
                 exporter.shutdown(left)
+
+    def keep(self) -> None:
+        """The last batch into the exporters' spools, unless it is there: for an exit that cannot wait."""
+        if self.left or not self.exporters:
+            return
+        batch = self._batch(final=True)
+        for name, exporter in self.exporters.items():
+            with self.agent.errors.guard("exporter-" + name):
+                exporter.export(batch)
 
     # -- the store ----------------------------------------------------------------------------------
 
@@ -155,7 +164,10 @@ class Pipeline:
             return ()
         self._sent_references = len(references)
         root = self.process.root
-        return tuple(replace(r, file=relative(r.file, root)) for r in references)
+        return tuple(
+            Reference(target, module, name, relative(file, root), line, how)
+            for target, module, name, file, line, how in references
+        )
 
     # -- explicit zeros -----------------------------------------------------------------------------
 

@@ -105,6 +105,11 @@ class Exporter(Protocol):
         of this store.
         """
 
+    @property
+    def promising(self) -> bool:
+        """Whether an attempt is under way that an exit should wait for: the backend answered before, in
+        such a time."""
+
     def health(self) -> Health:
         """Counters and the current problem; callable from any thread."""
 

@@ -94,6 +94,11 @@ class GcpExporter:
         """See `Exporter.shutdown`."""
         self._outbox.close(timeout)
 
+    @property
+    def promising(self) -> bool:
+        """See `Exporter.promising`."""
+        return self._outbox.promising
+
     def health(self) -> Health:
         """See `Exporter.health`."""
         return self._outbox.health()
@@ -162,6 +167,11 @@ class StreamExporter:
 
     def shutdown(self, timeout: float) -> None:
         """Nothing waits here."""
+
+    @property
+    def promising(self) -> bool:
+        """Nothing takes time here."""
+        return False
 
     def health(self) -> Health:
         """See `Exporter.health`."""

@@ -173,6 +173,11 @@ class OtlpExporter:
         for outbox in self._outboxes.values():
             outbox.close(max(deadline - time.monotonic(), 0.0))
 
+    @property
+    def promising(self) -> bool:
+        """See `Exporter.promising`."""
+        return any(outbox.promising for outbox in self._outboxes.values())
+
     def health(self) -> Health:
         """See `Exporter.health`; the sum over the signals."""
         parts = [outbox.health() for outbox in self._outboxes.values()]

@@ -8,6 +8,7 @@ needs to save first.
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -111,6 +112,7 @@ class Outbox:
         self._jitter = jitter
         self._patience = patience
         self._quickest: float | None = None
+        self._began: float | None = None
         self._state = threading.RLock()
         self._sending = threading.Lock()
         self._memory = MemoryQueue()
@@ -237,19 +239,24 @@ class Outbox:
 
     def _attempt(self, queue: Queue, chunk: list[Item], timeout: float) -> bool:
         """One chunk, one attempt. Returns whether to go on with the next chunk."""
-        began = self._clock()
+        began = self._began = self._clock()
         try:
             answer = self._send(chunk, timeout)
-        except UnavailableError as error:
-            self._failed(str(error))
-            if self._leaving:
-                self._patience.spent(self._clock() - began)
-            return False
         except RefusedError as error:
             if len(chunk) > 1:
                 self._shrink = min(self._shrink * 4, self._chunk_items)
                 return True
             answer = Answer({0: str(error)})
+        except Exception as error:  # noqa: BLE001 - client libraries raise whatever they like; a retry may help
+            known = isinstance(error, UnavailableError)
+            self._failed(str(error) if known else f"{type(error).__name__}: {error}")
+            if self._leaving:
+                self._patience.spent(self._clock() - began)
+            if not known and os.environ.get("LASTCALL_RERAISE") == "1":
+                raise
+            return False
+        finally:
+            self._began = None
         took = self._clock() - began
         self._quickest = took if self._quickest is None else min(took, self._quickest)
         self._answered(queue, chunk, answer)
@@ -288,6 +295,14 @@ class Outbox:
     def failing(self) -> bool:
         """Whether the last attempt failed."""
         return self._pause > 0
+
+    @property
+    def promising(self) -> bool:
+        """Whether an attempt is under way that may well succeed, by what earlier ones took."""
+        began = self._began
+        if began is None or self.failing:
+            return False
+        return self._clock() - began < self._patience.allow(self._quickest)
 
     def close(self, timeout: float) -> None:
         """Send what waits unless the backend was failing, then let go of the files. From any thread."""

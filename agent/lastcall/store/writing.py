@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from lastcall.evidence import Frame, Site
+from lastcall.expressions import binding_line
 from lastcall.journal import (
     FLAG_ALLOWED,
     FLAG_BY_TEST,
@@ -278,12 +279,14 @@ class _Writer:
         )
 
     def _reference(self, record: ReferenceRecord) -> None:
+        # a process too short for its background thread leaves the line to whoever reads
+        line = record.line or binding_line(record.file, record.name)
         values = (
             self._names.target(record.target),
             record.module,
             record.name,
             self._relative(record.file),
-            record.line,
+            line,
             record.how,
         )
         self._connection.execute("INSERT OR IGNORE INTO reference VALUES (NULL, ?, ?, ?, ?, ?, ?)", values)
