@@ -90,6 +90,10 @@ class Life:
         """Start the background thread unless it runs. A host that allows no thread goes without."""
         if self._running or self.stopped:
             return
+        if self._has_clients():
+            # Whichever thread imports it first is the main thread to it, before 3.13: the interpreter's end would
+            # then wait for ours.
+            import threading  # noqa: F401 - for its side effect in this thread
         self._stopping = False
         self._done.acquire()
         self._running = True
@@ -100,6 +104,10 @@ class Life:
             self._done.release()
             internal_errors.add("thread", error)
 
+    def _has_clients(self) -> bool:
+        """Whether client libraries of a backend will be imported in our thread."""
+        return "otlp" in self.config.exporters or "gcp" in self.config.exporters
+
     def wake(self) -> None:
         """Have the background thread look now."""
 
@@ -107,9 +115,9 @@ class Life:
         self._thread_id = get_ident()
         entered: Agent | None = None
         try:
-            if "otlp" in self.config.exporters or "gcp" in self.config.exporters:
-                # Their client libraries need it, and once the interpreter ends it can no longer be imported.
-                import concurrent.futures.thread
+            if self._has_clients():
+                # Their libraries need it, and once the interpreter ends it can no longer be imported.
+                import concurrent.futures.thread  # noqa: F401 - for its side effect at this moment
             while not self._stopping:
                 self._wake.acquire(timeout=self.config.flush_interval)
                 if self._stopping:

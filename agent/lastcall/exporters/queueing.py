@@ -247,7 +247,7 @@ class Outbox:
                 self._shrink = min(self._shrink * 4, self._chunk_items)
                 return True
             answer = Answer({0: str(error)})
-        except Exception as error:  # noqa: BLE001 - client libraries raise whatever they like; a retry may help
+        except Exception as error:  # client libraries raise whatever they like; a retry may help
             known = isinstance(error, UnavailableError)
             self._failed(str(error) if known else f"{type(error).__name__}: {error}")
             if self._leaving:
