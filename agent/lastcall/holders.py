@@ -66,8 +66,7 @@ class Holders:
                 key = (target.ref, module_name, holder_name, how)
                 if key not in self._known:
                     self._known.add(key)
-                    file = getattr(module, "__file__", None)
-                    yield target.ref, module_name, holder_name, os.path.abspath(file) if file else "", how  # noqa: PTH100
+                    yield target.ref, module_name, holder_name, _file_of(module_name, module), how
 
 
 def _looked_into(module: str, name: str, value: Any) -> Iterable[tuple[str, Any, str]]:
@@ -83,6 +82,13 @@ def _looked_into(module: str, name: str, value: Any) -> Iterable[tuple[str, Any,
     elif isinstance(value, type) and value.__module__ == module:
         for inner, held in list(vars(value).items()):
             yield f"{name}.{inner}", getattr(held, "__func__", held), "class"
+
+
+def _file_of(name: str, module: Any) -> str:
+    file = getattr(module, "__file__", None)
+    if file is None and name == "__main__" and sys.argv and sys.argv[0].endswith(".py"):
+        file = sys.argv[0]  # Python takes the script's `__file__` away before the exit handlers run
+    return os.path.abspath(file) if file else ""  # noqa: PTH100 - pathlib costs a bare host 10 ms
 
 
 def _is_definition(target: Target, module: str, name: str) -> bool:
