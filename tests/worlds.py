@@ -2,7 +2,7 @@
 the same in both; what the agent counted must be what the code's own marks say.
 
 A line of a host program that uses a target ends in a mark, `# 2x legacy.old`: so often, spelled so. `# 1x! ...`
-marks a use that only a replaced object can see (a call whose arguments do not fit runs no code of the target's).
+marks a use that only a replaced object can see (a call whose arguments do not fit runs no code of the target's), `# 1x@3.11 ...` one that is seen from 3.11 on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lastcall.store import Store
 CHECKOUT = Path(__file__).resolve().parents[1]
 ENGINES = ("auto", "wrapping", "inplace")
 
-_MARK = re.compile(r"# (\d+)x(!?) (\S+)(?: (\w+))?")
+_MARK = re.compile(r"# (\d+)x(!?)(?:@3\.(\d+))? (\S+)(?: (\w+))?")
 _STEERING = ("PYTHON", "LASTCALL_", "OTEL_", "COV_", "COVERAGE_", "K_")
 
 
@@ -131,7 +131,9 @@ class World:
             source = textwrap.dedent(text)
             functions = functions_by_line(source)
             for number, line in enumerate(source.splitlines(), 1):
-                for count, only, spelled, use in _MARK.findall(line):
+                for count, only, since, spelled, use in _MARK.findall(line):
+                    if since and sys.version_info < (3, int(since)):
+                        continue
                     found.append(Use(target, name, number, functions.get(number, "<module>"),
                                      spelled, int(count), use, replaced_only=bool(only)))
         return found

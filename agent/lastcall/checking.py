@@ -84,8 +84,12 @@ def gather(
     with source.gather(request.refs, request.since, progress) as store:
         known = known_targets(store, config)
         refs = resolve(request.refs, sorted(known))
-        found = dossiers(store, [known[ref] for ref in refs], request.now)
-    configured = {target.ref: target for target in config.targets}
+        configured = {target.ref: target for target in config.targets}
+        # What is allowed is asked of the configuration, so nothing is plain before it was asked.
+        thorough = {ref for ref, target in configured.items() if target.allow}
+        found = dossiers(
+            store, [known[ref] for ref in refs], request.question, request.now, thorough=thorough
+        )
     joined = [_configured(d, configured[d.target.ref]) if d.target.ref in configured else d for d in found]
     return _with_source(joined, request, config)
 

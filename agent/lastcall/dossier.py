@@ -117,6 +117,8 @@ class Dossier:
     source_read: bool = False
     """Whether the source tree was searched for references."""
     findings: tuple[tuple[Scope, Finding], ...] = ()
+    brief: bool = False
+    """Only the callers that show it to be in use were read, and not who watched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,8 @@ _SCALES = (0.0, 8 * HOUR, 4 * DAY, 16 * DAY)
 _SHAPES = ((1.0, 1.0), (2.0, 0.01))
 """Prior of a log-normal's variance: (shape, scale) for anything, and for nearly periodic."""
 NEVER = 1e-12
+BUSY = 30
+"""A caller whose pauses are so many times shorter than the window needs no closer look."""
 DARK = 0.01
 """A share of time unobserved that is worth the arithmetic."""
 _UNKNOWN_GAP = (math.log(7 * DAY), 1.3, 1.5)
@@ -135,7 +137,8 @@ class Survival:
 
     def __call__(self, t: float) -> float:
         """Between 0 and 1, falling in `t`."""
-        return max(tail(t) for tail in self._tails)
+        first, *others = self._tails
+        return max([first(t), *[tail(t) for tail in others]]) if others else first(t)
 
 
 def _is_scale(gaps: list[float], scale: float) -> bool:
@@ -206,43 +209,27 @@ class _Tail:
 
 
 def student_survival(x: float, freedom: float) -> float:
-    """P(X > x) of Student's t with `freedom` degrees of freedom."""
-    half = 0.5 * _incomplete_beta(freedom / 2, 0.5, freedom / (freedom + x * x))
-    return half if x > 0 else 1 - half
+    """P(X > x) of Student's t with `freedom` degrees of freedom, at least 1.5.
 
-
-def _incomplete_beta(a: float, b: float, x: float) -> float:
-    """The regularised incomplete beta function, by its continued fraction (Lentz)."""
-    if x <= 0.0 or x >= 1.0:
-        return 0.0 if x <= 0.0 else 1.0
-    front = math.exp(
-        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    G. W. Hill's normal approximation (1970): within 1 % where it matters here, 7 % in the far tail of the
+    fewest degrees, in a tenth of the time of the exact series.
+    """
+    a = freedom - 0.5
+    b = 48 * a * a
+    z = math.sqrt(a * math.log1p(x * x / freedom))
+    z += (z**3 + 3 * z) / b - (4 * z**7 + 33 * z**5 + 240 * z**3 + 855 * z) / (
+        10 * b * (b + 0.8 * z**4 + 100)
     )
-    if x < (a + 1) / (a + b + 2):
-        return front * _beta_fraction(a, b, x) / a
-    return 1 - front * _beta_fraction(b, a, 1 - x) / b
-
-
-def _beta_fraction(a: float, b: float, x: float) -> float:
-    tiny = 1e-300
-    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
-    result = d
-    for m in range(1, 200):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for step in (even, odd):
-            d = 1 / (1 + step * d or tiny)
-            c = 1 + step / c or tiny
-            result *= c * d
-        if abs(c * d - 1) < 1e-9:  # noqa: PLR2004 - nine digits are plenty for a risk
-            break
-    return result
+    half = 0.5 * math.erfc(z / math.sqrt(2))
+    return half if x > 0 else 1 - half
 
 
 # -- a known caller ---------------------------------------------------------------------------------
 
 
-AHEAD = (0.004, 0.02, 0.06, 0.15, 0.35, 0.65, 1.0)
+BEFORE = (0.05, 0.35, 0.8)
+"""Parts of the silence at which it may have ended."""
+AHEAD = (0.01, 0.05, 0.2, 0.5, 1.0)
 """Parts of the window at which the chance of a return is looked at."""
 
 
@@ -289,8 +276,12 @@ class Outlook:
 
 def outlook(silence: Silence, window: float) -> Outlook:
     """Read a caller's silence. `window` is in seconds."""
-    survival = Survival(silence.gaps)
     quiet = max(silence.quiet, 60.0)
+    usual = max(silence.gaps[-20:], default=math.inf)
+    if silence.fate != "gone" and quiet <= usual < window / BUSY:
+        # In the middle of its usual business: it will come back if it has not just ended.
+        return Outlook(1.0, 1.0, (0.0,) * len(AHEAD), quiet, window, silence.fate, silence.deployed)
+    survival = Survival(silence.gaps)
     dark = 1 - silence.covered
     missed = range(4) if dark > DARK else range(1)
 
@@ -299,7 +290,7 @@ def outlook(silence: Silence, window: float) -> Outlook:
         return max(dark**n * survival(t / (n + 1)) for n in missed)
 
     silent = unseen(quiet)
-    before = max(1e-9, sum(unseen(quiet * part) for part in (0.02, 0.1, 0.3, 0.6, 0.9)) / 5)
+    before = max(1e-9, sum(unseen(quiet * part) for part in BEFORE) / len(BEFORE))
     base = survival(quiet)
     # A silence that no ongoing caller keeps is over, whatever else is believed.
     ahead = tuple(survival(quiet + window * part) / base if base > NEVER else 1.0 for part in AHEAD)

@@ -12,9 +12,10 @@ most the question's limit.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +23,7 @@ from lastcall import reasons as why
 from lastcall.coverage import Fleet, expected, observed_since, watched
 from lastcall.dossier import Caller, Dossier, Mention, Observed, Question, Scope, Watch, covers
 from lastcall.intervals import Intervals, measure
-from lastcall.risk import Fate, Referred, Risk, Silence, estimate, outlook
+from lastcall.risk import PRIOR, Fate, Outlook, Referred, Risk, Silence, estimate, outlook
 from lastcall.schedule import PERIODS, SLACK, Rhythm, learn
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ DEPLOY_SLACK = 3 * DAY
 """A release is built some time before it runs: a change younger than that may not be in it."""
 OUTLOOKS = 12
 """Callers whose silence is examined one by one: those most likely to come back. The rest adds nothing."""
+CERTAIN = 0.99
+"""A chance of return from which on the other callers need no look."""
 HARMLESS = ("sighting-queue", "active-span", "sample", "-full", "-refused")
 """Drops and failures on the way to a backend or of details: no use goes uncounted by them."""
 
@@ -173,6 +176,8 @@ class _Case:
     @cached_property
     def quiet(self) -> float:
         """Seconds of observed silence, in the service that was observed least."""
+        if self.dossier.brief:
+            return max(self.now - self.last_use, 0.0)
         return min((item.seconds for item in self.watching), default=0.0)
 
     @cached_property
@@ -208,9 +213,14 @@ class _Case:
             grouped[caller.key].append(caller)
         result = []
         for same in grouped.values():
-            same.sort(key=lambda c: c.last_seen)
-            hours = same[0].hours if len(same) == 1 else tuple(sorted({h for c in same for h in c.hours}))
-            result.append((same[-1], hours or (int(same[-1].last_seen // 3600),)))
+            last, hours = same[0], same[0].hours
+            if len(same) > 1:
+                last = max(same, key=_latest)
+                hours = tuple(sorted({hour for c in same for hour in c.hours}))
+                fates = {c.fate for c in same}
+                doubt: Fate = "present" if "present" in fates else "unknown"
+                last = replace(last, fate=doubt) if len(fates) > 1 else last
+            result.append((last, hours or (int(last.last_seen // 3600),)))
         result.sort(key=lambda item: (-item[0].last_seen, item[0].key))
         return result
 
@@ -235,17 +245,24 @@ class _Case:
     @cached_property
     def risk(self) -> Risk:
         known = {caller.site.file for caller in self.callers}
-        outlooks = [
-            outlook(self._silence(caller, hours), self.question.window) for caller, hours in self._likeliest()
-        ]
+        observed = min((item.total for item in self.watching), default=0.0)
         return estimate(
-            outlooks,
-            observed=min((item.total for item in self.watching), default=0.0),
+            self._outlooks(),
+            observed=self.now - self.first_use if self.dossier.brief else observed,
             window=self.question.window,
             referred=self.referred,
             unexplained=any(m.file not in known for m in self.breaking),
-            unobserved=len(list(_unobserved(self))),
+            unobserved=0 if self.dossier.brief else len(list(_unobserved(self))),
         )
+
+    def _outlooks(self) -> list[Outlook]:
+        """Of the callers that are likeliest to come back, until that is as good as certain."""
+        found = []
+        for caller, hours in self._likeliest():
+            found.append(outlook(self._silence(caller, hours), self.question.window))
+            if found[-1].probability(PRIOR) > CERTAIN:
+                break
+        return found
 
     def _likeliest(self) -> list[tuple[Caller, tuple[int, ...]]]:
         """The callers whose silence is shortest against their usual pace."""
@@ -255,11 +272,13 @@ class _Case:
             usual = max(1.0, (hours[-1] - hours[0]) / len(hours))
             return (self.now - caller.last_seen) / (usual * HOUR)
 
-        return sorted(self.merged, key=pace)[:OUTLOOKS]
+        return heapq.nsmallest(2 if self.dossier.brief else OUTLOOKS, self.merged, key=pace)
 
     def _silence(self, caller: Caller, hours: Sequence[int]) -> Silence:
         gaps = tuple((later - earlier) * HOUR for earlier, later in itertools.pairwise(hours))
         elapsed = max(self.now - caller.last_seen, 1.0)
+        if self.dossier.brief:
+            return Silence(gaps, elapsed, 1.0, self._fate(caller), 0.0)
         during = self.watched.get(caller.scope.where, ())
         seen = sum(
             min(until, self.now) - max(since, caller.last_seen)
@@ -292,6 +311,11 @@ class _Case:
         return caller.fate
 
 
+def _latest(caller: Caller) -> tuple[object, ...]:
+    """By last use; the rest makes the order of equal ones certain."""
+    return caller.last_seen, caller.scope, caller.left_at or 0.0, caller.site.line, caller.site.note
+
+
 # -- the rules --------------------------------------------------------------------------------------
 
 
@@ -299,6 +323,8 @@ def _reasons(case: _Case) -> Iterator[Reason]:
     yield from _used(case)
     yield from _referred(case)
     yield from _asked_for(case)
+    if case.dossier.brief:
+        return
     yield from _unwatched(case)
     yield from _unobserved(case)
     yield from _not_armed(case)

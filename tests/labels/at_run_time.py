@@ -62,7 +62,9 @@ def note(obj, what, how):
     if not module or not qualname or "<locals>" in qualname or "<lambda>" in qualname:
         return
     line = code.co_firstlineno if code else None
-    found.setdefault((module, qualname), {"module": module, "qualname": qualname, "what": what, "how": how, "line": line})
+    found.setdefault(
+        (module, qualname), {"module": module, "qualname": qualname, "what": what, "how": how, "line": line}
+    )
 
 
 def noting(original, what, where):
@@ -151,7 +153,7 @@ def plain(member):
 
 
 def refers_to_warnings(code):
-    if any(re.search("warn|deprec", name, re.I) for name in code.co_names):
+    if any(re.search("warn|deprec", name, re.IGNORECASE) for name in code.co_names):
         return True
     return any(refers_to_warnings(item) for item in code.co_consts if isinstance(item, types.CodeType))
 
@@ -167,19 +169,26 @@ def call(function, make):
     def warn(message, category=None, *args, **kwargs):
         frame = sys._getframe(1)
         while frame is not None and frame.f_code is not function.__code__:
-            if not re.search("warn|deprec", frame.f_code.co_name + frame.f_code.co_filename.rpartition("/")[2], re.I):
+            if not re.search(
+                "warn|deprec",
+                frame.f_code.co_name + frame.f_code.co_filename.rpartition("/")[2],
+                re.IGNORECASE,
+            ):
                 return
             frame = frame.f_back
         kind = type(message) if isinstance(message, Warning) else category or UserWarning
         if issubclass(kind, (DeprecationWarning, PendingDeprecationWarning, FutureWarning)) or (
             re.search("Deprec|RemovedIn", " ".join(item.__name__ for item in kind.__mro__))
-            or re.search("deprecated", str(message), re.I)
+            or re.search("deprecated", str(message), re.IGNORECASE)
         ):
             given.append(str(message))
 
     arguments, keywords = [], {}
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.default is not parameter.empty or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+        if parameter.default is not parameter.empty or parameter.kind in (
+            parameter.VAR_POSITIONAL,
+            parameter.VAR_KEYWORD,
+        ):
             continue
         if parameter.kind == parameter.KEYWORD_ONLY:
             keywords[parameter.name] = make()
@@ -215,8 +224,14 @@ def main(library):
     if library == "django":
         from django.conf import settings
 
-        settings.configure(INSTALLED_APPS=["django.contrib." + name for name in
-                           "contenttypes auth admin sessions messages sites flatpages redirects".split()], SECRET_KEY="x", STATIC_URL="/s/")
+        settings.configure(
+            INSTALLED_APPS=[
+                "django.contrib." + name
+                for name in "contenttypes auth admin sessions messages sites flatpages redirects".split()
+            ],
+            SECRET_KEY="x",
+            STATIC_URL="/s/",
+        )
         import django
 
         django.setup()
@@ -246,9 +261,20 @@ def main(library):
             note(function, "callable", "always" if all(times) else "sometimes")
     metadata = importlib.import_module("importlib.metadata")
     version = metadata.version(metadata.packages_distributions()[library][0])
-    json.dump({"library": library, "version": version, "modules": len(modules), "called": called,
-               "labels": sorted((item for item in found.values() if item["module"].split(".")[0] == library), key=lambda item: (item["module"], item["qualname"]))},
-              out, indent=1)
+    json.dump(
+        {
+            "library": library,
+            "version": version,
+            "modules": len(modules),
+            "called": called,
+            "labels": sorted(
+                (item for item in found.values() if item["module"].split(".")[0] == library),
+                key=lambda item: (item["module"], item["qualname"]),
+            ),
+        },
+        out,
+        indent=1,
+    )
     out.write("\n")
 
 

@@ -18,7 +18,7 @@ import sys
 import tokenize
 from pathlib import Path
 
-WORDS = re.compile(r"deprecat|obsolete", re.I)
+WORDS = re.compile(r"deprecat|obsolete", re.IGNORECASE)
 LEVELS = {"debug", "info", "warning", "warn", "error", "critical", "exception", "log", "warning_once"}
 
 
@@ -44,7 +44,11 @@ def comments_of(text):
 
 
 def strings(node):
-    return " ".join(item.value for item in ast.walk(node) if isinstance(item, ast.Constant) and isinstance(item.value, str))
+    return " ".join(
+        item.value
+        for item in ast.walk(node)
+        if isinstance(item, ast.Constant) and isinstance(item.value, str)
+    )
 
 
 def words_of(kind, node, comments):

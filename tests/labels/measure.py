@@ -22,8 +22,18 @@ sys.path.insert(0, str(HERE.parents[1] / "agent"))
 from lastcall.scanning.survey import survey  # noqa: E402 - the path has to be set first
 
 HELD_OUT = ("sklearn", "scipy")
-DEVELOPMENT = ("networkx", "sqlalchemy", "pydantic", "django", "werkzeug", "transformers", "celery", "matplotlib",
-               "pandas", "homeassistant")
+DEVELOPMENT = (
+    "networkx",
+    "sqlalchemy",
+    "pydantic",
+    "django",
+    "werkzeug",
+    "transformers",
+    "celery",
+    "matplotlib",
+    "pandas",
+    "homeassistant",
+)
 CONSTRUCTORS = ("__init__", "__new__", "__post_init__", "__init_subclass__")
 
 
@@ -50,8 +60,13 @@ class Library:
         """The confidences of one kind of evidence at a definition, its constructor's counted as its class's."""
         owner, _, last = ref.rpartition(".")
         refs = [ref, owner] if last in CONSTRUCTORS else [ref]
-        return {item.confidence for one in refs for finding in self.by_owner.get(one, ())
-                for item in finding.evidence if item.kind == kind}
+        return {
+            item.confidence
+            for one in refs
+            for finding in self.by_owner.get(one, ())
+            for item in finding.evidence
+            if item.kind == kind
+        }
 
     def labelled(self):
         """(kind of evidence, ref, what) of each definition that the library showed to be deprecated."""
@@ -60,7 +75,13 @@ class Library:
             if ref in self.not_deprecated:
                 continue
             kind = "decorator" if label["how"] in ("decorator", "__deprecated__") else "warning"
-            what = "argument" if label["what"] == "parameter" else "sometimes" if label["how"] == "sometimes" else "callable"
+            what = (
+                "argument"
+                if label["what"] == "parameter"
+                else "sometimes"
+                if label["how"] == "sometimes"
+                else "callable"
+            )
             yield kind, ref, what
 
     def true_refs(self):
@@ -112,8 +133,13 @@ def on_what_was_read(library, explain):
         module = label["file"].removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         kind = label["kind"]
         found = library.evidence_for(f"{module}:{label['qualname']}", kind)
-        whole = {item.confidence for finding in library.by_owner.get(f"{module}:{label['qualname']}", ())
-                 if finding.kind != "parameter" for item in finding.evidence if item.kind == kind}
+        whole = {
+            item.confidence
+            for finding in library.by_owner.get(f"{module}:{label['qualname']}", ())
+            if finding.kind != "parameter"
+            for item in finding.evidence
+            if item.kind == kind
+        }
         if label["qualname"].rpartition(".")[2] in CONSTRUCTORS:
             whole = found
         if label["deprecated"]:
@@ -152,7 +178,10 @@ def measure(site, names, explain=False):
 
 
 def table(site, explain=False):
-    lines = ["| what is labelled | set | found | recall | sure and right | precision at high |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| what is labelled | set | found | recall | sure and right | precision at high |",
+        "|---|---|---|---|---|---|",
+    ]
     sets = {"developed on": measure(site, DEVELOPMENT, explain), "held out": measure(site, HELD_OUT, explain)}
     for kind in sorted({kind for recall, _ in sets.values() for kind in recall}):
         for name, (recall, precision) in sets.items():
@@ -167,7 +196,9 @@ def ratio(pair):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("site", type=Path)
     parser.add_argument("--explain", action="store_true", help="name each miss and each wrong one")
     options = parser.parse_args()

@@ -40,8 +40,8 @@ def fourth():
 
 
 show("fourth", lambda: [fourth(), fourth()])
-show("importlib", lambda: importlib.import_module("pkg.old").VALUE)  # 1x importlib.import_module
-show("importlib relative", lambda: importlib.import_module(".old", "pkg").VALUE)  # 1x importlib.import_module
+show("importlib", lambda: importlib.import_module("pkg.old").VALUE)  # 1x@3.11 importlib.import_module
+show("importlib relative", lambda: importlib.import_module(".old", "pkg").VALUE)  # 1x@3.11 importlib.import_module
 show("dunder", lambda: __import__("pkg.old").old.VALUE)
 import pkg.reexport
 

@@ -1,0 +1,153 @@
+"""Who watched which target, and when: the biggest table of a store, read without reading most of it.
+
+A year of a large system holds millions of rows, one for each target, process and state; nearly all say the
+same: watched from the start of the process to its end. So processes with the same set of targets are taken
+together, and only what is otherwise (missing, failed, partial) is read row by row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from lastcall.coverage import SEEING
+from lastcall.dossier import Watch
+from lastcall.intervals import Intervals, clip, union
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Mapping
+
+    from lastcall.dossier import Scope
+
+Signature = tuple[int, int, int]
+"""Count, sum, and sum of squares of a process's targets: equal for equal sets, and hardly for others."""
+
+
+class Watching:
+    """Reads who watched from an open store, for many targets at once."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        scopes: Mapping[int, Scope],
+        heard: Mapping[int, Intervals],
+        live: Iterable[Scope],
+    ) -> None:
+        self.connection = connection
+        self.scopes = scopes
+        self.heard = heard
+        self.live = frozenset(live)
+        self.home = dict(connection.execute("SELECT id, scope FROM process"))
+        self.outcomes = {
+            number: (state, reason)
+            for number, state, reason in connection.execute("SELECT id, state, reason FROM outcome")
+        }
+
+    def watches(self, refs: Mapping[int, str]) -> dict[str, list[Watch]]:
+        """The watches of each target in `refs` (number in the store: reference)."""
+        odd = self._odd(refs)
+        armed = self._armed(refs)
+        result: dict[str, list[Watch]] = {ref: [] for ref in refs.values()}
+        for targets, processes in self._alike(refs):
+            by_scope: dict[int, list[int]] = defaultdict(list)
+            for process in processes:
+                by_scope[self.home[process]].append(process)
+            for scope, members in by_scope.items():
+                during = union(stretch for process in members for stretch in self.heard.get(process, ()))
+                for target in targets:
+                    strange = odd.get((target, scope))
+                    state = "armed" if target in armed else "pending"
+                    watch = Watch(self.scopes[scope], state, during, len(members))  # type: ignore[arg-type]
+                    found = [watch] if strange is None else self._apart(watch, members, strange)
+                    result[refs[target]].extend(found)
+        return result
+
+    def _alike(self, refs: Mapping[int, str]) -> list[tuple[set[int], list[int]]]:
+        """(targets, processes that have just these): every process is in one of them."""
+        groups: dict[Signature, list[int]] = defaultdict(list)
+        for process, *signature in self.connection.execute(
+            "SELECT process, count(*), sum(target), sum(target * target) FROM target_state"
+            " WHERE until IS NULL GROUP BY process"
+        ):
+            groups[signature[0], signature[1], signature[2]].append(process)
+        result = []
+        for processes in groups.values():
+            rows = self.connection.execute(
+                "SELECT target FROM target_state WHERE process = ? AND until IS NULL", (processes[0],)
+            )
+            result.append(({target for (target,) in rows} & refs.keys(), processes))
+        return result
+
+    def _odd(self, refs: Mapping[int, str]) -> dict[tuple[int, int], list[tuple[int, float, float, int]]]:
+        """By target and scope: (process, since, until, outcome) of states in which a use may go unseen."""
+        numbers = [number for number, (state, _) in self.outcomes.items() if state not in SEEING]
+        found: dict[tuple[int, int], list[tuple[int, float, float, int]]] = defaultdict(list)
+        if numbers:
+            marks = ", ".join("?" * len(numbers))
+            for target, process, since, until, outcome in self.connection.execute(
+                f"SELECT target, process, since, until, outcome FROM target_state WHERE outcome IN ({marks})",  # noqa: S608 - question marks
+                numbers,
+            ):
+                if target in refs:
+                    end = float("inf") if until is None else until
+                    found[target, self.home[process]].append((process, since, end, outcome))
+        return found
+
+    def _apart(
+        self, watch: Watch, members: list[int], strange: list[tuple[int, float, float, int]]
+    ) -> list[Watch]:
+        """The watch without the time in which some processes were blind, and that time on its own."""
+        blind: dict[int, list[tuple[float, float]]] = defaultdict(list)
+        by_outcome: dict[int, list[tuple[int, float, float]]] = defaultdict(list)
+        for process, since, until, outcome in strange:
+            if process in members:
+                blind[process].append((since, until))
+                by_outcome[outcome].append((process, since, until))
+        seeing = [
+            stretch
+            for process in members
+            for stretch in _without(self.heard.get(process, ()), blind[process])
+        ]
+        result = [Watch(watch.scope, watch.state, union(seeing), len(members))]
+        for outcome, rows in by_outcome.items():
+            state, reason = self.outcomes[outcome]
+            during = union(s for process, a, b in rows for s in clip(self.heard.get(process, ()), a, b))
+            result.append(Watch(watch.scope, state, during, len({row[0] for row in rows}), reason))
+        return result
+
+    def _armed(self, refs: Mapping[int, str]) -> set[int]:
+        """The targets that some process had armed: asked of those that run now, then of all."""
+        numbers = [number for number, (state, _) in self.outcomes.items() if state == "armed"]
+        if not numbers:
+            return set()
+        marks = ", ".join("?" * len(numbers))
+        latest = [
+            process
+            for (process,) in self.connection.execute(
+                "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY scope ORDER BY seen DESC) n"
+                " FROM process) WHERE n <= 2"
+            )
+            if self.scopes[self.home[process]] in self.live
+        ]
+        found: set[int] = set()
+        for process in latest:
+            rows = self.connection.execute(
+                f"SELECT target FROM target_state WHERE process = ? AND outcome IN ({marks})",  # noqa: S608
+                (process, *numbers),
+            )
+            found.update(target for (target,) in rows)
+        if not refs.keys() <= found:
+            rows = self.connection.execute(
+                f"SELECT DISTINCT target FROM target_state WHERE outcome IN ({marks})",  # noqa: S608
+                numbers,
+            )
+            found.update(target for (target,) in rows)
+        return found & refs.keys()
+
+
+def _without(intervals: Intervals, holes: list[tuple[float, float]]) -> Intervals:
+    """The part of the intervals outside of the holes."""
+    for since, until in holes:
+        intervals = (*clip(intervals, float("-inf"), since), *clip(intervals, until, float("inf")))
+    return intervals
