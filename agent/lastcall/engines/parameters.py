@@ -9,7 +9,7 @@ no others, the wrapper function runs and adds a frame.
 from __future__ import annotations
 
 import sys
-from opcode import opname
+from opcode import HAVE_ARGUMENT, hasjabs, hasjrel, opmap, opname
 from types import FunctionType, MethodType
 
 from .. import recorder as recording
@@ -90,17 +90,35 @@ if sys.version_info >= (3, 11):
 
 else:
 
-    def callee_name(code: CodeType, lasti: int) -> str:  # noqa: ARG001 - before 3.11 the position is not kept
-        """The last name of what is called; here nobody knows."""
-        return ""
+    def callee_name(code: CodeType, lasti: int) -> str:
+        """The last name of what the call at offset `lasti` calls, empty if it has none or that cannot be told.
+
+        Before 3.11 positions are not kept: the instruction that loads it is the one before those that push
+        the arguments, found by counting back what each of them adds to the stack.
+        """
+        from _opcode import stack_effect
+
+        decoded = _decode(code, lasti)
+        operation, argument = decoded.pop()
+        missing = argument + (1 if operation == "CALL_FUNCTION_KW" else 0)
+        if operation not in ("CALL_FUNCTION", "CALL_METHOD", "CALL_FUNCTION_KW"):
+            return ""
+        while missing and decoded:
+            operation, argument = decoded.pop()
+            number = opmap[operation]
+            if number in hasjrel or number in hasjabs:
+                return ""
+            missing -= stack_effect(number, argument if number >= HAVE_ARGUMENT else None)
+        return _name_loaded(code, *decoded[-1]) if decoded else ""
 
 
 def _name_loaded(code: CodeType, operation: str, argument: int) -> str:
-    if operation in ("LOAD_NAME", "LOAD_METHOD") or (operation == "LOAD_ATTR" and sys.version_info < (3, 12)):
-        return code.co_names[argument]
-    if operation in ("LOAD_GLOBAL", "LOAD_ATTR"):  # the lowest bit says something else
-        return code.co_names[argument >> 1]
-    return ""
+    if operation not in ("LOAD_NAME", "LOAD_METHOD", "LOAD_ATTR", "LOAD_GLOBAL"):
+        return ""
+    flagged_since = {"LOAD_GLOBAL": (3, 11), "LOAD_ATTR": (3, 12)}.get(operation)
+    if flagged_since and sys.version_info >= flagged_since:
+        argument >>= 1  # the lowest bit says something else
+    return code.co_names[argument]
 
 
 def _decode(code: CodeType, end: int) -> list[tuple[str, int]]:
