@@ -84,6 +84,19 @@ class Patcher:
             if module is not None and self.wanted(name):
                 self.loaded(module, name, late=True)
 
+    def arm_new(self, targets: Sequence[Target]) -> None:
+        """Arm targets that became wanted just now, as far as their modules are loaded."""
+        refs = {target.ref for target in targets}
+        for name, module in list(sys.modules.items()):
+            if module is None:
+                continue
+            for target in self.wanted.exact.get(name, ()):
+                if target.ref in refs:
+                    self.arm(target, module, late=True)
+            for wildcard in self.wanted.wildcards(name):
+                if wildcard.ref in refs:
+                    self._expand(wildcard, module, name, late=True)
+
     def rescan(self) -> None:
         """Arm modules that came in without asking our finder (another import hook, `sys.modules[...] = ...`)."""
         for name, module in list(sys.modules.items()):

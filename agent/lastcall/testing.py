@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from lastcall.capturing import Capture, CapturedUse, capture_uses
+
 if TYPE_CHECKING:
     from lastcall.evidence import Batch
     from lastcall.exporters import ExporterSettings, Health
+
+__all__ = ["Capture", "CapturedUse", "MemoryExporter", "capture_uses", "memory_exporters"]
 
 
 class MemoryExporter:
