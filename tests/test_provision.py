@@ -429,6 +429,12 @@ class TestBadInput:
                           CLOUDSDK_CONFIG=str(tmp_path))
         assert_refused(result, "GOOGLE_APPLICATION_CREDENTIALS")
 
+    @pytest.mark.parametrize("scheme", SCHEMES)
+    def test_without_googles_clients_it_says_what_to_install(self, scheme, monkeypatch):
+        monkeypatch.setitem(sys.modules, "google.cloud.monitoring_v3", None)
+        with pytest.raises(UsageError, match=r"pip install 'lastcall\[gcp\]'"):
+            provision_api.connect("demo", f"{scheme}://127.0.0.1:9")
+
     def test_a_definition_with_an_unknown_field_names_the_file(self, tmp_path):
         (tmp_path / "dashboards").mkdir()
         (tmp_path / "dashboards" / "x.json").write_text('{"displayName": "x", "description": "REST only"}')

@@ -6,6 +6,7 @@ Errors are `google.api_core.exceptions.GoogleAPICallError` either way; `failures
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -57,6 +58,8 @@ def connect(project: str, endpoint: str = "") -> Api:
             "or grpc://HOST:PORT (gRPC, no credentials)"
         )
     try:
+        for module in ("monitoring_dashboard_v1", "monitoring_v3"):
+            importlib.import_module(f"google.cloud.{module}")  # the resources' types, which REST needs too
         if parts.scheme == "http":
             from lastcall.provision.rest import RestApi
 
