@@ -7,6 +7,8 @@ first attempt to send: what a batch holds is in the spool before that.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +30,12 @@ CHUNKS: Final[dict[Signal, int]] = {"traces": 1000, "logs": 500, "metrics": 10}
 METRICS_LIMIT: Final = 2 * 1024 * 1024
 """Bytes of metrics history to keep while the backend is away; then only each process's newest collection."""
 
+MODULES: Final[dict[Signal, str]] = {
+    "traces": "lastcall.exporters.otel_spans",
+    "logs": "lastcall.exporters.otel_logs",
+    "metrics": "lastcall.exporters.otel_metrics",
+}
+
 _global_readings: list[Readings] = []
 """What instruments on the host's meter show; they cannot be unregistered, so they are made once for a
 process tree."""
@@ -48,6 +56,7 @@ class OtlpExporter:
         self._spans: SpanMaker | None = None
         self._metrics = Collector(settings)
         self._taking = threading.Lock()
+        self._loaded = False
         self._metrics_due = 0.0
         signals: tuple[Signal, ...] = ("traces", "logs", "metrics")
         self._wanted = {signal for signal in signals if wanted(signal) and self._switched_on(signal)}
@@ -82,8 +91,21 @@ class OtlpExporter:
         if self._global:
             self._into_global(items)
         elif not is_last(batch):
+            self._load()
             for outbox in self._outboxes.values():
                 outbox.drain(self._settings.attempt_timeout)
+
+    def _load(self) -> None:
+        """Import what any signal needs before the first is sent: the SDK's logs cannot be imported at exit.
+
+        (They create a resource in a thread pool when imported, and there is none any more by then.)
+        """
+        if not self._loaded:
+            self._loaded = True
+            for signal, module in MODULES.items():
+                if signal in self._clients:
+                    with contextlib.suppress(RuntimeError):  # too late: each outbox will say so, and keep its items
+                        importlib.import_module(module)
 
     def _take(self, batch: Batch) -> list[Item]:
         """Put what the batch calls for into the outboxes; also returns it."""
