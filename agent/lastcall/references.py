@@ -32,12 +32,34 @@ if TYPE_CHECKING:
     from lastcall.scanning.work import Progress
 
 ReferenceKind = Literal[
-    "import", "re-export", "access", "call", "subclass", "decorator", "annotation", "patch", "all",
-    "entry-point", "string", "docs", "text",
+    "import",
+    "re-export",
+    "access",
+    "call",
+    "subclass",
+    "decorator",
+    "annotation",
+    "patch",
+    "all",
+    "entry-point",
+    "string",
+    "docs",
+    "text",
 ]
 KINDS: tuple[ReferenceKind, ...] = (
-    "import", "re-export", "access", "call", "subclass", "decorator", "annotation", "patch", "all",
-    "entry-point", "string", "docs", "text",
+    "import",
+    "re-export",
+    "access",
+    "call",
+    "subclass",
+    "decorator",
+    "annotation",
+    "patch",
+    "all",
+    "entry-point",
+    "string",
+    "docs",
+    "text",
 )
 _BODIES = frozenset(("def", "class", "property", "module"))
 """Definitions that have an inside."""
@@ -49,6 +71,8 @@ _OWN_LINE = re.compile(r"^\s*(?:ref|replacement)\s*=")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 _STAR = re.compile(rb"\bimport[ \t]*\(?[ \t]*\*")
 _MOST_ROUNDS = 6
+_FEW_NAMES = 20
+"""Up to so many names are looked for one by one; for more, all identifiers are taken out first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +108,9 @@ class StaticReference:
 
     def as_reference(self) -> Reference:
         """The same as the value that run-time references are kept in."""
-        return Reference(self.target, self.module, self.name or self.expression, self.file, self.line, "static")
+        return Reference(
+            self.target, self.module, self.name or self.expression, self.file, self.line, "static"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +148,11 @@ def static_references(
     progress: Progress | None = None,
     workers: int = WORKERS,
 ) -> list[StaticReference]:
-    """Every place below `root` that refers to one of `refs` (object references, no wildcards), by file and line.
+    """Every place below `root` that refers to one of `refs` (object references, no wildcards), by file and
+    line.
 
-    The definition itself is not among them. Raises UsageError for a bad reference or a root that is not there.
+    The definition itself is not among them. Raises UsageError for a bad reference or a root that is not
+    there.
     """
     return search(root, refs, exclude=exclude, cache=cache, progress=progress, workers=workers).references
 
@@ -138,7 +166,8 @@ def nearest(ref: str, root: str | os.PathLike[str]) -> list[str]:
 
 
 def definition_of(ref: str, root: str | os.PathLike[str]) -> Definition | None:
-    """Where the tree at `root` defines `ref`, or None if it does not. Raises UsageError as `static_references`."""
+    """Where the tree at `root` defines `ref`, or None if it does not. Raises UsageError as
+    `static_references`."""
     found = _Search(read_tree(root), [ref], None, None, 1)
     return found.definition(found.targets[0])
 
@@ -167,7 +196,9 @@ class _Target:
         except ReferenceError_ as error:
             raise UsageError(str(error)) from None
         if parsed.wild:
-            raise UsageError(f"{ref}: wildcards name no single definition; list the targets (lastcall scan finds them)")
+            raise UsageError(
+                f"{ref}: wildcards name no single definition; list the targets (lastcall scan finds them)"
+            )
         self.ref = parsed.text
         self.parameter = parsed.parameter
         qualname = parsed.qualname
@@ -267,7 +298,8 @@ class _Search:
                 self._graph.replace(file.module, outcome.value)
 
     def _aliases(self) -> set[str]:
-        """Names at module or class level by which other files can reach a target, or a method target's class."""
+        """Names at module or class level by which other files can reach a target, or a method target's
+        class."""
         found: set[str] = set()
         for index, result in self._results.items():
             module = self._tree.files[index].module
@@ -331,7 +363,9 @@ class _Search:
             return self._guesses(path, kind)
         if path.endswith(".*"):
             module = path[:-2]
-            starts = [f"{module}.{name}" for name in sorted(self._names) if self._graph.star_gives(module, name)]
+            starts = [
+                f"{module}.{name}" for name in sorted(self._names) if self._graph.star_gives(module, name)
+            ]
         elif path.startswith("*."):
             starts = [f"{star}{path[1:]}" for star in stars]
         else:
@@ -349,15 +383,22 @@ class _Search:
     def _guesses(self, path: str, kind: str) -> list[tuple[_Target, bool, bool]]:
         """An attribute of something unknown: it may be the target if the name agrees."""
         parts = path[2:].replace("()", "").split(".")
-        return [(target, True, False) for target in self.targets
-                if target.name in parts and (target.owner or kind not in ("import", "all"))]
+        return [
+            (target, True, False)
+            for target in self.targets
+            if target.name in parts and (target.owner or kind not in ("import", "all"))
+        ]
 
     def _likely(self, path: str) -> list[_Target]:
         """A target outside of the tree: the same package and the same last names, whatever lies between."""
-        return [target for target in self.targets
-                if not self._has(target.top) and path.partition(".")[0] == target.top
-                and path.rpartition(".")[2] == target.name
-                and (not target.owner or target.owner.rpartition(".")[2] in path)]
+        return [
+            target
+            for target in self.targets
+            if not self._has(target.top)
+            and path.partition(".")[0] == target.top
+            and path.rpartition(".")[2] == target.name
+            and (not target.owner or target.owner.rpartition(".")[2] in path)
+        ]
 
     def _reference(
         self, target: _Target, file: SourceFile, use: list[Any], *, whole: bool, certain: bool
@@ -370,11 +411,24 @@ class _Search:
                 return None
             certain = certain and passed
         name = detail if kind == "import" and isinstance(detail, str) else ""
-        return StaticReference(target.ref, kind, file.file, line, column, file.module, function, expression,
-                               file.is_test, certain, name, note)
+        return StaticReference(
+            target.ref,
+            kind,
+            file.file,
+            line,
+            column,
+            file.module,
+            function,
+            expression,
+            file.is_test,
+            certain,
+            name,
+            note,
+        )
 
     def _passes(self, target: _Target, detail: Any) -> bool | None:
-        """Whether a call passes the target's argument: True by name or position, False maybe by `*` or `**`."""
+        """Whether a call passes the target's argument: True by name or position, False maybe by `*` or
+        `**`."""
         if not isinstance(detail, list):
             return None
         count, *keywords = detail
@@ -440,8 +494,18 @@ class _Search:
                     continue
                 for target, _, certain in self._hits(token.replace(":", "."), "", "string"):
                     is_entry = base in _ENTRY_POINT_FILES and ":" in token
-                    yield StaticReference(target.ref, "entry-point" if is_entry else "string", file, number,
-                                          match.start(), "", "", token, is_test_path(file), certain)
+                    yield StaticReference(
+                        target.ref,
+                        "entry-point" if is_entry else "string",
+                        file,
+                        number,
+                        match.start(),
+                        "",
+                        "",
+                        token,
+                        is_test_path(file),
+                        certain,
+                    )
 
     def _from_unreadable(self, result: StaticSearch) -> Iterable[StaticReference]:
         for index, reason in self._unreadable.items():
@@ -453,18 +517,29 @@ class _Search:
                 for number, line in enumerate(text.splitlines(), 1):
                     match = word.search(line)
                     if match:
-                        yield StaticReference(target.ref, "text", file.file, number, match.start(), file.module, "",
-                                              target.name, file.is_test, certain=False, note=f"not parsed: {reason}")
+                        yield StaticReference(
+                            target.ref,
+                            "text",
+                            file.file,
+                            number,
+                            match.start(),
+                            file.module,
+                            "",
+                            target.name,
+                            file.is_test,
+                            certain=False,
+                            note=f"not parsed: {reason}",
+                        )
 
 
 def _mentions(data: bytes, names: set[bytes]) -> bool:
-    if len(names) <= 20:
+    if len(names) <= _FEW_NAMES:
         return any(name in data for name in names)
     return not names.isdisjoint(_IDENTIFIER.findall(data))
 
 
 def _mentioned(data: bytes, names: set[bytes]) -> set[bytes]:
-    if len(names) <= 20:
+    if len(names) <= _FEW_NAMES:
         return {name for name in names if name in data}
     return names.intersection(_IDENTIFIER.findall(data))
 

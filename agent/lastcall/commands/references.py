@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -39,13 +39,19 @@ def register(app: typer.Typer) -> None:
     app.command("references", help=HELP)(references)
 
 
-def references(
+def references(  # noqa: PLR0917 - typer makes an option of each
     refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Targets, as package.module:qualname.")],
     path: Annotated[str, typer.Option(help="The root of the source tree.")] = ".",
     output_format: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
-    exclude: Annotated[list[str] | None, typer.Option(help="A pattern of paths to leave out; may be repeated.")] = None,
-    store: Annotated[str, typer.Option(help="The store to join with; default: the configured one, if it is there.")] = "",
-    output: Annotated[str, typer.Option("--output", "-o", help="Write to a file instead of the terminal.")] = "",
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="A pattern of paths to leave out; may be repeated.")
+    ] = None,
+    store: Annotated[
+        str, typer.Option(help="The store to join with; default: the configured one, if it is there.")
+    ] = "",
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Write to a file instead of the terminal.")
+    ] = "",
     cache: Annotated[bool, typer.Option(help="Keep results by file content for the next run.")] = True,
 ) -> None:
     """List every place in the source that refers to a target."""
@@ -55,7 +61,7 @@ def references(
 
     check_choice("--format", output_format, FORMATS)
     sightings = read_sightings(store)
-    kept = Cache.of(os.path.abspath(path)) if cache else None
+    kept = Cache.of(str(Path(path).resolve())) if cache else None
     with progress_bar("Reading") as progress:
         found = search(path, refs, exclude=exclude or (), cache=kept, progress=progress)
     _check_known(found, refs, path)
@@ -75,7 +81,11 @@ def _check_known(found: StaticSearch, refs: Sequence[str], path: str) -> None:
     for ref in refs:
         if ref not in found.definitions and ref not in referred:
             close = nearest(ref, path)
-            hint = f"; did you mean {' or '.join(close)}?" if close else "; is --path the root of the right tree?"
+            hint = (
+                f"; did you mean {' or '.join(close)}?"
+                if close
+                else "; is --path the root of the right tree?"
+            )
             raise UsageError(f"{ref}: nothing in {path} defines this name or refers to it{hint}")
 
 
@@ -90,26 +100,50 @@ def _as_json(found: StaticSearch, refs: Sequence[str], sightings: Sightings | No
     targets = []
     for ref in refs:
         definition = found.definitions.get(ref)
-        targets.append({
-            "target": ref,
-            "defined": _defined(definition) if definition else None,
-            "references": [_reference_as_dict(item, sightings) for item in found.references if item.target == ref],
-        })
-    return json.dumps({
-        "schema": 1, "root": found.root, "targets": targets,
-        "skipped": [{"file": item.file, "reason": item.reason} for item in found.skipped],
-    }, indent=1)
+        targets.append(
+            {
+                "target": ref,
+                "defined": _defined(definition) if definition else None,
+                "references": [
+                    _reference_as_dict(item, sightings) for item in found.references if item.target == ref
+                ],
+            }
+        )
+    return json.dumps(
+        {
+            "schema": 1,
+            "root": found.root,
+            "targets": targets,
+            "skipped": [{"file": item.file, "reason": item.reason} for item in found.skipped],
+        },
+        indent=1,
+    )
 
 
 def _defined(definition: Definition) -> dict[str, Any]:
-    return {"file": definition.file, "line": definition.line, "end_line": definition.end_line, "how": definition.how}
+    return {
+        "file": definition.file,
+        "line": definition.line,
+        "end_line": definition.end_line,
+        "how": definition.how,
+    }
 
 
 def _reference_as_dict(item: StaticReference, sightings: Sightings | None) -> dict[str, Any]:
     return {
-        "kind": item.kind, "file": item.file, "line": item.line, "column": item.column, "module": item.module,
-        "function": item.function, "expression": item.expression, "name": item.name, "test": item.test,
-        "certain": item.certain, "breaks": item.breaks, "note": item.note, "uses": _uses(item, sightings),
+        "kind": item.kind,
+        "file": item.file,
+        "line": item.line,
+        "column": item.column,
+        "module": item.module,
+        "function": item.function,
+        "expression": item.expression,
+        "name": item.name,
+        "test": item.test,
+        "certain": item.certain,
+        "breaks": item.breaks,
+        "note": item.note,
+        "uses": _uses(item, sightings),
     }
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -15,6 +14,7 @@ from lastcall.errors import StoreError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from lastcall.scanning.finding import Confidence, Finding
     from lastcall.scanning.sightings import Sightings
 
 FORMATS = ("text", "json", "sarif")
@@ -38,47 +38,59 @@ def register(app: typer.Typer) -> None:
     app.command("scan", help=HELP)(scan)
 
 
-def scan(
-    path: Annotated[str, typer.Argument(help="The root of a source tree, a package's folder, or one file.")] = ".",
+def scan(  # noqa: PLR0917 - typer makes an option of each
+    path: Annotated[
+        str, typer.Argument(help="The root of a source tree, a package's folder, or one file.")
+    ] = ".",
     output_format: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
-    confidence: Annotated[str, typer.Option(help="Show and write what is at least this sure: high, medium, low. "
-                                            "Default: medium to show, high to write.")] = "",
-    write: Annotated[bool, typer.Option("--write", help="Add what is new to lastcall.toml (or pyproject.toml).")] = False,
-    exclude: Annotated[list[str] | None, typer.Option(help="A pattern of paths to leave out; may be repeated.")] = None,
+    confidence: Annotated[
+        str,
+        typer.Option(
+            help="Show and write what is at least this sure: high, medium, low. "
+            "Default: medium to show, high to write."
+        ),
+    ] = "",
+    write: Annotated[
+        bool, typer.Option("--write", help="Add what is new to lastcall.toml (or pyproject.toml).")
+    ] = False,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="A pattern of paths to leave out; may be repeated.")
+    ] = None,
     tests: Annotated[bool, typer.Option("--tests", help="Look into test code too.")] = False,
-    store: Annotated[str, typer.Option(help="The store to join with; default: the configured one, if it is there.")] = "",
-    output: Annotated[str, typer.Option("--output", "-o", help="Write to a file instead of the terminal.")] = "",
+    store: Annotated[
+        str, typer.Option(help="The store to join with; default: the configured one, if it is there.")
+    ] = "",
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Write to a file instead of the terminal.")
+    ] = "",
     cache: Annotated[bool, typer.Option(help="Keep results by file content for the next run.")] = True,
 ) -> None:
     """Find deprecated entry points in source code."""
     from lastcall.scanning import rendering
     from lastcall.scanning.cache import Cache
-    from lastcall.scanning.survey import survey
+    from lastcall.scanning.finding import CONFIDENCES
+    from lastcall.scanning.survey import at_least, survey
 
     check_choice("--format", output_format, FORMATS)
-    check_choice("--confidence", confidence or "high", ("high", "medium", "low"))
+    check_choice("--confidence", confidence or "high", CONFIDENCES)
+    shown = cast("Confidence", confidence or "medium")
     sightings = read_sightings(store)
-    kept = Cache.of(os.path.abspath(path)) if cache else None
+    kept = Cache.of(str(Path(path).resolve())) if cache else None
     with progress_bar("Reading") as progress:
         found = survey(path, exclude=exclude or (), tests=tests, cache=kept, progress=progress)
     seen_of = sightings.of if sightings else None
     if output_format == "json":
         text = rendering.survey_as_json(found, seen_of)
     elif output_format == "sarif":
-        text = rendering.survey_as_sarif(found, confidence or "medium", seen_of)
+        text = rendering.survey_as_sarif(found, shown, seen_of)
     else:
-        text = rendering.survey_as_text(found, confidence or "medium", seen_of)
+        text = rendering.survey_as_text(found, shown, seen_of)
     put(text, output)
     if write:
-        _write(found.root, [item for item in found.findings if _sure(item.confidence, confidence or "high")])
+        _write(found.root, at_least(found.findings, cast("Confidence", confidence or "high")))
 
 
-def _sure(confidence: str, least: str) -> bool:
-    levels = ("high", "medium", "low")
-    return levels.index(confidence) <= levels.index(least)
-
-
-def _write(root: str, findings: list) -> None:  # type: ignore[type-arg]
+def _write(root: str, findings: list[Finding]) -> None:
     from lastcall.scanning.writing import config_file, write_targets
 
     file = config_file(root)
@@ -101,7 +113,9 @@ def put(text: str, output: str) -> None:
     try:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{output}: cannot be written ({error.strerror}); name a file in a folder that exists") from error
+        raise UsageError(
+            f"{output}: cannot be written ({error.strerror}); name a file in a folder that exists"
+        ) from error
 
 
 def read_sightings(store: str) -> Sightings | None:

@@ -2,8 +2,8 @@
 
 Everything is written as a *path*: a dotted name from the top, such as `pkg.api.make` for what
 `from pkg.api import make` binds. `()` after a part stands for what calling it gives, so that
-`pkg.api.Client().send` is the method of an instance. A path that starts with `*.` is a name that only a star import can have brought;
-one that starts with `?.` is an attribute of something unknown.
+`pkg.api.Client().send` is the method of an instance. A path that starts with `*.` is a name that only a
+star import can have brought; one that starts with `?.` is an attribute of something unknown.
 `resolving` follows paths from file to file; nothing here looks at another file.
 """
 
@@ -28,15 +28,52 @@ BINDER = 1
 TOKEN = re.compile(r"[A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)*")
 _REFLECTION = frozenset(("getattr", "hasattr", "setattr", "delattr", "attrgetter", "methodcaller"))
 _PATCHING = frozenset(("patch", "setattr", "delattr", "object", "spy", "stub", "replace"))
-_IMPORTING = frozenset(("import_module", "__import__", "find_spec", "import_string", "resolve_name", "importorskip",
-                        "run_module", "locate", "load_object", "symbol_by_name"))
+_IMPORTING = frozenset(
+    (
+        "import_module",
+        "__import__",
+        "find_spec",
+        "import_string",
+        "resolve_name",
+        "importorskip",
+        "run_module",
+        "locate",
+        "load_object",
+        "symbol_by_name",
+    )
+)
 _TRANSPARENT = frozenset(("staticmethod", "classmethod", "property", "cached_property", "wraps", "cast"))
-_OPTIONAL = frozenset(("Optional", "Union", "Annotated", "Final", "ClassVar", "Required", "NotRequired", "Awaitable",
-                       "Coroutine"))
+_OPTIONAL = frozenset(
+    (
+        "Optional",
+        "Union",
+        "Annotated",
+        "Final",
+        "ClassVar",
+        "Required",
+        "NotRequired",
+        "Awaitable",
+        "Coroutine",
+    )
+)
+
+_MOST_PATHS = 4
+"""A name bound to more things than this may as well be unknown."""
+_LONGEST = 120
+
+_UNKNOWN: tuple[None] = (None,)
 
 _LITERALS: dict[type[ast.expr], str] = {
-    ast.List: "list", ast.ListComp: "list", ast.Dict: "dict", ast.DictComp: "dict", ast.Set: "set",
-    ast.SetComp: "set", ast.Tuple: "tuple", ast.JoinedStr: "str", ast.GeneratorExp: "generator", ast.Constant: "str",
+    ast.List: "list",
+    ast.ListComp: "list",
+    ast.Dict: "dict",
+    ast.DictComp: "dict",
+    ast.Set: "set",
+    ast.SetComp: "set",
+    ast.Tuple: "tuple",
+    ast.JoinedStr: "str",
+    ast.GeneratorExp: "generator",
+    ast.Constant: "str",
 }
 """What literals are instances of: a method of theirs is no target of ours, whatever its name."""
 
@@ -46,9 +83,9 @@ def bind(data: bytes, module: str, *, is_package: bool, names: frozenset[str]) -
 
     JSON-ready: `exports` maps a qualified name to [how, line, last line, paths], `how` being `import`, `def`,
     `class`, `property` or `assign`; `stars` lists the modules imported with `*`; `all` is `__all__` or None;
-    `parameters` maps a function's qualified name to its positional parameters, a bound one left out; `uses` lists
-    [kind, path, line, column, function, expression, detail], where detail is the local name of an import, or what
-    a call passes: the number of positional arguments, then the keywords. Raises Unreadable.
+    `parameters` maps a function's qualified name to its positional parameters, a bound one left out; `uses`
+    lists [kind, path, line, column, function, expression, detail], where detail is the local name of an
+    import, or what a call passes: the number of positional arguments, then the keywords. Raises Unreadable.
     """
     tree = parse(decode(data))
     binder = _Binder(module, is_package=is_package, names=names)
@@ -57,13 +94,17 @@ def bind(data: bytes, module: str, *, is_package: bool, names: frozenset[str]) -
     except RecursionError:
         raise Unreadable("nested too deeply") from None
     return {
-        "exports": binder.exports, "stars": binder.stars, "all": binder.all_names, "uses": binder.uses,
+        "exports": binder.exports,
+        "stars": binder.stars,
+        "all": binder.all_names,
+        "uses": binder.uses,
         "parameters": binder.parameters,
     }
 
 
 class _Scope:
-    """The names bound in a module, class or function body. A None among the paths is a binding to who knows what."""
+    """The names bound in a module, class or function body. A None among the paths is a binding to who knows
+    what."""
 
     __slots__ = ("bound", "is_class", "parent", "path")
 
@@ -76,7 +117,7 @@ class _Scope:
 
     def bind(self, name: str, path: str | None) -> None:
         paths = self.bound.setdefault(name, [])
-        if path not in paths and len(paths) < 4:
+        if path not in paths and len(paths) < _MOST_PATHS:
             paths.append(path)
 
     def look_up(self, name: str) -> list[str | None] | None:
@@ -105,8 +146,10 @@ class _Binder:
 
     def run(self, tree: ast.Module) -> None:
         self._annotations_are_late = any(
-            isinstance(node, ast.ImportFrom) and node.module == "__future__"
-            and any(alias.name == "annotations" for alias in node.names) for node in tree.body
+            isinstance(node, ast.ImportFrom)
+            and node.module == "__future__"
+            and any(alias.name == "annotations" for alias in node.names)
+            for node in tree.body
         )
         scope = _Scope(self._module, None)
         self._note_docstring(tree)
@@ -185,7 +228,7 @@ class _Binder:
             paths = self._annotated(node.annotation, scope) or paths
         for target in targets:
             if isinstance(target, ast.Name):
-                for path in paths or [None]:
+                for path in paths or _UNKNOWN:
                     scope.bind(target.id, path)
                 if scope.path:
                     self._export(prefix + target.id, "assign", node, list(paths))
@@ -196,17 +239,22 @@ class _Binder:
             else:
                 self._bind_unknown(target, scope)
 
-    def _assign_attribute(self, target: ast.Attribute, node: ast.stmt, scope: _Scope, paths: list[str]) -> None:
+    def _assign_attribute(
+        self, target: ast.Attribute, node: ast.stmt, scope: _Scope, paths: list[str]
+    ) -> None:
         """`self.client = Client()` gives the class an instance attribute of a known type."""
         for owner in self._paths(target.value, scope):
             start = self._module + "."
             if owner.endswith("()") and owner.startswith(start) and paths:
-                self._export(owner[len(start):] + "." + target.attr, "assign", node, list(paths))
+                self._export(owner[len(start) :] + "." + target.attr, "assign", node, list(paths))
 
     def _note_all(self, value: ast.expr | None) -> None:
         if value is not None:
-            found = [item.value for item in ast.walk(value)
-                     if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+            found = [
+                item.value
+                for item in ast.walk(value)
+                if isinstance(item, ast.Constant) and isinstance(item.value, str)
+            ]
             self.all_names = [*(self.all_names or []), *found]
 
     def _other_targets(self, node: ast.stmt, scope: _Scope) -> None:
@@ -216,7 +264,7 @@ class _Binder:
             for item in node.items:
                 if isinstance(item.optional_vars, ast.Name):
                     # What most context managers give is themselves.
-                    for path in self._paths(item.context_expr, scope) or [None]:
+                    for path in self._paths(item.context_expr, scope) or _UNKNOWN:
                         scope.bind(item.optional_vars.id, path)
                 elif item.optional_vars is not None:
                     self._bind_unknown(item.optional_vars, scope)
@@ -228,7 +276,7 @@ class _Binder:
 
     # -- expressions as paths
 
-    def _paths(self, node: ast.expr, scope: _Scope) -> list[str]:
+    def _paths(self, node: ast.expr, scope: _Scope) -> list[str]:  # noqa: C901, PLR0911 - one case a node type
         """The paths that an expression may stand for; empty if nothing is known."""
         if isinstance(node, ast.Name):
             bound = scope.look_up(node.id)
@@ -254,7 +302,7 @@ class _Binder:
         builtin = _LITERALS.get(type(node))
         return [f"builtins.{builtin}()"] if builtin else []
 
-    def _annotated(self, node: ast.expr | None, scope: _Scope) -> list[str]:
+    def _annotated(self, node: ast.expr | None, scope: _Scope) -> list[str]:  # noqa: PLR0911 - the same
         """The paths of instances that an annotation promises."""
         if node is None:
             return []
@@ -340,9 +388,13 @@ class _Binder:
             if alias.name == "*":
                 self._use("import", path, node, f"from {source} import *", "*")
             if alias.name != "*" and (alias.name in self._names or (not source and self._matters(path))):
-                start = f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
+                start = (
+                    f"from {'.' * node.level}{node.module or ''} " if isinstance(node, ast.ImportFrom) else ""
+                )
                 renamed = f" as {alias.asname}" if alias.asname else ""
-                self._use("import", path, alias, f"{start}import {alias.name}{renamed}", alias.asname or alias.name)
+                self._use(
+                    "import", path, alias, f"{start}import {alias.name}{renamed}", alias.asname or alias.name
+                )
 
     def _enter_function(self, node: Function, scope: _Scope) -> None:
         self._note_docstring(node)
@@ -353,22 +405,26 @@ class _Binder:
         for argument in [*every, *filter(None, (node.args.vararg, node.args.kwarg))]:
             if argument.annotation is not None:
                 self._visit(argument.annotation, scope, "annotation")
-            for path in self._annotated(argument.annotation, scope) or [None]:
+            for path in self._annotated(argument.annotation, scope) or _UNKNOWN:
                 inner.bind(argument.arg, path)
         self._bind_self(node, scope, inner)
         for default in [*node.args.defaults, *filter(None, node.args.kw_defaults)]:
             self._visit(default, scope)
         self._visit(node.returns, scope, "annotation")
-        self._inside(node, scope, inner)
+        self._inside(node, inner)
 
     def _bind_self(self, node: Function, scope: _Scope, inner: _Scope) -> None:
         positional = [*node.args.posonlyargs, *node.args.args]
         decorators = {last_name(item) for item in node.decorator_list}
         if scope.is_class and scope.path and positional and "staticmethod" not in decorators:
-            is_class = "classmethod" in decorators or node.name in {"__new__", "__init_subclass__", "__class_getitem__"}
+            is_class = "classmethod" in decorators or node.name in {
+                "__new__",
+                "__init_subclass__",
+                "__class_getitem__",
+            }
             inner.bound[positional[0].arg] = [scope.path if is_class else scope.path + "()"]
 
-    def _inside(self, node: Function | ast.ClassDef, scope: _Scope, inner: _Scope) -> None:
+    def _inside(self, node: Function | ast.ClassDef, inner: _Scope) -> None:
         prefix = ""
         if inner.path:
             prefix = inner.path[len(self._module) + 1 :] + "."
@@ -387,9 +443,11 @@ class _Binder:
         for keyword in node.keywords:
             self._visit(keyword.value, scope)
         inner = _Scope(f"{scope.path}.{node.name}" if scope.path else "", scope, is_class=True)
-        self._inside(node, scope, inner)
+        self._inside(node, inner)
 
-    def _visit(self, node: ast.expr | None, scope: _Scope, context: str = "access") -> None:
+    def _visit(  # noqa: C901 - one case a node type
+        self, node: ast.expr | None, scope: _Scope, context: str = "access"
+    ) -> None:
         if node is None:
             return
         if context == "annotation" and self._annotations_are_late and scope.is_class and scope.parent:
@@ -408,7 +466,9 @@ class _Binder:
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.expr):
                     self._visit(child, scope, inner)
-                elif not isinstance(child, (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)):
+                elif not isinstance(
+                    child, (ast.expr_context, ast.operator, ast.cmpop, ast.boolop, ast.unaryop)
+                ):
                     self._children(child, scope)
 
     def _own_scope(self, node: ast.expr, scope: _Scope) -> None:
@@ -466,7 +526,11 @@ class _Binder:
 
         Returns the string's node if it was one.
         """
-        if len(node.args) < 2 or not isinstance(node.args[1], ast.Constant) or node.args[1].value not in self._names:
+        if (
+            len(node.args) <= 1
+            or not isinstance(node.args[1], ast.Constant)
+            or node.args[1].value not in self._names
+        ):
             return None
         kind = "patch"
         if isinstance(node.func, ast.Name) or name in {"attrgetter", "methodcaller"}:
@@ -496,7 +560,9 @@ class _Binder:
             if len(parts) > 1 or whole:
                 path = ".".join(parts) if len(parts) > 1 else "?." + token
                 line = node.lineno + text.count("\n", 0, match.start())
-                self.uses.append([kind, path, line, node.col_offset, self._function, _shorten(repr(token)), None])
+                self.uses.append(
+                    [kind, path, line, node.col_offset, self._function, _shorten(repr(token)), None]
+                )
 
     def _note_docstring(self, node: ast.Module | Function | ast.ClassDef) -> None:
         first = node.body[0] if node.body else None
@@ -514,7 +580,8 @@ class _Binder:
 
 
 def statements_of(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of one scope: those of a body, and those of the blocks in it that are no scopes of their own."""
+    """The statements of one scope: those of a body, and those of the blocks in it that are no scopes of
+    their own."""
     pending = list(reversed(body))
     while pending:
         statement = pending.pop()
@@ -532,8 +599,10 @@ def _catches_import(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
     types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(last_name(item) in {"ImportError", "ModuleNotFoundError", "Exception", "AttributeError"}
-               for item in types)
+    return any(
+        last_name(item) in {"ImportError", "ModuleNotFoundError", "Exception", "AttributeError"}
+        for item in types
+    )
 
 
 def _parse_annotation(node: ast.Constant) -> ast.expr | None:
@@ -559,4 +628,4 @@ def _spelling(node: ast.expr) -> str:
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= 120 else text[:117] + "..."
+    return text if len(text) <= _LONGEST else text[:117] + "..."

@@ -16,7 +16,8 @@ from typing import Any
 _KEEP_SECONDS = 30 * 86400
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS result (
-    key    BLOB PRIMARY KEY,   -- digest of the analysis, its version and arguments, the Python version, the content
+    key    BLOB PRIMARY KEY,   -- digest of the analysis, its version and arguments, the Python version, the
+    content
     value  BLOB NOT NULL,      -- [value, reason] as compressed JSON
     used   INTEGER NOT NULL    -- day of the last use, in days since the epoch
 ) WITHOUT ROWID
@@ -24,7 +25,8 @@ CREATE TABLE IF NOT EXISTS result (
 
 
 def cache_path(root: str) -> str:
-    """Where the cache of the tree at `root` lies: in its `.lastcall` folder if it has one, else in the user's."""
+    """Where the cache of the tree at `root` lies: in its `.lastcall` folder if it has one, else in the
+    user's."""
     own = os.path.join(root, ".lastcall")
     if os.path.isdir(own) and os.access(own, os.W_OK):
         return os.path.join(own, "scan-cache.db")
@@ -77,7 +79,9 @@ class Cache:
                 self._database.executemany(
                     "UPDATE result SET used = ? WHERE key = ?", [(self._today, key) for key in self._touched]
                 )
-                self._database.execute("DELETE FROM result WHERE used < ?", (self._today - _KEEP_SECONDS // 86400,))
+                self._database.execute(
+                    "DELETE FROM result WHERE used < ?", (self._today - _KEEP_SECONDS // 86400,)
+                )
         except sqlite3.Error:  # a full disk or a busy database: the next run computes it again
             pass
         self._new.clear()
@@ -99,11 +103,15 @@ def _open(path: str) -> sqlite3.Connection | None:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = OFF")
             database.execute(_SCHEMA)
-            return database  # noqa: TRY300 - the way out that matters stands with what it needs
+            return database  # noqa: TRY300 - stands with what it needs
         except (sqlite3.Error, OSError) as error:
             if database is not None:
                 database.close()
-            if attempt or not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.OperationalError):
+            if (
+                attempt
+                or not isinstance(error, sqlite3.DatabaseError)
+                or isinstance(error, sqlite3.OperationalError)
+            ):
                 return None
             try:
                 os.unlink(path)  # damaged: start afresh

@@ -37,14 +37,20 @@ if TYPE_CHECKING:
 DETECTOR = 1
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
-_HINT = re.compile(rb"deprecat|legacy|obsolete|compat|shim|removedin|futurewarning|old|get_\w+_factory", re.IGNORECASE)
+_HINT = re.compile(
+    rb"deprecat|legacy|obsolete|compat|shim|removedin|futurewarning|old|get_\w+_factory", re.IGNORECASE
+)
 _DECORATOR = re.compile(r"deprecat(?!ors)|obsolete|^removed_", re.IGNORECASE)
-_NOT_DECORATOR = re.compile(r"^(?:ignore|suppress|filter|expect|allow|catch|no|check|skip|without|assert)_", re.IGNORECASE)
-_ARGUMENT_DECORATOR = re.compile(r"deprecations$|param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional", re.IGNORECASE)
+_NOT_DECORATOR = re.compile(
+    r"^(?:ignore|suppress|filter|expect|allow|catch|no|check|skip|without|assert)_", re.IGNORECASE
+)
+_ARGUMENT_DECORATOR = re.compile(
+    r"deprecations$|param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional", re.IGNORECASE
+)
 _HELPER_NAME = re.compile(
     r"warn|^_*deprecat(?:e|ed|ion)?$|^_*deprecat(?:e|ion|or)s?_|"
-    r"^_*(?:is|has|mark|get|set|add|list|check|handle|find|show|emit|raise|log|print|suppress|ignore|issue|report|"
-    r"with|test)s?_(?:\w+_)?(?:deprecat|obsolete)",
+    r"^_*(?:is|has|mark|get|set|add|list|check|handle|find|show|emit|raise|log|print|suppress|ignore|issue|"
+    r"report|with|test)s?_(?:\w+_)?(?:deprecat|obsolete)",
     re.IGNORECASE,
 )
 _NAME = re.compile(
@@ -52,10 +58,33 @@ _NAME = re.compile(
     r"|^_*(?:Legacy|Deprecated|Obsolete|Old(?=[A-Z]))|(?:Legacy|Compat|Shim|Deprecated)$"
 )
 _PROPERTY = re.compile(r"property$|^(?:setter|getter|deleter)$", re.IGNORECASE)
+_SHORTEST_EMITTER = 6
 _KNOWN_KEYWORDS = frozenset(
-    "since version message alternative name pending removal addendum obj_type category stacklevel reason action "
-    "add_deprecation_to_docstring enable_warnings warning details deprecated_in removed_in current_version mapping "
-    "klass offset".split()
+    [
+        "since",
+        "version",
+        "message",
+        "alternative",
+        "name",
+        "pending",
+        "removal",
+        "addendum",
+        "obj_type",
+        "category",
+        "stacklevel",
+        "reason",
+        "action",
+        "add_deprecation_to_docstring",
+        "enable_warnings",
+        "warning",
+        "details",
+        "deprecated_in",
+        "removed_in",
+        "current_version",
+        "mapping",
+        "klass",
+        "offset",
+    ]
 )
 
 
@@ -90,7 +119,9 @@ def decode(data: bytes) -> str:
     except SyntaxError as error:
         raise Unreadable(str(error)) from None
     except UnicodeDecodeError as error:
-        raise Unreadable(f"not {error.encoding} at byte {error.start}, and no coding line says otherwise") from None
+        raise Unreadable(
+            f"not {error.encoding} at byte {error.start}, and no coding line says otherwise"
+        ) from None
 
 
 def parse(text: str) -> ast.Module:
@@ -131,15 +162,23 @@ class _Detector:
     def run(self, tree: ast.Module) -> FileMarks:
         self._constants = _string_constants(tree.body)
         self._docstring(tree, "", "module", 1)
-        self._emissions(module_emissions(tree.body, self._knowledge, self._constants), "", "module", 1, frozenset())
+        self._emissions(
+            module_emissions(tree.body, self._knowledge, self._constants), "", "module", 1, frozenset()
+        )
         self._body(tree.body, "")
         self._result.marks = sorted(self._marks.values(), key=lambda mark: (mark.line, mark.qualname))
         if not self._result.marks:
             self._result.definitions = []
         return self._result
 
-    def _add(
-        self, qualname: str, kind: Kind, line: int, evidence: EvidenceKind, confidence: Confidence, text: str,
+    def _add(  # noqa: PLR0917 - the fields of an evidence, in their order
+        self,
+        qualname: str,
+        kind: Kind,
+        line: int,
+        evidence: EvidenceKind,
+        confidence: Confidence,
+        text: str,
         at: int | None = None,
     ) -> None:
         mark = self._marks.setdefault(qualname, Mark(qualname, kind, line))
@@ -179,14 +218,20 @@ class _Detector:
         self._docstring(node, subject, "class" if subject != qualname else kind, node.lineno, qualname)
         if _HELPER_NAME.search(node.name):
             return
-        self._emissions(found, subject, "class" if subject != qualname else kind, node.lineno,
-                        parameters_of(node), qualname)
+        self._emissions(
+            found,
+            subject,
+            "class" if subject != qualname else kind,
+            node.lineno,
+            parameters_of(node),
+            qualname,
+        )
         self._comments(node, subject, "class" if subject != qualname else kind)
         self._name(node, qualname, kind)
 
     def _emitter(self, name: str) -> None:
         # Names that say so themselves are recognised anyway; short ones would match too much elsewhere.
-        if not _DECORATOR.search(name) and len(name) >= 6:
+        if not _DECORATOR.search(name) and len(name) >= _SHORTEST_EMITTER:
             self._result.emitters.append(name)
 
     def _class(self, node: ast.ClassDef, prefix: str) -> None:
@@ -230,13 +275,22 @@ class _Detector:
                 self._add(qualname, kind, node.lineno, "decorator", confidence, text, decorator.lineno)
 
     def _argument_decorator(
-        self, decorator: ast.expr, node: Function | ast.ClassDef, qualname: str, parameters: frozenset[str], text: str
+        self,
+        decorator: ast.expr,
+        node: Function | ast.ClassDef,
+        qualname: str,
+        parameters: frozenset[str],
+        text: str,
     ) -> None:
         names = _named_arguments(decorator, parameters)
         for name in names:
-            self._add(f"{qualname}({name}=)", "parameter", node.lineno, "decorator", "high", text, decorator.lineno)
+            self._add(
+                f"{qualname}({name}=)", "parameter", node.lineno, "decorator", "high", text, decorator.lineno
+            )
         if not names:
-            kind: Kind = "class" if isinstance(node, ast.ClassDef) else "method" if "." in qualname else "function"
+            kind: Kind = (
+                "class" if isinstance(node, ast.ClassDef) else "method" if "." in qualname else "function"
+            )
             self._add(qualname, kind, node.lineno, "decorator", "low", text, decorator.lineno)
 
     def _docstring(
@@ -250,12 +304,20 @@ class _Detector:
         for said in docstring_says(doc, qualname):
             if said.parameter:
                 name = f"{own or qualname}({said.parameter}=)"
-                self._add(name, "parameter", line, "docstring", said.confidence, said.text, start + said.offset)
+                self._add(
+                    name, "parameter", line, "docstring", said.confidence, said.text, start + said.offset
+                )
             elif not helper:
                 self._add(qualname, kind, line, "docstring", said.confidence, said.text, start + said.offset)
 
-    def _emissions(
-        self, found: list[Emission], qualname: str, kind: Kind, line: int, parameters: frozenset[str], own: str = ""
+    def _emissions(  # noqa: PLR0917 - the same
+        self,
+        found: list[Emission],
+        qualname: str,
+        kind: Kind,
+        line: int,
+        parameters: frozenset[str],
+        own: str = "",
     ) -> None:
         for item in found:
             text = item.text or "deprecation warning"
@@ -276,7 +338,8 @@ class _Detector:
                 self._add(qualname, kind, node.lineno, "comment", confidence, text, at)
 
     def _comments_at(self, node: Function | ast.ClassDef, first: int) -> Iterator[tuple[int, str]]:
-        """(line, words) of the comments that belong to a definition: above it, on its line, first in its body."""
+        """(line, words) of the comments that belong to a definition: above it, on its line, first in its
+        body."""
         yield self._block_above(first)
         body = node.body[0]
         header = self._header_end(node)
@@ -292,7 +355,11 @@ class _Detector:
         """The line with the colon that ends `def ...:`, found from the last thing inside it."""
         inside = [node.lineno]
         if not isinstance(node, ast.ClassDef):
-            arguments = [*node.args.args, *node.args.kwonlyargs, *node.args.defaults]
+            arguments: list[ast.expr | ast.arg] = [
+                *node.args.args,
+                *node.args.kwonlyargs,
+                *node.args.defaults,
+            ]
             inside += [item.end_lineno or 0 for item in arguments]
             inside += [node.returns.end_lineno or 0] if node.returns else []
         line = max(inside)
@@ -302,7 +369,11 @@ class _Detector:
 
     def _block_above(self, line: int) -> tuple[int, str]:
         end = line - 1
-        if end >= 2 and not self._lines[end - 1].strip() and not self._lines[end - 2].lstrip().startswith("#:"):
+        if (
+            end > 1
+            and not self._lines[end - 1].strip()
+            and not self._lines[end - 2].lstrip().startswith("#:")
+        ):
             end -= 1  # a heading, with an empty line below it
         start = end
         while start >= 1 and self._is_comment(start):
@@ -324,7 +395,9 @@ class _Detector:
         return self._lines[line - 1].lstrip().startswith("#")
 
     def _words(self, start: int, end: int) -> str:
-        return " ".join(self._lines[number - 1].strip().lstrip("#:! ") for number in range(start, end)).strip()
+        return " ".join(
+            self._lines[number - 1].strip().lstrip("#:! ") for number in range(start, end)
+        ).strip()
 
     def _assignment(self, node: ast.Assign | ast.AnnAssign, prefix: str) -> None:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -334,12 +407,17 @@ class _Detector:
                 self._attribute(node, prefix + target.id)
 
     def _attribute(self, node: ast.Assign | ast.AnnAssign, qualname: str) -> None:
-        """A module's or class's name made by a deprecating call, or with a comment that calls it deprecated."""
+        """A module's or class's name made by a deprecating call, or with a comment that calls it
+        deprecated."""
         value = node.value
         if isinstance(value, ast.Call):
             callee = value.func.func if isinstance(value.func, ast.Call) else value.func
             name = last_name(callee)
-            if _DECORATOR.search(name) and not _NOT_DECORATOR.search(name) and not name.endswith(("Warning", "Error")):
+            if (
+                _DECORATOR.search(name)
+                and not _NOT_DECORATOR.search(name)
+                and not name.endswith(("Warning", "Error"))
+            ):
                 text = literal_text(value, self._constants) or name
                 self._add(qualname, "attribute", node.lineno, "decorator", "medium", text)
         if isinstance(value, (ast.Name, ast.Attribute, ast.Call)):
@@ -348,8 +426,15 @@ class _Detector:
             for at, text in (self._block_above(node.lineno), trailing):
                 confidence = comment_says(text, qualname) if text else None
                 if confidence is not None:
-                    self._add(qualname, "attribute", node.lineno, "comment", "medium" if confidence == "high"
-                              else "low", text, at)
+                    self._add(
+                        qualname,
+                        "attribute",
+                        node.lineno,
+                        "comment",
+                        "medium" if confidence == "high" else "low",
+                        text,
+                        at,
+                    )
 
     def _module_getattr(self, node: Function) -> None:
         """PEP 562: names that a module's `__getattr__` still answers for, with a warning."""
@@ -357,7 +442,9 @@ class _Detector:
         if not found:
             return
         for name in _compared_names(node):
-            self._add(name, "attribute", node.lineno, "warning", "medium", found[0].text or name, found[0].line)
+            self._add(
+                name, "attribute", node.lineno, "warning", "medium", found[0].text or name, found[0].line
+            )
 
 
 def _emission_confidence(item: Emission, qualname: str) -> Confidence:
@@ -376,7 +463,11 @@ def _emission_confidence(item: Emission, qualname: str) -> Confidence:
 def _subject(qualname: str, kind: Kind) -> str:
     """The class, for what happens in its constructor: constructing it is what is deprecated."""
     owner, _, name = qualname.rpartition(".")
-    return owner if kind == "method" and name in {"__init__", "__new__", "__post_init__", "__init_subclass__"} else qualname
+    return (
+        owner
+        if kind == "method" and name in {"__init__", "__new__", "__post_init__", "__init_subclass__"}
+        else qualname
+    )
 
 
 def _callee(decorator: ast.expr) -> ast.expr:
@@ -389,8 +480,14 @@ def _named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[st
     """The arguments that a decorator for deprecated arguments names, by keyword or by string."""
     if not isinstance(decorator, ast.Call):
         return []
-    keywords = [item.arg for item in decorator.keywords if item.arg and item.arg not in _KNOWN_KEYWORDS
-                and isinstance(item.value, (ast.Tuple, ast.Constant)) and not item.arg.endswith("_name")]
+    keywords = [
+        item.arg
+        for item in decorator.keywords
+        if item.arg
+        and item.arg not in _KNOWN_KEYWORDS
+        and isinstance(item.value, (ast.Tuple, ast.Constant))
+        and not item.arg.endswith("_name")
+    ]
     strings = [text for text in _strings(decorator) if text.isidentifier()]
     own = [text for text in strings if text in parameters]
     named = [item for item in keywords if item in parameters]
@@ -398,7 +495,11 @@ def _named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[st
 
 
 def _strings(node: ast.AST) -> list[str]:
-    return [item.value for item in ast.walk(node) if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return [
+        item.value
+        for item in ast.walk(node)
+        if isinstance(item, ast.Constant) and isinstance(item.value, str)
+    ]
 
 
 def _trailing_comment(line: str) -> str:
@@ -417,7 +518,8 @@ def _string_constants(body: Sequence[ast.stmt]) -> dict[str, str]:
 
 
 def _flatten(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements of a body and of the `if`, `try` and `with` blocks in it, which are no scopes of their own."""
+    """Statements of a body and of the `if`, `try` and `with` blocks in it, which are no scopes of their
+    own."""
     for statement in body:
         yield statement
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -443,10 +545,10 @@ def _compared_names(node: Function) -> list[str]:
     """The strings that `__getattr__(name)` compares its argument with."""
     argument = node.args.args[0].arg if node.args.args else ""
     names: list[str] = []
-    for item in ast.walk(node):
-        if isinstance(item, ast.Compare) and last_name(item.left) == argument and len(item.ops) == 1:
-            if isinstance(item.ops[0], (ast.Eq, ast.In)):
-                names.extend(_strings(item.comparators[0]))
+    compared = [item for item in ast.walk(node) if isinstance(item, ast.Compare) and len(item.ops) == 1]
+    for item in compared:
+        if last_name(item.left) == argument and isinstance(item.ops[0], (ast.Eq, ast.In)):
+            names.extend(_strings(item.comparators[0]))
     return [name for name in dict.fromkeys(names) if name.isidentifier()]
 
 

@@ -16,18 +16,34 @@ _CATEGORY = re.compile(r"[Dd]eprecat|RemovedIn|RemovedAs|^FutureWarning$")
 _WEAK_CATEGORY = frozenset(("FutureWarning",))
 """Also announces changed results, so by itself it does not call anything deprecated."""
 _HELPER = re.compile(r"deprecat", re.IGNORECASE)
-_SURE_HELPER = re.compile(r"warn|^_*deprecat(?:e|ed|ion)$|^_*deprecat\w*_for_removal|in_favou?r_of", re.IGNORECASE)
+_SURE_HELPER = re.compile(
+    r"warn|^_*deprecat(?:e|ed|ion)$|^_*deprecat\w*_for_removal|in_favou?r_of", re.IGNORECASE
+)
 _NOT_A_HELPER = re.compile(
-    r"(?:^|_)(?:check|handle|ignore|suppress|silence|filter|remove|validate|process|parse|register|expect|assert|"
-    r"add|append|get|set|is|has|list|find|catch|collect|update|extend|call|test|clean|strip|load|move|drop)s?_"
+    r"(?:^|_)(?:check|handle|ignore|suppress|silence|filter|remove|validate|process|parse|register|expect|"
+    r"assert|add|append|get|set|is|has|list|find|catch|collect|update|extend|call|test|clean|strip|load|move|"
+    r"drop)s?_"
     r"|deprecated_call|_for_deprecated|deprecated_(?:args|options|settings|fields)",
     re.IGNORECASE,
 )
 _LOGGER = re.compile(r"log", re.IGNORECASE)
 _LOG_LEVELS = frozenset(
-    "debug info notice warning warn error critical exception log warning_once warn_once info_once".split()
+    [
+        "debug",
+        "info",
+        "notice",
+        "warning",
+        "warn",
+        "error",
+        "critical",
+        "exception",
+        "log",
+        "warning_once",
+        "warn_once",
+        "info_once",
+    ]
 )
-_FILTERS = frozenset("filterwarnings simplefilter catch_warnings warns deprecated_call".split())
+_FILTERS = frozenset(["filterwarnings", "simplefilter", "catch_warnings", "warns", "deprecated_call"])
 
 
 class _Unknown:
@@ -119,14 +135,18 @@ def emissions_of(
     return state.found
 
 
-def module_emissions(body: Sequence[ast.stmt], knowledge: Knowledge, constants: dict[str, str]) -> list[Emission]:
+def module_emissions(
+    body: Sequence[ast.stmt], knowledge: Knowledge, constants: dict[str, str]
+) -> list[Emission]:
     """The same for a module's or class's own statements, which run when it is imported."""
     state = _Body(knowledge, dict(constants), frozenset())
     _walk(body, (), state)
     return state.found
 
 
-def _walk(body: Sequence[ast.stmt], conditions: tuple[ast.expr | _Unknown, ...], state: _Body) -> None:
+def _walk(  # noqa: C901 - one case a statement type
+    body: Sequence[ast.stmt], conditions: tuple[ast.expr | _Unknown, ...], state: _Body
+) -> None:
     for statement in body:
         if isinstance(statement, ast.Expr):
             _expression(statement.value, conditions, state)
@@ -201,7 +221,9 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
     name, base = last_name(node.func), base_name(node.func)
     if not name or name in _FILTERS:
         return
-    text = " ".join(filter(None, (literal_text(argument, state.constants) for argument in _message_arguments(node))))
+    text = " ".join(
+        filter(None, (literal_text(argument, state.constants) for argument in _message_arguments(node)))
+    )
     if name in _LOG_LEVELS and _LOGGER.search(base):
         if SAYS_LEAVING.search(text):
             strong = SAYS_DEPRECATED.search(text) is not None
@@ -216,15 +238,20 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
 
 
 def _message_arguments(node: ast.Call) -> list[ast.expr]:
-    by_name = [keyword.value for keyword in node.keywords if keyword.arg in {"message", "msg", "text", "instead"}]
+    by_name = [
+        keyword.value for keyword in node.keywords if keyword.arg in {"message", "msg", "text", "instead"}
+    ]
     return [*node.args[:3], *by_name]
 
 
 def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> bool | None:
     """None if the call does not warn of a deprecation, else whether it surely does."""
     arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
-    categories = {last_name(item.func if isinstance(item, ast.Call) else item) for item in arguments
-                  if _is_category(item, state)}
+    categories = {
+        last_name(item.func if isinstance(item, ast.Call) else item)
+        for item in arguments
+        if _is_category(item, state)
+    }
     is_warn = "warn" in name.lower() or (base == "warnings" and name == "warn_explicit")
     if categories and (is_warn or _HELPER.search(name)):
         return bool(categories - _WEAK_CATEGORY) or SAYS_LEAVING.search(text) is not None
@@ -233,7 +260,11 @@ def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> boo
     if _HELPER.search(name) and not _NOT_A_HELPER.search(name):
         # By its name it has to do with deprecation; that it warns of one, and always, takes more.
         return SAYS_DEPRECATED.search(text) is not None or _SURE_HELPER.search(name) is not None
-    if is_warn and (base == "warnings" or name == "warn") and re.search(r"\bdeprecated\b", text, re.IGNORECASE):
+    if (
+        is_warn
+        and (base == "warnings" or name == "warn")
+        and re.search(r"\bdeprecated\b", text, re.IGNORECASE)
+    ):
         return True  # of some other category, but in so many words
     return None
 
@@ -241,7 +272,8 @@ def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> boo
 def forwards_warnings(
     function: ast.FunctionDef | ast.AsyncFunctionDef, found: Sequence[Emission], knowledge: Knowledge
 ) -> bool:
-    """Whether `function` warns for others: a decorator whose wrapper warns, or a helper that is told what to say."""
+    """Whether `function` warns for others: a decorator whose wrapper warns, or a helper that is told what to
+    say."""
     if any(item.kind == "warning" and item.forwards for item in found):
         return True
     nested: list[ast.FunctionDef | ast.AsyncFunctionDef] = []
@@ -251,8 +283,11 @@ def forwards_warnings(
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             nested.append(statement)
             pending.extend(statement.body)
-    warning = {item.name for item in nested
-               if any(one.kind == "warning" and one.strong for one in emissions_of(item, knowledge, {}))}
+    warning = {
+        item.name
+        for item in nested
+        if any(one.kind == "warning" and one.strong for one in emissions_of(item, knowledge, {}))
+    }
     return bool(warning) and any(
         isinstance(node, ast.Return) and isinstance(node.value, ast.Name) and node.value.id in warning
         for node in ast.walk(function)

@@ -28,7 +28,8 @@ class Evidence:
 
 @dataclass(slots=True)
 class Mark:
-    """A definition that its own file calls deprecated. Knows no module or path, so that it can be cached by content."""
+    """A definition that its own file calls deprecated. Knows no module or path, so that it can be cached by
+    content."""
 
     qualname: str
     """Empty for the module itself; `name(argument=)` for a deprecated argument."""
@@ -60,7 +61,8 @@ class Finding:
     evidence: tuple[Evidence, ...]
     message: str = ""
     replacement: str = ""
-    """An object reference where the words name something that exists in the tree, else the words' own spelling."""
+    """An object reference where the words name something that exists in the tree, else the words' own
+    spelling."""
     since: str = ""
     """The version or date that the words give, as they give it."""
     removal: str = ""

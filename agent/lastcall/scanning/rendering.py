@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lastcall.references import StaticReference
-    from lastcall.scanning.finding import Finding, Skipped
+    from lastcall.scanning.finding import Confidence, Finding, Skipped
     from lastcall.scanning.survey import Survey
 
     SeenOf = Callable[[Finding], str]
@@ -29,22 +29,40 @@ def survey_as_json(survey: Survey, seen_of: SeenOf | None) -> str:
     """All findings, whatever their confidence; `seen` is null without a store."""
     findings = []
     for item in survey.findings:
-        evidence = [{"kind": one.kind, "line": one.line, "confidence": one.confidence, "text": one.text}
-                    for one in item.evidence]
-        findings.append({
-            "ref": item.ref, "kind": item.kind, "file": item.file, "line": item.line,
-            "confidence": item.confidence, "evidence": evidence, "message": item.message,
-            "replacement": item.replacement, "since": item.since, "removal": item.removal,
-            "seen": seen_of(item) if seen_of else None,
-        })
-    return json.dumps({
-        "schema": 1, "root": survey.root, "files": survey.files, "findings": findings,
-        "skipped": [{"file": item.file, "reason": item.reason} for item in survey.skipped],
-    }, indent=1)
+        evidence = [
+            {"kind": one.kind, "line": one.line, "confidence": one.confidence, "text": one.text}
+            for one in item.evidence
+        ]
+        findings.append(
+            {
+                "ref": item.ref,
+                "kind": item.kind,
+                "file": item.file,
+                "line": item.line,
+                "confidence": item.confidence,
+                "evidence": evidence,
+                "message": item.message,
+                "replacement": item.replacement,
+                "since": item.since,
+                "removal": item.removal,
+                "seen": seen_of(item) if seen_of else None,
+            }
+        )
+    return json.dumps(
+        {
+            "schema": 1,
+            "root": survey.root,
+            "files": survey.files,
+            "findings": findings,
+            "skipped": [{"file": item.file, "reason": item.reason} for item in survey.skipped],
+        },
+        indent=1,
+    )
 
 
-def survey_as_text(survey: Survey, confidence: str, seen_of: SeenOf | None) -> str:
-    """The findings of at least `confidence` by file, what was skipped, and a summary. Fits 80 columns if names do."""
+def survey_as_text(survey: Survey, confidence: Confidence, seen_of: SeenOf | None) -> str:
+    """The findings of at least `confidence` by file, what was skipped, and a summary. Fits 80 columns if
+    names do."""
     lines: list[str] = []
     shown = at_least(survey.findings, confidence)
     for file, items in groupby(shown, key=lambda item: item.file):
@@ -52,7 +70,9 @@ def survey_as_text(survey: Survey, confidence: str, seen_of: SeenOf | None) -> s
         for item in items:
             lines.append(f"{item.line:>6}  {item.confidence:<6}  {item.kind:<9}  {item.ref}")
             details = [", ".join(item.evidence_kinds)]
-            details += [f"since {item.since}"] * bool(item.since) + [f"removal in {item.removal}"] * bool(item.removal)
+            details += [f"since {item.since}"] * bool(item.since) + [f"removal in {item.removal}"] * bool(
+                item.removal
+            )
             details += [f"use {item.replacement}"] * bool(item.replacement)
             details += [seen_of(item)] if seen_of else []
             lines.append(" " * 27 + "; ".join(details))
@@ -77,18 +97,24 @@ def _summary(survey: Survey, shown: Sequence[Finding], seen_of: SeenOf | None) -
     if not survey.findings:
         return [f"Nothing in {_counted(survey.files, 'file', 'files')} calls itself deprecated."]
     by_confidence = ", ".join(f"{counts[level]} {level}" for level in CONFIDENCES if counts[level])
-    lines = [f"{_counted(len(survey.findings), 'deprecated entry point', 'deprecated entry points')} "
-             f"in {_counted(survey.files, 'file', 'files')}: {by_confidence} confidence."]
+    lines = [
+        (
+            f"{_counted(len(survey.findings), 'deprecated entry point', 'deprecated entry points')} "
+            f"in {_counted(survey.files, 'file', 'files')}: {by_confidence} confidence."
+        )
+    ]
     hidden = len(survey.findings) - len(shown)
     if hidden:
         lines.append(f"{hidden} of lower confidence are not shown; --confidence low shows all.")
     if seen_of:
         states = Counter(seen_of(item) for item in shown)
-        lines.append("At run time: " + ", ".join(f"{count} {state}" for state, count in states.most_common()) + ".")
+        lines.append(
+            "At run time: " + ", ".join(f"{count} {state}" for state, count in states.most_common()) + "."
+        )
     return lines
 
 
-def survey_as_sarif(survey: Survey, confidence: str, seen_of: SeenOf | None) -> str:
+def survey_as_sarif(survey: Survey, confidence: Confidence, seen_of: SeenOf | None) -> str:
     """SARIF 2.1.0, one rule for each strongest kind of evidence."""
     results, rules = [], {}
     for item in at_least(survey.findings, confidence):
@@ -96,13 +122,20 @@ def survey_as_sarif(survey: Survey, confidence: str, seen_of: SeenOf | None) -> 
         rules[rule] = f"A {item.kind} that its own source calls deprecated"
         text = f"{item.ref} is deprecated ({', '.join(item.evidence_kinds)})"
         text += f": {item.message}" if item.message else "."
-        results.append({
-            "ruleId": rule, "level": _LEVELS[item.confidence], "message": {"text": text},
-            "locations": [_location(survey.root, item.file, item.line)],
-            "partialFingerprints": {"lastcallTarget/v1": item.ref},
-            "properties": {"confidence": item.confidence, "replacement": item.replacement,
-                           "seen": seen_of(item) if seen_of else None},
-        })
+        results.append(
+            {
+                "ruleId": rule,
+                "level": _LEVELS[item.confidence],
+                "message": {"text": text},
+                "locations": [_location(survey.root, item.file, item.line)],
+                "partialFingerprints": {"lastcallTarget/v1": item.ref},
+                "properties": {
+                    "confidence": item.confidence,
+                    "replacement": item.replacement,
+                    "seen": seen_of(item) if seen_of else None,
+                },
+            }
+        )
     return _sarif(rules, results)
 
 
@@ -112,12 +145,15 @@ def references_as_sarif(root: str, references: Sequence[StaticReference]) -> str
     for item in references:
         rule = f"reference-{item.kind}"
         rules[rule] = f"A deprecated name is referred to: {item.kind}"
-        results.append({
-            "ruleId": rule, "level": "warning" if item.breaks else "note",
-            "message": {"text": f"{item.target}: {item.kind} `{item.expression}`"},
-            "locations": [_location(root, item.file, item.line)],
-            "properties": {"certain": item.certain, "test": item.test},
-        })
+        results.append(
+            {
+                "ruleId": rule,
+                "level": "warning" if item.breaks else "note",
+                "message": {"text": f"{item.target}: {item.kind} `{item.expression}`"},
+                "locations": [_location(root, item.file, item.line)],
+                "properties": {"certain": item.certain, "test": item.test},
+            }
+        )
     return _sarif(rules, results)
 
 
@@ -132,8 +168,10 @@ def _sarif(rules: dict[str, str], results: list[dict[str, Any]]) -> str:
         "name": "lastcall",
         "rules": [{"id": name, "shortDescription": {"text": text}} for name, text in sorted(rules.items())],
     }
-    return json.dumps({"$schema": _SARIF, "version": "2.1.0",
-                       "runs": [{"tool": {"driver": driver}, "results": results}]}, indent=1)
+    return json.dumps(
+        {"$schema": _SARIF, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]},
+        indent=1,
+    )
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -1,4 +1,5 @@
-"""Follows a path from file to file until it arrives at a definition: aliases, re-exports, stars, instances."""
+"""Follows a path from file to file until it arrives at a definition: aliases, re-exports, stars,
+instances."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ _DEEPEST = 30
 class Graph:
     """The bindings of every module of a tree, loaded as they are asked for.
 
-    `load(module)` gives the result of `bindings.bind` for a module, or None if the tree has none of that name;
-    it is called once for each module. `has(module)` tells whether there is one, or a package above one.
+    `load(module)` gives the result of `bindings.bind` for a module, or None if the tree has none of that
+    name; it is called once for each module. `has(module)` tells whether there is one, or a package above one.
     """
 
     def __init__(self, load: Callable[[str], dict[str, Any] | None], has: Callable[[str], bool]) -> None:
@@ -24,7 +25,8 @@ class Graph:
         self._loaded: dict[str, dict[str, Any] | None] = {}
         self._steps: dict[tuple[str, str], tuple[str, ...]] = {}
         self.passed_through: set[str] = set()
-        """Every `module.name` that some path went through on its way to somewhere else: a re-export at work."""
+        """Every `module.name` that some path went through on its way to somewhere else: a re-export at
+        work."""
 
     def bindings(self, module: str) -> dict[str, Any] | None:
         """The bindings of a module, or None."""
@@ -37,7 +39,8 @@ class Graph:
         self._loaded[module] = bindings
 
     def trail(self, path: str) -> Iterator[tuple[str, bool]]:
-        """Every name that `path` stands for on its way, with whether it is the end of the path or a part before it.
+        """Every name that `path` stands for on its way, with whether it is the end of the path or a part
+        before it.
 
         The first is the path as spelled, the last the definition; in between lie the re-exports and aliases.
         What is called on the way is left out: the call is a use of its own.
@@ -71,9 +74,14 @@ class Graph:
         parts = _split(path)
         currents: tuple[str, ...] = (parts[0],)
         for part in parts[1:]:
-            currents = tuple(dict.fromkeys(
-                name for current in currents for name, is_end in self._advance(current, part, depth + 1) if is_end
-            ))[:8]
+            currents = tuple(
+                dict.fromkeys(
+                    name
+                    for current in currents
+                    for name, is_end in self._advance(current, part, depth + 1)
+                    if is_end
+                )
+            )[:8]
         self._steps[path, ""] = currents
         return currents
 
@@ -128,8 +136,12 @@ class Graph:
         head, _, last = path.rpartition(".")
         if not head or depth > _DEEPEST:
             return []
-        return [name for current in self.resolve(head, depth + 1)
-                for name, is_end in self._advance(current, last, depth + 1) if not is_end]
+        return [
+            name
+            for current in self.resolve(head, depth + 1)
+            for name, is_end in self._advance(current, last, depth + 1)
+            if not is_end
+        ]
 
     def _member_of_module(self, module: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
         name = f"{module}.{part}"
@@ -164,7 +176,9 @@ class Graph:
             return True
         return any(star != module and self.star_gives(star, part, depth + 1) for star in bindings["stars"])
 
-    def _member_of_class(self, module: str, qualname: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
+    def _member_of_class(
+        self, module: str, qualname: str, part: str, depth: int
+    ) -> Iterator[tuple[str, bool]]:
         bindings = self.bindings(module)
         exports = bindings["exports"] if bindings else {}
         own = exports.get(f"{qualname}.{part}")
@@ -193,10 +207,15 @@ class Graph:
         definition = bindings["exports"].get(qualname)
         if definition is None or definition[0] != "class":
             return False
-        return any(resolved != name and self._defines(resolved, part, depth + 1)
-                   for base in definition[3] for resolved in self.resolve(base, depth + 1))
+        return any(
+            resolved != name and self._defines(resolved, part, depth + 1)
+            for base in definition[3]
+            for resolved in self.resolve(base, depth + 1)
+        )
 
-    def _member_of_instance(self, module: str, qualname: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
+    def _member_of_instance(
+        self, module: str, qualname: str, part: str, depth: int
+    ) -> Iterator[tuple[str, bool]]:
         bindings = self.bindings(module)
         own = bindings["exports"].get(f"{qualname}.{part}") if bindings else None
         if own is not None:

@@ -37,7 +37,8 @@ class Sightings:
         return found
 
     def of(self, finding: Finding) -> Seen:
-        """`seen` if it was used, `never seen` if it was armed and was not, `not loaded` if its module never was.
+        """`seen` if it was used, `never seen` if it was armed and was not, `not loaded` if its module never
+        was.
 
         `not watched` says that no process has had it as a target: its silence means nothing.
         """
@@ -51,7 +52,8 @@ class Sightings:
         return "not loaded" if "pending" in states else "not watched"
 
     def count_at(self, target: str, file: str, function: str, lines: Iterable[int]) -> int:
-        """Uses of `target` from a function of a file, or from some of its lines where the function is unknown."""
+        """Uses of `target` from a function of a file, or from some of its lines where the function is
+        unknown."""
         wanted = set(lines)
         total = 0
         for site, count in self.sites:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lastcall.scanning.finding import Finding, Mark, Skipped, strongest
+from lastcall.scanning.finding import CONFIDENCES, EVIDENCE_KINDS, Finding, Mark, Skipped, strongest
 from lastcall.scanning.tree import SourceFile, read_tree
 from lastcall.scanning.wording import removal_in, replacement_in, since_in
 from lastcall.scanning.work import WORKERS, Item, analyse
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lastcall.scanning.analyses import Outcome
     from lastcall.scanning.cache import Cache
-    from lastcall.scanning.finding import Evidence
+    from lastcall.scanning.finding import Confidence, Evidence
     from lastcall.scanning.work import Progress
 
 
@@ -52,12 +52,20 @@ def survey(
     modules = {file.module for file in files if file.path.endswith(".py")}
     files = [file for file in files if file.path.endswith(".py") or file.module not in modules]
     nothing: list[list[str]] = [[], []]
-    outcomes = analyse([Item(file.path, nothing) for file in files], "detect",
-                       cache=cache, progress=progress, workers=workers)
+    outcomes = analyse(
+        [Item(file.path, nothing) for file in files],
+        "detect",
+        cache=cache,
+        progress=progress,
+        workers=workers,
+    )
     _read_again(files, outcomes, cache, workers)
     result = Survey(tree.root, len(files), skipped=list(tree.skipped))
-    result.skipped += [Skipped(file.file, outcome.reason)
-                       for file, outcome in zip(files, outcomes, strict=True) if outcome.reason]
+    result.skipped += [
+        Skipped(file.file, outcome.reason)
+        for file, outcome in zip(files, outcomes, strict=True)
+        if outcome.reason
+    ]
     result.findings = _findings(files, outcomes)
     return result
 
@@ -77,8 +85,10 @@ def _read_again(files: list[SourceFile], outcomes: list[Outcome], cache: Cache |
         data = Path(file.path).read_bytes()
         mentioned = sorted(name for encoded, name in known.items() if encoded in data)
         if mentioned:
-            arguments = [[name for name in mentioned if name in emitters],
-                         [name for name in mentioned if name in categories]]
+            arguments = [
+                [name for name in mentioned if name in emitters],
+                [name for name in mentioned if name in categories],
+            ]
             items.append(Item(file.path, arguments))
             places.append(index)
     for index, outcome in zip(places, analyse(items, "detect", cache=cache, workers=workers), strict=True):
@@ -86,8 +96,10 @@ def _read_again(files: list[SourceFile], outcomes: list[Outcome], cache: Cache |
 
 
 def _findings(files: list[SourceFile], outcomes: list[Outcome]) -> list[Finding]:
-    definitions = {file.module: frozenset(outcome.value["definitions"] if outcome.value else ())
-                   for file, outcome in zip(files, outcomes, strict=True)}
+    definitions = {
+        file.module: frozenset(outcome.value["definitions"] if outcome.value else ())
+        for file, outcome in zip(files, outcomes, strict=True)
+    }
     findings: dict[str, Finding] = {}
     for file, outcome in zip(files, outcomes, strict=True):
         for data in outcome.value["marks"] if outcome.value else ():
@@ -115,9 +127,7 @@ def _finding(file: SourceFile, mark: Mark, definitions: dict[str, frozenset[str]
     )
 
 
-def _rank(item: Evidence) -> Any:
-    from lastcall.scanning.finding import CONFIDENCES, EVIDENCE_KINDS
-
+def _rank(item: Evidence) -> tuple[int, int, int]:
     return CONFIDENCES.index(item.confidence), EVIDENCE_KINDS.index(item.kind), item.line
 
 
@@ -138,9 +148,7 @@ def _resolve(name: str, file: SourceFile, mark: Mark, definitions: dict[str, fro
     return name
 
 
-def at_least(findings: Iterable[Finding], confidence: str) -> list[Finding]:
+def at_least(findings: Iterable[Finding], confidence: Confidence) -> list[Finding]:
     """The findings of at least this confidence."""
-    from lastcall.scanning.finding import CONFIDENCES
-
-    allowed = CONFIDENCES[: CONFIDENCES.index(confidence) + 1]  # type: ignore[arg-type] # checked by the caller
+    allowed = CONFIDENCES[: CONFIDENCES.index(confidence) + 1]
     return [item for item in findings if item.confidence in allowed]

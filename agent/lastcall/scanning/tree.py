@@ -19,10 +19,25 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 2_000_000
 MAX_LINES = 50_000
-"""Longer files are generated: no person keeps a shim in one, and one of them costs as much as a thousand others."""
+"""Longer files are generated: no person keeps a shim in one, and one of them costs as much as a thousand
+others."""
 
 TEXT_SUFFIXES = frozenset(
-    (".toml", ".cfg", ".ini", ".yaml", ".yml", ".json", ".env", ".sh", ".txt", ".conf", ".service", ".tf", ".xml")
+    (
+        ".toml",
+        ".cfg",
+        ".ini",
+        ".yaml",
+        ".yml",
+        ".json",
+        ".env",
+        ".sh",
+        ".txt",
+        ".conf",
+        ".service",
+        ".tf",
+        ".xml",
+    )
 )
 """Files that may name a callable for something else to import: entry points, settings, process managers."""
 TEXT_NAMES = frozenset(("Procfile", "Dockerfile", "Makefile", "entry_points.txt"))
@@ -173,15 +188,17 @@ def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[t
                 found.append((entry.path, relative))
             elif entry.is_symlink():
                 tree.skipped.append(Skipped(relative, "a link that leads nowhere"))
-        elif os.path.splitext(entry.name)[1] in TEXT_SUFFIXES or entry.name in TEXT_NAMES:
-            if entry.is_file() and entry.stat().st_size <= MAX_TEXT_BYTES:
-                tree.texts.append((entry.path, relative))
+            return
+        is_text = os.path.splitext(entry.name)[1] in TEXT_SUFFIXES or entry.name in TEXT_NAMES
+        if is_text and entry.is_file() and entry.stat().st_size <= MAX_TEXT_BYTES:
+            tree.texts.append((entry.path, relative))
     except OSError as error:
         tree.skipped.append(Skipped(relative, f"cannot be looked at: {error.strerror}"))
 
 
 class ModuleNames:
-    """Finds the dotted name of files, from `__init__.py` files and, for namespace packages, from what is imported."""
+    """Finds the dotted name of files, from `__init__.py` files and, for namespace packages, from what is
+    imported."""
 
     def __init__(self, root: str, paths: Iterable[str]) -> None:
         self._root = root
@@ -216,7 +233,8 @@ class ModuleNames:
         return self._vote(folder, outer)
 
     def _vote(self, inner: str, outer: str) -> str:
-        """A folder without `__init__.py`: a namespace package, or a folder on the path? What is imported tells."""
+        """A folder without `__init__.py`: a namespace package, or a folder on the path? What is imported
+        tells."""
         prefix = os.path.relpath(inner, outer).replace(os.sep, ".")
         as_namespace = sum(n for name, n in self._imported.items() if (name + ".").startswith(prefix + "."))
         tops = self._tops(inner)

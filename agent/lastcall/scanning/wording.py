@@ -1,4 +1,5 @@
-"""What words say: is this sentence about the thing it stands at, since when, and what should be used instead?"""
+"""What words say: is this sentence about the thing it stands at, since when, and what should be used
+instead?"""
 
 from __future__ import annotations
 
@@ -17,18 +18,26 @@ SAYS_LEAVING = re.compile(
     re.IGNORECASE,
 )
 
-_THING = r"(?:function|method|class|module|property|attribute|constructor|alias|package|interface|coroutine|" \
+_THING = (
+    r"(?:function|method|class|module|property|attribute|constructor|alias|package|interface|coroutine|"
     r"decorator|factory|wrapper|helper|shim|api|endpoint|implementation|subclass|mixin|accessor|name|type)"
-_IS = r"(?:is|are|was|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both|actually))?"
+)
+_IS = (
+    r"(?:is|are|was|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both|actually))?"
+)
 _ABOUT_ITSELF = re.compile(
     rf"\b(?:this|the|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
     rf"|\bthis\s+{_IS}\s+(?:a\s+)?deprecated|\bdeprecated\s+since\b"
     r"|(?:^|[.!?]\s+)(?:deprecated|obsolete)\s*(?:[.!]|$)",
     re.IGNORECASE,
 )
-_STARTS = re.compile(r"^\W*(?:note|warning|todo)?\W*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b", re.IGNORECASE)
+_STARTS = re.compile(
+    r"^\W*(?:note|warning|todo)?\W*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b", re.IGNORECASE
+)
 _MARKED_END = re.compile(r"[\[(*]\s*(?:deprecated|obsolete)\b[^\])*]*[\])*]", re.IGNORECASE)
-_DEPRECATED_NOUN = re.compile(rf"^\W*(?:a |an |the )?deprecated\s+(?:[\w`.:~()]+\s+){{0,2}}?{_THING}\b", re.IGNORECASE)
+_DEPRECATED_NOUN = re.compile(
+    rf"^\W*(?:a |an |the )?deprecated\s+(?:[\w`.:~()]+\s+){{0,2}}?{_THING}\b", re.IGNORECASE
+)
 _OF_ARGUMENT = re.compile(r"\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b", re.IGNORECASE)
 _SHIM = re.compile(
     r"^\W*(?:\w+\s+){0,2}?(?:legacy|obsolete|backwards?[- ]compat\w*|compat(?:ibility)?)\b"
@@ -40,32 +49,82 @@ _REMOVE_LATER = re.compile(r"\b(?:remove|delete|drop)\s+(?:this|it)\b.*deprecat"
 _DIRECTIVE = re.compile(r"^(?P<indent>\s*)\.\.\s+deprecated\s*::?\s*(?P<rest>.*)$", re.IGNORECASE)
 _SECTION = re.compile(r"^(?:[#*_\s]*)deprecated(?:[*_\s]*):?(?:[*_\s]*)(?P<rest>.*)$", re.IGNORECASE)
 _TAG = re.compile(r"^\s*[@:]deprecated\b:?\s*(?P<rest>.*)$", re.IGNORECASE)
-_FIELD = re.compile(r"^\s*:(?:param|parameter|arg|argument|key|keyword|kwarg)\s+(?:[^:]*\s)?\**(?P<name>\w+)\s*:")
+_FIELD = re.compile(
+    r"^\s*:(?:param|parameter|arg|argument|key|keyword|kwarg)\s+(?:[^:]*\s)?\**(?P<name>\w+)\s*:"
+)
 _ITEM = re.compile(r"^\s*\**(?P<name>\w+)(?:\s*,\s*\**\w+)*\s*(?:\([^)]*\)\s*:|:(?!:)|\s*$)")
 
 _TARGET = r"(?::[\w:]+:)?[`'\"]*~?(?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)(?:\([^)]*\))?[`'\"]*"
 _INSTEAD = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"\b(?:in favou?r of|replaced (?:by|with)|superseded by|renamed (?:to|as)|moved to|replacement:?)\s+"
-        rf"(?:the\s+)?(?:new\s+)?(?:\w+\s+)??{_TARGET}",
+        (
+            rf"\b(?:in favou?r of|replaced (?:by|with)|superseded by|renamed (?:to|as)|moved to|"
+            rf"replacement:?)\s+(?:the\s+)?(?:new\s+)?(?:\w+\s+)??{_TARGET}"
+        ),
         rf"\b(?:use|using|switch to|call|prefer|see|try)\s+(?:the\s+)?(?:new\s+)?{_TARGET}",
         rf"\balias (?:of|for|to)\s+{_TARGET}",
-        rf"\buse\s+(?:the\s+)?(?:\w+\s+){{1,3}}?(?::[\w:]+:)?[`'\"]+~?(?P<name>[A-Za-z_][\w.]*)",
+        r"\buse\s+(?:the\s+)?(?:\w+\s+){1,3}?(?::[\w:]+:)?[`'\"]+~?(?P<name>[A-Za-z_][\w.]*)",
     )
 )
 _NOT_NAMES = frozenset(
-    ("a an the this that it its instead of in for to new and or with any other another one your same is are "
-     "keyword keywords argument arguments only explicit either both at on as from by into caution them these "
-     "case cases http https").split()
+    [
+        "a",
+        "an",
+        "the",
+        "this",
+        "that",
+        "it",
+        "its",
+        "instead",
+        "of",
+        "in",
+        "for",
+        "to",
+        "new",
+        "and",
+        "or",
+        "with",
+        "any",
+        "other",
+        "another",
+        "one",
+        "your",
+        "same",
+        "is",
+        "are",
+        "keyword",
+        "keywords",
+        "argument",
+        "arguments",
+        "only",
+        "explicit",
+        "either",
+        "both",
+        "at",
+        "on",
+        "as",
+        "from",
+        "by",
+        "into",
+        "caution",
+        "them",
+        "these",
+        "case",
+        "cases",
+        "http",
+        "https",
+    ]
 )
 _SINCE = re.compile(
-    r"(?:\bsince|deprecat\w*\s+(?:in|as of|from|with|at)|\bas of)\s+(?:version\s+|release\s+)?(?:[A-Z]\w+\s+)?"
+    r"(?:\bsince|deprecat\w*\s+(?:in|as of|from|with|at)|\bas of)\s+"
+    r"(?:version\s+|release\s+)?(?:[A-Z]\w+\s+)?"
     r"v?(?P<v>\d+(?:[.-]\d+)+\w*|\d{4}-\d\d-\d\d)",
     re.IGNORECASE,
 )
 _REMOVAL = re.compile(
-    r"(?:removed|dropped|deleted|removal|gone|error)\s+(?:\w+\s+)?(?:in|by|after|with|from|on|as of)\s+(?:\w+\s+){0,2}?"
+    r"(?:removed|dropped|deleted|removal|gone|error)\s+(?:\w+\s+)?(?:in|by|after|with|from|on|as of)\s+"
+    r"(?:\w+\s+){0,2}?"
     r"(?:[A-Z]\w+\s+)?v?(?P<v>\d+(?:[.-]\d+)+\w*|\d{4}-\d\d-\d\d)",
     re.IGNORECASE,
 )
@@ -122,7 +181,8 @@ def removal_in(text: str) -> str:
 
 
 def docstring_says(doc: str, name: str) -> list[Said]:
-    """What a docstring says of the callable `name` and of its arguments; nothing if it calls neither deprecated."""
+    """What a docstring says of the callable `name` and of its arguments; nothing if it calls neither
+    deprecated."""
     if not SAYS_LEAVING.search(doc) and "compat" not in doc.lower():
         return []
     lines = inspect.cleandoc(doc).splitlines()
@@ -143,7 +203,9 @@ def _structured(lines: list[str], number: int, line: str) -> Said | None:
     """A directive, a section or a tag, which are about the callable unless they stand below an argument."""
     directive = _DIRECTIVE.match(line)
     if directive:
-        text = one_line(directive["rest"] + " " + " ".join(_indented_after(lines, number, len(directive["indent"]))))
+        text = one_line(
+            directive["rest"] + " " + " ".join(_indented_after(lines, number, len(directive["indent"])))
+        )
         owner = _argument_above(lines, number, len(directive["indent"])) if directive["indent"] else ""
         if owner:
             return Said("high", text, owner)
@@ -155,7 +217,9 @@ def _structured(lines: list[str], number: int, line: str) -> Said | None:
         return Said("high", one_line(tag["rest"]))
     section = _SECTION.match(line)
     if section and number and not lines[number - 1].strip() and not line.startswith((" ", "\t")):
-        underlined = number + 1 < len(lines) and re.fullmatch(r"\s*[-=~]{3,}\s*", lines[number + 1]) is not None
+        underlined = (
+            number + 1 < len(lines) and re.fullmatch(r"\s*[-=~]{3,}\s*", lines[number + 1]) is not None
+        )
         if underlined or re.match(r"[#*_\s]*Deprecated[*_]*:", line, re.IGNORECASE):
             body = lines[number + 2 : number + 6] if underlined else lines[number + 1 : number + 4]
             return Said("high", one_line(section["rest"] + " " + " ".join(body)))
@@ -221,7 +285,9 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
             return "high"
         if _ABOUT_ITSELF.search(text) and not _argument_is_subject(text):
             return "high"
-        if _STARTS.search(text) or (first and (_DEPRECATED_NOUN.search(text) or _MARKED_END.search(text[:160]))):
+        if _STARTS.search(text) or (
+            first and (_DEPRECATED_NOUN.search(text) or _MARKED_END.search(text[:160]))
+        ):
             return "medium" if _argument_is_subject(text) else "high"
         if re.search(rf"(?:{_IS})\s+deprecated", text, re.IGNORECASE):
             return "low" if _argument_is_subject(text) or not first else "medium"

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -42,7 +43,11 @@ class Item:
 
 
 def analyse(
-    items: Sequence[Item], analysis: str, *, cache: Cache | None = None, progress: Progress | None = None,
+    items: Sequence[Item],
+    analysis: str,
+    *,
+    cache: Cache | None = None,
+    progress: Progress | None = None,
     workers: int = WORKERS,
 ) -> list[Outcome]:
     """Run `analysis` (a key of ANALYSES) on every item; the outcomes are in the order of the items.
@@ -52,7 +57,7 @@ def analyse(
     run = _Run(items, analysis, cache, progress)
     missing, size = run.look_up()
     if missing:
-        if size < _FEW_BYTES or workers < 2 or not sys.executable:
+        if size < _FEW_BYTES or workers <= 1 or not sys.executable:
             for index in missing:
                 run.finish(index, analyse_file(items[index].path, analysis, items[index].arguments))
         else:
@@ -64,7 +69,9 @@ def analyse(
 class _Run:
     """The state of one call of `analyse`. `finish` may be called from several threads."""
 
-    def __init__(self, items: Sequence[Item], analysis: str, cache: Cache | None, progress: Progress | None) -> None:
+    def __init__(
+        self, items: Sequence[Item], analysis: str, cache: Cache | None, progress: Progress | None
+    ) -> None:
         self.items = items
         self.analysis = analysis
         self.outcomes: list[Outcome | None] = [None] * len(items)
@@ -128,7 +135,8 @@ def _in_workers(run: _Run, missing: list[int], workers: int) -> None:
 
 
 def _chunks(missing: list[int], sizes: list[int]) -> list[list[int]]:
-    """Items in portions of similar size, the largest files handed out first (the list is taken from its end)."""
+    """Items in portions of similar size, the largest files handed out first (the list is taken from its
+    end)."""
     chunks: list[list[int]] = []
     current: list[int] = []
     size = 0
@@ -142,7 +150,8 @@ def _chunks(missing: list[int], sizes: list[int]) -> list[list[int]]:
 
 
 def _drive(run: _Run, take: Callable[[], list[int] | None]) -> None:
-    """Feed one worker until nothing is left; a worker that dies is replaced, and the file that killed it named."""
+    """Feed one worker until nothing is left; a worker that dies is replaced, and the file that killed it
+    named."""
     worker: _Worker | None = None
     pending: list[list[int]] = []
     try:
@@ -173,9 +182,11 @@ class _Worker:
     def __init__(self, analysis: str) -> None:
         source = str(Path(__file__).parents[2])
         self._analysis = analysis
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
             [sys.executable, "-I", "-S", "-W", "ignore", "-c", _BOOT, source],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
 
     def ask(self, items: list[Item]) -> list[Outcome] | None:
@@ -197,10 +208,8 @@ class _Worker:
         """End the process and wait for it."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with suppress(OSError):  # it may have died with our last question in the pipe
                     pipe.close()
-                except OSError:  # it died with our last question in the pipe
-                    pass
         try:
             self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:

@@ -23,7 +23,8 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def config_file(root: str) -> str:
-    """The file that `--write` changes: `lastcall.toml` at the root, or `pyproject.toml` if it holds our section."""
+    """The file that `--write` changes: `lastcall.toml` at the root, or `pyproject.toml` if it holds our
+    section."""
     own = os.path.join(root, "lastcall.toml")
     project = os.path.join(root, "pyproject.toml")
     if not os.path.exists(own) and os.path.exists(project):
@@ -47,7 +48,9 @@ def write_targets(path: str, findings: Sequence[Finding]) -> list[str]:
         container = document.setdefault("tool", tomlkit.table(True)).setdefault("lastcall", tomlkit.table())
     existing = container.get("target")
     if existing is not None and not isinstance(existing, AoT):
-        raise UsageError(f"{path}: `target` must be an array of tables, written [[target]]; nothing was changed")
+        raise UsageError(
+            f"{path}: `target` must be an array of tables, written [[target]]; nothing was changed"
+        )
     known = [str(item.get("ref", "")) for item in existing or ()]
     added = [item for item in findings if not any(_covers(ref, item.ref) for ref in known)]
     if not added:
