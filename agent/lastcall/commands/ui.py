@@ -1,0 +1,103 @@
+"""`lastcall ui`: the evidence as a local web page."""
+
+from __future__ import annotations
+
+import sys
+import time
+import webbrowser
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from lastcall.errors import UsageError
+
+if TYPE_CHECKING:
+    from lastcall.store import Store
+    from lastcall.web.keeping import Keeper
+
+PORT = 8765
+
+
+class Source(str, Enum):
+    """Where evidence is read from."""
+
+    store = "store"
+    gcp = "gcp"
+
+
+def register(app: typer.Typer) -> None:
+    """Add `ui` to the command line."""
+    app.command("ui")(ui)
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = PORT,
+    store: Annotated[
+        Optional[Path],  # noqa: UP045 - typer evaluates it, on 3.10 too
+        typer.Option(help="The store to show.  [default: as the agent's settings say]"),
+    ] = None,
+    source: Annotated[Source, typer.Option(help="gcp: Cloud Logging, for a whole fleet.")] = Source.store,
+    project: Annotated[str, typer.Option(help="The Google Cloud project, with --source gcp.")] = "",
+    open_: Annotated[
+        Optional[bool],  # noqa: UP045 - typer evaluates it, on 3.10 too
+        typer.Option("--open/--no-open", help="Open a browser.  [default: on a terminal]"),
+    ] = None,
+) -> None:
+    """Show the evidence as a web page, on this machine only.
+
+    The page follows the store while it changes. It reads, and changes nothing. Examples:
+
+        lastcall ui
+
+        lastcall ui --store staging.db --port 0 --no-open
+
+        ssh -L 8765:127.0.0.1:8765 staging lastcall ui     # from afar, over a tunnel
+    """
+    try:
+        from lastcall.web import server
+        from lastcall.web.app import application
+    except ImportError as error:
+        raise UsageError(f"`lastcall ui` needs the extra: pip install 'lastcall[web]' ({error}).") from error
+    keeper = _keeper(store, source, project)
+    bound = server.listen(port)
+    address = server.address(bound)
+
+    def ready() -> None:
+        print(f"Lastcall is at {address}  (Ctrl+C ends it)", flush=True)
+        if open_ or (open_ is None and sys.stdout.isatty()):
+            webbrowser.open(address)
+
+    try:
+        with bound:
+            keeper.start()
+            server.serve(application(lambda: keeper.board), bound, ready)
+    finally:
+        keeper.stop()
+
+
+def _keeper(given: Path | None, source: Source, project: str) -> Keeper:
+    """What keeps the board, from the local store or from the fleet's log. Raises UsageError."""
+    from lastcall import config as settings
+    from lastcall.commands.report import progress, store_at
+    from lastcall.store import Store
+    from lastcall.web.keeping import Keeper
+
+    config = settings.load()
+    if source is Source.gcp:
+        from lastcall.checking import open_source
+
+        remote = open_source("gcp", config, "", project)
+
+        def fetch() -> Store:
+            with progress("Reading Cloud Logging") as advance:
+                return remote.gather((), time.time() - 400 * 86400, advance)
+
+        return Keeper("", fetch, config)
+    if project:
+        raise UsageError("--project goes with --source gcp.")
+    path = store_at(given)
+    if given is not None and not given.exists() and not Path(path + "-live").exists():
+        raise UsageError(f"There is no store at {path}. Check --store.")
+    return Keeper(path, lambda: Store.current(path), config)

@@ -1,0 +1,443 @@
+"""What the pages need of a store, summed by SQLite: a year of a large fleet must not pass through Python.
+
+`prepare` makes a few temporary tables, private to one connection, that hold the sums of the moment; the
+queries of a page then read a handful of rows each. A use *counts* if it speaks against removal: it is not on
+the allow list, not by a test, and not by a scanner that touches everything.
+"""
+
+# ruff: noqa: S608 - what is pieced together are constants of this module; values go in as parameters
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from lastcall.store.queries import RECENT, WEIGHT
+from lastcall.store.rows import Scope
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+DAY = 86400
+TRAIL = 7
+"""Days for which a call site stays in use after a use: week-ends and weekly jobs are no progress."""
+
+_TABLES = (
+    "PRAGMA temp_store = MEMORY",
+    "CREATE TEMP TABLE site_sum (site INTEGER PRIMARY KEY, target INTEGER, uses INTEGER, errors INTEGER,"
+    " allowed INTEGER, first REAL, last REAL, counts INTEGER)",
+    "INSERT INTO site_sum SELECT u.site, s.target, sum(u.count), sum(u.errors), min(u.allowed), min(u.first_seen),"
+    " max(u.last_seen), NOT (min(u.allowed) OR s.by_test OR s.scanner)"
+    " FROM use_count u JOIN site s ON s.id = u.site WHERE u.count > 0 GROUP BY u.site",
+    "CREATE INDEX temp.site_sum_target ON site_sum (target, uses DESC)",
+    # By target and scope.
+    "CREATE TEMP TABLE scope_sum (target INTEGER, scope INTEGER, uses INTEGER, sites INTEGER, first REAL,"
+    " last REAL, PRIMARY KEY (target, scope)) WITHOUT ROWID",
+    "INSERT INTO scope_sum SELECT s.target, p.scope, sum(u.count), count(DISTINCT u.site), min(u.first_seen),"
+    " max(u.last_seen) FROM use_count u JOIN site_sum s ON s.site = u.site JOIN process p ON p.id = u.process"
+    " WHERE u.count > 0 GROUP BY s.target, p.scope",
+    # By call site and day, for what counts.
+    "CREATE TEMP TABLE site_day (site INTEGER, day INTEGER, uses INTEGER, PRIMARY KEY (site, day)) WITHOUT ROWID",
+    "INSERT INTO site_day SELECT a.site, a.hour / 24, sum(a.count) FROM activity a JOIN site_sum s"
+    " ON s.site = a.site WHERE s.counts AND a.count > 0 GROUP BY a.site, a.hour / 24",
+    "CREATE TEMP TABLE target_day (target INTEGER, day INTEGER, uses INTEGER, sites INTEGER,"
+    " PRIMARY KEY (target, day)) WITHOUT ROWID",
+    "INSERT INTO target_day SELECT s.target, d.day, sum(d.uses), count(*) FROM site_day d JOIN site_sum s"
+    " ON s.site = d.site GROUP BY s.target, d.day",
+    # The scopes that run now: the newest of each service, and others heard from within a day of it.
+    "CREATE TEMP TABLE live (scope INTEGER PRIMARY KEY)",
+    "INSERT INTO live SELECT m.scope FROM (SELECT p.scope, c.service, c.environment, max(p.seen) AS seen"
+    " FROM process p JOIN scope c ON c.id = p.scope GROUP BY p.scope) m JOIN (SELECT c.service, c.environment,"
+    " max(p.seen) AS seen FROM process p JOIN scope c ON c.id = p.scope GROUP BY c.service, c.environment) n"
+    f" ON n.service = m.service AND n.environment = m.environment WHERE m.seen > n.seen - {RECENT}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSum:
+    """A target's uses over all call sites and scopes. Times are seconds since the epoch."""
+
+    uses: int
+    counting: int
+    """Of `uses`, those that speak against removal."""
+    sites: int
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateSum:
+    """In how many live processes of a scope a target has a state."""
+
+    scope: Scope
+    state: str
+    reason: str
+    engine: str
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeSum:
+    """One service, environment and release: its processes and what went wrong in them."""
+
+    scope: Scope
+    processes: int
+    running: int
+    """Processes not known to have ended."""
+    seconds: float
+    """Observed, summed over processes."""
+    first: float
+    last: float
+    pythons: tuple[str, ...]
+    troubles: tuple[tuple[str, str, int], ...]
+    """(`dropped`, `internal` or `reading`; name; how many), of every process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One UTC day of the burn-down."""
+
+    day: int
+    """Days since the epoch."""
+    targets: int
+    """Targets used in the week that ends with this day."""
+    sites: int
+    """Call sites used in that week."""
+    uses: int
+    """Uses on this very day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How much of the uses of the last days came from one caller."""
+
+    name: str
+    uses: int
+    sites: int
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A call site as a page lists it. `number` is the store's own."""
+
+    number: int
+    target: str
+    use: str
+    file: str
+    line: int
+    function: str
+    module: str
+    expression: str
+    origin: str
+    via: str
+    note: str
+    during_import: bool
+    by_test: bool
+    scanner: bool
+    uses: int
+    errors: int | None
+    allowed: bool
+    first: float
+    last: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRow:
+    """What one release did with a target."""
+
+    scope: Scope
+    uses: int
+    sites: int
+    first: float | None
+    last: float | None
+    watched: float
+    """Seconds for which its processes had the target armed, summed over processes."""
+
+
+SiteOrder = Literal["uses", "last", "first", "place"]
+
+_ORDERS: dict[str, str] = {
+    "uses": "x.uses DESC, x.last DESC, s.id",
+    "last": "x.last DESC, x.uses DESC, s.id",
+    "first": "x.first DESC, s.id",
+    "place": "s.file, s.line, s.id",
+}
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the temporary tables that everything else here reads."""
+    for statement in _TABLES:
+        connection.execute(statement)
+
+
+def scopes(connection: sqlite3.Connection) -> dict[int, Scope]:
+    """Every scope by its number."""
+    rows = connection.execute("SELECT id, service, environment, release FROM scope")
+    return {number: Scope(*rest) for number, *rest in rows}
+
+
+def live_scopes(connection: sqlite3.Connection) -> frozenset[Scope]:
+    """The scopes that run now, as far as they were heard."""
+    known = scopes(connection)
+    return frozenset(known[number] for (number,) in connection.execute("SELECT scope FROM live"))
+
+
+def target_sums(connection: sqlite3.Connection) -> dict[str, TargetSum]:
+    """Uses by target. A target without a use is not in it."""
+    rows = connection.execute(
+        "SELECT t.ref, sum(x.uses), sum(x.uses * x.counts), count(*), min(x.first), max(x.last)"
+        " FROM site_sum x JOIN target t ON t.id = x.target GROUP BY x.target"
+    )
+    return {ref: TargetSum(*rest) for ref, *rest in rows}
+
+
+def states(connection: sqlite3.Connection) -> dict[str, list[StateSum]]:
+    """The present state of each target in the live scopes, the weightiest first."""
+    known = scopes(connection)
+    found: dict[str, list[StateSum]] = {}
+    for ref, scope, *rest in connection.execute(
+        "WITH last AS (SELECT p.id, p.scope FROM process p JOIN live l ON l.scope = p.scope JOIN"
+        " (SELECT scope, max(seen) AS seen FROM process GROUP BY scope) m ON m.scope = p.scope"
+        f" WHERE p.seen > m.seen - {RECENT})"
+        " SELECT t.ref, l.scope, o.state, o.reason, o.engine, count(*) FROM last l"
+        " JOIN target_state x ON x.process = l.id AND x.until IS NULL JOIN target t ON t.id = x.target"
+        " JOIN outcome o ON o.id = x.outcome GROUP BY x.target, l.scope, x.outcome"
+    ):
+        found.setdefault(ref, []).append(StateSum(known[scope], *rest))
+    for entries in found.values():
+        entries.sort(key=lambda entry: (WEIGHT.index(entry.state), entry.scope.service, entry.scope.release))
+    return found
+
+
+def scope_sums(connection: sqlite3.Connection) -> list[ScopeSum]:
+    """Every scope that a process was heard from in, the newest first."""
+    known = scopes(connection)
+    troubles: dict[int, list[tuple[str, str, int]]] = {}
+    for scope, kind, name, value in connection.execute(
+        "SELECT p.scope, n.kind, n.name, sum(n.value) FROM counter n JOIN process p ON p.id = n.process"
+        " WHERE n.value > 0 GROUP BY p.scope, n.kind, n.name ORDER BY n.kind, n.name"
+    ):
+        troubles.setdefault(scope, []).append((kind, name, value))
+    rows = connection.execute(
+        "SELECT p.scope, count(*), sum(p.ended IS NULL AND NOT p.finished), coalesce(sum(v.seconds), 0),"
+        " min(p.started), max(p.seen), group_concat(DISTINCT p.python) FROM process p LEFT JOIN"
+        " (SELECT process, sum(until - since) AS seconds FROM observed GROUP BY process) v ON v.process = p.id"
+        " GROUP BY p.scope ORDER BY max(p.seen) DESC, p.scope"
+    )
+    return [
+        ScopeSum(known[scope], *rest, tuple(sorted(pythons.split(","))), tuple(troubles.get(scope, ())))
+        for scope, *rest, pythons in rows
+    ]
+
+
+def observed_days(connection: sqlite3.Connection) -> frozenset[int]:
+    """The UTC days, since the epoch, on which any process was watching."""
+    days: set[int] = set()
+    for since, until in connection.execute("SELECT since, until FROM observed"):
+        days.update(range(int(since // DAY), int(until // DAY) + 1))
+    return frozenset(days)
+
+
+def burn_down(connection: sqlite3.Connection, today: int) -> list[Day]:
+    """Every day from the first observed one to `today`, those without a use included."""
+    (first,) = connection.execute("SELECT min(since) FROM observed").fetchone()
+    if first is None:
+        return []
+    start = int(first // DAY)
+    uses = dict(connection.execute("SELECT day, sum(uses) FROM target_day GROUP BY day"))
+    targets = _trailing(connection, "target_day", "target")
+    sites = _trailing(connection, "site_day", "site")
+    result, in_use, called = [], 0, 0
+    for day in range(min(start, *uses) if uses else start, today + 1):
+        in_use += targets.get(day, 0)
+        called += sites.get(day, 0)
+        result.append(Day(day, in_use, called, uses.get(day, 0)))
+    return result
+
+
+def _trailing(connection: sqlite3.Connection, table: str, key: str) -> dict[int, int]:
+    """By day, how the number of different `key`s used within the last TRAIL days changes."""
+    changes: dict[int, int] = defaultdict(int)
+    current, over = None, 0
+    for number, day in connection.execute(f"SELECT {key}, day FROM {table} ORDER BY {key}, day"):
+        if number != current or day > over:
+            # Not in use up to here: what was before has run out, and it begins anew.
+            if current is not None:
+                changes[over] -= 1
+            changes[day] += 1
+            current = number
+        over = day + TRAIL
+    if current is not None:
+        changes[over] -= 1
+    return changes
+
+
+def weekly(connection: sqlite3.Connection, today: int, weeks: int) -> dict[str, list[int]]:
+    """Uses that count, by target, in each of the last `weeks` weeks, the one that ends today last."""
+    found: dict[str, list[int]] = {}
+    rows = connection.execute(
+        "SELECT t.ref, (:today - d.day) / 7 AS back, sum(d.uses) FROM target_day d JOIN target t ON t.id = d.target"
+        " WHERE d.day > :today - 7 * :weeks AND d.day <= :today GROUP BY d.target, back",
+        {"today": today, "weeks": weeks},
+    )
+    for ref, back, uses in rows:
+        found.setdefault(ref, [0] * weeks)[weeks - 1 - back] = uses
+    return found
+
+
+def daily(connection: sqlite3.Connection, ref: str) -> dict[int, tuple[int, int]]:
+    """(uses, call sites) of one target by day, of what counts."""
+    rows = connection.execute(
+        "SELECT d.day, d.uses, d.sites FROM target_day d JOIN target t ON t.id = d.target WHERE t.ref = ?",
+        (ref,),
+    )
+    return {day: (uses, sites) for day, uses, sites in rows}
+
+
+def recent_uses(connection: sqlite3.Connection, now: float) -> tuple[int, int]:
+    """Uses that count in the last 24 hours, and in the seven days before these."""
+    hour = int(now // 3600)
+    row = connection.execute(
+        "SELECT coalesce(sum(CASE WHEN a.hour > :hour - 24 THEN a.count END), 0),"
+        " coalesce(sum(CASE WHEN a.hour <= :hour - 24 THEN a.count END), 0)"
+        " FROM (SELECT site FROM site_day WHERE day >= :hour / 24 - 8 GROUP BY site) d"
+        " JOIN site_sum s ON s.site = d.site JOIN activity a ON a.site = d.site"
+        " WHERE a.hour > :hour - 192 AND a.hour <= :hour",
+        {"hour": hour},
+    ).fetchone()
+    return row[0], row[1]
+
+
+def shares(connection: sqlite3.Connection, by: Literal["module", "origin"], since_day: int) -> list[Share]:
+    """Who made the uses that count since a day, busiest first."""
+    rows = connection.execute(
+        f"SELECT s.{by}, sum(d.uses), count(DISTINCT d.site) FROM site_day d JOIN site s ON s.id = d.site"
+        f" WHERE d.day >= ? GROUP BY s.{by} ORDER BY 2 DESC, 1",
+        (since_day,),
+    )
+    return [Share(*row) for row in rows]
+
+
+_SITE = (
+    "SELECT s.id, t.ref, s.kind, s.file, s.line, s.function, s.module, s.expression, s.origin, s.via, s.note,"
+    " s.during_import, s.by_test, s.scanner, x.uses, x.errors, x.allowed, x.first, x.last"
+    " FROM site_sum x JOIN site s ON s.id = x.site JOIN target t ON t.id = x.target"
+)
+
+
+def new_sites(connection: sqlite3.Connection, since: float, limit: int) -> tuple[int, list[SiteRow]]:
+    """How many callers that count were first seen since then, and the newest. A line that moved is no new one."""
+    new = (
+        "SELECT max(s.id) AS site FROM site_sum x JOIN site s ON s.id = x.site WHERE x.counts"
+        " GROUP BY s.target, s.file, s.function, s.expression, s.kind HAVING min(x.first) >= :since"
+    )
+    parameters = {"since": since, "limit": limit}
+    (count,) = connection.execute(f"SELECT count(*) FROM ({new})", parameters).fetchone()
+    rows = connection.execute(
+        f"{_SITE} WHERE x.site IN ({new}) ORDER BY x.first DESC, s.id LIMIT :limit", parameters
+    )
+    return count, [_site(row) for row in rows]
+
+
+def sites(
+    connection: sqlite3.Connection, ref: str, *, search: str, order: str, offset: int, limit: int
+) -> tuple[int, list[SiteRow]]:
+    """How many call sites of a target match, and one page of them. Every word of `search` must match."""
+    words = search.split()
+    parameters: list[object] = [ref, *(word.lower() for word in words)]
+    place = "lower(s.file || ':' || s.line || ' ' || s.function || ' ' || s.module || ' ' || s.expression)"
+    condition = " WHERE t.ref = ?" + f" AND instr({place}, ?)" * len(words)
+    count = 0
+    if words:
+        (count,) = connection.execute(
+            "SELECT count(*) FROM site_sum x JOIN site s ON s.id = x.site JOIN target t ON t.id = x.target"
+            + condition,
+            parameters,
+        ).fetchone()
+    else:
+        (count,) = connection.execute(
+            "SELECT count(*) FROM site_sum x JOIN target t ON t.id = x.target WHERE t.ref = ?", (ref,)
+        ).fetchone()
+    rows = connection.execute(
+        f"{_SITE}{condition} ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?", [*parameters, limit, offset]
+    )
+    return count, [_site(row) for row in rows]
+
+
+def raising_sites(connection: sqlite3.Connection, limit: int) -> list[SiteRow]:
+    """The call sites whose uses are known to have raised, by how often."""
+    rows = connection.execute(f"{_SITE} WHERE x.errors > 0 ORDER BY x.errors DESC, s.id LIMIT ?", (limit,))
+    return [_site(row) for row in rows]
+
+
+def _site(row: Sequence[object]) -> SiteRow:
+    head, (importing, by_test, scanner), uses, errors, allowed, *times = (
+        row[:11],
+        row[11:14],
+        *row[14:],
+    )
+    return SiteRow(*head, bool(importing), bool(by_test), bool(scanner), uses, errors, bool(allowed), *times)  # type: ignore[arg-type] # SQLite's rows are untyped
+
+
+def stacks(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[tuple[str, int, str]]]:
+    """(file, line, function) of one stack that led to each of these sites, innermost first."""
+    marks = ", ".join("?" * len(numbers))
+    found = {
+        site: json.loads(frames)
+        for site, frames in connection.execute(
+            f"SELECT s.id, k.frames FROM site s JOIN stack k ON k.id = s.stack WHERE s.id IN ({marks})", numbers
+        )
+    }
+    wanted = sorted({frame for frames in found.values() for frame in frames})
+    known = {
+        number: (file, line, function)
+        for number, file, line, function in connection.execute(
+            f"SELECT id, file, line, function FROM frame WHERE id IN ({', '.join('?' * len(wanted))})", wanted
+        )
+    }
+    return {site: [known[frame] for frame in frames] for site, frames in found.items()}
+
+
+def site_scopes(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[tuple[Scope, int]]]:
+    """(scope, uses) of each of these sites, the last used first."""
+    known = scopes(connection)
+    found: dict[int, list[tuple[Scope, int]]] = {}
+    for site, scope, uses in connection.execute(
+        "SELECT u.site, p.scope, sum(u.count) FROM use_count u JOIN process p ON p.id = u.process"
+        f" WHERE u.count > 0 AND u.site IN ({', '.join('?' * len(numbers))})"
+        " GROUP BY u.site, p.scope ORDER BY max(u.last_seen) DESC",
+        numbers,
+    ):
+        found.setdefault(site, []).append((known[scope], uses))
+    return found
+
+
+def releases(connection: sqlite3.Connection, ref: str) -> Iterator[ReleaseRow]:
+    """What each release did with a target, the one heard from last first."""
+    row = connection.execute("SELECT id FROM target WHERE ref = ?", (ref,)).fetchone()
+    if row is None:
+        return
+    known = scopes(connection)
+    used = {
+        scope: rest
+        for scope, *rest in connection.execute(
+            "SELECT scope, uses, sites, first, last FROM scope_sum WHERE target = ?", row
+        )
+    }
+    seen: set[int] = set()
+    for scope, seconds in connection.execute(
+        "SELECT p.scope, coalesce(sum(max(0, min(coalesce(x.until, v.until), v.until) - max(x.since, v.since)"
+        ") * (o.state = 'armed')), 0) FROM process p JOIN target_state x ON x.process = p.id AND x.target = ?"
+        " JOIN outcome o ON o.id = x.outcome JOIN observed v ON v.process = p.id"
+        " GROUP BY p.scope ORDER BY max(p.seen) DESC, p.scope",
+        row,
+    ):
+        seen.add(scope)
+        uses, sites_, first, last = used.get(scope, (0, 0, None, None))
+        yield ReleaseRow(known[scope], uses, sites_, first, last, seconds)
+    for scope, (uses, sites_, first, last) in used.items():
+        if scope not in seen:
+            yield ReleaseRow(known[scope], uses, sites_, first, last, 0.0)
