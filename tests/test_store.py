@@ -272,7 +272,7 @@ LIVES = st.lists(
 
 
 def step(process, kind, slot, amount, made):
-    at = NOW + amount * 200
+    at = made["clock"] = made.get("clock", NOW) + amount * 20  # stays within one hour
     ref = f"pkg.mod:old_{slot % 2}"
     if kind == 0 and slot not in made:
         made[slot] = 0
@@ -299,7 +299,7 @@ def copies(folder, lives):
         for seen in (len(steps) // 2, len(steps)):
             path = folder / f"{number}-{len(paths)}.db"
             process = LiveProcess(path, f"p{number}", release=f"{number % 2}.0", slots=8)
-            made: dict[int, int] = {}
+            made: dict[int | str, float] = {}
             for kind, slot, amount in steps[:seen]:
                 step(process, kind, slot, amount, made)
             process.close()

@@ -82,6 +82,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         sys.exit(_explain(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except SystemExit as end:
+        # click itself ends on a broken pipe, with 1, which `check` keeps for `in-use`
+        sys.exit(_broken_pipe() if isinstance(end.__context__, BrokenPipeError) else end.code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -90,9 +93,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, LastcallError):
         return _fail(error.message)
     if isinstance(error, BrokenPipeError):
-        # `lastcall report | head`: nobody reads on. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _broken_pipe()
     if type(error).__name__ == "Abort":
         return 130
     message = getattr(error, "format_message", None)  # click's errors, vendored by typer or not
@@ -104,6 +105,13 @@ def _explain(error: Exception) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}")
     raise error
+
+
+def _broken_pipe() -> int:
+    """`lastcall report | head`: nobody reads on. Ends as if SIGPIPE had come: 0 would mean `safe` elsewhere."""
+    # Python would complain again when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141
 
 
 def _fail(message: str) -> int:

@@ -45,6 +45,9 @@ _SCOPE = (
 )
 _TARGET = " AND (:target = '' OR t.ref GLOB :target)"
 
+_BY_SCOPE = "z.service, z.environment, z.release"
+"""Orders by scope `z`. Numbers would not do: they differ from store to store."""
+
 _LAST = (
     "last AS (SELECT p.id, p.scope FROM process p JOIN (SELECT scope, max(seen) AS seen FROM process"
     f" GROUP BY scope) m ON m.scope = p.scope WHERE p.seen > m.seen - {RECENT})"
@@ -115,8 +118,8 @@ def uses(connection: sqlite3.Connection, filter_: Filter, *, stacks: bool = True
         " count(*) AS processes FROM use_count u JOIN process p ON p.id = u.process"
         f" JOIN scope c ON c.id = p.scope {within} WHERE u.last_seen >= :since {_SCOPE} GROUP BY u.site, p.scope)"
         " SELECT n.site, n.scope, n.count, n.errors, n.allowed, n.first_seen, n.last_seen, n.processes"
-        " FROM n CROSS JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target"
-        f" WHERE 1 {_TARGET} ORDER BY t.ref, n.count DESC, s.file, s.line, s.id, n.scope",
+        " FROM n CROSS JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target JOIN scope z ON z.id = n.scope"
+        f" WHERE 1 {_TARGET} ORDER BY t.ref, n.count DESC, s.file, s.line, s.digest, {_BY_SCOPE}",
         _parameters(filter_),
     ).fetchall()
     scopes = _scopes(connection)
@@ -137,7 +140,7 @@ def call_sites(
         " min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen FROM use_count u"
         f" {_scope_join(filter_)} {within} WHERE u.last_seen >= :since {_scope_where(filter_)} GROUP BY u.site),"
         " ranked AS (SELECT n.*, t.ref, row_number() OVER"
-        " (PARTITION BY t.id ORDER BY n.count DESC, s.file, s.line, s.id) AS rank"
+        " (PARTITION BY t.id ORDER BY n.count DESC, s.file, s.line, s.digest) AS rank"
         f" FROM n CROSS JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target WHERE 1 {_TARGET})"
         " SELECT site, count, errors, allowed, first_seen, last_seen FROM ranked"
         " WHERE :limit = 0 OR rank <= :limit ORDER BY ref, rank",
@@ -176,7 +179,7 @@ def current_states(connection: sqlite3.Connection, filter_: Filter) -> list[Stat
         " SELECT t.ref, y.scope, o.state, o.reason, o.engine, y.n FROM (SELECT x.target, l.scope, x.outcome,"
         " count(*) AS n FROM l JOIN target_state x ON x.process = l.id AND x.until IS NULL"
         " GROUP BY x.target, l.scope, x.outcome) y JOIN target t ON t.id = y.target"
-        f" JOIN outcome o ON o.id = y.outcome WHERE 1 {_TARGET} ORDER BY t.ref, {_WEIGHT_SQL}, y.scope, o.id",
+        f" JOIN outcome o ON o.id = y.outcome JOIN scope z ON z.id = y.scope WHERE 1 {_TARGET} ORDER BY t.ref, {_WEIGHT_SQL}, {_BY_SCOPE}, o.reason, o.engine",
         _parameters(filter_),
     )
     scopes = _scopes(connection)
@@ -205,7 +208,7 @@ def watched(connection: sqlite3.Connection, filter_: Filter) -> list[Watched]:
         " JOIN process p ON p.id = x.process JOIN observed v ON v.process = x.process"
         " JOIN outcome o ON o.id = x.outcome JOIN scope c ON c.id = p.scope"
         f" WHERE {ends} >= {begins} {_SCOPE} GROUP BY x.target, p.scope, o.state) y"
-        f" JOIN target t ON t.id = y.target WHERE 1 {_TARGET} ORDER BY t.ref, y.scope, y.state",
+        f" JOIN target t ON t.id = y.target JOIN scope z ON z.id = y.scope WHERE 1 {_TARGET} ORDER BY t.ref, {_BY_SCOPE}, y.state",
         _parameters(filter_),
     )
     scopes = _scopes(connection)

@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,      -- 'schema': the version of these tables; 'lastcall': who made them
-    value TEXT NOT NULL
+    value TEXT NOT NULL        -- see there
 ) WITHOUT ROWID;
 
 CREATE TABLE scope (

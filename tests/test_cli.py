@@ -1,0 +1,209 @@
+"""The command line's frame, merge, and the guard for internal errors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import typer
+from live_files import LiveProcess
+
+from lastcall import cli
+from lastcall.errors import InternalErrors, LastcallError, UsageError
+from lastcall.store import Store
+
+AGENT = str(Path(__file__).resolve().parent.parent / "agent")
+
+
+def lastcall(capsys, *arguments):
+    """(exit code, stdout, stderr) of a command line run in this process."""
+    with pytest.raises(SystemExit) as done:
+        cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return done.value.code, out, err
+
+
+def test_help_says_what_it_is_and_shows_a_first_example(capsys):
+    code, out, _ = lastcall(capsys, "--help")
+    assert code == 0
+    assert "May we delete this shim yet?" in out
+    assert "LASTCALL_ENABLED=1 LASTCALL_TARGETS=" in out
+    for name in ("report", "merge", "run", "check", "scan"):
+        assert f"\n  {name} " in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_no_arguments_show_the_help(capsys):
+    assert lastcall(capsys) == lastcall(capsys, "--help")
+
+
+def test_version(capsys):
+    code, out, _ = lastcall(capsys, "--version")
+    assert code == 0
+    assert out.startswith("lastcall")
+
+
+def test_every_command_explains_itself(capsys):
+    names = [command.name for command in typer.main.get_command(cli.build_app()).commands.values()]
+    assert len(names) > 5
+    for name in names:
+        code, out, err = lastcall(capsys, name, "--help")
+        assert (code, err) == (0, ""), name
+        assert out.startswith(f"Usage: lastcall {name} ")
+        assert len(out.splitlines()[2].strip()) > 10, name
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["--no-such-option"], ["merge"], ["merge", "x"]])
+def test_wrong_usage_is_one_sentence_and_exit_code_3(capsys, arguments):
+    code, out, err = lastcall(capsys, *arguments)
+    assert (code, out) == (3, "")
+    assert err.startswith("lastcall: ")
+    assert "--help'." in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "words"),
+    [
+        (UsageError("Say what."), 3, "lastcall: Say what.\n"),
+        (LastcallError("some-slug", "It broke."), 3, "lastcall: It broke.\n"),
+        (PermissionError(13, "Permission denied", "/etc/x"), 3, "lastcall: /etc/x: Permission denied\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (typer.Exit(2), 2, ""),
+    ],
+)
+def test_what_a_command_raises_becomes_a_sentence_and_an_exit_code(capsys, monkeypatch, raised, code, words):
+    app = typer.Typer()
+
+    @app.command("fail")
+    def fail() -> None:
+        raise raised
+
+    app.callback()(lambda: None)
+    monkeypatch.setattr(cli, "build_app", lambda: app)
+    assert lastcall(capsys, "fail") == (code, "", words)
+
+
+def test_a_defect_of_ours_keeps_its_traceback(monkeypatch):
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.callback()(lambda: None)
+    app.command("fail")(lambda: 1 / 0)
+    monkeypatch.setattr(cli, "build_app", lambda: app)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["fail"])
+
+
+# -- merge ---------------------------------------------------------------------------------------------------
+
+
+def process(path, name, count):
+    made = LiveProcess(path, name).target().site(0).count(0, count)
+    made.close()
+    return path
+
+
+def test_merge_joins_stores_and_says_what_came_of_it(tmp_path, capsys):
+    a, b = process(tmp_path / "a.db", "aa01", 5), process(tmp_path / "b.db", "bb02", 7)
+    out = f"{tmp_path / 'c.db'}: 2 processes, 12 uses of 1 target.\n"
+    assert lastcall(capsys, "merge", a, b, "--into", tmp_path / "c.db") == (0, out, "")
+    assert lastcall(capsys, "merge", b, a, b, "--into", tmp_path / "c.db") == (0, out, "")
+    assert lastcall(capsys, "merge", a, b, "--into", a)[1] == out.replace("c.db", "a.db")
+
+
+def test_merge_checks_all_stores_before_it_touches_any(tmp_path, capsys):
+    a = process(tmp_path / "a.db", "aa01", 5)
+    code, _, err = lastcall(capsys, "merge", a, tmp_path / "typo.db", "--into", tmp_path / "c.db")
+    assert (code, err) == (3, f"lastcall: There is no store at {tmp_path / 'typo.db'}. Nothing was merged.\n")
+    assert not (tmp_path / "c.db").exists()
+
+
+def test_merge_says_how_far_it_came(tmp_path, capsys):
+    a = process(tmp_path / "a.db", "aa01", 5)
+    (tmp_path / "broken.db").write_bytes(b"x" * 5000)
+    code, _, err = lastcall(capsys, "merge", a, tmp_path / "broken.db", "--into", tmp_path / "c.db")
+    assert code == 3
+    assert "broken.db is not a database" in err
+    assert f"before that: {a}" in err
+    with Store.open(tmp_path / "c.db", read_only=True) as store:
+        assert store.uses()[0].count == 5
+
+
+# -- the guard ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def errors(monkeypatch):
+    monkeypatch.delenv("LASTCALL_RERAISE", raising=False)
+    monkeypatch.delenv("LASTCALL_DEBUG", raising=False)
+    return InternalErrors()
+
+
+def test_the_guard_swallows_counts_and_remembers_the_first(errors, capsys):
+    for text in ("one", "two"):
+        with errors.guard("some-seam"):
+            raise ValueError(text)
+    assert errors.counts() == (("some-seam", 2),)
+    assert errors.first() == {"some-seam": "ValueError: one"}
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_guard_lets_through_what_is_meant_for_the_host(errors):
+    for kind in (KeyboardInterrupt, SystemExit, GeneratorExit):
+        with pytest.raises(kind), errors.guard("some-seam"):
+            raise kind
+    assert errors.counts() == ()
+
+
+def test_the_guard_raises_again_in_our_own_tests(errors, monkeypatch):
+    monkeypatch.setenv("LASTCALL_RERAISE", "1")
+    with pytest.raises(ValueError), errors.guard("some-seam"):
+        raise ValueError
+
+
+def test_the_guard_says_one_line_when_asked(errors, monkeypatch, capsys):
+    monkeypatch.setenv("LASTCALL_DEBUG", "1")
+    with errors.guard("some-seam"):
+        raise ValueError("one")
+    assert capsys.readouterr().err == "lastcall: internal error [some-seam] ValueError: one\n"
+
+
+def test_an_error_that_cannot_be_shown_is_no_error(errors):
+    class Odd(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    with errors.guard("some-seam"):
+        raise Odd
+    assert errors.counts() == (("some-seam", 1),)
+
+
+def test_the_guard_counts_exactly_under_threads(errors):
+    def fail():
+        for _ in range(2000):
+            with errors.guard("some-seam"):
+                raise ValueError
+
+    threads = [threading.Thread(target=fail) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors.counts() == (("some-seam", 16000),)
+    errors.clear()
+    assert errors.counts() == ()
+
+
+def test_the_guard_costs_the_host_no_module():
+    script = (
+        "import sys; before = set(sys.modules); import lastcall.errors; print(*set(sys.modules) - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script], env={**os.environ, "PYTHONPATH": AGENT}, capture_output=True, text=True
+    )
+    loaded = {name for name in done.stdout.split() if not name.startswith("lastcall")}
+    assert "lastcall.errors" in done.stdout
+    assert loaded <= {"__future__", "itertools"}
