@@ -155,39 +155,69 @@ def _is_package(module: str) -> bool:
     return loaded is not None and "__path__" in getattr(loaded, "__dict__", ())
 
 
-class Walk:
-    """What one pass over the stack tells: the frames and the flags."""
+DURING_IMPORT, BY_TEST, SCANNER = 1, 2, 4
 
-    __slots__ = ("by_test", "during_import", "frames", "scanner")
+MAX_PLACES = 20_000
 
-    def __init__(self, frame: FrameType, limit: int = MAX_FRAMES) -> None:
-        self.frames: list[tuple[str, int, str]] = []
-        self.during_import = False
-        self.by_test = False
-        self.scanner = False
-        self._walk(frame, limit)
 
-    def _walk(self, frame: FrameType, limit: int) -> None:
-        frames = self.frames
-        walked = 0
+class Stack:
+    """What one walk over the stack found: frames, the same as text for the journal, and a sum of the flags above."""
+
+    __slots__ = ("flags", "frames", "text")
+
+    def __init__(self, frames: tuple[tuple[str, int, str], ...], text: str, flags: int) -> None:
+        self.frames = frames
+        self.text = text
+        self.flags = flags
+
+
+class Stacks:
+    """Walks stacks. The outer frames of one call site are mostly those of the last, so what an instruction
+    looks like (finding a line number alone costs up to 3 us in a long function) is remembered."""
+
+    def __init__(self, limit: int = MAX_FRAMES) -> None:
+        self.limit = limit
+        self._places: dict[Any, tuple[tuple[str, int, str] | None, str, int, CodeType]] = {}
+
+    def walk(self, frame: FrameType) -> Stack:
+        """The stack from `frame` outwards: `limit` frames of it, flags from up to MAX_WALK. Frames of ours are left out."""
+        places, limit = self._places, self.limit
+        frames, texts = [], []
+        flags = walked = 0
         current: FrameType | None = frame
         while current is not None and walked < MAX_WALK:
             code = current.f_code
-            name = code.co_name
-            if walked < limit and not code.co_filename.startswith(_OWN):
-                frames.append((code.co_filename, current.f_lineno or code.co_firstlineno, qualname_of(code)))
-            module = current.f_globals.get("__name__")
-            if name == "<module>":
-                if module != "__main__":
-                    self.during_import = True
-            elif module.__class__ is str:
-                root = module.partition(".")[0]
-                if root in _TEST_RUNNERS:
-                    self.by_test = True
-                elif root in _SCANNERS:
-                    self.scanner = True
+            place = places.get((id(code), current.f_lasti))
+            if place is None:
+                place = self._look(current, code)
+            flags |= place[2]
+            if walked < limit and place[0] is not None:
+                frames.append(place[0])
+                texts.append(place[1])
             current = current.f_back
             walked += 1
+        text = "(" + ", ".join(texts) + ",)" if texts else "()"
+        return Stack(tuple(frames), text, flags)
+
+    def _look(self, frame: FrameType, code: CodeType) -> tuple[tuple[str, int, str] | None, str, int, CodeType]:
+        shown = (code.co_filename, frame.f_lineno or code.co_firstlineno, qualname_of(code))
+        if code.co_filename.startswith(_OWN):
+            place: tuple[tuple[str, int, str] | None, str, int, CodeType] = (None, "", 0, code)
+        else:
+            place = (shown, ascii(shown), _flags_of(code.co_name, frame.f_globals.get("__name__")), code)
+        if len(self._places) >= MAX_PLACES:
+            self._places.clear()
+        self._places[id(code), frame.f_lasti] = place
+        return place
+
+
+def _flags_of(function: str, module: object) -> int:
+    if function == "<module>":
+        return DURING_IMPORT if module != "__main__" else 0
+    if module.__class__ is not str:
+        return 0
+    root = str(module).partition(".")[0]
+    return BY_TEST if root in _TEST_RUNNERS else SCANNER if root in _SCANNERS else 0
 
 
 if sys.version_info >= (3, 11):

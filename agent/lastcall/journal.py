@@ -98,9 +98,12 @@ class Journal:
             raise
         fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
-    def append(self, *records: tuple[object, ...]) -> None:
-        """Put records on disk (in the kernel's hands) before returning, all in one write. Raises OSError."""
-        text = "".join([ascii(record) + "\n" for record in records])
+    def append(self, *records: tuple[object, ...] | str) -> None:
+        """Put records on disk (in the kernel's hands) before returning, all in one write. Raises OSError.
+
+        A record that is text already is taken to be its own `ascii()`.
+        """
+        text = "".join([(record if record.__class__ is str else ascii(record)) + "\n" for record in records])  # type: ignore[operator]
         # a full disk may have cut the last write short: begin a line of its own
         data = ("\n" + text if self._torn else text).encode("ascii")
         self._torn = os.write(self.fd, data) != len(data)

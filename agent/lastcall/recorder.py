@@ -25,9 +25,6 @@ from itertools import count
 from . import callsite as cs
 from .journal import (
     FLAG_ALLOWED,
-    FLAG_BY_TEST,
-    FLAG_DURING_IMPORT,
-    FLAG_SCANNER,
     HEADER_HEARTBEAT,
     HEADER_SCRATCH,
     HEADER_SLOTS,
@@ -69,7 +66,7 @@ class SiteRecord:
     """A call site in this process: its slot, its counter, and what first sight captured."""
 
     __slots__ = (
-        "allowed", "aliases", "at_ns", "code", "counter", "expression", "failures", "file", "flags", "frames",
+        "allowed", "aliases", "at_ns", "code", "counter", "expression", "failures", "file", "flags", "frames", "frames_text",
         "function", "lasti", "line", "module", "note", "origin", "reported", "sampled_ns", "slot", "target",
         "trace", "use", "via", "written", "written_errors",
     )
@@ -98,6 +95,7 @@ class SiteRecord:
     via: str
     note: str
     frames: tuple[tuple[str, int, str], ...]
+    frames_text: str
     code: CodeType
     lasti: int
     trace: tuple[int, int, int]
@@ -117,10 +115,11 @@ class SiteRecord:
         """Uses so far."""
         return current(self.counter)
 
-    def journal_record(self) -> tuple[object, ...]:
-        """The S record (see `journal`)."""
-        return ("S", self.number, self.target.ref, self.use, self.at_ns, self.flags, self.file, self.line,
-                self.function, self.module, self.origin, self.via, self.note, self.frames)
+    def journal_line(self) -> str:
+        """The S record (see `journal`) as text: the frames are text already."""
+        text = ascii(("S", self.number, self.target.ref, self.use, self.at_ns, self.flags, self.file, self.line,
+                      self.function, self.module, self.origin, self.via, self.note))
+        return f"{text[:-1]}, {self.frames_text})"
 
 
 class Sample:
@@ -204,7 +203,7 @@ class Recorder:
         self.attribution = attribution
         self.clock = clock
         self.max_sites = max_sites
-        self.stack_depth = stack_depth
+        self.stacks = cs.Stacks(stack_depth)
         self.on_first_sight = on_first_sight
         self.lock = allocate_lock()
         self.taps: list[Tap] = []
@@ -228,7 +227,7 @@ class Recorder:
         self._by_identity: dict[tuple[Any, ...], SiteRecord] = {}
         self.samples: list[Sample] = []
         self.dropped: dict[str, int] = {}
-        self._unwritten: list[tuple[object, ...]] = []
+        self._unwritten: list[tuple[object, ...] | str] = []
         self._kept: list[CodeType] = []
         self._busy.clear()
         self._deferred.clear()
@@ -256,7 +255,7 @@ class Recorder:
         self.table = journal.counts
         self.hooks.set_table(self.table)
 
-    def write(self, *records: tuple[object, ...]) -> bool:
+    def write(self, *records: tuple[object, ...] | str) -> bool:
         """Append to the journal; what cannot be written is kept for the next flush. Call with the lock held."""
         if not records:
             return True
@@ -271,7 +270,7 @@ class Recorder:
         self._keep_unwritten(records)
         return False
 
-    def _keep_unwritten(self, records: tuple[tuple[object, ...], ...]) -> None:
+    def _keep_unwritten(self, records: tuple[tuple[object, ...] | str, ...]) -> None:
         room = 4 * self.max_sites - len(self._unwritten)
         self._unwritten.extend(records[:room])
         if len(records) > room:
@@ -396,27 +395,23 @@ class Recorder:
         record = self._capture(tap, frame)
         self._by_identity[quick] = record
         self.records.append(record)
-        record.written = self.write(record.journal_record())
+        record.written = self.write(record.journal_line())
+        record.frames_text = ""  # 3 KB that nobody needs again
         return record, True
 
     def _capture(self, tap: Tap, frame: FrameType) -> SiteRecord:
         target = tap.target
-        walk = cs.Walk(frame, self.stack_depth)
+        stack = self.stacks.walk(frame)
         record = self._blank_record(tap)
         record.expression = None
         record.code, record.lasti = frame.f_code, frame.f_lasti
-        record.file, record.line, record.function = walk.frames[0] if walk.frames else ("", 0, "")
+        record.file, record.line, record.function = stack.frames[0] if stack.frames else ("", 0, "")
         record.module = str(frame.f_globals.get("__name__") or "")
-        record.frames = tuple(walk.frames)
+        record.frames, record.frames_text = stack.frames, stack.text
         record.origin = self.attribution.origin(frame, target.module, target.file_kind)
         record.via = target.via(frame, tap.use)
         record.allowed = target.allowed_reason(record.module, record.function, record.at_ns)
-        record.flags = (
-            (FLAG_DURING_IMPORT if walk.during_import else 0)
-            | (FLAG_BY_TEST if walk.by_test else 0)
-            | (FLAG_SCANNER if walk.scanner else 0)
-            | (FLAG_ALLOWED if record.allowed is not None else 0)
-        )
+        record.flags = stack.flags | (FLAG_ALLOWED if record.allowed is not None else 0)
         record.trace = self.trace_now()
         return record
 
@@ -445,7 +440,7 @@ class Recorder:
             record = self._blank_record(tap)
             self._by_identity[quick] = record
             self.records.append(record)
-            record.written = self.write(record.journal_record())
+            record.written = self.write(record.journal_line())
             self._sight(Sample(record, record.at_ns, 1, record.trace, first=True))
         self.table[record.slot] = next(record.counter)
 
@@ -456,7 +451,8 @@ class Recorder:
         record.at_ns = record.sampled_ns = self.clock()
         record.code, record.lasti = NO_CODE, -1
         record.file, record.line, record.function, record.module = "", 0, "<no Python caller>", ""
-        record.frames, record.origin, record.via, record.note = (), "direct", "", tap.note
+        record.frames, record.frames_text, record.origin = (), "()", "direct"
+        record.via, record.note = "", tap.note
         record.expression = ""
         record.allowed, record.flags, record.trace = None, 0, (0, 0, 0)
         return record
