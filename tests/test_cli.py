@@ -199,7 +199,7 @@ def test_the_guard_counts_exactly_under_threads(errors):
 
 def test_the_guard_costs_the_host_no_module():
     script = (
-        "import sys; before = set(sys.modules); import lastcall.errors; print(*set(sys.modules) - before)"
+        "import os, sys; before = set(sys.modules); import lastcall.errors; print(*set(sys.modules) - before)"
     )
     done = subprocess.run(
         [sys.executable, "-S", "-c", script], env={**os.environ, "PYTHONPATH": AGENT}, capture_output=True, text=True

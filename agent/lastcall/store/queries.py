@@ -151,6 +151,7 @@ def call_sites(
     where = (
         "SELECT DISTINCT p.scope FROM use_count u CROSS JOIN process p ON p.id = u.process CROSS JOIN scope c"
         f" ON c.id = p.scope WHERE u.site = :site AND u.last_seen >= :since {_SCOPE}"
+        " ORDER BY c.service, c.environment, c.release"
     )
     parameters = _parameters(filter_)
     return [
@@ -232,7 +233,8 @@ def activity(connection: sqlite3.Connection, filter_: Filter) -> list[Activity]:
         " a.count, a.count * u.allowed AS allowed FROM activity a JOIN site s ON s.id = a.site"
         " JOIN process p ON p.id = a.process JOIN use_count u ON u.site = a.site AND u.process = a.process"
         f" JOIN scope c ON c.id = p.scope WHERE a.hour >= :hour {_SCOPE}) y JOIN target t ON t.id = y.target"
-        f" WHERE 1 {_TARGET} GROUP BY y.target, y.scope, y.hour ORDER BY t.ref, y.hour, y.scope",
+        f" JOIN scope z ON z.id = y.scope WHERE 1 {_TARGET} GROUP BY y.target, y.scope, y.hour"
+        f" ORDER BY t.ref, y.hour, {_BY_SCOPE}",
         _parameters(filter_),
     )
     scopes = _scopes(connection)
@@ -245,7 +247,7 @@ def references(connection: sqlite3.Connection, filter_: Filter) -> list[Referenc
         "SELECT t.ref, r.module, r.name, r.file, r.line, r.how, x.scope, x.first_seen, x.last_seen"
         " FROM reference_seen x JOIN reference r ON r.id = x.reference JOIN target t ON t.id = r.target"
         f" JOIN scope c ON c.id = x.scope WHERE x.last_seen >= :since {_TARGET} {_SCOPE}"
-        " ORDER BY t.ref, r.module, r.name, r.line, r.file, r.how, x.scope",
+        " ORDER BY t.ref, r.module, r.name, r.line, r.file, r.how, c.service, c.environment, c.release",
         _parameters(filter_),
     )
     scopes = _scopes(connection)
