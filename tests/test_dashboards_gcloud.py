@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from loopback_monitoring import rest_front
 from loopback_monitoring.state import State
 

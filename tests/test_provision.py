@@ -14,12 +14,23 @@ import grpc
 import pytest
 from google.cloud.monitoring_dashboard_v1.types import Dashboard
 from google.cloud.monitoring_v3.types import AlertPolicy
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lastcall.errors import UsageError
 from lastcall.provision import api as provision_api
 from lastcall.provision.definitions import load
 from lastcall.provision.execute import execute, survey
-from lastcall.provision.kinds import ALERT_POLICY, DASHBOARD, KINDS, LOG_METRIC, normalise, slug_of
+from lastcall.provision.kinds import (
+    ALERT_POLICY,
+    DASHBOARD,
+    KINDS,
+    LOG_METRIC,
+    comparable,
+    normalise,
+    slug_of,
+    updated,
+)
 from lastcall.provision.plan import plan, removal
 from loopback_monitoring import grpc_front, rest_front
 from loopback_monitoring.state import State
@@ -205,6 +216,44 @@ class TestDrift:
         texts = [str(d) for d in (*service.state.dashboards.values(), *service.state.policies.values())]
         assert any('monitored_resource=\\"k8s_container\\"' in text for text in texts)
         assert not any("cloud_run_revision" in text for text in texts)
+
+
+SCALARS = st.one_of(st.booleans(), st.integers(1, 9), st.text("ab", min_size=1, max_size=2))
+FIELDS = st.sampled_from(["conditions", "displayName", "combiner", "alertStrategy", "x", "y"])
+BODIES = st.recursive(SCALARS, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(FIELDS, inner, max_size=3)))
+LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"), max_size=3)
+RESOURCES = st.builds(lambda body, labels: {**body, "userLabels": labels}, st.dictionaries(FIELDS, BODIES, max_size=4), LABELS)
+
+
+class TestComparison:
+    @given(live=RESOURCES, desired=RESOURCES)
+    def test_after_an_update_there_is_nothing_left_to_change(self, live, desired):
+        live = {**live, "name": "projects/1/alertPolicies/2", "notificationChannels": ["mine"]}
+        sent = updated(ALERT_POLICY, live, desired)
+        assert comparable(ALERT_POLICY, sent, desired) == desired
+        assert sent["name"] == live["name"]
+        assert sent["notificationChannels"] == ["mine"]
+        assert live["userLabels"].items() <= {**sent["userLabels"], **{k: live["userLabels"][k] for k in desired["userLabels"]
+                                              if k in live["userLabels"]}}.items(), "nobody's labels are lost"
+
+    @given(live=RESOURCES, desired=RESOURCES)
+    def test_what_counts_as_equal_has_everything_that_is_wanted(self, live, desired):
+        if comparable(ALERT_POLICY, live, desired) == desired:
+            assert contains(live, desired)
+
+    @given(desired=RESOURCES, default=SCALARS)
+    def test_a_value_that_the_service_fills_in_is_no_change(self, desired, default):
+        assert comparable(ALERT_POLICY, {**desired, "filledIn": default}, desired) == desired
+        assert comparable(ALERT_POLICY, {**desired, "filledIn": [default]}, desired) != desired, "a list is somebody's"
+
+
+def contains(whole, part):
+    """Whether every value of `part` is in `whole`, lists equally long."""
+    if isinstance(part, dict):
+        return isinstance(whole, dict) and all(key in whole and contains(whole[key], part[key]) for key in part)
+    if isinstance(part, list):
+        return isinstance(whole, list) and len(whole) == len(part) and all(map(contains, whole, part))
+    return type(whole) is type(part) and whole == part
 
 
 class TestOthersWork:

@@ -89,7 +89,7 @@ def plan_command(  # noqa: PLR0917 - typer reads the options off the signature
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 if anything would change.")] = False,
     output: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
-    """Show what `apply` would create, change and remove, as a diff. Changes nothing."""
+    """Show what `apply` would create, change (as a diff) and remove. Changes nothing."""
     if output not in ("text", "json"):
         raise UsageError(f"--format is {output!r}: expected text or json")
     api = _api(project)

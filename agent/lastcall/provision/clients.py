@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lastcall.provision.api import TIMEOUT, reading
-from lastcall.provision.kinds import ALERT_POLICY, DASHBOARD, LOG_METRIC, Body, Kind, normalise
+from lastcall.provision.kinds import ALERT_POLICY, LOG_METRIC, Body, Kind, normalise
 
 
 class GrpcApi:
@@ -24,18 +24,13 @@ class GrpcApi:
 
     def read_all(self, kind: Kind) -> list[Body]:
         """See `Api`."""
-        call = {
-            LOG_METRIC.name: lambda: self._metrics.list_log_metrics(
-                request={"parent": self._parent}, **reading()
-            ),
-            ALERT_POLICY.name: lambda: self._policies.list_alert_policies(
-                request={"name": self._parent}, **reading()
-            ),
-            DASHBOARD.name: lambda: self._dashboards.list_dashboards(
-                request={"parent": self._parent}, **reading()
-            ),
-        }[kind.name]
-        return [_from_message(kind, message) for message in call()]
+        if kind is LOG_METRIC:
+            pages = self._metrics.list_log_metrics(request={"parent": self._parent}, **reading())
+        elif kind is ALERT_POLICY:
+            pages = self._policies.list_alert_policies(request={"name": self._parent}, **reading())
+        else:
+            pages = self._dashboards.list_dashboards(request={"parent": self._parent}, **reading())
+        return [_from_message(kind, message) for message in pages]
 
     def get(self, kind: Kind, name: str) -> Body:
         """See `Api`."""
