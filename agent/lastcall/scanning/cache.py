@@ -16,8 +16,7 @@ from typing import Any
 _KEEP_SECONDS = 30 * 86400
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS result (
-    key    BLOB PRIMARY KEY,   -- digest of the analysis, its version and arguments, the Python version, the
-    content
+    key    BLOB PRIMARY KEY,   -- digest: analysis, version, arguments, Python version, content
     value  BLOB NOT NULL,      -- [value, reason] as compressed JSON
     used   INTEGER NOT NULL    -- day of the last use, in days since the epoch
 ) WITHOUT ROWID
@@ -25,8 +24,7 @@ CREATE TABLE IF NOT EXISTS result (
 
 
 def cache_path(root: str) -> str:
-    """Where the cache of the tree at `root` lies: in its `.lastcall` folder if it has one, else in the
-    user's."""
+    """Where the cache of a tree lies: in its `.lastcall` folder if it has one, else in the user's."""
     own = os.path.join(root, ".lastcall")
     if os.path.isdir(own) and os.access(own, os.W_OK):
         return os.path.join(own, "scan-cache.db")

@@ -117,7 +117,9 @@ def decode(data: bytes) -> str:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return data.decode(encoding)
     except SyntaxError as error:
-        raise Unreadable(str(error)) from None
+        if "unknown encoding" in str(error):
+            raise Unreadable(str(error)) from None
+        raise Unreadable("not utf-8 in its first two lines, and no coding line says otherwise") from None
     except UnicodeDecodeError as error:
         raise Unreadable(
             f"not {error.encoding} at byte {error.start}, and no coding line says otherwise"

@@ -280,7 +280,7 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
     """
     named = re.escape(name.rsplit(".", 1)[-1]) if name else r"(?!)"
     shim: Confidence | None = "medium" if first and _SHIM.search(text) else None
-    if SAYS_DEPRECATED.search(text):
+    if SAYS_DEPRECATED.search(text) and not re.search(r"\bas deprecated\b", text, re.IGNORECASE):
         if re.search(rf"[`*'\"]*\b{named}\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+deprecated", text):
             return "high"
         if _ABOUT_ITSELF.search(text) and not _argument_is_subject(text):

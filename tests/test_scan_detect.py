@@ -1,0 +1,157 @@
+"""What one file's own words make of its definitions."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from lastcall.scanning.detect import Unreadable, decode, detect, parse
+from lastcall.scanning.emissions import Knowledge
+from lastcall.scanning.wording import removal_in, replacement_in, since_in
+
+
+def marks(source, emitters=(), categories=()):
+    found = detect(textwrap.dedent(source).encode(), Knowledge(frozenset(emitters), frozenset(categories)))
+    return {
+        mark.qualname: {(item.kind, item.confidence) for item in mark.evidence} | {("is", mark.kind)}
+        for mark in found.marks
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "qualname", "expected"),
+    [
+        ("@deprecated('use new')\ndef f(): ...", "f", {("decorator", "high"), ("is", "function")}),
+        ("@util.deprecated_20('x')\nclass C: ...", "C", {("decorator", "high"), ("is", "class")}),
+        ("class C:\n    @deprecated('x')\n    def m(self): ...", "C.m", {("decorator", "high"), ("is", "method")}),
+        ("class C:\n    @property\n    @deprecated('x')\n    def p(self): ...", "C.p", {("decorator", "high"), ("is", "attribute")}),
+        ("@overload\n@deprecated('x')\ndef f(a: int): ...", "f", {("decorator", "medium"), ("is", "function")}),
+        ("@deprecate_kwarg('mode')\ndef f(mode=None): ...", "f(mode=)", {("decorator", "high"), ("is", "parameter")}),
+        ("@deprecated_params(a=('1.4', 'gone'))\ndef f(a=1, b=2): ...", "f(a=)", {("decorator", "high"), ("is", "parameter")}),
+        ("def f():\n    warnings.warn('gone', DeprecationWarning)", "f", {("warning", "high"), ("is", "function")}),
+        ("def f():\n    warnings.warn('gone', category=RemovedInDjango50Warning)", "f", {("warning", "high"), ("is", "function")}),
+        ("def f():\n    msg = 'f is deprecated'\n    warnings.warn(msg)", "f", {("warning", "high"), ("is", "function")}),
+        ("def f():\n    _api.warn_deprecated('3.5', name='f')", "f", {("warning", "high"), ("is", "function")}),
+        ("async def f():\n    with x:\n        warnings.warn('gone', DeprecationWarning)", "f", {("warning", "high"), ("is", "function")}),
+        ("class C:\n    def __init__(self):\n        warnings.warn('C is deprecated', DeprecationWarning)", "C", {("warning", "high"), ("is", "class")}),
+        ("def f(a):\n    if g():\n        warnings.warn('deprecated', DeprecationWarning)", "f", {("warning", "medium"), ("is", "function")}),
+        ("def f(a):\n    if a:\n        return 1\n    warnings.warn('f is deprecated', DeprecationWarning)", "f", {("warning", "medium"), ("is", "function")}),
+        ("def f(mode=None):\n    if mode is not None:\n        warnings.warn('mode is deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
+        ("def f(**kwargs):\n    if 'mode' in kwargs:\n        warnings.warn('deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
+        ("warnings.warn('this module is deprecated', DeprecationWarning)", "", {("warning", "high"), ("is", "module")}),
+        ("def f():\n    '''Do.\n\n    .. deprecated:: 2.6\n       Use g.\n    '''", "f", {("docstring", "high"), ("is", "function")}),
+        ("def f():\n    '''Do.\n\n    Deprecated:\n        Use g.\n    '''", "f", {("docstring", "high"), ("is", "function")}),
+        ("def f():\n    '''Do.\n\n    Deprecated\n    ----------\n    Use g.\n    '''", "f", {("docstring", "high"), ("is", "function")}),
+        ("def f():\n    '''Deprecated, use :func:`g`.'''", "f", {("docstring", "high"), ("is", "function")}),
+        ("def f():\n    '''Do. This method is deprecated, use g.'''", "f", {("docstring", "high"), ("is", "function")}),
+        ("def f():\n    '''Compatibility wrapper around g.'''", "f", {("docstring", "medium"), ("is", "function")}),
+        ("def f(a):\n    '''Do.\n\n    Parameters\n    ----------\n    a : int\n        Some.\n\n        .. deprecated:: 1.0\n    '''", "f(a=)", {("docstring", "high"), ("is", "parameter")}),
+        ("# Deprecated: use g.\ndef f(): ...", "f", {("comment", "high"), ("is", "function")}),
+        ("def f():  # deprecated\n    return 1", "f", {("comment", "high"), ("is", "function")}),
+        ("def f():\n    logger.warning('f is deprecated, use g')", "f", {("log", "high"), ("is", "function")}),
+        ("class C:\n    def m(self):\n        self.log.warning('deprecated: %s', x)", "C.m", {("log", "high"), ("is", "method")}),
+        ("def get_websocket_manager_factory(): ...", "get_websocket_manager_factory", {("name", "low"), ("is", "function")}),
+        ("class LegacyClient: ...", "LegacyClient", {("name", "low"), ("is", "class")}),
+        ("Old = New  # deprecated alias", "Old", {("comment", "medium"), ("is", "attribute")}),
+        ("old = deprecated('x')(new)", "old", {("decorator", "medium"), ("is", "attribute")}),
+        ("def __getattr__(name):\n    if name in ('OLD', 'OLDER'):\n        warnings.warn('deprecated', DeprecationWarning)", "OLD", {("warning", "medium"), ("is", "attribute")}),
+    ],
+)
+def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, expected):
+    assert marks(source)[qualname] == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    '''Decorator to mark functions as deprecated.'''\n    return g",
+        "def warn_deprecated(message):\n    warnings.warn(message, DeprecationWarning, stacklevel=3)",
+        "def is_deprecated(x):\n    '''Whether it is deprecated.'''\n    logger.info('deprecated: %s', x)",
+        "class MyDeprecationWarning(DeprecationWarning):\n    '''A deprecation.'''",
+        "def f():\n    warnings.filterwarnings('ignore', category=DeprecationWarning)",
+        "@pytest.mark.filterwarnings('ignore::DeprecationWarning')\ndef f(): ...",
+        "@ignore_deprecation\ndef f(): ...",
+        "@_copy_docstring_and_deprecators(g)\ndef f(): ...",
+        "def f():\n    def inner():\n        warnings.warn('deprecated', DeprecationWarning)\n    return 1",
+        "def f():\n    warnings.warn('experimental, subject to deprecation', ExperimentalWarning)",
+        "threshold = 1\ndef fold(): ...",
+        "x = '''\n# deprecated\n'''\ndef f(): ...",
+    ],
+)
+def test_what_only_has_to_do_with_deprecation_is_not_marked(source):
+    assert marks(source) == {}
+
+
+def test_a_comment_on_an_alias_is_not_about_the_next_function():
+    found = marks("nullslast = nulls_last  # deprecated\n\ndef collate(): ...")
+    assert set(found) == {"nullslast"}
+
+
+def test_a_doc_comment_in_a_class_is_about_the_attribute_below_it():
+    source = 'class App:\n    """The app."""\n    #: This is deprecated, use keys.\n    factory = None\n'
+    assert "App" not in marks(source)
+
+
+def test_a_decorator_of_the_tree_that_warns_is_found_in_two_steps():
+    helper = "def moved_to(new):\n    def deco(f):\n        def wrapper(*a):\n            warnings.warn('old', DeprecationWarning)\n            return f(*a)\n        return wrapper\n    return deco\n"
+    emitters = detect(helper.encode(), Knowledge()).emitters
+    assert emitters == ["moved_to"]
+    user = "@moved_to('x.y')\ndef f(): ..."
+    assert marks(user) == {}
+    assert ("decorator", "medium") in marks(user, emitters=emitters)["f"]
+
+
+def test_a_warning_class_of_the_tree_counts_as_a_deprecation():
+    declared = detect(b"class LegacyAPIWarning(SADeprecationWarning): ...", Knowledge())
+    assert declared.categories == ["LegacyAPIWarning"]
+    user = "def f():\n    util.warn('x', LegacyAPIWarning)"
+    assert ("warning", "high") in marks(user, categories=declared.categories)["f"]
+
+
+@pytest.mark.parametrize(
+    ("text", "replacement", "since", "removal"),
+    [
+        ("Deprecated since 1.4, use :meth:`Session.get` instead.", "Session.get", "1.4", ""),
+        ("f is deprecated and will be removed in version 3.0. Use `~pkg.mod.new()`.", "pkg.mod.new", "", "3.0"),
+        ("get_x is deprecated in favor of make_x", "make_x", "", ""),
+        ("renamed to pkg.new:make", "pkg.new:make", "", ""),
+        ("deprecated; use a better approach", "", "", ""),
+        ("Please use the new_client function instead", "new_client", "", ""),
+        ("RemovedInDjango50Warning", "", "", "5.0"),
+        ("deprecated in 2025-09-01, removed in 2026-12-31", "", "2025-09-01", "2026-12-31"),
+    ],
+)
+def test_words_name_the_replacement_and_the_versions(text, replacement, since, removal):
+    assert (replacement_in(text), since_in(text), removal_in(text)) == (replacement, since, removal)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"def f(:\n", "line 1"),
+        (b"print 'x'\n", "Python 2"),
+        (b"a = '\xe9'\n", "not utf-8"),
+        (b"\xff\xfea\x00", "UTF-16"),
+        (b"a = 1\x00", "null bytes"),
+        (b"# coding: no-such\n", "unknown encoding"),
+        (b"x = 1\n" * 60_000, "generated: 60,000 lines"),
+        (b"x = " + b"-" * 100_000 + b"1", "cannot be parsed"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(data, words):
+    with pytest.raises(Unreadable) as caught:
+        parse(decode(data))
+    assert words.lower() in str(caught.value).lower()
+
+
+def test_other_encodings_are_read_by_their_coding_line():
+    source = "# -*- coding: latin-1 -*-\n# Deprecated: caf\xe9\ndef f(): ...\n".encode("latin-1")
+    assert [mark.qualname for mark in detect(source, Knowledge()).marks] == ["f"]
+
+
+def test_a_mark_stands_at_its_definition_and_its_evidence_at_the_words():
+    source = b"import warnings\n\n@wraps\ndef f():\n    '''Do.\n\n    .. deprecated:: 1\n    '''\n    warnings.warn('x', DeprecationWarning)\n"
+    (mark,) = detect(source, Knowledge()).marks
+    assert mark.line == 4
+    assert {item.kind: item.line for item in mark.evidence} == {"docstring": 7, "warning": 9}

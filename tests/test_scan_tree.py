@@ -1,0 +1,214 @@
+"""Which files are read, what they are called, and that one bad file costs no other."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from lastcall.errors import UsageError
+from lastcall.scanning import work
+from lastcall.scanning.cache import Cache, cache_path
+from lastcall.scanning.survey import survey
+from lastcall.scanning.tree import read_tree
+
+OLD = "def {name}():\n    '''Deprecated, use other.'''\n"
+
+
+def write(root, files):
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return root
+
+
+def refs(found):
+    return [item.ref for item in found.findings]
+
+
+def modules(root):
+    return {file.file: file.module for file in read_tree(root).files}
+
+
+def test_packages_are_named_from_their_outermost_init(tmp_path):
+    write(tmp_path, {"a/__init__.py": "", "a/b/__init__.py": "", "a/b/c.py": "", "top.py": ""})
+    assert modules(tmp_path) == {"a/__init__.py": "a", "a/b/__init__.py": "a.b", "a/b/c.py": "a.b.c", "top.py": "top"}
+    assert modules(tmp_path / "a" / "b") == {"__init__.py": "a.b", "c.py": "a.b.c"}
+
+
+def test_a_source_folder_is_not_part_of_the_name(tmp_path):
+    write(tmp_path, {"src/pkg/__init__.py": "", "src/pkg/m.py": "", "service/pyproject.toml": "", "service/app/x.py": ""})
+    assert modules(tmp_path) == {"src/pkg/__init__.py": "pkg", "src/pkg/m.py": "pkg.m", "service/app/x.py": "app.x"}
+
+
+def test_what_is_imported_decides_whether_a_folder_is_a_namespace(tmp_path):
+    write(tmp_path, {"netra/app/__init__.py": "", "netra/app/x.py": "from netra.app import y", "netra/app/y.py": ""})
+    assert modules(tmp_path)["netra/app/x.py"] == "netra.app.x"
+    other = tmp_path / "other"
+    write(other, {"backend/app/__init__.py": "", "backend/app/x.py": "from app import y", "backend/app/y.py": "import app.x"})
+    assert modules(other)["backend/app/x.py"] == "app.x"
+
+
+def test_test_code_is_told_apart(tmp_path):
+    write(tmp_path, {name: "" for name in ("tests/helper.py", "test_a.py", "p/conftest.py", "p/test/client.py", "q/test/test_b.py",
+                                           "q/test/tools.py", "latest/x.py")})
+    assert sorted(file.file for file in read_tree(tmp_path).files if file.is_test) == [
+        "p/conftest.py", "q/test/test_b.py", "q/test/tools.py", "test_a.py", "tests/helper.py"]
+
+
+def test_environments_caches_and_excluded_paths_are_not_entered(tmp_path):
+    write(tmp_path, {"env/pyvenv.cfg": "", "env/lib/x.py": "", ".git/y.py": "", "node_modules/z.py": "", "gen/a.py": "", "b.py": ""})
+    assert [file.file for file in read_tree(tmp_path, ["gen"]).files] == ["b.py"]
+
+
+def test_link_loops_are_named_and_the_rest_is_read(tmp_path):
+    write(tmp_path, {"pkg/__init__.py": "", "pkg/old.py": OLD.format(name="f")})
+    (tmp_path / "pkg" / "again").symlink_to(tmp_path / "pkg")
+    (tmp_path / "up").symlink_to(tmp_path.parent)
+    (tmp_path / "self").symlink_to(tmp_path / "self")
+    (tmp_path / "gone.py").symlink_to(tmp_path / "nowhere.py")
+    found = survey(tmp_path)
+    assert refs(found) == ["pkg.old:f"]
+    assert {item.file: item.reason for item in found.skipped} == {
+        "pkg/again": "a link to a folder that is read already",
+        "up": "a link that leads back above itself",
+        "gone.py": "a link that leads nowhere",
+    }
+
+
+def test_a_linked_folder_from_elsewhere_is_read(tmp_path):
+    write(tmp_path / "else", {"shared/__init__.py": "", "shared/old.py": OLD.format(name="f")})
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "shared").symlink_to(tmp_path / "else" / "shared")
+    assert refs(survey(tmp_path / "tree")) == ["shared.old:f"]
+
+
+def test_every_unreadable_file_is_named_and_the_rest_is_scanned(tmp_path):
+    write(tmp_path, {
+        "good.py": OLD.format(name="f"), "broken.py": "def (:\n", "two.py": "print 'x'\n", "latin.py": b"a = '\xe9'\nb = 1\nc = 2\n",
+        "huge.py": "x = 1\n" * 100_000, "deep.py": "x = " + "-" * 50_000 + "1", "new.py": "type X[T = int] = list[T]\nmatch x:\n  case 1 | : pass\n",
+    })
+    found = survey(tmp_path)
+    assert refs(found) == ["good:f"]
+    assert {item.file for item in found.skipped} == {"broken.py", "two.py", "latin.py", "huge.py", "deep.py", "new.py"}
+    assert all(item.reason for item in found.skipped)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(tmp_path):
+    write(tmp_path, {"secret.py": "", "good.py": OLD.format(name="f")})
+    (tmp_path / "secret.py").chmod(0)
+    found = survey(tmp_path)
+    assert refs(found) == ["good:f"]
+    assert [item.file for item in found.skipped] == ["secret.py"]
+
+
+def test_nothing_there_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="no such file or folder"):
+        survey(tmp_path / "missing")
+
+
+def test_one_file_can_be_scanned(tmp_path):
+    write(tmp_path, {"pkg/__init__.py": "", "pkg/old.py": OLD.format(name="f"), "pkg/other.py": OLD.format(name="g")})
+    assert refs(survey(tmp_path / "pkg" / "old.py")) == ["pkg.old:f"]
+
+
+def many(root, files=60):
+    filler = ("# " + "." * 97 + "\n") * 300
+    return write(root, {f"m{number}.py": OLD.format(name="f") + filler for number in range(files)})
+
+
+def test_two_workers_find_what_one_process_finds(tmp_path):
+    many(tmp_path)
+    steps = []
+    parallel = survey(tmp_path, progress=lambda done, total: steps.append((done, total)))
+    alone = survey(tmp_path, workers=1)
+    assert parallel.findings == alone.findings
+    assert len(parallel.findings) == 60
+    assert steps[-1] == (60, 60)
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
+
+
+def test_a_file_that_kills_the_worker_is_named_and_the_rest_is_done(tmp_path, monkeypatch):
+    many(tmp_path)
+    fatal = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from lastcall.scanning import work; real = work.analyse_file\n"
+        "def analyse_file(path, *rest):\n"
+        "    if path.endswith('m7.py'): os._exit(9)\n"
+        "    return real(path, *rest)\n"
+        "work.analyse_file = analyse_file; work.serve()"
+    )
+    monkeypatch.setattr(work, "_BOOT", fatal)
+    found = survey(tmp_path)
+    assert [(item.file, item.reason) for item in found.skipped] == [("m7.py", "the parser crashed on it")]
+    assert len(found.findings) == 59
+
+
+def test_the_cache_gives_the_same_answer_and_knows_changed_content(tmp_path):
+    root = write(tmp_path / "tree", {"a.py": OLD.format(name="f"), "b.py": "def (:"})
+    path = str(tmp_path / "cache.db")
+
+    def run():
+        cache = Cache(path)
+        found = survey(root, cache=cache)
+        cache.close()
+        return found
+
+    first, second = run(), run()
+    assert first == second
+    write(root, {"a.py": OLD.format(name="g"), "b.py": "ok = 1"})
+    third = run()
+    assert (refs(third), third.skipped) == (["a:g"], [])
+
+
+def test_the_cache_is_used(tmp_path, monkeypatch):
+    root = write(tmp_path / "tree", {"a.py": OLD.format(name="f")})
+    cache = Cache(str(tmp_path / "cache.db"))
+    first = survey(root, cache=cache)
+    monkeypatch.setattr(work, "analyse_file", None)  # whoever calls it now, fails
+    assert survey(root, cache=cache) == first
+    cache.close()
+
+
+def test_a_damaged_cache_is_replaced_and_an_impossible_one_does_without(tmp_path):
+    root = write(tmp_path / "tree", {"a.py": OLD.format(name="f")})
+    damaged = tmp_path / "cache.db"
+    damaged.write_bytes(b"not a database" * 1000)
+    for path in (str(damaged), str(tmp_path / "tree" / "a.py" / "cache.db")):
+        cache = Cache(path)
+        assert refs(survey(root, cache=cache)) == ["a:f"]
+        cache.close()
+    cache = Cache(str(damaged))
+    cache.put(b"k", [1])
+    cache.commit()
+    assert cache.get(b"k") == [1]
+    cache.close()
+
+
+def test_the_cache_lies_in_the_trees_own_folder_if_it_has_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    assert cache_path(str(tmp_path)) == str(tmp_path / "home" / "lastcall" / "scan-cache.db")
+    (tmp_path / ".lastcall").mkdir()
+    assert cache_path(str(tmp_path)) == str(tmp_path / ".lastcall" / "scan-cache.db")
+
+
+def test_a_replacement_becomes_a_reference_where_the_tree_has_it(tmp_path):
+    write(tmp_path, {
+        "pkg/__init__.py": "",
+        "pkg/new.py": "def make(): ...\n",
+        "pkg/old.py": "def there(): ...\ndef a():\n    '''Deprecated, use :func:`there`.'''\ndef b():\n    '''Deprecated, use `pkg.new.make`.'''\n"
+                      "def c():\n    '''Deprecated, use `other_lib.thing`.'''\n",
+    })
+    assert {item.ref: item.replacement for item in survey(tmp_path).findings} == {
+        "pkg.old:a": "pkg.old:there", "pkg.old:b": "pkg.new:make", "pkg.old:c": "other_lib.thing"}
+
+
+def test_a_decorator_from_another_file_is_known_by_what_it_does(tmp_path):
+    write(tmp_path, {
+        "tools.py": "import warnings\ndef moved_to(new):\n    def deco(f):\n        def wrapper(*a):\n            warnings.warn('moved', DeprecationWarning)\n"
+                    "            return f(*a)\n        return wrapper\n    return deco\n",
+        "user.py": "from tools import moved_to\n@moved_to('x.y')\ndef f(): ...\n",
+    })
+    found = survey(tmp_path)
+    assert [(item.ref, item.evidence_kinds) for item in found.findings] == [("user:f", ("decorator",))]
