@@ -32,12 +32,16 @@ FRAMES = 25
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--sites", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--now", type=float, default=time.time(), help="the end of the year, seconds since the epoch")
+    parser.add_argument(
+        "--now", type=float, default=time.time(), help="the end of the year, seconds since the epoch"
+    )
     given = parser.parse_args()
     given.out.unlink(missing_ok=True)
     began = time.perf_counter()
@@ -102,7 +106,9 @@ def _processes(connection, names, chance, start):
 def _states(connection, names, chance, refs, processes):
     pending = names.outcome("pending", "no import of its module so far", "")
     armed = names.outcome("armed", "", "wrapt")
-    partial = names.outcome("partial", "2 references captured earlier escape it: app.registry:HANDLERS", "wrapt")
+    partial = names.outcome(
+        "partial", "2 references captured earlier escape it: app.registry:HANDLERS", "wrapt"
+    )
     numbers = [names.target(ref) for ref in refs]
 
     def rows():
@@ -122,10 +128,14 @@ def _states(connection, names, chance, refs, processes):
 def _sites(connection, names, chance, refs, count):
     """(site, service) of each call site."""
     used = [ref for i, ref in enumerate(refs) if i % 5]
-    framework = [Frame(f"/usr/lib/python3/framework/layer_{i}.py", 10 * i, f"Layer{i}.__call__") for i in range(60)]
+    framework = [
+        Frame(f"/usr/lib/python3/framework/layer_{i}.py", 10 * i, f"Layer{i}.__call__") for i in range(60)
+    ]
     result = []
     for i in range(count):
-        ref = used[min(int(chance.paretovariate(0.7)) - 1, 10**6) % len(used)] if i % 3 else used[i % len(used)]
+        ref = (
+            used[min(int(chance.paretovariate(0.7)) - 1, 10**6) % len(used)] if i % 3 else used[i % len(used)]
+        )
         file = f"app/feature_{i % 400}/views_{i % 4000}.py"
         line, function = 5 + i // 400, f"View{i % 97}.handle_{i % 13}"
         deep = chance.randrange(len(framework) - FRAMES)
@@ -141,10 +151,14 @@ def _uses(connection, chance, sites, processes):
     counts, activity = [], []
     for site, service in sites:
         first = chance.randrange(WEEKS)
-        weeks = [first] if chance.random() < 0.8 else range(first, min(WEEKS, first + chance.randrange(2, 20)))
+        weeks = (
+            [first] if chance.random() < 0.8 else range(first, min(WEEKS, first + chance.randrange(2, 20)))
+        )
         for week in weeks:
             number, since, until = chance.choice(processes[service, week])
-            moments = sorted(chance.uniform(since, until) for _ in range(1 + int(chance.paretovariate(1.2)) % 6))
+            moments = sorted(
+                chance.uniform(since, until) for _ in range(1 + int(chance.paretovariate(1.2)) % 6)
+            )
             hours = {}
             for moment in moments:
                 hour = int(moment // 3600)
@@ -166,7 +180,8 @@ def _references(connection, names, chance, refs, start, now):
             for s, service in enumerate(SERVICES):
                 scope = names.scope(service, "staging", f"2026.{WEEKS}.{s}")
                 connection.execute(
-                    "INSERT INTO reference_seen VALUES (?, ?, ?, ?)", (cursor.lastrowid, scope, now - 7 * DAY, now)
+                    "INSERT INTO reference_seen VALUES (?, ?, ?, ?)",
+                    (cursor.lastrowid, scope, now - 7 * DAY, now),
                 )
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_files import NOW, LiveProcess, age, counts, ns
 
 from lastcall.errors import StoreError
 from lastcall.evidence import Frame
 from lastcall.journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_SCANNER, live_folder
 from lastcall.store import Store
 from lastcall.store.records import EndRecord, SiteRecord, parse
+from live_files import NOW, LiveProcess, age, counts, ns
 
 AGENT = str(Path(__file__).resolve().parent.parent / "agent")
 

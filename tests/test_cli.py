@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 import typer
-from live_files import LiveProcess
 
 from lastcall import cli
 from lastcall.errors import InternalErrors, LastcallError, UsageError
 from lastcall.store import Store
+from live_files import LiveProcess
 
 AGENT = str(Path(__file__).resolve().parent.parent / "agent")
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_files import NOW, LiveProcess, ns
 
 from lastcall import cli, report_json, report_markdown, report_text, report_words
 from lastcall.errors import UsageError
 from lastcall.report import document, overview
 from lastcall.store import Filter, Store
+from live_files import NOW, LiveProcess, ns
 
 AGENT = str(Path(__file__).resolve().parent.parent / "agent")
 LONG = "netra_backend.app.websocket_core.websocket_manager_factory:WebSocketManagerFactory.get_websocket_manager"
@@ -204,7 +204,7 @@ def test_hostile_names_cannot_leave_their_cell(path):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0, "0 seconds"), (1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7199, "119 minutes"),
+    [(0, "less than a second"), (0.9, "less than a second"), (1, "1 second"), (119, "119 seconds"), (120, "2 minutes"), (7199, "119 minutes"),
      (7200, "2 hours"), (172800, "2 days"), (3 * 30 * 86400, "3 months"), (3 * 365 * 86400, "3 years")],
 )  # fmt: skip
 def test_spans_in_words(seconds, words):

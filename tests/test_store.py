@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_files import NOW, LiveProcess, counts, everything, ns
 
 from lastcall.errors import StoreError
 from lastcall.journal import FLAG_ALLOWED, live_folder
 from lastcall.store import Filter, Store
 from lastcall.store.intervals import GAP, united
 from lastcall.store.schema import SCHEMA, SCHEMA_VERSION
+from live_files import NOW, LiveProcess, counts, everything, ns
 
 AGENT = str(Path(__file__).resolve().parent.parent / "agent")
 

@@ -108,7 +108,7 @@ def _explain(error: Exception) -> int:
 
 
 def _broken_pipe() -> int:
-    """`lastcall report | head`: nobody reads on. Ends as if SIGPIPE had come: 0 would mean `safe` elsewhere."""
+    """`lastcall report | head`: nobody reads on. As if SIGPIPE had come: 0 would mean `safe` elsewhere."""
     # Python would complain again when it flushes at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 141

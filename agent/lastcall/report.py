@@ -48,7 +48,7 @@ def document(store: Store, filter_: Filter) -> Document:
 
 
 def overview(store: Store, filter_: Filter, *, limit: int, stacks: bool = False) -> Document:
-    """The report for people: the same keys, but each call site once, and at most `limit` (0: all) of a target.
+    """The report for people: the same keys, but each call site once, and at most `limit` (0: all) a target.
 
     They are under `call_sites`, with `scopes` for where they were seen. Observations have no states, which
     takes a second to count over a year. Raises StoreError.

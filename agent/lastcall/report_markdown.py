@@ -111,7 +111,7 @@ def _folded(title: str, rows: list[str]) -> list[str]:
 
 
 def _code(text: str) -> str:
-    """`text` as inline code, in a table too. Names come from the host: they must not end the code or the cell."""
+    """`text` as inline code, in a table too. Names come from the host: none may end the code or the cell."""
     if not text:
         return ""
     safe = printable(text).replace("|", "\\|")

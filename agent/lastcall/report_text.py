@@ -219,7 +219,7 @@ def _grouped(entries: Iterable[Document], key: str) -> Iterator[tuple[str, list[
 
 
 def _wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
-    """`text` after `indent`, on as many lines as WIDTH asks for. Names without blanks break after dots and slashes."""
+    """`text` after `indent`, on as many lines as WIDTH asks for. Long names break after dots and slashes."""
     room = WIDTH - len(indent)
     pieces = textwrap.wrap(printable(text), room, break_long_words=False, break_on_hyphens=False) or [""]
     first = True

@@ -22,7 +22,9 @@ def span(seconds: float) -> str:
     for name, length in _UNITS:
         if seconds >= 2 * length:
             return f"{int(seconds // length)} {name}s"
-    return "1 second" if int(seconds) == 1 else f"{int(max(seconds, 0))} seconds"
+    if seconds < 1:
+        return "less than a second"
+    return "1 second" if int(seconds) == 1 else f"{int(seconds)} seconds"
 
 
 def ago(then: float, now: float) -> str:

@@ -54,4 +54,5 @@ def _check(stores: list[Path]) -> None:
 def _so_far(done: list[Path], into: Path) -> str:
     if not done:
         return "Nothing was merged."
-    return f"Merged into {into} before that: {', '.join(str(path) for path in done)}; merging them again does no harm."
+    names = ", ".join(str(path) for path in done)
+    return f"Merged into {into} before that: {names}; merging them again does no harm."

@@ -244,7 +244,7 @@ def _check_filter(store: Store, filter_: Filter) -> None:
         there = sorted({getattr(scope, option) for scope in scopes} - {""})
         if wanted and scopes and wanted not in there:
             raise UsageError(
-                f"Nothing was seen with --{option} {wanted}. There is: {', '.join(there) or 'none with a name'}."
+                f"Nothing was seen with --{option} {wanted}. There is: {', '.join(there) or 'none named'}."
             )
 
 

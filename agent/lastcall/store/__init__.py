@@ -150,7 +150,7 @@ class Store:
     def call_sites(
         self, filter_: Filter = EVERYTHING, *, limit: int = 0, stacks: bool = False
     ) -> list[CallSite]:
-        """Each call site once, over all scopes, by target, busiest first; at most `limit` of a target, 0: all."""
+        """Each call site once, by target, busiest first; at most `limit` a target (0: all)."""
         with self._database.errors():
             return queries.call_sites(self._database.connection, filter_, limit=limit, stacks=stacks)
 

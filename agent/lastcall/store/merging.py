@@ -15,8 +15,8 @@ from lastcall.store.schema import statements
 if TYPE_CHECKING:
     import sqlite3
 
-# Each row's number differs from store to store; `map_*` leads from the other's to ours. The `WHERE true` keeps
-# SQLite from reading ON CONFLICT as the ON of a join.
+# Each row's number differs from store to store; `map_*` leads from the other's to ours. The `WHERE true`
+# keeps SQLite from reading ON CONFLICT as the ON of a join.
 _STEPS = """
 INSERT OR IGNORE INTO scope (service, environment, release)
     SELECT service, environment, release
@@ -141,8 +141,8 @@ _STATED = (
 )  # fmt: skip
 _DEFINED = ("defined_stamp", "defined_file", "defined_line")
 _SITE = (
-    "kind", "file", "line", "function", "module", "expression", "origin", "during_import", "by_test", "scanner",
-    "via", "note",
+    "kind", "file", "line", "function", "module", "expression", "origin", "during_import", "by_test",
+    "scanner", "via", "note",
 )  # fmt: skip
 
 _NAMES = {
@@ -188,7 +188,8 @@ def _merge_stacks(connection: sqlite3.Connection) -> None:
 def _merge_observed(connection: sqlite3.Connection) -> None:
     by_process: dict[int, list[tuple[float, float]]] = {}
     for process, since, until in connection.execute(
-        "SELECT m.new, v.since, v.until FROM other.observed v JOIN map_process m ON m.old = v.process UNION ALL"
+        "SELECT m.new, v.since, v.until FROM other.observed v JOIN map_process m ON m.old ="
+        " v.process UNION ALL"
         " SELECT process, since, until FROM main.observed WHERE process IN (SELECT new FROM map_process)"
     ):
         by_process.setdefault(process, []).append((since, until))

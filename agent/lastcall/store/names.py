@@ -21,7 +21,7 @@ def digest(parts: Iterable[str]) -> str:
 
 
 class Names:
-    """Looks names up and makes them, for the length of one transaction: after a rollback they mean nothing."""
+    """Looks names up and makes them, for one transaction: after a rollback the numbers mean nothing."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -42,7 +42,8 @@ class Names:
         number = self._known.get(key)
         if number is None:
             self._connection.execute(
-                "INSERT OR IGNORE INTO target VALUES (NULL, ?, 0, ?, '', '', '', '', '', '', '', 'seen', 0, '', 0)",
+                "INSERT OR IGNORE INTO target"
+                " VALUES (NULL, ?, 0, ?, '', '', '', '', '', '', '', 'seen', 0, '', 0)",
                 (ref, _KIND_OF_USE.get(use, "function")),
             )
             (number,) = self._connection.execute("SELECT id FROM target WHERE ref = ?", (ref,)).fetchone()

@@ -79,8 +79,10 @@ def totals(connection: sqlite3.Connection, filter_: Filter) -> dict[str, Total]:
     """Uses by target. Targets without a use are not in it."""
     count, within = _counted(filter_)
     rows = connection.execute(
-        f"WITH n AS (SELECT u.site, sum({count}) AS count, min(u.first_seen) AS first, max(u.last_seen) AS last"
-        f" FROM use_count u {_scope_join(filter_)} {within} WHERE u.last_seen >= :since {_scope_where(filter_)}"
+        f"WITH n AS (SELECT u.site, sum({count}) AS count, min(u.first_seen) AS first,"
+        f" max(u.last_seen) AS last"
+        f" FROM use_count u {_scope_join(filter_)} {within} WHERE u.last_seen >= :since"
+        f" {_scope_where(filter_)}"
         " GROUP BY u.site) SELECT t.ref, sum(n.count), count(*), min(n.first), max(n.last) FROM n"
         f" JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target WHERE 1 {_TARGET} GROUP BY t.id",
         _parameters(filter_),
@@ -93,7 +95,8 @@ def _counted(filter_: Filter) -> tuple[str, str]:
     if not filter_.since:
         return "u.count", ""
     return "a.count", (
-        "JOIN (SELECT site, process, sum(count) AS count FROM activity WHERE hour >= :hour GROUP BY site, process)"
+        "JOIN (SELECT site, process, sum(count) AS count FROM activity WHERE hour >= :hour GROUP BY"
+        " site, process)"
         " a ON a.site = u.site AND a.process = u.process"
     )
 
@@ -116,9 +119,11 @@ def uses(connection: sqlite3.Connection, filter_: Filter, *, stacks: bool = True
         f"WITH n AS (SELECT u.site, p.scope, sum({count}) AS count, sum(u.errors) AS errors,"
         " min(u.allowed) AS allowed, min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen,"
         " count(*) AS processes FROM use_count u JOIN process p ON p.id = u.process"
-        f" JOIN scope c ON c.id = p.scope {within} WHERE u.last_seen >= :since {_SCOPE} GROUP BY u.site, p.scope)"
+        f" JOIN scope c ON c.id = p.scope {within} WHERE u.last_seen >= :since {_SCOPE} GROUP BY"
+        f" u.site, p.scope)"
         " SELECT n.site, n.scope, n.count, n.errors, n.allowed, n.first_seen, n.last_seen, n.processes"
-        " FROM n CROSS JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target JOIN scope z ON z.id = n.scope"
+        " FROM n CROSS JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target JOIN scope z"
+        " ON z.id = n.scope"
         f" WHERE 1 {_TARGET} ORDER BY t.ref, n.count DESC, s.file, s.line, s.digest, {_BY_SCOPE}",
         _parameters(filter_),
     ).fetchall()
@@ -136,9 +141,11 @@ def call_sites(
     """Each call site once, by target, busiest first; at most `limit` of a target, 0 for all."""
     count, within = _counted(filter_)
     rows = connection.execute(
-        f"WITH n AS (SELECT u.site, sum({count}) AS count, sum(u.errors) AS errors, min(u.allowed) AS allowed,"
+        f"WITH n AS (SELECT u.site, sum({count}) AS count, sum(u.errors) AS errors, min(u.allowed)"
+        f" AS allowed,"
         " min(u.first_seen) AS first_seen, max(u.last_seen) AS last_seen FROM use_count u"
-        f" {_scope_join(filter_)} {within} WHERE u.last_seen >= :since {_scope_where(filter_)} GROUP BY u.site),"
+        f" {_scope_join(filter_)} {within} WHERE u.last_seen >= :since {_scope_where(filter_)}"
+        f" GROUP BY u.site),"
         " ranked AS (SELECT n.*, t.ref, row_number() OVER"
         " (PARTITION BY t.id ORDER BY n.count DESC, s.file, s.line, s.digest) AS rank"
         f" FROM n CROSS JOIN site s ON s.id = n.site JOIN target t ON t.id = s.target WHERE 1 {_TARGET})"
@@ -149,7 +156,8 @@ def call_sites(
     scopes = _scopes(connection)
     sites = _sites(connection, {row[0] for row in rows}, stacks=stacks)
     where = (
-        "SELECT DISTINCT p.scope FROM use_count u CROSS JOIN process p ON p.id = u.process CROSS JOIN scope c"
+        "SELECT DISTINCT p.scope FROM use_count u CROSS JOIN process p ON p.id = u.process CROSS"
+        " JOIN scope c"
         f" ON c.id = p.scope WHERE u.site = :site AND u.last_seen >= :since {_SCOPE}"
         " ORDER BY c.service, c.environment, c.release"
     )
@@ -175,12 +183,15 @@ def current_states(connection: sqlite3.Connection, filter_: Filter) -> list[Stat
         + _SCOPE
         + "), m AS (SELECT c.service, c.environment, max(p.seen)"
         " AS seen FROM process p JOIN c ON c.id = p.scope GROUP BY c.service, c.environment),"
-        " l AS (SELECT p.id, p.scope FROM process p JOIN c ON c.id = p.scope JOIN m USING (service, environment)"
+        " l AS (SELECT p.id, p.scope FROM process p JOIN c ON c.id = p.scope JOIN m USING (service,"
+        " environment)"
         f" WHERE p.seen > m.seen - {RECENT})"
-        " SELECT t.ref, y.scope, o.state, o.reason, o.engine, y.n FROM (SELECT x.target, l.scope, x.outcome,"
+        " SELECT t.ref, y.scope, o.state, o.reason, o.engine, y.n FROM (SELECT x.target, l.scope,"
+        " x.outcome,"
         " count(*) AS n FROM l JOIN target_state x ON x.process = l.id AND x.until IS NULL"
         " GROUP BY x.target, l.scope, x.outcome) y JOIN target t ON t.id = y.target"
-        f" JOIN outcome o ON o.id = y.outcome JOIN scope z ON z.id = y.scope WHERE 1 {_TARGET} ORDER BY t.ref, {_WEIGHT_SQL}, {_BY_SCOPE}, o.reason, o.engine",
+        f" JOIN outcome o ON o.id = y.outcome JOIN scope z ON z.id = y.scope WHERE 1 {_TARGET}"
+        f" ORDER BY t.ref, {_WEIGHT_SQL}, {_BY_SCOPE}, o.reason, o.engine",
         _parameters(filter_),
     )
     scopes = _scopes(connection)
@@ -191,7 +202,8 @@ def states(connection: sqlite3.Connection, filter_: Filter) -> list[StateRow]:
     """The whole history of targets' states, by process and time."""
     rows = connection.execute(
         "SELECT p.name, t.ref, o.state, o.reason, o.engine, x.since, x.until FROM target_state x"
-        " JOIN process p ON p.id = x.process JOIN target t ON t.id = x.target JOIN outcome o ON o.id = x.outcome"
+        " JOIN process p ON p.id = x.process JOIN target t ON t.id = x.target JOIN outcome o ON"
+        " o.id = x.outcome"
         f" JOIN scope c ON c.id = p.scope WHERE (x.until IS NULL OR x.until >= :since) {_TARGET} {_SCOPE}"
         " ORDER BY p.started, p.name, t.ref, x.since",
         _parameters(filter_),
@@ -200,7 +212,8 @@ def states(connection: sqlite3.Connection, filter_: Filter) -> list[StateRow]:
 
 
 def watched(connection: sqlite3.Connection, filter_: Filter) -> list[Watched]:
-    """How long each target was in each state, in each scope, counting only time in which a process lived."""
+    """How long each target was in each state, in each scope, counting only time in which a process"
+    " lived."""
     begins = "max(x.since, v.since, :since)"
     ends = "min(coalesce(x.until, v.until), v.until)"
     rows = connection.execute(
@@ -209,7 +222,8 @@ def watched(connection: sqlite3.Connection, filter_: Filter) -> list[Watched]:
         " JOIN process p ON p.id = x.process JOIN observed v ON v.process = x.process"
         " JOIN outcome o ON o.id = x.outcome JOIN scope c ON c.id = p.scope"
         f" WHERE {ends} >= {begins} {_SCOPE} GROUP BY x.target, p.scope, o.state) y"
-        f" JOIN target t ON t.id = y.target JOIN scope z ON z.id = y.scope WHERE 1 {_TARGET} ORDER BY t.ref, {_BY_SCOPE}, y.state",
+        f" JOIN target t ON t.id = y.target JOIN scope z ON z.id = y.scope WHERE 1 {_TARGET} ORDER"
+        f" BY t.ref, {_BY_SCOPE}, y.state",
         _parameters(filter_),
     )
     scopes = _scopes(connection)
@@ -229,10 +243,12 @@ def observed(connection: sqlite3.Connection, filter_: Filter) -> list[Observed]:
 def activity(connection: sqlite3.Connection, filter_: Filter) -> list[Activity]:
     """Uses by target, scope and hour; hours without a use are not in it."""
     rows = connection.execute(
-        "SELECT t.ref, y.scope, y.hour, sum(y.count), sum(y.allowed) FROM (SELECT s.target, p.scope, a.hour,"
+        "SELECT t.ref, y.scope, y.hour, sum(y.count), sum(y.allowed) FROM (SELECT s.target,"
+        " p.scope, a.hour,"
         " a.count, a.count * u.allowed AS allowed FROM activity a JOIN site s ON s.id = a.site"
         " JOIN process p ON p.id = a.process JOIN use_count u ON u.site = a.site AND u.process = a.process"
-        f" JOIN scope c ON c.id = p.scope WHERE a.hour >= :hour {_SCOPE}) y JOIN target t ON t.id = y.target"
+        f" JOIN scope c ON c.id = p.scope WHERE a.hour >= :hour {_SCOPE}) y JOIN target t ON t.id ="
+        f" y.target"
         f" JOIN scope z ON z.id = y.scope WHERE 1 {_TARGET} GROUP BY y.target, y.scope, y.hour"
         f" ORDER BY t.ref, y.hour, {_BY_SCOPE}",
         _parameters(filter_),
@@ -283,7 +299,8 @@ def processes(connection: sqlite3.Connection, filter_: Filter) -> list[ProcessRo
     ):
         counters.setdefault((process, kind), []).append((name, value))
     rows = connection.execute(
-        "SELECT p.id, p.name, c.service, c.environment, c.release, p.host, p.pid, p.python, p.started, p.root,"
+        "SELECT p.id, p.name, c.service, c.environment, c.release, p.host, p.pid, p.python,"
+        " p.started, p.root,"
         " p.attributes, p.seen, p.ended, p.ended_how FROM process p JOIN scope c ON c.id = p.scope"
         f" WHERE p.seen >= :since {_SCOPE} ORDER BY p.started, p.name",
         _parameters(filter_),
@@ -308,7 +325,8 @@ def observations(
     parameters = _parameters(filter_)
     by_scope: dict[int, dict[str, int]] = {}
     tally = (
-        f"WITH {_LAST} SELECT scope, state, count(*) FROM (SELECT l.scope, x.target, o.state, min({_WEIGHT_SQL})"
+        f"WITH {_LAST} SELECT scope, state, count(*) FROM (SELECT l.scope, x.target, o.state,"
+        f" min({_WEIGHT_SQL})"
         " FROM last l JOIN target_state x ON x.process = l.id AND x.until IS NULL"
         " JOIN outcome o ON o.id = x.outcome GROUP BY l.scope, x.target) GROUP BY scope, state"
     )
@@ -350,7 +368,8 @@ def _frames(connection: sqlite3.Connection) -> dict[int, Frame]:
 
 
 _SITE = (
-    "t.ref, s.kind, s.file, s.line, s.function, s.module, s.expression, s.origin, s.during_import, s.by_test,"
+    "t.ref, s.kind, s.file, s.line, s.function, s.module, s.expression, s.origin, s.during_import,"
+    " s.by_test,"
     " s.scanner, s.via, s.note"
 )
 

@@ -34,6 +34,7 @@ from lastcall.store.records import (
     StateRecord,
     TargetRecord,
 )
+from lastcall.store.schema import statements
 
 if TYPE_CHECKING:
     import sqlite3
@@ -141,14 +142,14 @@ class _Writer:
                 self._raised(record)
             elif isinstance(record, ReferenceRecord):
                 self._reference(record)
-            elif isinstance(record, CountersRecord):
-                self._counters("dropped", record.dropped)
-                self._counters("internal", record.internal_errors)
-            elif isinstance(record, EndRecord):
-                self._connection.execute(
-                    "UPDATE process SET ended = ?, ended_how = ? WHERE id = ?",
-                    (record.at, record.how, self._process),
-                )
+            elif isinstance(record, (CountersRecord, EndRecord)):
+                self._health(record)
+        self._write_counts()
+        self._observe()
+        self._counters("reading", tuple(self._reading.faults.items()), add=True)
+        self._finish()
+
+    def _write_counts(self) -> None:
         self._respell(self._spellings)
         for _, record in self._reading.records:
             if isinstance(record, FindingRecord):  # last: it names a slot
@@ -157,9 +158,6 @@ class _Writer:
         if self._reading.finished and self._resolve is not None:
             self._respell(self._looked_up())
         self._save_counts()
-        self._observe()
-        self._counters("reading", tuple(self._reading.faults.items()), add=True)
-        self._finish()
 
     def spell_old(self) -> None:
         """Only find missing spellings of a process that is otherwise finished."""
@@ -227,7 +225,7 @@ class _Writer:
             waiting = "" if self._resolve is not None else " AND spelled"
             self._connection.execute(f"DELETE FROM slot WHERE process = ?{waiting}", (self._process,))  # noqa: S608 - a constant
 
-    # -- targets, references, findings, counters --------------------------------------------------------------
+    # -- targets, references, findings, counters -------------------------------------------------------
 
     def _target(self, record: TargetRecord, offset: int) -> None:
         number = self._names.target(record.ref)
@@ -261,7 +259,8 @@ class _Writer:
         target = self._names.target(record.ref)
         outcome = self._names.outcome(record.state, record.reason, record.engine)
         last = self._connection.execute(
-            "SELECT since, outcome FROM target_state WHERE process = ? AND target = ? ORDER BY since DESC LIMIT 1",
+            "SELECT since, outcome FROM target_state WHERE process = ? AND target = ? ORDER BY"
+            " since DESC LIMIT 1",
             (self._process, target),
         ).fetchone()
         since = record.at
@@ -291,13 +290,15 @@ class _Writer:
         )
         self._connection.execute("INSERT OR IGNORE INTO reference VALUES (NULL, ?, ?, ?, ?, ?, ?)", values)
         (number,) = self._connection.execute(
-            "SELECT id FROM reference WHERE target = ? AND module = ? AND name = ? AND file = ? AND line = ?"
+            "SELECT id FROM reference WHERE target = ? AND module = ? AND name = ? AND file = ? AND"
+            " line = ?"
             " AND how = ?",
             values,
         ).fetchone()
         self._connection.execute(
             "INSERT INTO reference_seen VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-            " first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)",
+            " first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen,"
+            " excluded.last_seen)",
             (number, self._scope, self._started, max(self._latest, self._started)),
         )
 
@@ -322,6 +323,16 @@ class _Writer:
                 attributes,
             ),
         )
+
+    def _health(self, record: CountersRecord | EndRecord) -> None:
+        if isinstance(record, CountersRecord):
+            self._counters("dropped", record.dropped)
+            self._counters("internal", record.internal_errors)
+        else:
+            self._connection.execute(
+                "UPDATE process SET ended = ?, ended_how = ? WHERE id = ?",
+                (record.at, record.how, self._process),
+            )
 
     def _counters(self, kind: str, values: tuple[tuple[str, int], ...], *, add: bool = False) -> None:
         new = "value + excluded.value" if add else "max(value, excluded.value)"
@@ -397,7 +408,8 @@ class _Writer:
 
     def _add_activity(self, rows: list[tuple[int, int, int]]) -> None:
         self._connection.executemany(
-            "INSERT INTO activity VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count + excluded.count",
+            "INSERT INTO activity VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = count +"
+            " excluded.count",
             [(site, hour, self._process, count) for site, hour, count in rows],
         )
 
@@ -418,9 +430,11 @@ class _Writer:
             if slot.site in of_site:
                 of_site[slot.site].append(slot)
         self._connection.executemany(
-            "INSERT INTO use_count VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count,"
+            "INSERT INTO use_count VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET count ="
+            " excluded.count,"
             " errors = excluded.errors, allowed = excluded.allowed,"
-            " first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen, excluded.last_seen)",
+            " first_seen = min(first_seen, excluded.first_seen), last_seen = max(last_seen,"
+            " excluded.last_seen)",
             [self._use_count(site, slots) for site, slots in of_site.items()],
         )
 
@@ -448,7 +462,8 @@ class _Writer:
             if slot.spelled:
                 continue
             file, line, ref, use = self._connection.execute(
-                "SELECT s.file, s.line, t.ref, s.kind FROM site s JOIN target t ON t.id = s.target WHERE s.id = ?",
+                "SELECT s.file, s.line, t.ref, s.kind FROM site s JOIN target t ON t.id = s.target"
+                " WHERE s.id = ?",
                 (slot.site,),
             ).fetchone()
             expression = self._resolve(os.path.join(self._root, file), line, ref, use)  # noqa: PTH118 - text
@@ -473,8 +488,10 @@ class _Writer:
     def _site_spelled(self, old: int, expression: str) -> int:
         """The site that differs from `old` in its spelling only."""
         row = self._connection.execute(
-            "SELECT t.ref, s.kind, s.file, s.line, s.function, s.module, s.origin, s.during_import, s.by_test,"
-            " s.scanner, s.via, s.note, s.stack FROM site s JOIN target t ON t.id = s.target WHERE s.id = ?",
+            "SELECT t.ref, s.kind, s.file, s.line, s.function, s.module, s.origin, s.during_import,"
+            " s.by_test,"
+            " s.scanner, s.via, s.note, s.stack FROM site s JOIN target t ON t.id = s.target WHERE"
+            " s.id = ?",
             (old,),
         ).fetchone()
         ref, kind, file, line, function, module, origin, importing, by_test, scanner, via, note, stack = row
@@ -517,13 +534,7 @@ class _Writer:
         self._touched.update(remaining)
         if remaining:
             return
-        for statement in (
-            "DELETE FROM use_count WHERE site = :old AND process = :process",
-            "UPDATE finding SET site = :new WHERE site = :old AND process = :process",
-            "DELETE FROM site WHERE id = :old AND NOT EXISTS (SELECT 1 FROM use_count WHERE site = :old)"
-            " AND NOT EXISTS (SELECT 1 FROM finding WHERE site = :old)"
-            " AND NOT EXISTS (SELECT 1 FROM slot WHERE site = :old AND process != :process)",
-        ):
+        for statement in statements(_UNUSED_SITE):
             self._connection.execute(statement, {"old": old, "new": new, "process": self._process})
         self._names.forget_sites()
 
@@ -536,6 +547,15 @@ class _Writer:
             known = self._paths[file] = file[len(root) :] if self._root and file.startswith(root) else file
         return known
 
+
+_UNUSED_SITE = """
+DELETE FROM use_count WHERE site = :old AND process = :process;
+UPDATE finding SET site = :new WHERE site = :old AND process = :process;
+DELETE FROM site WHERE id = :old
+    AND NOT EXISTS (SELECT 1 FROM use_count WHERE site = :old)
+    AND NOT EXISTS (SELECT 1 FROM finding WHERE site = :old)
+    AND NOT EXISTS (SELECT 1 FROM slot WHERE site = :old AND process != :process);
+"""
 
 _FAR_FUTURE = 253402300800.0
 """The year 10000, which `datetime` cannot express: a broken clock's."""
