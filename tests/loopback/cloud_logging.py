@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 from google.cloud.logging_v2 import types
+from google.logging.type import log_severity_pb2
 from google.protobuf import any_pb2, json_format
 from google.rpc import code_pb2, status_pb2
 from grpc_status import rpc_status
@@ -357,7 +358,7 @@ def _comparison(token):
         return lambda entry: _compare((entry.timestamp.seconds, entry.timestamp.nanos), op, instant)
     if field == "severity":
         level = _SEVERITY.index(wanted)
-        return lambda entry: _compare(_SEVERITY.index(types.LogEntry.wrap(entry).severity.name), op, level)
+        return lambda entry: _compare(_SEVERITY.index(log_severity_pb2.LogSeverity.Name(entry.severity)), op, level)
     head = field.split(".")[0]
     if head not in ("logName", "labels", "jsonPayload", "resource", "trace", "insertId", "sourceLocation"):
         raise Rejected(f"unknown field {field!r} in the filter")

@@ -104,7 +104,8 @@ class OtlpExporter:
             self._loaded = True
             for signal, module in MODULES.items():
                 if signal in self._clients:
-                    with contextlib.suppress(RuntimeError):  # too late: each outbox will say so, and keep its items
+                    # Too late already: its outbox will say so, and keep its items.
+                    with contextlib.suppress(RuntimeError):
                         importlib.import_module(module)
 
     def _take(self, batch: Batch) -> list[Item]:
