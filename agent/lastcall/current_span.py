@@ -35,7 +35,9 @@ class CurrentSpan:
         token = None
         if trace is not None and context is not None and hasattr(context, "attach"):
             flags = trace.TraceFlags(parent[2] if parent[0] else 1)
-            span = trace.NonRecordingSpan(trace.SpanContext(own[0], own[1], is_remote=False, trace_flags=flags))
+            span = trace.NonRecordingSpan(
+                trace.SpanContext(own[0], own[1], is_remote=False, trace_flags=flags)
+            )
             token = context.attach(trace.set_span_in_context(span))
         return recorder.sample_of(self.tap, frame, parent, own), context, token
 

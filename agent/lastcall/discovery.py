@@ -26,12 +26,7 @@ def install(agent: Agent) -> None:
     discover = agent.config.discover
     packages = discover.get("pep702", ())
     if packages:
-        patterns = []
-        for text in packages:
-            try:
-                patterns.append(Pattern(Ref(text).module))
-            except ReferenceError_ as error:
-                agent.config.problems.append(f"[discover] pep702: {error}")
+        patterns = [pattern for text in packages if (pattern := _package(agent, text)) is not None]
         agent.patcher.wanted.also(patterns)
         agent.patcher.discoverers.append(Markers(patterns))
     if discover.get("warnings"):
@@ -44,8 +39,19 @@ def install(agent: Agent) -> None:
         logs_seen.install(agent, discover["logs"])
 
 
+def _package(agent: Agent, text: str) -> Pattern | None:
+    try:
+        return Pattern(Ref(text).module)
+    except ReferenceError_ as error:
+        agent.config.problems.append(f"[discover] pep702: {error}")
+        return None
+
+
 class Markers:
-    """Finds what is marked as deprecated in modules of some packages: PEP 702, Deprecated, deprecation, pyDeprecate."""
+    """Finds what is marked as deprecated in modules of some packages.
+
+    Knows the marks of PEP 702, Deprecated, deprecation and pyDeprecate.
+    """
 
     def __init__(self, packages: list[Pattern]) -> None:
         self.packages = packages
@@ -95,7 +101,11 @@ def marker_of(value: Any) -> str | None:
     if getattr(wrapper, "__module__", "").startswith("deprecated."):
         return _adapter_reason(wrapper)
     code = getattr(value, "__code__", None)
-    if code is not None and hasattr(value, "__wrapped__") and os.path.basename(code.co_filename) == "deprecation.py":  # noqa: PTH119
+    if (
+        code is not None
+        and hasattr(value, "__wrapped__")
+        and os.path.basename(code.co_filename) == "deprecation.py"
+    ):
         return _docstring_note(value)
     return None
 
@@ -111,7 +121,7 @@ def _adapter_reason(wrapper: Any) -> str:
 def _docstring_note(value: Any) -> str:
     for line in (value.__doc__ or "").splitlines():
         if line.strip().startswith(".. deprecated::"):
-            return line.strip()[len(".. deprecated::"):].strip()
+            return line.strip()[len(".. deprecated::") :].strip()
     return ""
 
 

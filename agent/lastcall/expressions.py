@@ -53,7 +53,7 @@ def at_position(lines: tuple[bytes, ...], position: Position, name: str) -> str:
     first, left, last, right = position
     if last > len(lines):
         return ""
-    piece = list(lines[first - 1:last])
+    piece = list(lines[first - 1 : last])
     piece[-1] = piece[-1][:right]
     piece[0] = piece[0][left:]
     text = b"\n".join(piece).decode("utf-8", "replace")
@@ -136,7 +136,7 @@ def _uses_by_line(filename: str) -> dict[int, tuple[list[str], list[str]]]:
 
 
 def on_line(filename: str, line: int, name: str) -> str:
-    """The one call or attribute on a line whose last name is `name`, or the only call there; empty if neither."""
+    """The call or attribute on a line whose last name is `name`, or the only call there, or nothing."""
     calls, attributes = _uses_by_line(filename).get(line, ([], []))
     for text in calls + attributes:
         if text.rpartition(".")[2] == name:

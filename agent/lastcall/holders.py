@@ -1,7 +1,7 @@
 """Who holds a target under some name: re-exports, class attributes, registries.
 
 Deleting a shim breaks a module that imports it, whether or not anybody calls it there. Found by looking at
-the namespaces of the loaded modules: in the background, and once more at exit in a process too short for that.
+the namespaces of the loaded modules: in the background, and at exit in a process too short for that.
 The line of the import statement is found later, by parsing the file that holds the name.
 """
 
@@ -33,7 +33,7 @@ class Holders:
         self._watched = 0
 
     def find(self, targets: Iterable[Target]) -> list[Held]:
-        """(target, module, name, file, how) of each reference not known before. Never looks into lazy modules."""
+        """(target, module, name, file, how) of each reference not known before. Leaves lazy modules lazy."""
         wanted: dict[int, Target] = {}
         for target in targets:
             if target.kind in ("function", "class", "method"):
@@ -88,7 +88,7 @@ def _file_of(name: str, module: Any) -> str:
     file = getattr(module, "__file__", None)
     if file is None and name == "__main__" and sys.argv and sys.argv[0].endswith(".py"):
         file = sys.argv[0]  # Python takes the script's `__file__` away before the exit handlers run
-    return os.path.abspath(file) if file else ""  # noqa: PTH100 - pathlib costs a bare host 10 ms
+    return os.path.abspath(file) if file else ""
 
 
 def _is_definition(target: Target, module: str, name: str) -> bool:

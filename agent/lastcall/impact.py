@@ -1,7 +1,7 @@
 """What the user saw: which requests failed after a deprecated use in them.
 
-With `impact = true` each request (ASGI, WSGI, a Celery task) remembers the call sites used in it; if it ends in
-a 5xx, an exception, or a WebSocket close with code 1011, each of them gets an `impact` finding. The servers'
+With `impact = true` each request (ASGI, WSGI, a Celery task) remembers the call sites used in it; if it ends
+in a 5xx, an exception, or a WebSocket close with code 1011, each of them gets an `impact` finding. The servers'
 own entry points are wrapped as they are imported: uvicorn, gunicorn, Celery. Others put `asgi()` or `wsgi()`
 around their application.
 """
@@ -41,8 +41,11 @@ class Impact:
         self.agent = agent
         agent.recorder.observe_use = self.observed
         wanted = agent.patcher.wanted
-        for module, arm in (("uvicorn.config", self._arm_uvicorn), ("gunicorn.app.base", self._arm_gunicorn),
-                            ("celery.signals", self._arm_celery)):
+        for module, arm in (
+            ("uvicorn.config", self._arm_uvicorn),
+            ("gunicorn.app.base", self._arm_gunicorn),
+            ("celery.signals", self._arm_celery),
+        ):
             wanted.also_exactly(module, arm)
 
     def observed(self, record: SiteRecord, step: Callable[[], int]) -> Callable[[], int]:
@@ -176,7 +179,10 @@ class Impact:
 
 def _failure_of(message: Any) -> str:
     kind = message["type"]
-    if kind in ("http.response.start", "websocket.http.response.start") and message["status"] >= FIRST_SERVER_ERROR:
+    if (
+        kind in ("http.response.start", "websocket.http.response.start")
+        and message["status"] >= FIRST_SERVER_ERROR
+    ):
         return str(message["status"])
     if kind == "websocket.close" and message.get("code") == CLOSE_INTERNAL_ERROR:
         return f"close code {CLOSE_INTERNAL_ERROR}"

@@ -41,19 +41,28 @@ class Isolation:
         """Note the owner's hash, None if the call names nobody."""
         return frame, self._owner(args, kwargs)
 
-    def leave(self, entered: tuple[FrameType, bytes | None], result: Any, error: BaseException | None) -> None:
+    def leave(
+        self, entered: tuple[FrameType, bytes | None], result: Any, error: BaseException | None
+    ) -> None:
         """Compare the object's owner with the one it had."""
         frame, owner = entered
         if error is not None or isinstance(result, _SHARED_BY_NATURE):
             return
         if owner is None:
-            self.agent.finding("isolation", self.target, "an object was made for no owner", frame, self._attributes(result))
+            self.agent.finding(
+                "isolation", self.target, "an object was made for no owner", frame, self._attributes(result)
+            )
             return
         known = self._owners.get(id(result))
         if known is not None and known[0]() is result:
             if known[1] != owner:
-                self.agent.finding("isolation", self.target, "one object was handed to two owners", frame,
-                                   (*self._attributes(result), ("first_owner", known[1].hex()), ("owner", owner.hex())))
+                self.agent.finding(
+                    "isolation",
+                    self.target,
+                    "one object was handed to two owners",
+                    frame,
+                    (*self._attributes(result), ("first_owner", known[1].hex()), ("owner", owner.hex())),
+                )
             return
         try:
             number = id(result)
@@ -65,10 +74,7 @@ class Isolation:
     def _owner(self, args: Any, kwargs: Any) -> bytes | None:
         value = self._argument(self.path[0], args, kwargs)
         for name in self.path[1:]:
-            if isinstance(value, dict):
-                value = value.get(name, _MISSING)
-            else:
-                value = getattr(value, name, _MISSING)
+            value = value.get(name, _MISSING) if isinstance(value, dict) else getattr(value, name, _MISSING)
             if value is _MISSING:
                 return None
         if value is _MISSING or value is None:

@@ -1,4 +1,4 @@
-"""Log records that say "deprecated" as uses: much real code warns with `logger.warning` and no category at all.
+"""Log records that say "deprecated" as uses: much real code warns with `logger.warning` and no category.
 
 The function that handles every record, `logging.Logger.handle` (and loguru's `Logger._log`), is watched in
 place, so no frame and no handler is added. The record's template is looked at, never its arguments. The use
@@ -60,7 +60,7 @@ class LogsSeen:
             if type(message) is str and self._says(message):
                 self._count(message, frame, home)
 
-        from .engines.inplace import Unavailable
+        from .engines.prologue import Unavailable
 
         try:
             self.agent.patcher.undo.append(self.agent.patcher.in_place.watch(function, see))
@@ -84,7 +84,11 @@ class LogsSeen:
             return
         ref = reference_of(logged)
         known = self.agent.patcher.by_ref.get(ref)
-        if known is not None and known.source not in ("log", "warning") and known.state in ("armed", "partial"):
+        if (
+            known is not None
+            and known.source not in ("log", "warning")
+            and known.state in ("armed", "partial")
+        ):
             return  # its calls are counted as calls
         note = masked(message)
         count = self.taps.get((id(logged.f_code), note))

@@ -17,40 +17,52 @@ if TYPE_CHECKING:
 
     from .bootstrap import Life
 
+TRACED = "another tool traces this process, and the script itself cannot be watched without tracing"
+
 
 def watch(life: Life) -> None:
     """Arm the targets of `__main__` as its code defines them."""
     main = sys.modules.get("__main__")
     if main is None:
         return
-    targets = life.wanted.exact["__main__"]
     if sys.gettrace() is not None:
-        for target in targets:
-            target.reason = "another tool traces this process, and the script itself cannot be watched without tracing"
+        for target in life.wanted.exact["__main__"]:
+            target.reason = TRACED
         return
-    namespace = vars(main)
-    missing = {target.qualname.partition(".")[0]: target for target in targets if target.qualname}
+    sys.settrace(_Script(life, main).each_call)
 
-    def each_line(_frame: FrameType, event: str, _argument: Any) -> Any:
-        try:
-            for name in [name for name in missing if name in namespace]:
-                patcher = life.agent().patcher
-                for target in targets:
-                    if target.qualname.partition(".")[0] == name:
-                        patcher.arm(target, main)
-                del missing[name]
-        except Exception as error:  # noqa: BLE001 - the named seam between our watching and the host's script
-            life.agent().errors.record("mainscript", error)
-            missing.clear()
-        if not missing or event == "return":
-            sys.settrace(None)
-            return None
-        return each_line
 
-    def each_call(frame: FrameType, _event: str, _argument: Any) -> Any:
-        if frame.f_code.co_name == "<module>" and frame.f_globals is namespace:
-            frame.f_trace_opcodes = False
-            return each_line
+class _Script:
+    """The script's targets, and which of their names are not there yet."""
+
+    def __init__(self, life: Life, main: Any) -> None:
+        self.life = life
+        self.main = main
+        self.names = vars(main)
+        self.targets = life.wanted.exact["__main__"]
+        self.missing = {target.qualname.partition(".")[0] for target in self.targets if target.qualname}
+
+    def each_call(self, frame: FrameType, _event: str, _argument: Any) -> Any:
+        """The trace function until the script's own frame begins, which alone is traced by line."""
+        if frame.f_code.co_name == "<module>" and frame.f_globals is self.names:
+            return self.each_line
         return None
 
-    sys.settrace(each_call)
+    def each_line(self, _frame: FrameType, event: str, _argument: Any) -> Any:
+        """After each line of the script: arm what has its name by now."""
+        try:
+            for name in [name for name in self.missing if name in self.names]:
+                self._arm(name)
+                self.missing.discard(name)
+        except Exception as error:  # noqa: BLE001 - the named seam between our watching and the host's script
+            self.life.agent().errors.record("mainscript", error)
+            self.missing.clear()
+        if not self.missing or event == "return":
+            sys.settrace(None)
+            return None
+        return self.each_line
+
+    def _arm(self, name: str) -> None:
+        for target in self.targets:
+            if target.qualname.partition(".")[0] == name:
+                self.life.agent().patcher.arm(target, self.main)

@@ -28,7 +28,7 @@ def reference_of(frame: FrameType) -> str:
     qualname = _qualname(frame, code).replace(".<locals>", "")
     for ending in _DUNDER_CONSTRUCTORS:
         if qualname.endswith(ending):
-            return f"{module}:{qualname[:-len(ending)]}"
+            return f"{module}:{qualname[: -len(ending)]}"
     return f"{module}:{qualname.replace('<', '').replace('>', '')}"
 
 
@@ -60,7 +60,11 @@ def _wrapped_by(frame: FrameType, module: str) -> Any:
         if type(value).__name__ not in ("function", "type") and not isinstance(value, type):
             continue
         home = getattr(value, "__module__", None)
-        if isinstance(home, str) and home not in (module, "builtins", "warnings") and "<locals>" not in value.__qualname__:
+        if (
+            isinstance(home, str)
+            and home not in (module, "builtins", "warnings")
+            and "<locals>" not in value.__qualname__
+        ):
             return value
     return None
 

@@ -13,7 +13,19 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from .evidence import Batch, Count, Finding, Frame, Observation, Process, Reference, Sighting, Site, TargetInfo, TargetState
+from .evidence import (
+    Batch,
+    Count,
+    Finding,
+    Frame,
+    Observation,
+    Process,
+    Reference,
+    Sighting,
+    Site,
+    TargetInfo,
+    TargetState,
+)
 from .journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_DURING_IMPORT, FLAG_SCANNER
 
 if TYPE_CHECKING:
@@ -114,9 +126,15 @@ class Pipeline:
         )
         findings = self._findings()
         batch = Batch(
-            process=self.process, at=now, targets=tuple(_info(self, t) for t in list(self.agent.patcher.by_ref.values())),
-            states=states, sites={self._site(r).id: self._site(r) for r in self.recorder.records}, counts=counts,
-            sightings=tuple(self._sighting(s) for s in samples), findings=findings, references=self._new_references(),
+            process=self.process,
+            at=now,
+            targets=tuple(_info(self, t) for t in list(self.agent.patcher.by_ref.values())),
+            states=states,
+            sites={self._site(r).id: self._site(r) for r in self.recorder.records},
+            counts=counts,
+            sightings=tuple(self._sighting(s) for s in samples),
+            findings=findings,
+            references=self._new_references(),
         )
         batch.observation = self._observation(batch, final=final)
         return batch
@@ -129,7 +147,9 @@ class Pipeline:
             if total != before:
                 seen = record.at_ns * NANO if total == 1 else now
                 self._last_seen[record.slot] = (total, seen)
-            counts.append(Count(self.process.id, self._site(record).id, total, record.at_ns * NANO, seen, record.errors))
+            counts.append(
+                Count(self.process.id, self._site(record).id, total, record.at_ns * NANO, seen, record.errors)
+            )
         return tuple(counts)
 
     def _site(self, record: SiteRecord) -> Site:
@@ -144,16 +164,33 @@ class Pipeline:
         self._reported[record.slot] = max(since, sample.total)
         trace_id, span_id, flags = sample.trace
         return Sighting(
-            site=self._site(record), start_ns=sample.start_ns, first=sample.first, count=max(1, sample.total - since),
-            end_ns=sample.end_ns, error_type=sample.error_type, trace_id=trace_id, span_id=span_id, trace_flags=flags,
-            own_trace_id=sample.own[0], own_span_id=sample.own[1],
-            allowed=record.allowed is not None, allow_reason=record.allowed or "",
+            site=self._site(record),
+            start_ns=sample.start_ns,
+            first=sample.first,
+            count=max(1, sample.total - since),
+            end_ns=sample.end_ns,
+            error_type=sample.error_type,
+            trace_id=trace_id,
+            span_id=span_id,
+            trace_flags=flags,
+            own_trace_id=sample.own[0],
+            own_span_id=sample.own[1],
+            allowed=record.allowed is not None,
+            allow_reason=record.allowed or "",
         )
 
     def _findings(self) -> tuple[Finding, ...]:
         new, self.agent.new_findings = self.agent.new_findings, []
         return tuple(
-            Finding(kind, ref, at_ns * NANO, message, self._site(record) if record is not None else None, count, attributes)
+            Finding(
+                kind,
+                ref,
+                at_ns * NANO,
+                message,
+                self._site(record) if record is not None else None,
+                count,
+                attributes,
+            )
             for kind, ref, at_ns, message, record, count, attributes in new
         )
 
@@ -182,20 +219,28 @@ class Pipeline:
         self._observed_key = key
         since, self._observed_until = self._observed_until, batch.at
         return Observation(
-            process=self.process, since=since, until=batch.at, states=batch.states, counts=batch.counts,
-            dropped=tuple(sorted(self.recorder.dropped.items())), internal_errors=self.agent.errors.counts(), final=final,
+            process=self.process,
+            since=since,
+            until=batch.at,
+            states=batch.states,
+            counts=batch.counts,
+            dropped=tuple(sorted(self.recorder.dropped.items())),
+            internal_errors=self.agent.errors.counts(),
+            final=final,
         )
 
     # -- which repeats are seen in detail -----------------------------------------------------------
 
     def _sample(self) -> None:
-        """Have busy sites' next use seen in detail, as far as the budgets allow. Costs the hot path nothing."""
+        """Have busy sites' next use seen in detail, within the budgets. Costs the hot path nothing."""
         config = self.agent.config
         if config.spans == "none" or config.span_budget <= 0:
             return
         now = time.monotonic()
-        self._budget = min(config.span_budget_process,
-                           self._budget + (now - self._budget_at) * config.span_budget_process / 60)
+        self._budget = min(
+            config.span_budget_process,
+            self._budget + (now - self._budget_at) * config.span_budget_process / 60,
+        )
         self._budget_at = now
         interval_ns = int(60e9 / config.span_budget)
         clock = time.time_ns()
@@ -216,37 +261,61 @@ def create_exporter(name: str, config: Config) -> Exporter:
     mode = config.gcp_mode
     if mode == "auto":
         mode = "api"
-    return create(name, ExporterSettings(
-        service=config.service, environment=config.environment, release=config.release,
-        store=config.store_path(), gcp_project=config.gcp_project, gcp_endpoint=config.gcp_endpoint,
-        gcp_mode=mode, spans="all" if config.spans == "all" else "sampled", spans_per_site=config.span_budget,
-        spans_per_process=config.span_budget_process, otel_provider=config.otel_provider,
-        metric_call_sites=1000 if config.metrics_by_site else 0,
-    ))
+    return create(
+        name,
+        ExporterSettings(
+            service=config.service,
+            environment=config.environment,
+            release=config.release,
+            store=config.store_path(),
+            gcp_project=config.gcp_project,
+            gcp_endpoint=config.gcp_endpoint,
+            gcp_mode=mode,
+            spans="all" if config.spans == "all" else "sampled",
+            spans_per_site=config.span_budget,
+            spans_per_process=config.span_budget_process,
+            otel_provider=config.otel_provider,
+            metric_call_sites=1000 if config.metrics_by_site else 0,
+        ),
+    )
 
 
 def _process(agent: Agent) -> Process:
     config = agent.config
     version = sys.version_info
     return Process(
-        id=agent.id, service=config.service, environment=config.environment, release=config.release,
-        host=os.uname().nodename, pid=agent.pid, python=f"{version[0]}.{version[1]}.{version[2]}",
-        started=agent.started_ns * NANO, root=config.root,
+        id=agent.id,
+        service=config.service,
+        environment=config.environment,
+        release=config.release,
+        host=os.uname().nodename,
+        pid=agent.pid,
+        python=f"{version[0]}.{version[1]}.{version[2]}",
+        started=agent.started_ns * NANO,
+        root=config.root,
     )
 
 
 def relative(path: str, root: str) -> str:
     """`path` relative to `root` if it lies below it, else as it is."""
-    return path[len(root) + 1:] if root and path.startswith(root.rstrip(os.sep) + os.sep) else path
+    return path[len(root) + 1 :] if root and path.startswith(root.rstrip(os.sep) + os.sep) else path
 
 
 def site_of(record: SiteRecord, root: str) -> Site:
     """The call site as it leaves the process: paths relative to `root`, flags spelled out."""
     return Site(
-        target=record.target.ref, use=record.use, file=relative(record.file, root), line=record.line,  # type: ignore[arg-type]
-        function=record.function, module=record.module, expression=record.expression or "",
-        origin=record.origin, during_import=bool(record.flags & FLAG_DURING_IMPORT),  # type: ignore[arg-type]
-        by_test=bool(record.flags & FLAG_BY_TEST), scanner=bool(record.flags & FLAG_SCANNER), via=record.via,
+        target=record.target.ref,
+        use=record.use,
+        file=relative(record.file, root),
+        line=record.line,  # type: ignore[arg-type]
+        function=record.function,
+        module=record.module,
+        expression=record.expression or "",
+        origin=record.origin,
+        during_import=bool(record.flags & FLAG_DURING_IMPORT),  # type: ignore[arg-type]
+        by_test=bool(record.flags & FLAG_BY_TEST),
+        scanner=bool(record.flags & FLAG_SCANNER),
+        via=record.via,
         stack=tuple(Frame(relative(file, root), line, function) for file, line, function in record.frames),
         note=record.note,
     )
@@ -256,10 +325,18 @@ def _info(pipeline: Pipeline, target: object) -> TargetInfo:
     t = target
     metadata = t.metadata  # type: ignore[attr-defined]
     return TargetInfo(
-        ref=t.ref, kind=t.kind, replacement=metadata.get("replacement", ""), owner=metadata.get("owner", ""),  # type: ignore[attr-defined]
-        issue=metadata.get("issue", ""), since=metadata.get("since", ""), remove_by=metadata.get("remove_by", ""),
-        note=metadata.get("note", ""), schedule=metadata.get("schedule", ""),
-        defined_file=relative(t.defined_file, pipeline.process.root), defined_line=t.defined_line, source=t.source,  # type: ignore[attr-defined]
+        ref=t.ref,
+        kind=t.kind,
+        replacement=metadata.get("replacement", ""),
+        owner=metadata.get("owner", ""),  # type: ignore[attr-defined]
+        issue=metadata.get("issue", ""),
+        since=metadata.get("since", ""),
+        remove_by=metadata.get("remove_by", ""),
+        note=metadata.get("note", ""),
+        schedule=metadata.get("schedule", ""),
+        defined_file=relative(t.defined_file, pipeline.process.root),
+        defined_line=t.defined_line,
+        source=t.source,  # type: ignore[attr-defined]
     )
 
 

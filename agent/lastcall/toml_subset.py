@@ -50,16 +50,16 @@ class _Reader:
             self.end_of_line()
 
     def plain_lines(self, table: dict[str, Any]) -> dict[str, Any]:
-        """Read what nearly every line is, without looking at each character: `key = "value"`, `[[name]]`, nothing.
+        """Read what nearly every line is, `key = "value"` or `[[name]]`, without looking at each character.
 
         Stops at the first line that is anything else. Returns the table that lines belong to by then.
         """
         if self.at and self.text[self.at - 1] != "\n":
             end = self.text.find("\n", self.at)
-            if end < 0 or self.text[self.at:end].strip(" \t"):
+            if end < 0 or self.text[self.at : end].strip(" \t"):
                 return table
             self.at = end + 1
-        for line in self.text[self.at:].split("\n"):
+        for line in self.text[self.at :].split("\n"):
             stripped = line.strip(" \t")
             if stripped.startswith("[[") and stripped.endswith("]]") and _is_bare(stripped[2:-2]):
                 rows = self.root.setdefault(stripped[2:-2], [])
@@ -79,8 +79,15 @@ class _Reader:
         key, value = key.rstrip(" \t"), value.lstrip(" \t")
         body = value[1:-1]
         if (
-            not equals or len(value) < 2 or value[0] != '"' or value[-1] != '"'  # noqa: PLR2004 - two quotes
-            or '"' in body or "\\" in body or not body.isprintable() or not _is_bare(key) or key in table
+            not equals
+            or len(value) < len('""')
+            or value[0] != '"'
+            or value[-1] != '"'
+            or '"' in body
+            or "\\" in body
+            or not body.isprintable()
+            or not _is_bare(key)
+            or key in table
         ):
             return False
         table[key] = body
@@ -99,7 +106,7 @@ class _Reader:
         if self.peek() == "#":
             end = self.text.find("\n", self.at)
             end = len(self.text) if end < 0 else end
-            if any((c < " " and c != "\t") or c == "\x7f" for c in self.text[self.at:end]):
+            if any((c < " " and c != "\t") or c == "\x7f" for c in self.text[self.at : end]):
                 raise NotInSubset
             self.at = end
 
@@ -174,14 +181,14 @@ class _Reader:
                 self.at += 1
             if start == self.at:
                 raise NotInSubset
-            path.append(self.text[start:self.at])
+            path.append(self.text[start : self.at])
             if self.peek() != ".":
                 return path
             self.at += 1
 
     # -- values -------------------------------------------------------------------------------------
 
-    def value(self) -> Any:  # noqa: ANN401 - whatever the file holds
+    def value(self) -> Any:
         first = self.peek()
         if first == '"' or first == "'":  # noqa: PLR1714 - a set would match the empty string
             return self.string(first)
@@ -201,7 +208,7 @@ class _Reader:
         end = self.text.find(quote, self.at + 1)
         if end < 0:
             raise NotInSubset
-        body = self.text[self.at + 1:end]
+        body = self.text[self.at + 1 : end]
         if ("\\" in body and quote == '"') or any((c < " " and c != "\t") or c == "\x7f" for c in body):
             raise NotInSubset
         self.at = end + 1
@@ -211,7 +218,7 @@ class _Reader:
         start = self.at
         while self.peek() in "0123456789." and self.peek():
             self.at += 1
-        digits = self.text[start:self.at]
+        digits = self.text[start : self.at]
         whole, dot, part = digits.partition(".")
         if not whole.isdigit() or (len(whole) > 1 and whole[0] == "0"):
             raise NotInSubset

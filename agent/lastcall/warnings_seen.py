@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .recorder import Tap
 
 MAX_TAPS = 5_000
+MAX_NOTE = 300
+"""Characters of a message that are kept."""
 
 
 class Call:
@@ -80,7 +82,9 @@ class WarningsSeen:
             return
         wrapper = wrapping.Wrapper(original, self._with_frame, enabled=self._hook)
         holders = [names] + [
-            vars(m) for m in list(sys.modules.values()) if type(m).__name__ == "module" and vars(m).get("warn") is original
+            vars(m)
+            for m in list(sys.modules.values())
+            if type(m).__name__ == "module" and vars(m).get("warn") is original
         ]
         for holder in holders:
             holder["warn"] = wrapper
@@ -127,19 +131,31 @@ class WarningsSeen:
         values.update(kwargs)
         try:
             frame = recording.caller_behind_wrapt(sys._getframe(1))
-            self._count(values.get("message"), values.get("category"), values.get("stacklevel", 1),
-                        values.get("skip_file_prefixes", ()), frame)
+            self._count(
+                values.get("message"),
+                values.get("category"),
+                values.get("stacklevel", 1),
+                values.get("skip_file_prefixes", ()),
+                frame,
+            )
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             self.recorder.errors.record("warning", error)
         level = values.get("stacklevel", 1)
-        if isinstance(level, int) and len(args) < 3:
+        if isinstance(level, int) and len(args) < len(("message", "category", "stacklevel")):
             return wrapped(*args, **{**kwargs, "stacklevel": max(level, 1) + 1})
         if isinstance(level, int):
             return wrapped(*args[:2], max(level, 1) + 1, *args[3:], **kwargs)
         return wrapped(*args, **kwargs)
 
-    def _count(  # noqa: PLR0917
-        self, message: Any, category: Any, level: Any, prefixes: Any, frame: FrameType, *, literal: bool = False
+    def _count(
+        self,
+        message: Any,
+        category: Any,
+        level: Any,
+        prefixes: Any,
+        frame: FrameType,
+        *,
+        literal: bool = False,
     ) -> None:
         if isinstance(message, Warning):
             category, message = type(message), str(message)
@@ -191,7 +207,9 @@ class WarningsSeen:
         return entry
 
 
-def warned_about(frame: FrameType, level: int, prefixes: tuple[str, ...]) -> tuple[FrameType | None, FrameType]:
+def warned_about(
+    frame: FrameType, level: int, prefixes: tuple[str, ...]
+) -> tuple[FrameType | None, FrameType]:
     """The frame that a warning issued in `frame` blames, and the frame it called: the deprecated one.
 
     As `warnings.warn` walks: frames of the import machinery are skipped, unless the first is one; with
@@ -210,7 +228,9 @@ def warned_about(frame: FrameType, level: int, prefixes: tuple[str, ...]) -> tup
         if current is None:
             break
         deprecated, current = current, current.f_back
-        while current is not None and (_is_internal(current) or current.f_code.co_filename.startswith(prefixes or ("\0",))):
+        while current is not None and (
+            _is_internal(current) or current.f_code.co_filename.startswith(prefixes or ("\0",))
+        ):
             deprecated, current = current, current.f_back
     return current, deprecated
 
@@ -227,7 +247,11 @@ def _read(frame: FrameType) -> Call | None:
     """The arguments of the call that `frame` is making, None if the source does not tell them plainly."""
     position = position_of(frame.f_code, frame.f_lasti)
     node = _call_at(frame.f_code.co_filename, position, frame.f_lineno)
-    if node is None or any(isinstance(a, ast.Starred) for a in node.args) or any(k.arg is None for k in node.keywords):
+    if (
+        node is None
+        or any(isinstance(a, ast.Starred) for a in node.args)
+        or any(k.arg is None for k in node.keywords)
+    ):
         return None
     arguments = dict(zip(("message", "category", "stacklevel", "source"), node.args, strict=False))
     arguments.update({keyword.arg: keyword.value for keyword in node.keywords if keyword.arg})
@@ -244,7 +268,7 @@ def _call_at(filename: str, position: Position | None, line: int) -> ast.Call | 
     lines = source_lines(filename)
     if position is not None and position[2] <= len(lines):
         first, left, last, right = position
-        piece = list(lines[first - 1:last])
+        piece = list(lines[first - 1 : last])
         piece[-1] = piece[-1][:right]
         piece[0] = piece[0][left:]
         try:
@@ -262,8 +286,10 @@ def _only_call_on(filename: str, line: int) -> ast.Call | None:
     except (SyntaxError, ValueError, RecursionError):
         return None
     found = [
-        node for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or node.lineno)
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
         and (getattr(node.func, "attr", None) == "warn" or getattr(node.func, "id", None) == "warn")
     ]
     return found[0] if len(found) == 1 else None
@@ -280,7 +306,10 @@ def _compiled(node: ast.expr | None) -> CodeType | None:
 
 
 def _needs_locals(call: Call) -> bool:
-    return any(code is not None and code.co_names for code in (call.message, call.category, call.stacklevel, call.prefixes))
+    return any(
+        code is not None and code.co_names
+        for code in (call.message, call.category, call.stacklevel, call.prefixes)
+    )
 
 
 def template_of(node: ast.expr | None) -> str | None:
@@ -315,7 +344,7 @@ def masked(message: str) -> str:
         else:
             out.append("#" if c.isdigit() else c)
     text = "".join(out)
-    return text if len(text) <= 300 else text[:300] + "..."
+    return text if len(text) <= MAX_NOTE else text[:MAX_NOTE] + "..."
 
 
 __all__ = ["WarningsSeen", "install", "masked", "template_of", "warned_about"]

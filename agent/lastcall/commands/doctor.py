@@ -9,7 +9,7 @@ import tempfile
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -50,8 +50,10 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    store: Annotated[Optional[Path], typer.Option(help="The store. Default: as the agent would choose.")] = None,  # noqa: UP045
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out the use that is sent end to end.")] = False,
+    store: Annotated[Path | None, typer.Option(help="The store. Default: as the agent would choose.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the use that is sent end to end.")
+    ] = False,
 ) -> None:
     """Say what is configured, what is armed, why not, and whether a use arrives.
 
@@ -72,7 +74,9 @@ def doctor(
 
 def _configuration(found: Findings, config: Config) -> None:
     found.begin("Configuration")
-    found.say(OK if config.file else NOTE, f"file: {config.file or 'none; environment variables and defaults hold'}")
+    found.say(
+        OK if config.file else NOTE, f"file: {config.file or 'none; environment variables and defaults hold'}"
+    )
     for problem in config.problems:
         found.say(BAD, problem)
     for name, value in config.values.items():
@@ -81,8 +85,11 @@ def _configuration(found: Findings, config: Config) -> None:
             shown = ", ".join(value) if isinstance(value, tuple) else value
             found.say(OK, f"{name} = {shown} ({where})")
     if not config.targets and not config.discover:
-        found.say(BAD, "no target is named: put [[target]] ref = \"package.module:name\" into lastcall.toml, "
-                       "or set LASTCALL_TARGETS; `lastcall scan` proposes some")
+        found.say(
+            BAD,
+            'no target is named: put [[target]] ref = "package.module:name" into lastcall.toml, '
+            "or set LASTCALL_TARGETS; `lastcall scan` proposes some",
+        )
     else:
         discover = "; discovery: " + ", ".join(sorted(config.discover)) if config.discover else ""
         found.say(OK, f"{len(config.targets)} target(s) named{discover}")
@@ -93,12 +100,17 @@ def _interpreter(found: Findings) -> None:
     found.say(OK, f"Python {sys.version.split()[0]}, {sys.executable}")
     enabled = os.environ.get("LASTCALL_ENABLED", "")
     if enabled.lower() in ("", "0", "false", "no", "off"):
-        found.say(NOTE, "LASTCALL_ENABLED is not set here: set it to 1 for the process that is to be observed")
+        found.say(
+            NOTE, "LASTCALL_ENABLED is not set here: set it to 1 for the process that is to be observed"
+        )
     pth = [folder for folder in sys.path if os.path.isfile(os.path.join(folder, "lastcall.pth"))]  # noqa: PTH113, PTH118
     if pth:
         found.say(OK, f"starts by itself: lastcall.pth lies in {pth[0]}")
     else:
-        found.say(NOTE, "lastcall.pth is not installed here: use `lastcall run`, PYTHONPATH=<checkout>, or lastcall.start()")
+        found.say(
+            NOTE,
+            "no lastcall.pth here: use `lastcall run`, PYTHONPATH=<checkout>, or lastcall.start()",
+        )
     try:
         import wrapt
 
@@ -108,7 +120,9 @@ def _interpreter(found: Findings) -> None:
         return
     kind = "C extension" if "_wrappers" in str(wrapping.Wrapper.__mro__[1].__module__) else "pure Python"
     found.say(OK if kind == "C extension" else NOTE, f"wrapt {wrapt.__version__} ({kind})")
-    found.say(OK, "in-place engine: " + ("sys.monitoring" if sys.version_info >= (3, 12) else "rewritten prologue"))
+    found.say(
+        OK, "in-place engine: " + ("sys.monitoring" if sys.version_info >= (3, 12) else "rewritten prologue")
+    )
 
 
 def _store(found: Findings, path: str) -> None:
@@ -120,7 +134,9 @@ def _store(found: Findings, path: str) -> None:
             _store_contents(found, store, path)
     except StoreError as error:
         if error.slug == "store-missing":
-            found.say(NOTE, f"nothing at {path} yet: no process has been observed; it is made by the first one")
+            found.say(
+                NOTE, f"nothing at {path} yet: no process has been observed; it is made by the first one"
+            )
         else:
             found.say(BAD, error.message)
 
@@ -141,10 +157,20 @@ def _store_contents(found: Findings, store: Store, path: str) -> None:
         found.say(NOTE, "no target has been observed")
     for state in states:
         level = OK if state.state == "armed" else BAD if state.state in ("failed", "missing") else NOTE
-        scope = "/".join(part for part in (state.scope.service, state.scope.environment, state.scope.release) if part)
+        scope = "/".join(
+            part for part in (state.scope.service, state.scope.environment, state.scope.release) if part
+        )
         engine = f" by {state.engine}" if state.engine else ""
-        reason = f": {state.reason}" if state.reason else ": its module was not imported" if state.state == "pending" else ""
-        found.say(level, f"{state.ref} {state.state}{engine} in {state.processes} process(es) of {scope}{reason}")
+        reason = (
+            f": {state.reason}"
+            if state.reason
+            else ": its module was not imported"
+            if state.state == "pending"
+            else ""
+        )
+        found.say(
+            level, f"{state.ref} {state.state}{engine} in {state.processes} process(es) of {scope}{reason}"
+        )
 
 
 def _exporters(found: Findings, config: Config) -> None:
@@ -184,8 +210,15 @@ def _synthetic_use(found: Findings) -> None:
             "import lastcall_doctor_shim\nfor _ in range(3): lastcall_doctor_shim.shim()\n"
         )
         try:
-            done = subprocess.run([sys.executable, "-c", program], cwd=folder, env=environment, timeout=60,  # noqa: S603
-                                  capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [sys.executable, "-c", program],
+                cwd=folder,
+                env=environment,
+                timeout=60,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             found.say(BAD, f"a child interpreter did not come back: {error}")
             return
@@ -196,7 +229,9 @@ def _read_back(found: Findings, path: str, done: subprocess.CompletedProcess[str
     from lastcall.store import Store
 
     if done.returncode or done.stderr:
-        found.say(BAD, f"the child interpreter said (exit code {done.returncode}): {done.stderr.strip()[-300:]}")
+        found.say(
+            BAD, f"the child interpreter said (exit code {done.returncode}): {done.stderr.strip()[-300:]}"
+        )
     try:
         with Store.current(path) as store:
             counted = sum(use.count for use in store.uses(stacks=False))
@@ -222,4 +257,6 @@ def _print(found: Findings) -> None:
             console.print(Text(f"\n{title}" if section != found.lines[0][0] else title, style="bold"))
         console.print(Text.assemble(("  "), (f"{level:8}", styles[level]), text))
     console.print()
-    console.print("All is well." if found.healthy else "Something needs mending: see the lines marked `problem`.")
+    console.print(
+        "All is well." if found.healthy else "Something needs mending: see the lines marked `problem`."
+    )

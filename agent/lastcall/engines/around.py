@@ -33,60 +33,70 @@ CO_COROUTINE = 0x80
 
 def wrap(recorder: Recorder, value: Any, tap: Tap, advices: list[Advice]) -> Any:
     """`value` so wrapped that its calls are counted as ever and every advice runs around them."""
-    count = recorder.hooks.frame_callback(tap)
-    errors = recorder.errors
     function = getattr(value, "__func__", value)
     suspends = getattr(getattr(function, "__code__", None), "co_flags", 0) & CO_COROUTINE
-
-    def count_and_go_on() -> bool:
-        try:
-            count(recording.caller_behind_wrapt(sys._getframe(1)))
-        except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
-            errors.record("count", error)
-        return True
-
-    def entered(args: Any, kwargs: Any) -> list[Any]:
-        done = []
-        frame = recording.caller_behind_wrapt(sys._getframe(2))
-        for advice in advices:
-            try:
-                done.append((advice, advice.enter(frame, args, kwargs)))
-            except Exception as error:  # noqa: BLE001 - the named seam between an advice and the host's call
-                errors.record("advice", error)
-        return done
-
-    def left(done: list[Any], result: Any, raised: BaseException | None) -> None:
-        for advice, token in reversed(done):
-            try:
-                advice.leave(token, result, raised)
-            except Exception as error:  # noqa: BLE001 - the named seam between an advice and the host's call
-                errors.record("advice", error)
-
-    def around(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
-        done = entered(args if instance is None else (instance, *args), kwargs)
-        if suspends:
-            return awaited(done, wrapped(*args, **kwargs), instance)
-        try:
-            result = wrapped(*args, **kwargs)
-        except BaseException as error:
-            left(done, None, error)
-            raise
-        made = result
-        if tap.use == "construct" and result is None:  # __init__: the object is its first argument
-            made = instance if instance is not None else args[0] if args else None
-        left(done, made, None)
-        return result
-
-    async def awaited(done: list[Any], coroutine: Any, _instance: Any) -> Any:
-        try:
-            result = await coroutine
-        except BaseException as error:
-            left(done, None, error)
-            raise
-        left(done, result, None)
-        return result
-
-    wrapper = wrapping.Wrapper(value, around, enabled=count_and_go_on)
+    around = _Around(recorder, tap, advices)
+    wrapper = wrapping.Wrapper(
+        value, around.call_coroutine if suspends else around.call, enabled=around.count_and_go_on
+    )
     wrapper._self_tap = tap
     return wrapper
 
+
+class _Around:
+    """What happens around the calls of one target."""
+
+    def __init__(self, recorder: Recorder, tap: Tap, advices: list[Advice]) -> None:
+        self.errors = recorder.errors
+        self.tap = tap
+        self.advices = advices
+        self.count = recorder.hooks.frame_callback(tap)
+
+    def count_and_go_on(self) -> bool:
+        """wrapt's `enabled=` hook: counts, and has the wrapper function run."""
+        try:
+            self.count(recording.caller_behind_wrapt(sys._getframe(1)))
+        except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
+            self.errors.record("count", error)
+        return True
+
+    def call(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        """Around a plain call."""
+        entered = self._enter(args if instance is None else (instance, *args), kwargs)
+        try:
+            result = wrapped(*args, **kwargs)
+        except BaseException as error:
+            self._leave(entered, None, error)
+            raise
+        made = result
+        if self.tap.use == "construct" and result is None:  # __init__: the object is its first argument
+            made = instance if instance is not None else args[0] if args else None
+        self._leave(entered, made, None)
+        return result
+
+    def call_coroutine(self, wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        """Around a coroutine function: from its call, which is counted, to the end of the coroutine."""
+        entered = self._enter(args if instance is None else (instance, *args), kwargs)
+        return self._until_done(entered, wrapped(*args, **kwargs))
+
+    async def _until_done(self, entered: list[Any], coroutine: Any) -> Any:
+        try:
+            result = await coroutine
+        except BaseException as error:
+            self._leave(entered, None, error)
+            raise
+        self._leave(entered, result, None)
+        return result
+
+    def _enter(self, args: Any, kwargs: Any) -> list[Any]:
+        frame = recording.caller_behind_wrapt(sys._getframe(2))
+        entered = []
+        for advice in self.advices:
+            with self.errors.guard("advice"):
+                entered.append((advice, advice.enter(frame, args, kwargs)))
+        return entered
+
+    def _leave(self, entered: list[Any], result: Any, raised: BaseException | None) -> None:
+        for advice, token in reversed(entered):
+            with self.errors.guard("advice"):
+                advice.leave(token, result, raised)

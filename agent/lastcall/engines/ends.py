@@ -40,7 +40,7 @@ class Ends:
         self.codes: dict[int, CodeType] = {}
 
     def watch(self, sample: Sample, caller: FrameType) -> None:
-        """Follow the call that `caller` is about to make, or has just made. Call with the recorder's lock held."""
+        """Follow the call that `caller` is about to make, or has just made."""
         code = _code_of(sample.record.target)
         if code is None or len(self.watched) >= MAX_WATCHED:
             return

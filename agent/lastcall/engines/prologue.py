@@ -3,7 +3,8 @@
 On 3.11 the call goes straight into the bytecode: jumps there are relative, so all that has to move are the
 exception table's offsets and the location table (both as in CPython's `Objects/exception_handling_notes.txt`
 and `Objects/locations.md`). That takes 20 us a function, where taking it apart and together again with the
-`bytecode` library takes 2 ms; a wildcard may name thousands. 3.10 has absolute jumps: there the library does it.
+`bytecode` library takes 2 ms; a wildcard may name thousands. 3.10 has absolute jumps: there the library does
+it.
 """
 
 from __future__ import annotations
@@ -135,13 +136,19 @@ def _rewritten(code: CodeType, hook: Callable[[], None]) -> CodeType:
         body = Bytecode.from_code(code)
         if sys.version_info >= (3, 11):
             resume = next(i for i, x in enumerate(body) if isinstance(x, Instr) and x.name == "RESUME")
-            body[resume + 1:resume + 1] = [
-                Instr("PUSH_NULL", lineno=line), Instr("LOAD_CONST", hook, lineno=line),
-                Instr("PRECALL", 0, lineno=line), Instr("CALL", 0, lineno=line), Instr("POP_TOP", lineno=line),
+            body[resume + 1 : resume + 1] = [
+                Instr("PUSH_NULL", lineno=line),
+                Instr("LOAD_CONST", hook, lineno=line),
+                Instr("PRECALL", 0, lineno=line),
+                Instr("CALL", 0, lineno=line),
+                Instr("POP_TOP", lineno=line),
             ]
         else:
-            body[0:0] = [Instr("LOAD_CONST", hook, lineno=line), Instr("CALL_FUNCTION", 0, lineno=line),
-                         Instr("POP_TOP", lineno=line)]
+            body[0:0] = [
+                Instr("LOAD_CONST", hook, lineno=line),
+                Instr("CALL_FUNCTION", 0, lineno=line),
+                Instr("POP_TOP", lineno=line),
+            ]
         return body.to_code()
     except Exception as error:  # the library's own limits: whatever it raises, the other engine is there
         raise Unavailable(f"its bytecode cannot be rewritten ({error})") from error
