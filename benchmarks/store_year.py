@@ -2,10 +2,9 @@
 
     python benchmarks/store_year.py OUT.db [--targets 1000] [--sites 100000] [--seed 1]
 
-Four services release weekly; each release runs two processes at a time, restarted daily on three days. Every call
-site belongs to one service and is used at its own rate from its own week on, until a week in which its owner
-migrated it, if any. One target in five is never used. The rows are written as the absorber would have
-written them; nothing is measured here.
+Four services release weekly; each release runs two processes at a time, replaced twice a week. Every call
+site belongs to one service; most are used in one week, some for months. One target in five is never used. The
+rows are written as the absorber would have written them; nothing is measured here.
 """
 
 from __future__ import annotations
@@ -39,9 +38,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=1000)
     parser.add_argument("--sites", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--now", type=float, default=time.time(), help="the end of the year, seconds since the epoch"
-    )
+    parser.add_argument("--now", type=float, default=time.time(), help="end of the year, in seconds")
     given = parser.parse_args()
     given.out.unlink(missing_ok=True)
     began = time.perf_counter()
@@ -63,7 +60,7 @@ def build(store: Store, *, targets: int, sites: int, seed: int, now: float) -> N
         _states(connection, names, chance, refs, processes)
         rows = _sites(connection, names, chance, refs, sites)
         _uses(connection, chance, rows, processes)
-        _references(connection, names, chance, refs, start, now)
+        _references(connection, names, refs, now)
     database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -75,7 +72,8 @@ def _targets(connection, names, count, start):
         names.target(ref)
         connection.execute(
             "UPDATE target SET stamp = ?, replacement = ?, owner = ?, issue = ?, since = '2025-09-01',"
-            " remove_by = '2027-01-31', source = 'config', defined_stamp = 1, defined_file = ?, defined_line = ?"
+            " remove_by = '2027-01-31', source = 'config', defined_stamp = 1, defined_file = ?,"
+            " defined_line = ?"
             " WHERE ref = ?",
             (int(start * 1e9), f"app.core.module_{i}:Manager", f"team-{i % 7}", f"#{i}",
              f"app/legacy/part_{i % 40}/module_{i}.py", 10 + i % 300, ref),
@@ -93,9 +91,10 @@ def _processes(connection, names, chance, start):
                 since = start + week * 7 * DAY + (i // 2) * 2.3 * DAY + chance.random() * 600
                 until = min(since + 2.3 * DAY, start + (week + 1) * 7 * DAY)
                 cursor = connection.execute(
-                    "INSERT INTO process VALUES (NULL, ?, ?, ?, ?, '3.12.4', ?, '/srv/app', '[]', ?, ?, 'exit', 0, 1)",
-                    (f"{s:02x}{week:04x}{i:02x}{chance.getrandbits(64):016x}", scope, f"{service}-{i}", 100 + i,
-                     since, until, until),
+                    "INSERT INTO process"
+                    " VALUES (NULL, ?, ?, ?, ?, '3.12.4', ?, '/srv/app', '[]', ?, ?, 'exit', 0, 1)",
+                    (f"{s:02x}{week:04x}{i:02x}{chance.getrandbits(64):016x}", scope, f"{service}-{i}",
+                     100 + i, since, until, until),
                 )  # fmt: skip
                 number = cursor.lastrowid
                 connection.execute("INSERT INTO observed VALUES (?, ?, ?)", (number, since, until))
@@ -140,8 +139,8 @@ def _sites(connection, names, chance, refs, count):
         line, function = 5 + i // 400, f"View{i % 97}.handle_{i % 13}"
         deep = chance.randrange(len(framework) - FRAMES)
         stack = (Frame(file, line, function), *framework[deep : deep + FRAMES - 1])
-        site = Site(ref, "call", file, line, function, file[:-3].replace("/", "."), ref.partition(":")[2], "direct",
-                    stack=stack)  # fmt: skip
+        module, name = file[:-3].replace("/", "."), ref.partition(":")[2]
+        site = Site(ref, "call", file, line, function, module, name, "direct", stack=stack)
         result.append((names.site(site), i % len(SERVICES)))
     return result
 
@@ -170,7 +169,7 @@ def _uses(connection, chance, sites, processes):
     print(json.dumps({"counts": len(counts), "activity": len(activity)}), file=sys.stderr)
 
 
-def _references(connection, names, chance, refs, start, now):
+def _references(connection, names, refs, now):
     for i, ref in enumerate(refs):
         for k in range(i % 4):
             cursor = connection.execute(

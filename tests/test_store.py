@@ -133,7 +133,7 @@ def test_a_reader_in_between_sees_whole_transactions(path):
 
 def test_a_failure_in_a_transaction_changes_nothing(path):
     store = filled(path)
-    with pytest.raises(ZeroDivisionError), store._database.transaction() as connection:
+    with pytest.raises(ZeroDivisionError), store._database.transaction() as connection:  # noqa: PT012 - the point
         connection.execute("DELETE FROM use_count")
         raise ZeroDivisionError
     assert sum(counts(store).values()) == 5

@@ -85,7 +85,7 @@ def report(  # noqa: PLR0917 - typer passes options by name
         Optional[Path],  # noqa: UP045 - typer evaluates it, on 3.10 too
         typer.Option("--output", "-o", help="Write to this file."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Call sites shown for a target; 0 shows all.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="Call sites shown for a target; 0 shows all.")] = 10,
     stacks: Annotated[bool, typer.Option("--stacks", help="Show how each call site was reached.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again whenever it changes.")] = False,
 ) -> None:
