@@ -2,7 +2,7 @@
 
     python benchmarks/verdict/run.py                       # the published mix
     python benchmarks/verdict/run.py --perturb 12          # and twelve others, made from it at random
-    python benchmarks/verdict/run.py --docs                # and write the table and the plot to docs/
+    python benchmarks/verdict/run.py --save FILE           # keep the figures for plot.py
 
 Three questions, with fixed seeds:
 
@@ -17,6 +17,7 @@ usefulness   Of the targets truly dead, with complete coverage, their use in the
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import multiprocessing
 import sys
@@ -212,7 +213,7 @@ def main() -> int:
     parser.add_argument("--mix", type=Path, default=HERE / "mix.toml")
     parser.add_argument("--perturb", type=int, default=0, help="try so many other mixes, too")
     parser.add_argument("--strength", type=float, default=0.7, help="of the perturbation")
-    parser.add_argument("--docs", action="store_true", help="write docs/verdict-table.md and the plot")
+    parser.add_argument("--save", type=Path, help="write the tables to this JSON file, for plot.py")
     options = parser.parse_args()
     mix = Mix(tomllib.loads(options.mix.read_text()))
     started = time.perf_counter()
@@ -221,14 +222,14 @@ def main() -> int:
         print(render(answers, useful))
         late = Counter(u.why for u in useful if not u.safe)
         print("\nwhy not safe in time:", dict(late))
+        if options.save:
+            known = [a for a in answers if not a.hidden]
+            figures = {"calibration": calibration(known), "patterns": by_pattern(known, useful)}
+            options.save.write_text(json.dumps(figures, indent=1, default=float))
         print(f"\n{len(answers)} verdicts in {time.perf_counter() - started:.0f} s")
         for number in range(options.perturb):
             other = mix.perturbed(np.random.default_rng(10_000 + options.seed * 100 + number), options.strength)
             print(summary(number, *simulate(other, options.runs, options.seed + 1 + number, options.window, pool)))
-    if options.docs:
-        from plot import draw
-
-        draw(calibration([a for a in answers if not a.hidden]), HERE.parents[1] / "docs" / "img" / "verdict-calibration.svg")
     return 0
 
 
@@ -245,7 +246,8 @@ def summary(number: int, answers: list[Answer], useful: list[Useful]) -> str:
     return (
         f"mix {number}: safe {len(safe)}, followed {wrong} ({_share(wrong, len(safe))}); in time "
         f"{_share(sum(u.safe for u in useful), len(useful))} of {len(useful)}; patterns above 1 %: {dict(bad) or 'none'}; "
-        f"buckets that do not fit: {misfits or 'none'}"
+        f"buckets that do not fit: {misfits or 'none'}; late because of "
+        f"{dict(Counter(u.why for u in useful if not u.safe)) or 'nothing'}"
     )
 
 

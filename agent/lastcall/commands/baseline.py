@@ -1,0 +1,83 @@
+"""`lastcall baseline`: make, check or shrink the list of accepted uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lastcall.commands.check import StoreOption
+from lastcall.errors import UsageError
+
+if TYPE_CHECKING:
+    from lastcall.baseline import Use
+
+
+def register(app: typer.Typer) -> None:
+    """Add `baseline` to the command line."""
+    app.command("baseline")(baseline)
+
+
+def baseline(  # noqa: PLR0917 - typer passes them by name
+    from_store: Annotated[
+        bool, typer.Option("--from-store", help="Accept what the store has seen, such as that of staging.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why the new entries are accepted.")] = "",
+    update: Annotated[bool, typer.Option("--update", help="Take out what is no longer used.")] = False,
+    file: Annotated[Path, typer.Option("--file", help="The baseline.")] = Path("lastcall-baseline.toml"),
+    store: StoreOption = "",
+    since: Annotated[str, typer.Option(help="How far back uses count.")] = "30d",
+) -> int:
+    """The accepted uses of today, by target and calling function: a ratchet that may only shrink.
+
+    Without options, says how the store differs from the baseline; exit code 1 if it does. Examples:
+
+        lastcall baseline --from-store --reason "before the migration"
+
+        lastcall baseline --update
+
+        pytest --lastcall
+    """
+    from lastcall.baseline import Baseline
+
+    known = Baseline.load(file)
+    uses = seen(store, since)
+    difference = known.compare(uses)
+    if from_store and difference.new:
+        if not reason:
+            raise UsageError(f"{len(difference.new)} uses are not in {file}: accept them with a --reason.")
+        known.add([use.key for use in difference.new], reason)
+    if update:
+        known.remove(difference.stale)
+    if (from_store and difference.new) or (update and difference.stale) or (from_store and not file.exists()):
+        known.save()
+        print(f"{file}: {len(known.reasons)} accepted uses.")
+    left = ([] if from_store else difference.new), ([] if update else difference.stale)
+    for use in left[0]:
+        print(f"new: {use.sentence()}")
+    for key in left[1]:
+        print(f"no longer used: {key.caller} -> {key.target}")
+    return 1 if left[0] or (left[1] and not from_store) else 0
+
+
+def seen(store: str, since: str) -> list[Use]:
+    """The uses of a store that count: not allowed, no test, no scanner. Raises LastcallError."""
+    import time
+
+    from lastcall import config as settings
+    from lastcall.baseline import Key, Use, caller_name
+    from lastcall.checking import duration
+    from lastcall.store import Filter, Store
+
+    config = settings.load()
+    instead = {target.ref: target.metadata.get("replacement", "") for target in config.targets}
+    with Store.current(store or config.store_path()) as opened:
+        rows = opened.uses(Filter(since=time.time() - duration(since, "--since")), stacks=False)
+    found = []
+    for row in rows:
+        site = row.site
+        if not (row.allowed or site.by_test or site.scanner):
+            key = Key(site.target, caller_name(site.module, site.function))
+            found.append(Use(key, site.file, site.line, site.use, instead.get(site.target, "")))
+    return found

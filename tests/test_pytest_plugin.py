@@ -1,0 +1,245 @@
+"""The ratchet in real test runs: whole ones, parallel ones, shuffled ones, forked ones."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+FILES = {
+    "lastcall.toml": """
+        [lastcall]
+        application = ["shop.**"]
+        [[target]]
+        ref = "shop.legacy:make_cart"
+        replacement = "shop.cart:Cart"
+        [[target]]
+        ref = "shop.legacy:never"
+        """,
+    "shop/__init__.py": "",
+    "shop/legacy.py": """
+        def make_cart():
+            return object()
+        def never(): ...
+        """,
+    "shop/views.py": """
+        def checkout():
+            from shop.legacy import make_cart
+            return make_cart()
+        class Refund:
+            def run(self):
+                from shop import legacy
+                return [legacy.make_cart() for _ in range(3)]
+        """,
+    "tests/test_views.py": """
+        import pytest
+        from shop import views
+        @pytest.mark.parametrize("n", range(4))
+        def test_checkout(n):
+            assert views.checkout()
+        def test_refund():
+            assert len(views.Refund().run()) == 3
+        def test_nothing(): ...
+        """,
+    "pytest.ini": "[pytest]\ntestpaths = tests\npythonpath = .\n",
+}
+BASELINE = """
+    # why they are here
+    [[use]]
+    target = "shop.legacy:make_cart"
+    caller = "shop.views:checkout"
+    reason = "moves in spring"
+
+    [[use]]
+    target = "shop.legacy:make_cart"
+    caller = "shop.views:Refund.run"  # the second
+    reason = "moves in summer"
+    """
+
+
+class Project:
+    def __init__(self, path):
+        self.path = path
+        for name, text in FILES.items():
+            self.write(name, text)
+
+    def write(self, name, text):
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+
+    def run(self, *arguments, **environ):
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("LASTCALL_", "PYTEST_", "COV_"))}
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+        done = subprocess.run(command, cwd=self.path, env={**kept, **environ}, capture_output=True, text=True, timeout=100)
+        return done.returncode, done.stdout + done.stderr
+
+    @property
+    def baseline(self):
+        return (self.path / "lastcall-baseline.toml").read_text()
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def test_without_the_option_nothing_is_imported_and_nothing_changes(project):
+    project.write("tests/test_off.py", "import sys\ndef test_off(): assert not {m for m in sys.modules if m.startswith('lastcall.')} - {'lastcall.pytest_plugin'}\n")
+    code, output = project.run("-q")
+    assert code == 0, output
+    assert "lastcall" not in output
+
+
+def test_a_new_use_fails_with_place_target_and_replacement(project):
+    code, output = project.run("--lastcall")
+    assert code == 1
+    assert "6 passed" in output
+    assert "shop/views.py:4: shop.views:checkout uses shop.legacy:make_cart; use shop.cart:Cart" in output
+    assert "tests/test_views.py::test_checkout[0]" in output
+    assert "shop.views:Refund.run" in output
+    assert not (project.path / ".lastcall").exists()
+
+
+def test_accepted_uses_pass(project):
+    project.write("lastcall-baseline.toml", BASELINE)
+    code, output = project.run("--lastcall")
+    assert code == 0, output
+    assert "2 accepted uses" in output
+
+
+def test_a_line_that_moves_is_no_new_use(project):
+    project.write("lastcall-baseline.toml", BASELINE)
+    project.write("shop/views.py", "# moved\n\n" + textwrap.dedent(FILES["shop/views.py"]))
+    assert project.run("--lastcall")[0] == 0
+
+
+FORKING = """
+    # Each test in a child of its own, its reports sent back as pytest's own JSON: what plugins that box tests do.
+    import json, os, pytest
+    from _pytest.runner import runtestprotocol
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(item, nextitem):
+        hook = item.config.hook
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            reports = runtestprotocol(item, log=False, nextitem=nextitem)
+            data = [hook.pytest_report_to_serializable(config=item.config, report=r) for r in reports]
+            os.write(writing, json.dumps(data).encode())
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            data = json.load(pipe)
+        os.wait()
+        for values in data:
+            report = hook.pytest_report_from_serializable(config=item.config, data=values)
+            item.ihook.pytest_runtest_logreport(report=report)
+        return True
+    """
+RUNNERS = [("-n", "2"), ("-n", "2", "--dist", "loadfile"), ("--random-order",), ("-p", "forking"), ("-n", "2", "--random-order")]
+
+
+@pytest.mark.parametrize("arguments", RUNNERS, ids=" ".join)
+def test_however_the_tests_run_the_outcome_is_the_same(project, arguments):
+    if "-p" in arguments:
+        project.write("forking.py", FORKING)
+    code, output = project.run("--lastcall", *arguments)
+    assert code == 1, output
+    assert output.count(" uses shop.legacy:make_cart") == 2
+    project.write("lastcall-baseline.toml", BASELINE)
+    code, output = project.run("--lastcall", *arguments)
+    assert code == 0, output
+    project.write("shop/views.py", FILES["shop/views.py"].replace("return make_cart()", "return object()"))
+    code, output = project.run("--lastcall", *arguments)
+    assert code == 1, output
+    assert "No longer used" in output
+    assert "shop.views:checkout -> shop.legacy:make_cart" in output
+
+
+def test_uses_at_import_and_in_session_fixtures_count(project):
+    project.write("shop/early.py", "from shop.legacy import make_cart\nCART = make_cart()\n")
+    project.write("tests/test_early.py", """
+        import pytest
+        from shop import early, views
+        @pytest.fixture(scope="session", autouse=True)
+        def late():
+            yield
+            views.checkout()
+        def test_early(): assert early.CART
+        """)
+    for arguments in ((), ("-n", "1")):
+        code, output = project.run("--lastcall", "tests/test_early.py", *arguments)
+        assert code == 1, output
+        assert "shop/early.py:2: shop.early:<module> uses" in output
+        assert "shop.views:checkout uses" in output
+
+
+@pytest.mark.parametrize("narrow", [("-k", "refund"), ("tests/test_views.py::test_refund",), ("--deselect", "tests/test_views.py::test_nothing", "-k", "refund"), ("-x", "-k", "refund")], ids=" ".join)
+def test_a_part_of_the_suite_says_nothing_about_stale_entries(project, narrow):
+    project.write("lastcall-baseline.toml", BASELINE)
+    code, output = project.run("--lastcall", *narrow)
+    assert code == 0, output
+
+
+def test_update_takes_stale_entries_out_and_keeps_comments(project):
+    project.write("lastcall-baseline.toml", BASELINE)
+    project.write("shop/views.py", FILES["shop/views.py"].replace("return make_cart()", "return object()"))
+    assert project.run("--lastcall")[0] == 1
+    code, output = project.run("--lastcall", "--lastcall-update")
+    assert code == 0, output
+    assert "checkout" not in project.baseline
+    assert "# the second" in project.baseline
+    assert "# why they are here" in project.baseline
+    assert project.run("--lastcall")[0] == 0
+
+
+def test_update_never_accepts_a_new_use(project):
+    code, output = project.run("--lastcall-update")
+    assert code == 1
+    assert "New uses" in output
+    assert not (project.path / "lastcall-baseline.toml").exists()
+
+
+def test_a_new_entry_is_accepted_with_a_reason_only(project):
+    code, output = project.run("--lastcall-accept", "legacy, see the plan")
+    assert code == 0, output
+    assert project.baseline.count("legacy, see the plan") == 2
+    assert project.run("--lastcall")[0] == 0
+    project.write("lastcall-baseline.toml", project.baseline.replace('"legacy, see the plan"', '""', 1))
+    code, output = project.run("--lastcall")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "needs a reason" in output
+
+
+def test_allowed_callers_do_not_count(project):
+    allow = 'replacement = "shop.cart:Cart"\nallow = [{caller = "shop.views.**", reason = "the factory itself"}]'
+    project.write("lastcall.toml", textwrap.dedent(FILES["lastcall.toml"]).replace('replacement = "shop.cart:Cart"', allow))
+    code, output = project.run("--lastcall")
+    assert code == 0, output
+
+
+def test_a_failing_test_stays_a_failing_test(project):
+    project.write("tests/test_red.py", "def test_red(): assert 0\n")
+    code, output = project.run("--lastcall")
+    assert code == 1
+    assert "1 failed" in output
+
+
+@pytest.mark.parametrize("text", ["[[use]\n", "use = 3\n", "[[use]]\ntarget = 'a'\n", BASELINE + BASELINE])
+def test_a_broken_baseline_is_one_sentence(project, text):
+    project.write("lastcall-baseline.toml", text)
+    code, output = project.run("--lastcall")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "lastcall-baseline.toml" in output
+    assert "Traceback" not in output
+
+
+def test_a_broken_configuration_is_one_sentence(project):
+    project.write("lastcall.toml", "[[target]]\nreff = 'a:b'\n")
+    code, output = project.run("--lastcall")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert "Traceback" not in output
