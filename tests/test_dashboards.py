@@ -452,11 +452,11 @@ class TestGrafana:
             refs = [target["refId"] for target in panel["targets"]]
             assert len(set(refs)) == len(refs) >= 1
 
-    def test_numbers_show_the_last_point_and_not_the_last_one_that_exists(self):
+    def test_numbers_show_the_present_and_not_the_newest_point_of_the_range(self):
         stats = [panel for panel in read(GRAFANA)["panels"] if panel["type"] == "stat"]
         assert len(stats) >= 5
         for panel in stats:
-            assert panel["options"]["reduceOptions"]["calcs"] == ["last"], "lastNotNull would show a number from the past"
+            assert [(target["instant"], target["range"]) for target in panel["targets"]] == [(True, False)]
             assert panel["fieldConfig"]["defaults"]["noValue"] == "nobody is watching"
 
 

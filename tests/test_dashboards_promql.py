@@ -134,6 +134,12 @@ def test_the_rule_file_passes_promtools_linter(promtool):
     assert f"{len(alerts.ALERTS)} rules found" in done.stdout
 
 
+def test_vmalert_takes_the_rule_file_too():
+    vmalert = binary("vmalert", needs="vmalert")
+    done = subprocess.run([vmalert, "-dryRun", f"-rule={RULES}"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def dashboard_queries():
     """Every PromQL of every dashboard, with its variables at their defaults."""
     for path in sorted((CLOUD / "dashboards").glob("*.json")):

@@ -405,6 +405,11 @@ class TestCommand:
         assert destroyed.returncode == 0, destroyed.stderr
         assert [*service.state.dashboards, *service.state.policies, *service.state.metrics] == []
 
+    def test_project_and_endpoint_may_come_from_the_configuration(self, service, tmp_path):
+        (tmp_path / "lastcall.toml").write_text(f'[lastcall]\ngcp_project = "demo"\ngcp_endpoint = "{service.endpoint}"\n')
+        result = lastcall("plan", LASTCALL_CONFIG=str(tmp_path / "lastcall.toml"))
+        assert f"Project demo: {DEFAULT_COUNT} to create" in result.stdout, result.stderr
+
     def test_plan_as_json_and_check(self, grpc_service):
         shown = grpc_service.run("plan", "--project", "demo", "--format", "json", "--check")
         assert shown.returncode == 1

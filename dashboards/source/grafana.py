@@ -214,15 +214,15 @@ def _stat(title: str, expr: str) -> Panel:
         "type": "stat",
         "title": title,
         "datasource": DATASOURCE,
-        "interval": "1h",
-        "targets": [_target(expr)],
+        # The present alone: the newest point of a range may be an old one, and stand for a present that
+        # nobody watches.
+        "targets": [_target(expr, instant=True, range=False)],
         "options": {
             "reduceOptions": {"calcs": ["last"], "fields": "", "values": False},
             "colorMode": "value",
-            "graphMode": "area",
+            "graphMode": "none",
             "textMode": "auto",
         },
-        # The last point, even if it is none: an old number must not stand for a present nobody watches.
         "fieldConfig": {
             "defaults": {
                 "noValue": "nobody is watching",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,7 +34,11 @@ _PAST = {"create": "created", "update": "updated", "delete": "deleted", "conflic
 
 Project = Annotated[
     str,
-    typer.Option("--project", envvar="GOOGLE_CLOUD_PROJECT", help="The project's id.", show_default=False),
+    typer.Option(
+        "--project",
+        help="The project's id. Default: gcp_project of the configuration, or GOOGLE_CLOUD_PROJECT.",
+        show_default=False,
+    ),
 ]
 Channels = Annotated[
     list[str] | None,
@@ -92,7 +95,7 @@ def plan_command(  # noqa: PLR0917 - typer reads the options off the signature
     """Show what `apply` would create, change (as a diff) and remove. Changes nothing."""
     if output not in ("text", "json"):
         raise UsageError(f"--format is {output!r}: expected text or json")
-    api = _api(project)
+    api, project = _connect(project)
     changes = _planned(api, project, channels, reads, resource_type, adopt=adopt)
     if output == "json":
         typer.echo(
@@ -115,7 +118,7 @@ def apply_command(  # noqa: PLR0917 - typer reads the options off the signature
     yes: Yes = False,
 ) -> None:
     """Make the project match: show the diff, ask, then create, update and remove. Safe to run again."""
-    api = _api(project)
+    api, project = _connect(project)
     _carry_out(
         api, _planned(api, project, channels, reads, resource_type, adopt=adopt), project, full=full, yes=yes
     )
@@ -127,26 +130,31 @@ def destroy_command(project: Project = "", full: Full = False, yes: Yes = False)
     from lastcall.provision.execute import survey
     from lastcall.provision.plan import removal
 
-    api = _api(project)
+    api, project = _connect(project)
     with _working(f"Reading project {project}"):
         live = survey(api, project)
     _carry_out(api, removal(live), project, full=full, yes=yes)
 
 
-def _api(project: str) -> Api:
+def _connect(project: str) -> tuple[Api, str]:
+    """The services, and the project that the command line or the configuration names."""
     from google.auth.exceptions import GoogleAuthError
 
+    from lastcall import config
     from lastcall.provision.api import connect
     from lastcall.provision.failures import sentence
 
+    settings = config.load()
+    project = project or settings.gcp_project
     if not project:
-        raise UsageError("which project? Give --project ID, or set GOOGLE_CLOUD_PROJECT")
+        raise UsageError("which project? Give --project ID, or set GOOGLE_CLOUD_PROJECT or gcp_project")
     if not _PROJECT.fullmatch(project):
         raise UsageError(
-            f"--project is {project!r}: expected a project id, lower-case letters, digits and hyphens"
+            f"the project is {project!r}: expected a project id of lower-case letters, digits and hyphens"
         )
     try:
-        return connect(project, os.environ.get("LASTCALL_GCP_ENDPOINT", ""))
+        with _working("Looking for credentials"):
+            return connect(project, settings.gcp_endpoint), project
     except GoogleAuthError as error:
         raise UsageError(sentence(error, project)) from error
 

@@ -18,8 +18,10 @@ class GrpcApi:
 
         self._parent = f"projects/{project}"
         classes: tuple[Any, ...] = (MetricsServiceV2Client, AlertPolicyServiceClient, DashboardsServiceClient)
+        # Looked up once: without any, each look-up may wait for a metadata server that is not there.
+        credentials = None if plaintext else _credentials()
         self._metrics, self._policies, self._dashboards = (
-            _client(cls, endpoint, plaintext=plaintext) for cls in classes
+            _client(cls, endpoint, credentials) for cls in classes
         )
 
     def read_all(self, kind: Kind) -> list[Body]:
@@ -87,10 +89,17 @@ class GrpcApi:
         return f"{self._parent}/metrics/{name.replace('/', '%2F')}"
 
 
-def _client(cls: Any, endpoint: str, *, plaintext: bool) -> Any:
-    if not plaintext:
+def _credentials() -> Any:
+    import google.auth
+
+    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-platform"])
+    return credentials
+
+
+def _client(cls: Any, endpoint: str, credentials: Any) -> Any:
+    if credentials is not None:
         options = {"api_endpoint": endpoint} if endpoint else None
-        return cls(client_options=options)
+        return cls(credentials=credentials, client_options=options)
     import grpc
 
     channel = grpc.insecure_channel(endpoint)
