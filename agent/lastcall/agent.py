@@ -21,7 +21,7 @@ from .recorder import Recorder
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType, ModuleType
+    from types import ModuleType
     from typing import Any
 
     from .config import Config
@@ -101,7 +101,7 @@ class Agent:
             function = getattr(value, "__func__", value)
             code = getattr(function, "__code__", None)
             names = code.co_varnames[:code.co_argcount] if code is not None else ()
-            advices.append(Isolation(self, target, names, bound=tap.use == "construct"))
+            advices.append(Isolation(self, tap, names))
         return advices
 
     # -- events in the host's threads ---------------------------------------------------------------
@@ -113,16 +113,9 @@ class Agent:
     def _changed(self, target: Target) -> None:
         self._to_write.append(target)
 
-    def finding(self, kind: str, target: Target, message: str, frame: FrameType | None,
-                attributes: tuple[tuple[str, str], ...] = ()) -> None:
-        """Something that blocks `safe` and is no use; on disk when this returns, repeats counted until the next flush."""
-        tap = next((t for (ref, _), t in self.patcher.taps.items() if ref == target.ref), None)
-        record = self.recorder.record_at(tap, frame) if tap is not None and frame is not None else None
-        self.finding_at(kind, target, message, record, attributes)
-
     def finding_at(self, kind: str, target: Target, message: str, record: SiteRecord | None,
                    attributes: tuple[tuple[str, str], ...] = ()) -> None:
-        """`finding`, for a call site that is known."""
+        """Something that blocks `safe` and is no use. On disk when this returns; repeats at the next flush."""
         number = record.number if record is not None else -1
         key = (kind, target.ref, message, number)
         with self.recorder.lock:
@@ -158,7 +151,7 @@ class Agent:
         recorder = self.recorder
         with self.errors.guard("flush"):
             recorder.retry_unwritten()
-            if len(sys.modules) != self._modules_seen:
+            if len(sys.modules) != self._modules_seen or self.patcher.unfinished:
                 self._modules_seen = len(sys.modules)
                 self.patcher.rescan()
                 self._look_for_references()
@@ -243,6 +236,7 @@ class Agent:
         """The last words in the journal: counts published, the end written, the files let go."""
         with self.errors.guard("leave"):
             if len(sys.modules) != self._modules_seen:
+                self.patcher.rescan()
                 self._look_for_references(lines=False)
             self.write_pending()
             self.recorder.publish()

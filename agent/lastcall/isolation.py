@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .agent import Agent
-    from .targets import Target
+    from .recorder import SiteRecord, Tap
 
 _MISSING = object()
 _SHARED_BY_NATURE = (str, bytes, int, float, bool, tuple, frozenset, type(None), type)
@@ -27,49 +27,50 @@ _SHARED_BY_NATURE = (str, bytes, int, float, bool, tuple, frozenset, type(None),
 class Isolation:
     """The advice of one target: see `engines.around`."""
 
-    def __init__(self, agent: Agent, target: Target, parameters: tuple[str, ...], *, bound: bool) -> None:
-        """`parameters` are the function's positional ones; `bound` says that the first is self or cls."""
+    def __init__(self, agent: Agent, tap: Tap, parameters: tuple[str, ...]) -> None:
+        """`parameters` are the names of the function's positional ones, self or cls included."""
         self.agent = agent
-        self.target = target
-        self.path = target.isolation.split(".")
+        self.tap = tap
+        self.path = tap.target.isolation.split(".")
         self.parameters = parameters
-        self.bound = bound
         self._key = os.urandom(16)
         self._owners: dict[int, tuple[Any, bytes]] = {}
 
-    def enter(self, frame: FrameType, args: Any, kwargs: Any) -> tuple[FrameType, bytes | None]:
-        """Note the owner's hash, None if the call names nobody."""
-        return frame, self._owner(args, kwargs)
+    def enter(self, frame: FrameType, args: Any, kwargs: Any) -> tuple[SiteRecord | None, bytes | None]:
+        """Note the call site and the owner's hash, None if the call names nobody."""
+        # by the end of a coroutine the frame will be somewhere else
+        return self.agent.recorder.record_at(self.tap, frame), self._owner(args, kwargs)
 
     def leave(
-        self, entered: tuple[FrameType, bytes | None], result: Any, error: BaseException | None
+        self, entered: tuple[SiteRecord | None, bytes | None], result: Any, error: BaseException | None
     ) -> None:
         """Compare the object's owner with the one it had."""
-        frame, owner = entered
+        record, owner = entered
         if error is not None or isinstance(result, _SHARED_BY_NATURE):
             return
         if owner is None:
-            self.agent.finding(
-                "isolation", self.target, "an object was made for no owner", frame, self._attributes(result)
-            )
+            self._found("an object was made for no owner", record, self._attributes(result))
             return
         known = self._owners.get(id(result))
-        if known is not None and known[0]() is result:
-            if known[1] != owner:
-                self.agent.finding(
-                    "isolation",
-                    self.target,
-                    "one object was handed to two owners",
-                    frame,
-                    (*self._attributes(result), ("first_owner", known[1].hex()), ("owner", owner.hex())),
-                )
-            return
+        if known is None or known[0]() is not result:
+            self._remember(result, owner)
+        elif known[1] != owner:
+            owners = (("first_owner", known[1].hex()), ("owner", owner.hex()))
+            self._found("one object was handed to two owners", record, (*self._attributes(result), *owners))
+
+    def _found(self, message: str, record: SiteRecord | None, attributes: tuple[tuple[str, str], ...]) -> None:
+        self.agent.finding_at("isolation", self.tap.target, message, record, attributes)
+
+    def _remember(self, result: Any, owner: bytes) -> None:
+        number = id(result)
         try:
-            number = id(result)
-            self._owners[number] = (weakref.ref(result, lambda _, n=number: self._owners.pop(n, None)), owner)
+            self._owners[number] = (weakref.ref(result, lambda _: self._forget(number)), owner)
         except TypeError:  # no weak references to it: it cannot be followed
             with self.agent.recorder.lock:
                 self.agent.recorder.drop("isolation-not-followed")
+
+    def _forget(self, number: int) -> None:
+        self._owners.pop(number, None)
 
     def _owner(self, args: Any, kwargs: Any) -> bytes | None:
         value = self._argument(self.path[0], args, kwargs)

@@ -1,0 +1,165 @@
+"""Targets that nobody listed: markers, warnings and log records, in real interpreters; what the host prints stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from worlds import World
+
+DISCOVER = '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n'
+
+LIBRARY = """
+    import logging
+    import warnings
+    from typing_extensions import deprecated
+
+    log = logging.getLogger(__name__)
+
+    def old(name):
+        warnings.warn(f"{name} is deprecated", DeprecationWarning, stacklevel=2)
+
+    def helper(message, level=2):
+        warnings.warn(message, DeprecationWarning, stacklevel=level + 1)
+
+    def through_helper():
+        helper("through_helper is 'very' old")
+
+    def own_line():
+        warnings.warn("no level", DeprecationWarning)
+
+    def spread(*args):
+        warnings.warn(*args)
+
+    def subclass():
+        warnings.warn(RemovedInNext("an instance"), stacklevel=2)
+
+    def unrelated():
+        warnings.warn("not a deprecation", UserWarning, stacklevel=2)
+
+    class RemovedInNext(DeprecationWarning):
+        pass
+
+    def logs():
+        log.warning("logs() is deprecated since %s", 3)
+
+    def logs_other():
+        log.warning("nothing special")
+
+    @deprecated("use new")
+    def marked():
+        return 1
+
+    class Holder:
+        @deprecated("use other")
+        def method(self):
+            return 2
+
+        def __init__(self):
+            warnings.warn("Holder is deprecated", DeprecationWarning, 2)
+"""
+
+HOST = """
+    import logging
+    import library
+
+    logging.basicConfig(format="%(levelname)s %(message)s %(funcName)s %(lineno)d")
+
+    def go():
+        for number in range(3):
+            library.old("x%d" % number)
+        library.through_helper()
+        library.own_line()
+        library.spread("spread is old", DeprecationWarning, 2)
+        library.subclass()
+        library.unrelated()
+        library.logs()
+        library.logs_other()
+        library.marked()
+        library.Holder().method()
+
+    go()
+"""
+
+
+def world(folder: Path, config: str = DISCOVER, host: str = HOST, **environ: str) -> World:
+    files = {"library.py": LIBRARY, "host.py": host, "lastcall.toml": config}
+    return World(folder, files, environ={"LASTCALL_DEBUG": "1", **environ})
+
+
+@pytest.mark.parametrize("filters", ["always", "default", "ignore", "error::UserWarning", "once"])
+def test_the_host_prints_the_same_and_every_warning_is_counted_whatever_the_filters(tmp_path: Path, filters: str) -> None:
+    host = world(tmp_path, PYTHONWARNINGS=filters)
+    plain, watched = host.run(), host.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    counted = {use.target: use for use in watched.uses()}
+    assert counted["library:old"].count == 3
+    assert (counted["library:old"].file, counted["library:old"].line, counted["library:old"].function) == ("host.py", 9, "go")
+    assert counted["library:through_helper"].line == 10
+    assert (counted["library:own_line"].file, counted["library:own_line"].line) == ("library.py", 18)
+    assert counted["library:spread"].line == 12
+    assert counted["library:subclass"].line == 13
+    assert "library:unrelated" not in counted
+    assert watched.internal_errors() == {}
+    if filters != "error::UserWarning":  # which ends the program at `unrelated`
+        assert (counted["library:logs"].line, counted["library:logs"].use) == (15, "warning")
+        assert "library:logs_other" not in counted
+        assert counted["library:marked"].use == "warning"
+        assert counted["library:Holder"].line == 18
+
+
+def test_a_deprecation_that_is_turned_into_an_error_has_the_same_traceback(tmp_path: Path) -> None:
+    host = world(tmp_path, PYTHONWARNINGS="error::DeprecationWarning")
+    plain, watched = host.run(), host.run("auto")
+    assert plain.code == 1
+    assert (watched.err, watched.code) == (plain.err, plain.code)
+    assert watched.total("library:old") == 1
+
+
+def test_a_marked_callable_is_a_target_and_its_own_warning_is_no_second_use(tmp_path: Path) -> None:
+    watched = world(tmp_path, DISCOVER + 'pep702 = ["library"]\n').run("auto")
+    uses = {(use.target, use.use): use.count for use in watched.uses()}
+    assert uses["library:marked", "call"] == 1
+    assert uses["library:Holder.method", "call"] == 1
+    assert ("library:marked", "warning") not in uses
+    assert ("library:Holder.method", "warning") not in uses
+    assert uses["library:Holder", "warning"] == 1
+
+
+def test_messages_keep_their_template_and_none_of_their_arguments(tmp_path: Path) -> None:
+    from lastcall.store import Store
+
+    watched = world(tmp_path).run("auto")
+    with Store.current(watched.store) as store:
+        notes = {row.site.target: row.site.note for row in store.uses()}
+    assert notes["library:old"] == "DeprecationWarning: {} is deprecated"
+    assert notes["library:through_helper"] == "DeprecationWarning: through_helper is '{}' old"
+    assert notes["library:logs"] == "logs() is deprecated since %s"
+
+
+def test_a_target_that_warns_is_counted_once_as_a_call(tmp_path: Path) -> None:
+    host = world(tmp_path)
+    host.targets = ("library:old", "library:Holder")
+    uses = {(use.target, use.use): use.count for use in host.run("auto").uses()}
+    assert uses["library:old", "call"] == 3
+    assert uses["library:Holder", "construct"] == 1
+    assert ("library:old", "warning") not in uses
+    assert ("library:Holder", "warning") not in uses
+
+
+def test_warn_imported_by_name_before_the_agent_is_seen_too(tmp_path: Path) -> None:
+    host = world(tmp_path, host="""
+        import warnings
+        from warnings import warn
+
+        def old():
+            warn("old", DeprecationWarning, stacklevel=2)
+
+        import lastcall
+        lastcall.start(discover={"warnings": ["DeprecationWarning"]})
+        old()
+    """)
+    host.environ["LASTCALL_ENABLED"] = ""
+    watched = host.run("auto", LASTCALL_ENABLED="", LASTCALL_DEBUG="1")
+    assert watched.total("__main__:old") == 1
+"""The package paths of a checkout make `import lastcall` work in the host above."""
