@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from worlds import World
+from worlds import CHECKOUT, World
 
 DISCOVER = '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n'
 
@@ -159,7 +159,5 @@ def test_warn_imported_by_name_before_the_agent_is_seen_too(tmp_path: Path) -> N
         lastcall.start(discover={"warnings": ["DeprecationWarning"]})
         old()
     """)
-    host.environ["LASTCALL_ENABLED"] = ""
-    watched = host.run("auto", LASTCALL_ENABLED="", LASTCALL_DEBUG="1")
+    watched = host.run("auto", LASTCALL_ENABLED="", PYTHONPATH=str(CHECKOUT / "agent"))
     assert watched.total("__main__:old") == 1
-"""The package paths of a checkout make `import lastcall` work in the host above."""
