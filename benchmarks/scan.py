@@ -22,13 +22,52 @@ import time
 from pathlib import Path
 
 LINES_A_FILE = 200
-WORDS = "load store merge build parse emit route check bind open drain sync index query fetch render plan apply".split()
-NOUNS = "order user batch token page frame record cart report socket tenant ledger queue cursor sample".split()
+WORDS = [
+    "load",
+    "store",
+    "merge",
+    "build",
+    "parse",
+    "emit",
+    "route",
+    "check",
+    "bind",
+    "open",
+    "drain",
+    "sync",
+    "index",
+    "query",
+    "fetch",
+    "render",
+    "plan",
+    "apply",
+]
+NOUNS = [
+    "order",
+    "user",
+    "batch",
+    "token",
+    "page",
+    "frame",
+    "record",
+    "cart",
+    "report",
+    "socket",
+    "tenant",
+    "ledger",
+    "queue",
+    "cursor",
+    "sample",
+]
 DEPRECATED = (
     '@deprecated("use {new} instead", category=None)\ndef {old}(value):\n    return {new}(value)\n',
-    'def {old}(value):\n    """Old way.\n\n    .. deprecated:: 2.1\n       Use :func:`{new}`.\n    """\n    return {new}(value)\n',
-    'def {old}(value):\n    warnings.warn("{old} is deprecated, use {new}", DeprecationWarning, stacklevel=2)\n'
+    'def {old}(value):\n    """Old way.\n\n    .. deprecated:: 2.1\n       Use :func:`{new}`.\n    """\n'
     "    return {new}(value)\n",
+    (
+        "def {old}(value):\n"
+    '    warnings.warn("{old} is deprecated, use {new}", DeprecationWarning, stacklevel=2)\n'
+        "    return {new}(value)\n"
+    ),
     'def {old}(value):\n    logger.warning("{old} is deprecated, use {new}")\n    return {new}(value)\n',
     "# Deprecated: use {new}.\ndef {old}(value):\n    return {new}(value)\n",
 )
@@ -46,7 +85,7 @@ def names(rng):
 def function(rng, indent=""):
     name = names(rng)
     lines = [
-        f"{indent}def {name}(self, first, second=None, *, limit: int = {rng.randrange(100)}) -> dict[str, int]:",
+        f"{indent}def {name}(self, first, second=None, *, limit: int = {rng.randrange(100)}) -> dict:",
         f'{indent}    """Work on {rng.choice(NOUNS)}s in batches and say how many were done.',
         "",
         f"{indent}    Raises ValueError if `first` holds nothing.",
@@ -64,9 +103,17 @@ def function(rng, indent=""):
 
 
 def module(rng, root, number, packages):
-    parts = ['"""A generated module."""', "import logging", "import warnings", "from typing_extensions import deprecated", ""]
+    parts = [
+        '"""A generated module."""',
+        "import logging",
+        "import warnings",
+        "from typing_extensions import deprecated",
+        "",
+    ]
     for _ in range(4):
-        parts.append(f"from {root}.p{rng.randrange(packages)} import m{rng.randrange(5)} as other_{rng.randrange(99)}")
+        parts.append(
+            f"from {root}.p{rng.randrange(packages)} import m{rng.randrange(5)} as other_{rng.randrange(99)}"
+        )
     parts += ["", "logger = logging.getLogger(__name__)", ""]
     if number == 0:
         parts.append(DEPRECATED[2].format(old="get_session_factory", new="make_session"))
@@ -77,7 +124,11 @@ def module(rng, root, number, packages):
         parts.append(CALLS[number // 50 % len(CALLS)].format(root=root))
     text = "\n".join(parts)
     while text.count("\n") < LINES_A_FILE - 14:
-        text += f"\n\nclass {names(rng).title().replace('_', '')}:\n" + function(rng, "    ") + function(rng, "    ")
+        text += (
+            f"\n\nclass {names(rng).title().replace('_', '')}:\n"
+            + function(rng, "    ")
+            + function(rng, "    ")
+        )
         text += "\n\n" + function(rng)
     return text + "\n" * max(0, LINES_A_FILE - text.count("\n"))
 
@@ -106,7 +157,9 @@ def memory_of(pid):
         current = pending.pop()
         try:
             for task in os.listdir(f"/proc/{current}/task"):
-                pending += [int(item) for item in Path(f"/proc/{current}/task/{task}/children").read_text().split()]
+                pending += [
+                    int(item) for item in Path(f"/proc/{current}/task/{task}/children").read_text().split()
+                ]
             total += int(Path(f"/proc/{current}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
         except OSError:
             continue
@@ -146,14 +199,17 @@ def measure(folder):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--files", type=int, default=5000)
     parser.add_argument("--keep", help="an empty folder to make the tree in and leave it there")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(options.keep or temporary)
         lines = generate(folder / "tree", options.files)
-        print(f"{options.files:,} files, {lines:,} lines, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
+        python = sys.version.split()[0]
+        print(f"{options.files:,} files, {lines:,} lines, {os.cpu_count()} cores, Python {python}")
         print(f"{'':<26}{'seconds':>9}{'MB':>7}")
         for title, seconds, megabytes, last in measure(folder):
             print(f"{title:<26}{seconds:>9.2f}{megabytes:>7.0f}   {last}")

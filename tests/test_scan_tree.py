@@ -51,8 +51,7 @@ def test_what_is_imported_decides_whether_a_folder_is_a_namespace(tmp_path):
 
 
 def test_test_code_is_told_apart(tmp_path):
-    write(tmp_path, {name: "" for name in ("tests/helper.py", "test_a.py", "p/conftest.py", "p/test/client.py", "q/test/test_b.py",
-                                           "q/test/tools.py", "latest/x.py")})
+    write(tmp_path, dict.fromkeys(("tests/helper.py", "test_a.py", "p/conftest.py", "p/test/client.py", "q/test/test_b.py", "q/test/tools.py", "latest/x.py"), ""))
     assert sorted(file.file for file in read_tree(tmp_path).files if file.is_test) == [
         "p/conftest.py", "q/test/test_b.py", "q/test/tools.py", "test_a.py", "tests/helper.py"]
 

@@ -345,6 +345,8 @@ class _Search:
         file = self._tree.files[index]
         if item.kind != "import" or item.function or not item.name or file.is_test:
             return item
+        if "." in item.name:  # `import a.b.c` offers `a`
+            return item
         offered = (
             item.name == "*"
             or file.is_package
@@ -371,13 +373,14 @@ class _Search:
         else:
             starts = [path]
         hits: dict[str, tuple[_Target, bool, bool]] = {}
+        likely: dict[str, tuple[_Target, bool, bool]] = {}
         for start in starts:
             for name, is_end in self._graph.trail(start):
                 for target in self._by_path.get(name, ()):
                     known = hits.get(target.ref)
                     hits[target.ref] = (target, is_end or (known is not None and known[1]), True)
-            if not hits:
-                hits.update({target.ref: (target, True, False) for target in self._likely(start)})
+                likely.update({target.ref: (target, is_end, False) for target in self._likely(name)})
+        hits = {**likely, **hits}
         return list(hits.values())
 
     def _guesses(self, path: str, kind: str) -> list[tuple[_Target, bool, bool]]:
@@ -463,9 +466,9 @@ class _Search:
 
     def neighbours(self, target: _Target) -> list[str]:
         """What the target's module defines, or the modules of the tree if there is no such module."""
-        module, qualname = self._graph.locate(target.path)
-        bindings = self._graph.bindings(module) if module and qualname else None
-        if bindings is None or (qualname and "." in qualname and ":" not in target.ref):
+        module = target.ref.partition(":")[0]
+        bindings = self._graph.bindings(module) if module in self._by_module else None
+        if bindings is None:
             return sorted(self._by_module)
         return [f"{module}:{name}" for name in bindings["exports"] if "()" not in name]
 

@@ -58,6 +58,7 @@ _NAME = re.compile(
     r"|^_*(?:Legacy|Deprecated|Obsolete|Old(?=[A-Z]))|(?:Legacy|Compat|Shim|Deprecated)$"
 )
 _PROPERTY = re.compile(r"property$|^(?:setter|getter|deleter)$", re.IGNORECASE)
+_DEFINES = re.compile(r"\s*(?:@|def\b|class\b|async\s+def\b)")
 _SHORTEST_EMITTER = 6
 _KNOWN_KEYWORDS = frozenset(
     [
@@ -391,6 +392,8 @@ class _Detector:
             end += 1
         if start <= len(self._lines) and self._lines[start - 1].lstrip().startswith("#:"):
             return start, ""  # a doc comment is about the name assigned below it
+        if end <= len(self._lines) and _DEFINES.match(self._lines[end - 1]):
+            return start, ""  # it stands at the next definition
         return start, self._words(start, end)
 
     def _is_comment(self, line: int) -> bool:

@@ -6,6 +6,7 @@ import json
 import os
 from collections import Counter
 from itertools import groupby
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from lastcall.scanning.finding import CONFIDENCES
@@ -75,7 +76,8 @@ def survey_as_text(survey: Survey, confidence: Confidence, seen_of: SeenOf | Non
             )
             details += [f"use {item.replacement}"] * bool(item.replacement)
             details += [seen_of(item)] if seen_of else []
-            lines.append(" " * 27 + "; ".join(details))
+            indent = " " * 16
+            lines += wrap("; ".join(details), 80, initial_indent=indent, subsequent_indent=indent)
         lines.append("")
     lines += _skipped_lines(survey.skipped)
     lines += _summary(survey, shown, seen_of)

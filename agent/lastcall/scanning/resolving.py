@@ -187,13 +187,18 @@ class Graph:
             return
         definition = exports.get(qualname)
         inherited = False
+        outside: list[str] = []
         if definition is not None and definition[0] == "class":
             for base in definition[3]:
                 for resolved in self.resolve(base, depth + 1):
                     if resolved != f"{module}.{qualname}" and self._defines(resolved, part, depth + 1):
                         inherited = True
                         yield from self._advance(resolved, part, depth + 1)
+                    elif self.locate(resolved)[0] is None:
+                        outside.append(resolved)
         if not inherited:
+            for base in outside:  # a class of some other package, which may define it
+                yield f"{base}.{part}", False
             yield f"{module}.{qualname}.{part}", True
 
     def _defines(self, name: str, part: str, depth: int) -> bool:

@@ -116,6 +116,7 @@ _NOT_NAMES = frozenset(
         "https",
     ]
 )
+_FIRST_VERSION = re.compile(r"\W*(?:version\s+)?v?(?P<v>\d{4}-\d\d-\d\d|\d+(?:\.\d+)+)")
 _SINCE = re.compile(
     r"(?:\bsince|deprecat\w*\s+(?:in|as of|from|with|at)|\bas of)\s+"
     r"(?:version\s+|release\s+)?(?:[A-Z]\w+\s+)?"
@@ -152,20 +153,23 @@ def replacement_in(text: str) -> str:
     for pattern in _INSTEAD:
         for match in pattern.finditer(text):
             name = match.group("name").rstrip(".")
-            if name.lower() not in _NOT_NAMES and _looks_like_code(match.group(0), name):
+            if _looks_like_code(match.group(0), name):
                 return name
     return ""
 
 
 def _looks_like_code(phrase: str, name: str) -> bool:
     """An identifier stands out from prose by a dot, underscore, capital inside, quotes, or brackets."""
-    quoted = any(mark in phrase for mark in "`'\"(")
-    return quoted or "_" in name or "." in name or any(char.isupper() for char in name[1:])
+    if any(mark in phrase for mark in "`'\"("):
+        return True
+    if name.lower() in _NOT_NAMES:
+        return False
+    return "_" in name or "." in name or any(char.isupper() for char in name[1:])
 
 
 def since_in(text: str) -> str:
     """The version or date since which the words say it is deprecated; empty if they name none."""
-    match = re.match(r"\W*(?:version\s+)?v?(?P<v>\d+(?:\.\d+)+)", text) or _SINCE.search(text)
+    match = _FIRST_VERSION.match(text) or _SINCE.search(text)
     return match.group("v") if match else ""
 
 

@@ -1,0 +1,198 @@
+"""`lastcall scan` as a user runs it: output, --write, the join with the store, mistakes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import tomlkit
+
+from lastcall import cli, config
+from live_files import LiveProcess
+
+SOURCE = '''import warnings
+
+def old():
+    """Old way.
+
+    .. deprecated:: 2025-09-01
+       Use :func:`new`. It will be removed in 2026-12-31.
+    """
+    warnings.warn("old is deprecated, use new", DeprecationWarning, stacklevel=2)
+
+def new(): ...
+
+class Client:
+    # Deprecated: use send.
+    def post(self): ...
+
+def legacy_thing(): ...
+'''
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "__init__.py").write_text("")
+    (tmp_path / "pkg" / "mod.py").write_text(SOURCE)
+    (tmp_path / "pkg" / "broken.py").write_text("def (:\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("LASTCALL_STORE", "LASTCALL_CONFIG", "LASTCALL_TARGETS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def lastcall(capsys, *arguments):
+    with pytest.raises(SystemExit) as done:
+        cli.main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return done.value.code, out, err
+
+
+def test_text_names_each_finding_the_skipped_and_the_sum(tree, capsys):
+    code, out, _ = lastcall(capsys, "scan", ".")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == "pkg/mod.py"
+    assert lines[1].split() == ["3", "high", "function", "pkg.mod:old"]
+    details = f"{lines[2].strip()} {lines[3].strip()}"
+    assert details == "warning, docstring; since 2025-09-01; removal in 2026-12-31; use pkg.mod:new"
+    assert lines[4].split() == ["15", "high", "method", "pkg.mod:Client.post"]
+    assert "  pkg/broken.py: line 1: invalid syntax" in out
+    assert "3 deprecated entry points in 3 files: 2 high, 1 low confidence." in out
+    assert "1 of lower confidence are not shown" in out
+    assert "legacy_thing" not in out
+    assert max(map(len, lines)) <= 80
+
+
+def test_json_has_everything(tree, capsys):
+    _, out, _ = lastcall(capsys, "scan", "--format", "json")
+    document = json.loads(out)
+    assert document["schema"] == 1
+    assert [(item["ref"], item["kind"], item["confidence"], item["line"]) for item in document["findings"]] == [
+        ("pkg.mod:old", "function", "high", 3), ("pkg.mod:Client.post", "method", "high", 15), ("pkg.mod:legacy_thing", "function", "low", 17)]
+    first = document["findings"][0]
+    assert [(item["kind"], item["line"]) for item in first["evidence"]] == [("warning", 9), ("docstring", 6)]
+    assert first["seen"] is None
+    assert document["skipped"] == [{"file": "pkg/broken.py", "reason": "line 1: invalid syntax"}]
+
+
+def test_sarif_points_at_the_definitions(tree, capsys):
+    _, out, _ = lastcall(capsys, "scan", "pkg", "--format", "sarif", "--confidence", "low")
+    document = json.loads(out)
+    assert document["version"] == "2.1.0"
+    run = document["runs"][0]
+    rules = {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    found = {}
+    for result in run["results"]:
+        assert result["ruleId"] in rules
+        place = result["locations"][0]["physicalLocation"]
+        found[result["partialFingerprints"]["lastcallTarget/v1"]] = (place["artifactLocation"]["uri"], place["region"]["startLine"], result["level"])
+    assert found["pkg.mod:old"] == ("pkg/mod.py", 3, "warning")
+    assert found["pkg.mod:legacy_thing"] == ("pkg/mod.py", 17, "note")
+
+
+def test_write_makes_a_configuration_that_the_agent_reads(tree, capsys):
+    code, _, err = lastcall(capsys, "scan", "--write")
+    assert code == 0
+    assert "lastcall.toml: 2 targets added, 0 were there already." in err
+    loaded = config.load(environ={})
+    assert loaded.problems == []
+    targets = {target.ref: target for target in loaded.targets}
+    assert set(targets) == {"pkg.mod:old", "pkg.mod:Client.post"}
+    assert targets["pkg.mod:old"].metadata["replacement"] == "pkg.mod:new"
+    assert targets["pkg.mod:old"].metadata["since"] == "2025-09-01"
+    assert targets["pkg.mod:old"].metadata["remove_by"] == "2026-12-31"
+    assert targets["pkg.mod:Client.post"].kind == "method"
+
+
+def test_write_merges_and_keeps_what_a_person_wrote(tree, capsys):
+    written = (
+        "# our policy\n[lastcall]\nservice = 'backend'   # the name\n\n"
+        "[[target]]   # agreed in the meeting\nref = 'pkg.mod:old'\nowner = 'platform'\n\n[discover]\nlogs = ['deprecated']\n"
+    )
+    (tree / "lastcall.toml").write_text(written)
+    _, _, err = lastcall(capsys, "scan", "--write")
+    assert "1 targets added, 1 were there already" in err
+    after = (tree / "lastcall.toml").read_text()
+    for line in written.splitlines():
+        assert line in after
+    parsed = tomlkit.parse(after)
+    assert [item["ref"] for item in parsed["target"]] == ["pkg.mod:old", "pkg.mod:Client.post"]
+    assert parsed["target"][0]["owner"] == "platform"
+    again = lastcall(capsys, "scan", "--write")[2]
+    assert "0 targets added, 2 were there already" in again
+    assert (tree / "lastcall.toml").read_text() == after
+
+
+@pytest.mark.parametrize("pattern", ["pkg.**:*", "pkg.mod:*", "**:old", "pkg.m?d:o*"])
+def test_a_wildcard_that_covers_a_finding_is_enough(tree, capsys, pattern):
+    (tree / "lastcall.toml").write_text(f"[[target]]\nref = '{pattern}'\n")
+    lastcall(capsys, "scan", "--write")
+    assert "'pkg.mod:old'" not in (tree / "lastcall.toml").read_text().replace('"', "'")
+
+
+def test_write_goes_to_pyproject_if_that_is_where_the_settings_are(tree, capsys):
+    (tree / "pyproject.toml").write_text("[project]\nname = 'x'\n\n[tool.lastcall]\nservice = 'y'  # mine\n\n[tool.other]\na = 1\n")
+    lastcall(capsys, "scan", "--write")
+    parsed = tomlkit.parse((tree / "pyproject.toml").read_text())
+    assert [item["ref"] for item in parsed["tool"]["lastcall"]["target"]] == ["pkg.mod:old", "pkg.mod:Client.post"]
+    assert parsed["tool"]["other"]["a"] == 1
+    assert "# mine" in (tree / "pyproject.toml").read_text()
+    assert not (tree / "lastcall.toml").exists()
+    assert config.load(environ={}).problems == []
+
+
+@pytest.mark.parametrize("text", ["[[target]\nref=1", "target = 'x'\n"])
+def test_a_file_that_cannot_be_merged_is_left_alone(tree, capsys, text):
+    (tree / "lastcall.toml").write_text(text)
+    code, _, err = lastcall(capsys, "scan", "--write")
+    assert code == 3
+    assert "lastcall.toml" in err
+    assert "nothing was changed" in err
+    assert (tree / "lastcall.toml").read_text() == text
+
+
+def test_the_store_tells_what_was_seen(tree, capsys):
+    store = tree / "store.db"
+    (tree / "pkg" / "more.py").write_text("".join(f"# Deprecated.\ndef {name}(): ...\n" for name in ("quiet", "absent", "unknown")))
+    process = LiveProcess(store, root=str(tree))
+    for ref, state in (("pkg.mod:old", "armed"), ("pkg.more:quiet", "armed"), ("pkg.more:absent", "pending")):
+        process.target(ref).state(ref, state)
+    process.site(0, "pkg.mod:old").count(0, 41).close()
+    _, out, _ = lastcall(capsys, "scan", "--format", "json", "--store", store)
+    assert {item["ref"]: item["seen"] for item in json.loads(out)["findings"]} == {
+        "pkg.mod:old": "seen", "pkg.mod:Client.post": "not watched", "pkg.mod:legacy_thing": "not watched",
+        "pkg.more:quiet": "never seen", "pkg.more:absent": "not loaded", "pkg.more:unknown": "not watched"}
+    _, out, _ = lastcall(capsys, "scan", "--store", store)
+    assert "At run time: 2 not watched, 1 seen, 1 never seen, 1 not loaded." in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("scan", "missing"), "missing: no such file or folder"),
+        (("scan", "--format", "xml"), "--format xml: expected one of text, json, sarif"),
+        (("scan", "--confidence", "sure"), "--confidence sure: expected one of high, medium, low"),
+        (("scan", "--store", "missing.db"), "missing.db"),
+        (("scan", "-o", "no/such/folder.txt"), "cannot be written"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_3(tree, capsys, arguments, words):
+    code, _, err = lastcall(capsys, *arguments)
+    assert code == 3
+    assert words in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_an_empty_tree_is_said_to_be_empty(tmp_path, tree, capsys):
+    (tmp_path / "empty").mkdir()
+    _, out, _ = lastcall(capsys, "scan", tmp_path / "empty", "--no-cache")
+    assert out == "Nothing in 0 files calls itself deprecated.\n"
+
+
+def test_output_goes_to_a_file(tree, capsys):
+    _, out, _ = lastcall(capsys, "scan", "-o", "found.txt")
+    assert out == ""
+    assert "pkg.mod:old" in (tree / "found.txt").read_text()

@@ -1,0 +1,56 @@
+"""Recall and precision of `scan` on the labelled libraries.
+
+Needs the libraries of tests/labels/requirements.txt: LASTCALL_LABELLED names the folder they are installed
+in, else it is .venvs/labels of the checkout. `make` has no rule for it: 1 GB to download.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "labels"))
+
+import measure  # noqa: E402 - the path has to be set first
+
+
+def site():
+    named = os.environ.get("LASTCALL_LABELLED")
+    if named:
+        return Path(named)
+    return next((HERE.parent / ".venvs" / "labels" / "lib").glob("python*/site-packages"), None)
+
+
+@pytest.fixture(scope="module")
+def figures():
+    folder = site()
+    if folder is None:
+        pytest.skip("the labelled libraries are not installed; see tests/labels/requirements.txt")
+    missing = [name for name in (*measure.DEVELOPMENT, *measure.HELD_OUT) if not (folder / name).is_dir()]
+    assert not missing, f"not installed in {folder}: {missing}"
+    return measure.measure(folder, (*measure.DEVELOPMENT, *measure.HELD_OUT))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["decorator", "warning"])
+def test_decorated_and_warning_callables_are_found_and_the_sure_ones_are_right(figures, kind):
+    recall, precision = figures
+    found, labelled = recall[kind]
+    right, sure = precision[kind]
+    assert labelled >= 100
+    assert found / labelled >= 0.95
+    assert right / sure >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["docstring", "log"])
+def test_what_only_words_say_is_found_nearly_as_well(figures, kind):
+    recall, precision = figures
+    assert recall[kind][0] / recall[kind][1] >= 0.9
+    assert precision[kind][0] / precision[kind][1] >= 0.9
