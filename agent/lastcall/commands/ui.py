@@ -33,7 +33,9 @@ def register(app: typer.Typer) -> None:
 
 
 def ui(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")] = PORT,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = PORT,
     store: Annotated[
         Optional[Path],  # noqa: UP045 - typer evaluates it, on 3.10 too
         typer.Option(help="The store to show.  [default: as the agent's settings say]"),

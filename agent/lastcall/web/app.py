@@ -15,17 +15,14 @@ from starlette.staticfiles import StaticFiles
 from lastcall.errors import StoreError
 from lastcall.web import pages
 from lastcall.web.guard import Guard
-from lastcall.web.rendering import STATIC, asset_versions, render
+from lastcall.web.rendering import STATIC, asset_versions, load_all, render
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from starlette.requests import Request
 
     from lastcall.web.board import Board
-
-Page = "Callable[[Board, Mapping[str, str]], dict[str, Any]]"
 
 PAGES: dict[str, tuple[str, Any]] = {
     "/": ("overview", pages.overview),
@@ -39,6 +36,7 @@ PAGES: dict[str, tuple[str, Any]] = {
 
 def application(board: Callable[[], Board]) -> Starlette:
     """The application. `board` gives the present board; it is called once a request."""
+    load_all()
     routes = [Route(path, _page(name, show, board), name=name) for path, (name, show) in PAGES.items()]
 
     def version(request: Request) -> Response:
@@ -55,26 +53,23 @@ def application(board: Callable[[], Board]) -> Starlette:
         ],
         middleware=[Middleware(Guard), Middleware(GZipMiddleware, minimum_size=600, compresslevel=5)],
         exception_handlers={
-            404: lambda request, error: _problem(board(), 404, "There is no such page."),
-            pages.NotFound: lambda request, error: _problem(board(), 404, str(error)),
-            StoreError: lambda request, error: _problem(board(), 503, _sentence(error)),
+            404: lambda _, __: _problem(board(), 404, "There is no such page."),
+            pages.NotFound: lambda _, error: _problem(board(), 404, str(error)),
+            StoreError: lambda _, error: _problem(board(), 503, str(error)),
         },
     )
-
-
-def _sentence(error: Exception) -> str:
-    return error.message if isinstance(error, StoreError) else str(error)
 
 
 def _page(name: str, show: Any, board: Callable[[], Board]) -> Callable[[Request], Response]:
     def endpoint(request: Request) -> Response:
         current = board()
-        # The same board gives the same page, but "3 minutes ago" is said by the page itself, so a minute is no news.
+        # The same board gives the same page: that minutes have passed since, the page works out by itself.
         tag = _tag(current.version, str(request.url.path), request.url.query, *asset_versions().values())
         headers = {"etag": tag, "cache-control": "no-cache"}
         if request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
-        return HTMLResponse(render(f"{name}.html", show(current, dict(request.query_params))), headers=headers)
+        text = render(f"{name}.html", show(current, dict(request.query_params)))
+        return HTMLResponse(text, headers=headers)
 
     return endpoint
 
@@ -91,11 +86,11 @@ def _tag(*parts: str) -> str:
 
 
 class _Assets(StaticFiles):
-    """Static files. Their addresses carry a digest, so a browser may keep them for ever."""
+    """Static files. Addresses that carry a digest may be kept for ever, the others (fonts) for a day."""
 
-    def file_response(
-        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Any, status_code: int = 200
-    ) -> Response:
-        response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["cache-control"] = "public, max-age=31536000, immutable"
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        scope = kwargs["scope"] if "scope" in kwargs else args[2]
+        versioned = scope["query_string"].startswith(b"v=")
+        response.headers["cache-control"] = "max-age=31536000, immutable" if versioned else "max-age=86400"
         return response

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from lastcall.checking import Request, check
 from lastcall.errors import LastcallError, StoreError
-from lastcall.evidence import TargetInfo
 from lastcall.store import Store
 from lastcall.web import gathering
-from lastcall.web.forecast import Forecast, forecast
+from lastcall.web.forecast import NOTHING, Forecast, forecast
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from lastcall.config import Config
+    from lastcall.evidence import TargetInfo
     from lastcall.store.rows import FindingRow, Scope
     from lastcall.verdict import Verdict
     from lastcall.web.gathering import Day, ScopeSum, Share, SiteRow, StateSum, TargetSum
@@ -85,8 +85,8 @@ class Board:
     live: frozenset[Scope] = frozenset()
     days: Sequence[Day] = ()
     observed: frozenset[int] = frozenset()
-    sites_forecast: Forecast = Forecast("nothing")
-    targets_forecast: Forecast = Forecast("nothing")
+    sites_forecast: Forecast = NOTHING
+    targets_forecast: Forecast = NOTHING
     recent: tuple[int, int] = (0, 0)
     """Uses in the last 24 hours, and in the seven days before."""
     new_sites: tuple[int, Sequence[SiteRow]] = (0, ())
@@ -123,7 +123,7 @@ class Board:
 
 
 def empty(path: str, at: float, problem: str = "") -> Board:
-    """The board where nothing could be read: `problem` says why, or it is empty where nothing is there yet."""
+    """The board where nothing could be read; without a `problem`, because there is nothing yet."""
     return Board(at, _digest("empty", path, problem), path, problem=problem)
 
 
@@ -245,4 +245,5 @@ def with_verdicts_of(board: Board, older: Board) -> Board:
 
 
 def _digest(*parts: object) -> str:
-    return hashlib.blake2b("\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    text = "\x1f".join(map(str, parts)).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=8).hexdigest()

@@ -1,9 +1,9 @@
 """When will the last call site fall silent? A straight line through the last weeks, and how far to trust it.
 
-One point a week is enough and honest: the burn-down's value for a day already covers the seven days before it.
-The line is Theil and Sen's (the median of all slopes between two points), which one odd week cannot bend. Its
-interval is Sen's too: the slopes that the points' order is compatible with, at `CONFIDENCE`. It speaks about
-the pace of these weeks only. Nobody knows whether the pace will hold, and the page says so.
+One point a week is enough and honest: the burn-down's value for a day already covers the seven days before
+it. The line is Theil and Sen's (the median of all slopes between two points), which one odd week cannot bend.
+Its interval is Sen's too: the slopes that the points' order is compatible with, at `CONFIDENCE`. It speaks
+about the pace of these weeks only. Nobody knows whether the pace will hold, and the page says so.
 """
 
 from __future__ import annotations
@@ -43,10 +43,15 @@ class Forecast:
     """For `falling`: the day at which the line meets zero."""
     earliest: int | None = None
     latest: int | None = None
-    """The ends of the interval. `latest` is None where the slowest compatible pace takes beyond the horizon."""
+    """The ends of the interval. `latest` is None where the slowest pace takes beyond the horizon."""
 
 
-def forecast(values: Mapping[int, int], observed: frozenset[int], today: int, *, used: bool = True) -> Forecast:
+NOTHING = Forecast("nothing")
+
+
+def forecast(
+    values: Mapping[int, int], observed: frozenset[int], today: int, *, used: bool = True
+) -> Forecast:
     """The forecast from `values`, by day; days outside `observed` count as unknown, not as zero.
 
     `used` says whether there ever was a use: a value that was zero from the start is no achievement.
@@ -66,24 +71,27 @@ def forecast(values: Mapping[int, int], observed: frozenset[int], today: int, *,
     if slowest >= 0 or zero is None:
         return Forecast("no-trend", now, points=len(points), pace=7 * pace)
     early, late = _ends(points, now, fastest, slowest, last)
-    return Forecast("falling", now, None, len(points), 7 * pace, zero, min(early, zero), late and max(late, zero))
+    latest = None if late is None else max(late, zero)
+    return Forecast("falling", now, None, len(points), 7 * pace, zero, min(early, zero), latest)
 
 
 def _ends(
     points: Sequence[tuple[int, int]], now: int, fastest: float, slowest: float, last: int
 ) -> tuple[int, int | None]:
     """The interval of the day of zero, from today's value and from the line's: either may be the odd one."""
-    early, late = [], []
-    for slope, found in ((fastest, early), (slowest, late)):
+
+    def meets(slope: float) -> tuple[int | None, int | None]:
         fitted = median(y - slope * (x - last) for x, y in points)
-        found += [_meets(now, slope, last), _meets(max(fitted, 1), slope, last)]
-    earliest = min((day for day in early if day is not None), default=last)
+        return _meets(now, slope, last), _meets(max(fitted, 1), slope, last)
+
+    earliest = min((day for day in meets(fastest) if day is not None), default=last)
+    one, other = meets(slowest)
     # The points are a week apart, so no date is known better than that.
-    return max(last + 1, earliest - 7), None if None in late else max(day for day in late if day) + 7
+    return max(last + 1, earliest - 7), None if one is None or other is None else max(one, other) + 7
 
 
 def slopes(points: Sequence[tuple[int, int]]) -> tuple[float, float, float]:
-    """(median, lower end, upper end) of the slope of these (x, y), x all different. Needs two points or more."""
+    """(median, lower end, upper end) of the slope of these (x, y): two or more, x all different."""
     found = sorted((b[1] - a[1]) / (b[0] - a[0]) for a, b in itertools.combinations(points, 2))
     n = len(points)
     # The variance of Kendall's score, with its correction for equal values.
@@ -99,12 +107,10 @@ def _weekly(
     values: Mapping[int, int], observed: frozenset[int], last: int, first: int
 ) -> list[tuple[int, int]]:
     """One point a week back from `last`, oldest first, as far as the seven days before each were watched."""
-    found = []
-    for day in range(last, last - 7 * WEEKS, -7):
-        # The very first days do not have a week behind them yet, and would look like a rise.
-        if day - 6 >= first and day in observed and day in values:
-            found.append((day, values[day]))
-    return found[::-1]
+    # The very first days do not have a week behind them yet, and would look like a rise.
+    oldest = max(first + 6, last - 7 * WEEKS + 1)
+    days = [day for day in range(last, oldest - 1, -7) if day in observed and day in values]
+    return [(day, values[day]) for day in reversed(days)]
 
 
 def _meets(now: float, slope: float, day: int) -> int | None:

@@ -12,48 +12,81 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lastcall.store.queries import RECENT, WEIGHT
 from lastcall.store.rows import Scope
+from lastcall.store.schema import statements
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 DAY = 86400
 TRAIL = 7
 """Days for which a call site stays in use after a use: week-ends and weekly jobs are no progress."""
 
-_TABLES = (
-    "PRAGMA temp_store = MEMORY",
-    "CREATE TEMP TABLE site_sum (site INTEGER PRIMARY KEY, target INTEGER, uses INTEGER, errors INTEGER,"
-    " allowed INTEGER, first REAL, last REAL, counts INTEGER)",
-    "INSERT INTO site_sum SELECT u.site, s.target, sum(u.count), sum(u.errors), min(u.allowed), min(u.first_seen),"
-    " max(u.last_seen), NOT (min(u.allowed) OR s.by_test OR s.scanner)"
-    " FROM use_count u JOIN site s ON s.id = u.site WHERE u.count > 0 GROUP BY u.site",
-    "CREATE INDEX temp.site_sum_target ON site_sum (target, uses DESC)",
-    # By target and scope.
-    "CREATE TEMP TABLE scope_sum (target INTEGER, scope INTEGER, uses INTEGER, sites INTEGER, first REAL,"
-    " last REAL, PRIMARY KEY (target, scope)) WITHOUT ROWID",
-    "INSERT INTO scope_sum SELECT s.target, p.scope, sum(u.count), count(DISTINCT u.site), min(u.first_seen),"
-    " max(u.last_seen) FROM use_count u JOIN site_sum s ON s.site = u.site JOIN process p ON p.id = u.process"
-    " WHERE u.count > 0 GROUP BY s.target, p.scope",
-    # By call site and day, for what counts.
-    "CREATE TEMP TABLE site_day (site INTEGER, day INTEGER, uses INTEGER, PRIMARY KEY (site, day)) WITHOUT ROWID",
-    "INSERT INTO site_day SELECT a.site, a.hour / 24, sum(a.count) FROM activity a JOIN site_sum s"
-    " ON s.site = a.site WHERE s.counts AND a.count > 0 GROUP BY a.site, a.hour / 24",
-    "CREATE TEMP TABLE target_day (target INTEGER, day INTEGER, uses INTEGER, sites INTEGER,"
-    " PRIMARY KEY (target, day)) WITHOUT ROWID",
-    "INSERT INTO target_day SELECT s.target, d.day, sum(d.uses), count(*) FROM site_day d JOIN site_sum s"
-    " ON s.site = d.site GROUP BY s.target, d.day",
-    # The scopes that run now: the newest of each service, and others heard from within a day of it.
-    "CREATE TEMP TABLE live (scope INTEGER PRIMARY KEY)",
-    "INSERT INTO live SELECT m.scope FROM (SELECT p.scope, c.service, c.environment, max(p.seen) AS seen"
-    " FROM process p JOIN scope c ON c.id = p.scope GROUP BY p.scope) m JOIN (SELECT c.service, c.environment,"
-    " max(p.seen) AS seen FROM process p JOIN scope c ON c.id = p.scope GROUP BY c.service, c.environment) n"
-    f" ON n.service = m.service AND n.environment = m.environment WHERE m.seen > n.seen - {RECENT}",
-)
+_TABLES = f"""
+PRAGMA temp_store = MEMORY;
+
+CREATE TEMP TABLE site_sum (
+    site INTEGER PRIMARY KEY, target INTEGER, uses INTEGER, errors INTEGER, allowed INTEGER,
+    first REAL, last REAL,
+    counts INTEGER             -- 1: it speaks against removal
+);
+INSERT INTO site_sum
+    SELECT u.site, s.target, sum(u.count), sum(u.errors), min(u.allowed), min(u.first_seen), max(u.last_seen),
+           NOT (min(u.allowed) OR s.by_test OR s.scanner)
+    FROM use_count u JOIN site s ON s.id = u.site WHERE u.count > 0 GROUP BY u.site;
+CREATE INDEX temp.site_sum_uses ON site_sum (target, uses DESC);
+CREATE INDEX temp.site_sum_last ON site_sum (target, last DESC);
+
+CREATE TEMP TABLE site_text (
+    -- What a search for call sites looks at, side by side: the rows themselves lie all over the file.
+    target INTEGER, site INTEGER, text TEXT, PRIMARY KEY (target, site)
+) WITHOUT ROWID;
+INSERT INTO site_text
+    SELECT x.target, x.site,
+           lower(s.file || ':' || s.line || ' ' || s.function || ' ' || s.module || ' ' || s.expression)
+    FROM site_sum x JOIN site s ON s.id = x.site ORDER BY 1, 2;
+
+CREATE TEMP TABLE scope_sum (
+    target INTEGER, scope INTEGER, uses INTEGER, sites INTEGER, first REAL, last REAL,
+    PRIMARY KEY (target, scope)
+) WITHOUT ROWID;
+INSERT INTO scope_sum
+    SELECT s.target, p.scope, sum(u.count), count(DISTINCT u.site), min(u.first_seen), max(u.last_seen)
+    FROM use_count u JOIN site_sum s ON s.site = u.site JOIN process p ON p.id = u.process
+    WHERE u.count > 0 GROUP BY s.target, p.scope;
+
+CREATE TEMP TABLE site_day (
+    -- Of what counts. Days are UTC, since the epoch.
+    site INTEGER, day INTEGER, uses INTEGER, PRIMARY KEY (site, day)
+) WITHOUT ROWID;
+INSERT INTO site_day
+    SELECT a.site, a.hour / 24, sum(a.count) FROM activity a JOIN site_sum s ON s.site = a.site
+    WHERE s.counts AND a.count > 0 GROUP BY a.site, a.hour / 24;
+
+CREATE TEMP TABLE target_day (
+    target INTEGER, day INTEGER, uses INTEGER, sites INTEGER, PRIMARY KEY (target, day)
+) WITHOUT ROWID;
+INSERT INTO target_day
+    SELECT s.target, d.day, sum(d.uses), count(*) FROM site_day d JOIN site_sum s ON s.site = d.site
+    GROUP BY s.target, d.day;
+
+CREATE TEMP TABLE live (
+    -- The scopes that run now: the newest of each service, and others heard from within a day of it.
+    scope INTEGER PRIMARY KEY
+);
+INSERT INTO live
+    SELECT m.scope FROM
+        (SELECT p.scope, c.service, c.environment, max(p.seen) AS seen
+         FROM process p JOIN scope c ON c.id = p.scope GROUP BY p.scope) m
+    JOIN
+        (SELECT c.service, c.environment, max(p.seen) AS seen
+         FROM process p JOIN scope c ON c.id = p.scope GROUP BY c.service, c.environment) n
+    ON n.service = m.service AND n.environment = m.environment WHERE m.seen > n.seen - {RECENT};
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +192,18 @@ class ReleaseRow:
 
 SiteOrder = Literal["uses", "last", "first", "place"]
 
+# Each ends with the rowid, as an index does, so that the two first ones need no sorting.
 _ORDERS: dict[str, str] = {
-    "uses": "x.uses DESC, x.last DESC, s.id",
-    "last": "x.last DESC, x.uses DESC, s.id",
-    "first": "x.first DESC, s.id",
-    "place": "s.file, s.line, s.id",
+    "uses": "x.uses DESC, x.site",
+    "last": "x.last DESC, x.site",
+    "first": "x.first DESC, x.site",
+    "place": "s.file, s.line, x.site",
 }
 
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Make the temporary tables that everything else here reads."""
-    for statement in _TABLES:
+    for statement in statements(_TABLES):
         connection.execute(statement)
 
 
@@ -224,13 +258,15 @@ def scope_sums(connection: sqlite3.Connection) -> list[ScopeSum]:
     rows = connection.execute(
         "SELECT p.scope, count(*), sum(p.ended IS NULL AND NOT p.finished), coalesce(sum(v.seconds), 0),"
         " min(p.started), max(p.seen), group_concat(DISTINCT p.python) FROM process p LEFT JOIN"
-        " (SELECT process, sum(until - since) AS seconds FROM observed GROUP BY process) v ON v.process = p.id"
+        " (SELECT process, sum(until - since) AS seconds FROM observed GROUP BY process) v"
+        " ON v.process = p.id"
         " GROUP BY p.scope ORDER BY max(p.seen) DESC, p.scope"
     )
-    return [
-        ScopeSum(known[scope], *rest, tuple(sorted(pythons.split(","))), tuple(troubles.get(scope, ())))
-        for scope, *rest, pythons in rows
-    ]
+    result = []
+    for scope, count, running, seconds, first, last, pythons in rows:
+        versions, trouble = tuple(sorted(pythons.split(","))), tuple(troubles.get(scope, ()))
+        result.append(ScopeSum(known[scope], count, running, seconds, first, last, versions, trouble))
+    return result
 
 
 def observed_days(connection: sqlite3.Connection) -> frozenset[int]:
@@ -279,8 +315,9 @@ def weekly(connection: sqlite3.Connection, today: int, weeks: int) -> dict[str, 
     """Uses that count, by target, in each of the last `weeks` weeks, the one that ends today last."""
     found: dict[str, list[int]] = {}
     rows = connection.execute(
-        "SELECT t.ref, (:today - d.day) / 7 AS back, sum(d.uses) FROM target_day d JOIN target t ON t.id = d.target"
-        " WHERE d.day > :today - 7 * :weeks AND d.day <= :today GROUP BY d.target, back",
+        "SELECT t.ref, (:today - d.day) / 7 AS back, sum(d.uses) FROM target_day d"
+        " JOIN target t ON t.id = d.target WHERE d.day > :today - 7 * :weeks AND d.day <= :today"
+        " GROUP BY d.target, back",
         {"today": today, "weeks": weeks},
     )
     for ref, back, uses in rows:
@@ -329,7 +366,10 @@ _SITE = (
 
 
 def new_sites(connection: sqlite3.Connection, since: float, limit: int) -> tuple[int, list[SiteRow]]:
-    """How many callers that count were first seen since then, and the newest. A line that moved is no new one."""
+    """How many callers that count were first seen since then, and the newest of them.
+
+    A line that moved is the same caller.
+    """
     new = (
         "SELECT max(s.id) AS site FROM site_sum x JOIN site s ON s.id = x.site WHERE x.counts"
         " GROUP BY s.target, s.file, s.function, s.expression, s.kind HAVING min(x.first) >= :since"
@@ -342,29 +382,31 @@ def new_sites(connection: sqlite3.Connection, since: float, limit: int) -> tuple
     return count, [_site(row) for row in rows]
 
 
-def sites(
-    connection: sqlite3.Connection, ref: str, *, search: str, order: str, offset: int, limit: int
-) -> tuple[int, list[SiteRow]]:
-    """How many call sites of a target match, and one page of them. Every word of `search` must match."""
-    words = search.split()
-    parameters: list[object] = [ref, *(word.lower() for word in words)]
-    place = "lower(s.file || ':' || s.line || ' ' || s.function || ' ' || s.module || ' ' || s.expression)"
-    condition = " WHERE t.ref = ?" + f" AND instr({place}, ?)" * len(words)
-    count = 0
+def matching_sites(connection: sqlite3.Connection, ref: str, *, search: str, order: str) -> list[int]:
+    """The numbers of a target's call sites, in an order. Every word of `search` must match."""
+    words = [_lower(word) for word in search.split()]
+    joined = "JOIN site s ON s.id = x.site" if order == "place" else ""
     if words:
-        (count,) = connection.execute(
-            "SELECT count(*) FROM site_sum x JOIN site s ON s.id = x.site JOIN target t ON t.id = x.target"
-            + condition,
-            parameters,
-        ).fetchone()
-    else:
-        (count,) = connection.execute(
-            "SELECT count(*) FROM site_sum x JOIN target t ON t.id = x.target WHERE t.ref = ?", (ref,)
-        ).fetchone()
+        joined += " JOIN site_text y ON y.target = x.target AND y.site = x.site"
     rows = connection.execute(
-        f"{_SITE}{condition} ORDER BY {_ORDERS[order]} LIMIT ? OFFSET ?", [*parameters, limit, offset]
+        f"SELECT x.site FROM site_sum x {joined} WHERE x.target = (SELECT id FROM target WHERE ref = ?)"
+        + " AND instr(y.text, ?)" * len(words)
+        + f" ORDER BY {_ORDERS[order]}",
+        [ref, *words],
     )
-    return count, [_site(row) for row in rows]
+    return [number for (number,) in rows]
+
+
+def _lower(word: str) -> str:
+    """As SQLite's `lower` does it: ASCII only."""
+    return "".join(c.lower() if c.isascii() else c for c in word)
+
+
+def sites(connection: sqlite3.Connection, numbers: Sequence[int]) -> list[SiteRow]:
+    """These call sites, in this order."""
+    rows = connection.execute(f"{_SITE} WHERE x.site IN ({', '.join('?' * len(numbers))})", numbers)
+    found = {row[0]: _site(row) for row in rows}
+    return [found[number] for number in numbers if number in found]
 
 
 def raising_sites(connection: sqlite3.Connection, limit: int) -> list[SiteRow]:
@@ -373,13 +415,11 @@ def raising_sites(connection: sqlite3.Connection, limit: int) -> list[SiteRow]:
     return [_site(row) for row in rows]
 
 
-def _site(row: Sequence[object]) -> SiteRow:
-    head, (importing, by_test, scanner), uses, errors, allowed, *times = (
-        row[:11],
-        row[11:14],
-        *row[14:],
-    )
-    return SiteRow(*head, bool(importing), bool(by_test), bool(scanner), uses, errors, bool(allowed), *times)  # type: ignore[arg-type] # SQLite's rows are untyped
+def _site(row: Sequence[Any]) -> SiteRow:
+    # SQLite has no booleans.
+    importing, by_test, scanner, uses, errors, allowed = row[11:17]
+    flags = (bool(importing), bool(by_test), bool(scanner))
+    return SiteRow(*row[:11], *flags, uses, errors, bool(allowed), *row[17:])  # type: ignore[call-arg] # mypy cannot count slices
 
 
 def stacks(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, list[tuple[str, int, str]]]:
@@ -388,7 +428,8 @@ def stacks(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, 
     found = {
         site: json.loads(frames)
         for site, frames in connection.execute(
-            f"SELECT s.id, k.frames FROM site s JOIN stack k ON k.id = s.stack WHERE s.id IN ({marks})", numbers
+            f"SELECT s.id, k.frames FROM site s JOIN stack k ON k.id = s.stack WHERE s.id IN ({marks})",
+            numbers,
         )
     }
     wanted = sorted({frame for frames in found.values() for frame in frames})
@@ -415,29 +456,35 @@ def site_scopes(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[
     return found
 
 
-def releases(connection: sqlite3.Connection, ref: str) -> Iterator[ReleaseRow]:
-    """What each release did with a target, the one heard from last first."""
+def releases(connection: sqlite3.Connection, ref: str, shown: Sequence[Scope]) -> list[ReleaseRow]:
+    """What each of the releases `shown` did with a target, in their order, if it knew the target."""
     row = connection.execute("SELECT id FROM target WHERE ref = ?", (ref,)).fetchone()
-    if row is None:
-        return
-    known = scopes(connection)
+    numbers = {scope: number for number, scope in scopes(connection).items() if scope in set(shown)}
+    if row is None or not numbers:
+        return []
+    marks = ", ".join("?" * len(numbers))
     used = {
         scope: rest
         for scope, *rest in connection.execute(
-            "SELECT scope, uses, sites, first, last FROM scope_sum WHERE target = ?", row
+            f"SELECT scope, uses, sites, first, last FROM scope_sum WHERE target = ? AND scope IN ({marks})",
+            (*row, *numbers.values()),
         )
     }
-    seen: set[int] = set()
-    for scope, seconds in connection.execute(
-        "SELECT p.scope, coalesce(sum(max(0, min(coalesce(x.until, v.until), v.until) - max(x.since, v.since)"
-        ") * (o.state = 'armed')), 0) FROM process p JOIN target_state x ON x.process = p.id AND x.target = ?"
-        " JOIN outcome o ON o.id = x.outcome JOIN observed v ON v.process = p.id"
-        " GROUP BY p.scope ORDER BY max(p.seen) DESC, p.scope",
-        row,
-    ):
-        seen.add(scope)
-        uses, sites_, first, last = used.get(scope, (0, 0, None, None))
-        yield ReleaseRow(known[scope], uses, sites_, first, last, seconds)
-    for scope, (uses, sites_, first, last) in used.items():
-        if scope not in seen:
-            yield ReleaseRow(known[scope], uses, sites_, first, last, 0.0)
+    watched = dict(
+        connection.execute(
+            "SELECT p.scope, coalesce(sum(max(0, min(coalesce(x.until, v.until), v.until) - max(x.since,"
+            " v.since)) * (o.state = 'armed')), 0) FROM process p"
+            # CROSS: from the few processes to their states; the other way round is the whole table.
+            " CROSS JOIN target_state x ON x.process = p.id AND x.target = ?"
+            " CROSS JOIN outcome o ON o.id = x.outcome CROSS JOIN observed v ON v.process = p.id"
+            f" WHERE p.scope IN ({marks}) GROUP BY p.scope",
+            (*row, *numbers.values()),
+        )
+    )
+    result = []
+    for scope in shown:
+        number = numbers[scope]
+        if number in used or number in watched:
+            uses, sites_, first, last = used.get(number, (0, 0, None, None))
+            result.append(ReleaseRow(scope, uses, sites_, first, last, watched.get(number, 0.0)))
+    return result

@@ -1,9 +1,9 @@
 """Who may read the page: this machine's own browser, from the page itself or an address typed in.
 
-A page on the loopback interface is still reached by every web site that the same browser has open. Three checks
-keep them out: the `Host` header (against names that were made to resolve to 127.0.0.1), the `Sec-Fetch-*`
-and `Origin` headers (against other sites' scripts, images and frames), and headers on every answer that forbid
-to embed or to interpret it. Nothing here can be changed by a request, so only GET and HEAD exist.
+A page on the loopback interface is still reached by every web site that the same browser has open. Three
+checks keep them out: the `Host` header (against names that were made to resolve to 127.0.0.1), the
+`Sec-Fetch-*` and `Origin` headers (against other sites' scripts, images and frames), and headers on every
+answer that forbid to embed or to interpret it. No request changes anything, so only GET and HEAD exist.
 """
 
 from __future__ import annotations
@@ -20,17 +20,10 @@ if TYPE_CHECKING:
 NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 """Host names of this machine. The port may be another one: of a tunnel, for example."""
 
-POLICY = "; ".join((
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' data:",
-    "font-src 'self'",
-    "connect-src 'self'",
-    "form-action 'self'",
-    "base-uri 'none'",
-    "frame-ancestors 'none'",
-))  # fmt: skip
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 HEADERS = {
     "content-security-policy": POLICY,

@@ -30,7 +30,7 @@ SHARE = 6.0
 MAPPED = 5.0
 """Seconds between readings while live files are there, whose counters change unannounced."""
 STALE = 300.0
-"""Seconds after which it is read anew though nothing has changed: verdicts and deadlines move with the clock."""
+"""Seconds after which it is read anew though nothing has changed: verdicts move with the clock."""
 
 
 class Keeper:

@@ -26,6 +26,8 @@ PAGE = 50
 """Targets on a page."""
 SITES = 25
 """Call sites on a page."""
+RELEASES = 40
+"""Releases in a target's history; those before are summed up."""
 FINDINGS = 100
 RANGES = (30, 90, 365)
 """Days that charts may show."""
@@ -201,7 +203,8 @@ def warnings(board: Board) -> list[str]:
     silent = [s for s in live if s.running and board.at - s.last > SILENT]
     blind = sum(row.state in ("failed", "missing", "partial") for row in board.targets.values())
     if blind:
-        found.append(f"{blind:,} target{'s are' if blind > 1 else ' is'} not fully armed: uses may go unseen.")
+        some = "s are" if blind > 1 else " is"
+        found.append(f"{blind:,} target{some} not fully armed: uses may go unseen.")
     if lost:
         found.append(f"{lost:,} record{'s were' if lost > 1 else ' was'} dropped in releases that run.")
     if failed:
@@ -247,6 +250,7 @@ def targets(board: Board, query: Mapping[str, str]) -> Context:
     paging = _paging(query, PAGE, len(rows))
     return {
         **shared(board, "targets"),
+        "all_rows": rows,
         "rows": rows[paging.first - 1 if rows else 0 : paging.last],
         "paging": paging,
         "query": narrowed,
@@ -290,14 +294,12 @@ def target(board: Board, query: Mapping[str, str]) -> Context:
     search = query.get("q", "")[:200]
     order = _choice(query, "sort", get_args(SiteOrder), "last")
     with board.reading() as connection:
-        total, _ = gathering.sites(connection, ref, search=search, order=order, offset=0, limit=0)
-        paging = _paging(query, SITES, total)
-        _, sites = gathering.sites(
-            connection, ref, search=search, order=order, offset=(paging.page - 1) * SITES, limit=SITES
-        )
-        numbers = [site.number for site in sites]
-        history = list(gathering.releases(connection, ref))
+        found = gathering.matching_sites(connection, ref, search=search, order=order)
+        paging = _paging(query, SITES, len(found))
+        numbers = found[(paging.page - 1) * SITES : paging.page * SITES]
+        history = gathering.releases(connection, ref, [scope.scope for scope in board.scopes[:RELEASES]])
         context = {
+            "sites": gathering.sites(connection, numbers),
             "stacks": gathering.stacks(connection, numbers),
             "site_scopes": gathering.site_scopes(connection, numbers),
             "chart": _target_chart(board, days, gathering.daily(connection, ref)),
@@ -308,12 +310,13 @@ def target(board: Board, query: Mapping[str, str]) -> Context:
         "row": row,
         "days": days,
         "ranges": RANGES,
-        "sites": sites,
         "paging": paging,
         "query": {"ref": ref, "q": search},
         "sort": order,
         "history": history,
-        "references": _references(board, ref),
+        "older": (row.sums.uses if row.sums else 0) - sum(release.uses for release in history),
+        "older_releases": max(0, len(board.scopes) - RELEASES),
+        "references": references(board, ref),
         "findings": [found for found in board.findings if found.finding.target == ref][:FINDINGS],
         "today": dt.datetime.fromtimestamp(board.at, dt.timezone.utc).date(),
     }
@@ -331,7 +334,7 @@ def _target_chart(board: Board, days: int, daily: Mapping[int, tuple[int, int]])
     }
 
 
-def _references(board: Board, ref: str) -> list[tuple[ReferenceRow, list[Scope], bool]]:
+def references(board: Board, ref: str) -> list[tuple[ReferenceRow, list[Scope], bool]]:
     """Each reference once, with the scopes that held it, and whether one of them runs."""
     store = board.store
     if store is None:
@@ -405,9 +408,9 @@ def observation(board: Board, query: Mapping[str, str]) -> Context:
     live = [scope for scope in board.scopes if scope.scope in board.live]
     ended = [scope for scope in board.scopes if scope.scope not in board.live]
     paging = _paging(query, SITES, len(ended))
-    by_state = dict.fromkeys(STATES, 0)
+    by_state: dict[str, int] = dict.fromkeys(STATES, 0)
     for row in board.targets.values():
-        by_state[row.state] = by_state.get(row.state, 0) + 1
+        by_state[row.state] += 1
     blind = [row for row in board.targets.values() if row.state not in ("armed", "removed")]
     blind.sort(key=lambda row: (SORTS["state"](row), row.ref))
     return {

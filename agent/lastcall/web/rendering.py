@@ -9,7 +9,7 @@ import unicodedata
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -39,9 +39,11 @@ def _deceives(character: str) -> bool:
 
 
 def _spelled(character: str) -> str:
-    return " " if character in "\n\t" else character.encode("ascii", "backslashreplace").decode() if (
-        ord(character) > 0x7F  # noqa: PLR2004 - the end of ASCII
-    ) else f"\\x{ord(character):02x}"
+    if character in "\n\t":
+        return " "
+    if character.isascii():
+        return f"\\x{ord(character):02x}"
+    return character.encode("ascii", "backslashreplace").decode()
 
 
 def _final(value: Any) -> Any:
@@ -51,7 +53,7 @@ def _final(value: Any) -> Any:
 
 def number(value: float | None) -> str:
     """`1,204`; a dash where it is not known."""
-    return "–" if value is None else f"{value:,.0f}"
+    return "\N{EN DASH}" if value is None else f"{value:,.0f}"
 
 
 def day(value: int | None) -> str:
@@ -75,7 +77,7 @@ def link(issue: str) -> str:
 
 
 def spark(weeks: tuple[int, ...]) -> str:
-    """A small polyline's points, in a box of 88 by 20. The height is the square root: a peak hides nothing."""
+    """A small polyline's points, in a box of 88 by 20. Heights are square roots: a peak hides nothing."""
     top = max(max(weeks) ** 0.5, 1.0)
     step = 84 / max(len(weeks) - 1, 1)
     return " ".join(f"{2 + i * step:.1f},{18 - 16 * n**0.5 / top:.1f}" for i, n in enumerate(weeks))
@@ -96,9 +98,23 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={asset_versions()[name]}"
 
 
-@lru_cache(maxsize=1)
-def environment() -> Environment:
-    """The templates. Everything is escaped, and an undefined name is an error."""
+def anchor(ref: str) -> str:
+    """The name of a target's place in a report file."""
+    return "t-" + hashlib.blake2b(ref.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def _in_file(address: str) -> str:
+    """Where a page of the server is to be found in a report file."""
+    page = urlsplit(address).path.strip("/")
+    return f"#{page or 'overview'}"
+
+
+@lru_cache(maxsize=2)
+def environment(*, file: bool = False) -> Environment:
+    """The templates. Everything is escaped, and an undefined name is an error.
+
+    With `file`, for a report in one file: its links lead to places in it.
+    """
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -111,7 +127,9 @@ def environment() -> Environment:
         number=number,
         day=day,
         attribute_json=attribute_json,
-        target_url=target_url,
+        target_url=(lambda ref: "#" + anchor(ref)) if file else target_url,
+        here=_in_file if file else str,
+        anchor=anchor,
         link=link,
         spark=spark,
         visible=visible,
@@ -121,10 +139,17 @@ def environment() -> Environment:
         risk_sentence=verdict_report.risk_sentence,
         proof_sentence=verdict_report.proof_sentence,
     )
-    made.globals.update(asset=asset, ago=report_words.ago, plural=report_words.number)
+    made.globals.update(asset=asset, ago=report_words.ago, plural=report_words.number, file=file)
     return made
 
 
-def render(template: str, context: Mapping[str, Any]) -> str:
+def load_all() -> None:
+    """Compile the templates and read the static files, so that the first page is as fast as the others."""
+    asset_versions()
+    for name in environment().list_templates():
+        environment().get_template(name)
+
+
+def render(template: str, context: Mapping[str, Any], *, file: bool = False) -> str:
     """A template's text."""
-    return environment().get_template(template).render(context)
+    return environment(file=file).get_template(template).render(context)
