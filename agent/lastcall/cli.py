@@ -16,6 +16,8 @@ COMMANDS = (
     "run",
     "report",
     "check",
+    "explain",
+    "certificate",
     "scan",
     "references",
     "doctor",

@@ -21,7 +21,8 @@ DAY = 86_400.0
 LIVE_GRACE = DAY
 """A process not known to have ended is taken to be alive for this long after its last sign of life."""
 RESTART = HOUR
-"""A service that is away for less than this was restarted, not unobserved."""
+RESTART_SHARE = 0.02
+"""A service that is away for less than an hour, and than this share of the time it was there, was restarted."""
 SEEING = ("armed", "pending")
 """States in which no use goes unseen: what is not imported yet cannot be used either."""
 
@@ -66,7 +67,7 @@ class Fleet:
 
     def bridge(self, where: Where) -> float:
         """The longest absence of a service that is normal for it, in seconds."""
-        return self._bridges.get(where, RESTART)
+        return self._bridges.get(where, 0.0)
 
     def built_before(self, where: Where) -> float:
         """An instant before which everything of this service that runs now was built; 0 if never heard of.
@@ -96,11 +97,12 @@ def _all_heard(lives: Iterable[Life]) -> Intervals:
 
 def _bridge(heard: Intervals) -> float:
     """A service that is away more than it is there is a job: its usual pause is no gap in the observation."""
+    there = measure(heard)
     gaps = [later[0] - earlier[1] for earlier, later in itertools.pairwise(heard)]
     enough = 2
-    if len(gaps) >= enough and sum(gaps) > measure(heard):
-        return max(RESTART, 1.5 * median(gaps))
-    return RESTART
+    if len(gaps) >= enough and sum(gaps) > there:
+        return 1.5 * median(gaps)
+    return min(RESTART, RESTART_SHARE * there)
 
 
 def watched(fleet: Fleet, watches: Iterable[Watch]) -> dict[Where, Intervals]:

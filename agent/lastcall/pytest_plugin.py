@@ -218,9 +218,10 @@ class Ratchet:
             return
         write = terminalreporter.write_line
         if self.comparison.clean:
-            write(
-                f"lastcall: {len(self.uses)} accepted uses of deprecated entry points. {self.said}".rstrip()
-            )
+            from lastcall.reasons import plural
+
+            count = plural(len(self.uses), "accepted use")
+            write(f"lastcall: {count} of deprecated entry points. {self.said}".rstrip())
             return
         terminalreporter.section("lastcall", red=True, bold=True)
         if self.comparison.new:

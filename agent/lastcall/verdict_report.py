@@ -99,7 +99,8 @@ def rate(per_hour: float) -> str:
     for unit, hours in (("hour", 1), ("day", 24), ("week", 168), ("month", 730)):
         number = per_hour * hours
         if number >= 1:
-            return f"{number:.0f} a {unit}" if number >= MANY else f"{number:.2g} a {unit}"
+            amount = f"{number:.0f}" if number >= MANY else f"{number:.2g}"
+            return f"{amount} {'an' if unit == 'hour' else 'a'} {unit}"
     return f"{per_hour * 8766:.2g} a year"
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lastcall.commands.check import StoreOption
+from lastcall.commands.check import StoreOption  # noqa: TC001 - typer evaluates it
 from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,19 +40,22 @@ def baseline(  # noqa: PLR0917 - typer passes them by name
         pytest --lastcall
     """
     from lastcall.baseline import Baseline
+    from lastcall.reasons import plural
 
     known = Baseline.load(file)
     uses = seen(store, since)
     difference = known.compare(uses)
     if from_store and difference.new:
         if not reason:
-            raise UsageError(f"{len(difference.new)} uses are not in {file}: accept them with a --reason.")
+            raise UsageError(
+                f"New in {file}: {plural(len(difference.new), 'use')}. Give a --reason to accept."
+            )
         known.add([use.key for use in difference.new], reason)
     if update:
         known.remove(difference.stale)
     if (from_store and difference.new) or (update and difference.stale) or (from_store and not file.exists()):
         known.save()
-        print(f"{file}: {len(known.reasons)} accepted uses.")
+        print(f"{file}: {plural(len(known.reasons), 'accepted use')}.")
     left = ([] if from_store else difference.new), ([] if update else difference.stale)
     for use in left[0]:
         print(f"new: {use.sentence()}")

@@ -13,6 +13,8 @@ from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
     from lastcall.checking import Request
+    from lastcall.sources import EvidenceSource
+    from lastcall.verdict import Verdict
 
 
 class Format(str, Enum):
@@ -154,6 +156,31 @@ def asked(
     if at:
         request.now = instant(at)
     return request
+
+
+def judged(
+    *,
+    refs: list[str],
+    window: str,
+    require: list[str] | None,
+    ignore: list[str] | None,
+    path: list[Path] | None,
+    at: str,
+    strings: bool,
+    source: Source,
+    project: str,
+    store: str,
+) -> tuple[list[Verdict], EvidenceSource]:
+    """The verdicts behind a command line, and where their evidence came from. Raises LastcallError."""
+    from lastcall import config as settings
+    from lastcall.checking import check, open_source
+
+    config = settings.load()
+    evidence = open_source(source.value, config, store, project)
+    request = asked(
+        refs=refs, window=window, require=require, ignore=ignore, path=path, at=at, strings=strings
+    )
+    return check(request, evidence, config), evidence
 
 
 def write(text: str, output: Path | None) -> None:

@@ -1,0 +1,262 @@
+"""From a store to a verdict: `lastcall check` and its relatives on databases written by the real store."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from lastcall import config as settings
+from lastcall.checking import Request, check, duration, instant, resolve, where
+from lastcall.dossier import Question
+from lastcall.errors import UsageError
+from lastcall.sources import StoreSource
+
+DAY = 86_400.0
+LIBRARY = {
+    "shop/__init__.py": "",
+    "shop/legacy.py": "def make_cart():\n    return object()\n\ndef never():\n    return None\n",
+    "shop/views.py": "def checkout():\n    from shop.legacy import make_cart\n    return make_cart()\n",
+    "run.py": "import shop.legacy, sys\nfrom shop.views import checkout\nfor _ in range(int(sys.argv[1])): checkout()\n",
+    "lastcall.toml": """
+        [lastcall]
+        service = "backend"
+        environment = "staging"
+        [[target]]
+        ref = "shop.legacy:make_cart"
+        replacement = "shop.cart:Cart"
+        [[target]]
+        ref = "shop.legacy:never"
+        """,
+}
+
+
+class Shop:
+    """A small application, run with the agent by the environment variable alone."""
+
+    def __init__(self, path):
+        self.path = path
+        for name, text in LIBRARY.items():
+            self.write(name, text)
+        self.kept = {k: v for k, v in os.environ.items() if not k.startswith("LASTCALL_")}
+        self.kept["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+
+    def write(self, name, text):
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+
+    def serve(self, times, release="1"):
+        start = "import lastcall.bootstrap as b, sys; b.start(); sys.argv = ['run.py', %r]; exec(open('run.py').read())"
+        environ = {**self.kept, "LASTCALL_RELEASE": release}
+        subprocess.run([sys.executable, "-c", start % str(times)], cwd=self.path, env=environ, check=True, timeout=60)
+
+    def lastcall(self, *arguments):
+        command = [sys.executable, "-m", "lastcall", *arguments]
+        done = subprocess.run(command, cwd=self.path, env=self.kept, capture_output=True, text=True, timeout=60)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.returncode, done.stdout, done.stderr
+
+    def verdict(self, *arguments):
+        code, out, err = self.lastcall("check", "--format", "json", *arguments)
+        assert out, err
+        document = json.loads(out)
+        assert document["exit_code"] == code
+        return {entry["target"]: entry for entry in document["verdicts"]}
+
+
+@pytest.fixture
+def shop(tmp_path):
+    return Shop(tmp_path)
+
+
+def test_a_use_just_now_is_in_use_and_names_the_line(shop):
+    shop.serve(5)
+    found = shop.verdict()
+    used = found["shop.legacy:make_cart"]
+    assert used["verdict"] == "in-use"
+    assert used["uses"] == 5
+    assert used["callers"][0]["file"] == "shop/views.py"
+    assert {"used", "reference"} <= {r["code"] for r in used["reasons"]}
+    assert found["shop.legacy:never"]["verdict"] == "unproven"
+
+
+def test_a_moment_of_observation_is_not_stretched(shop):
+    shop.serve(0)
+    found = shop.verdict("never", "--window", "2s")
+    assert found["shop.legacy:never"]["verdict"] == "unproven"
+
+
+def test_exit_codes_and_formats(shop):
+    shop.serve(5)
+    code, out, _ = shop.lastcall("check")
+    assert code == 1
+    assert "IN USE" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert shop.lastcall("check", "never")[0] == 2
+    sarif = json.loads(shop.lastcall("check", "--format", "sarif")[1])
+    places = {r["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for r in sarif["runs"][0]["results"]}
+    assert places == {"shop/views.py", "shop/legacy.py"}
+    assert "::error file=shop/views.py,line=3" in shop.lastcall("check", "-f", "github")[1]
+    assert "| **in-use** | `shop.legacy:make_cart` |" in shop.lastcall("check", "-f", "markdown")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["check", "shop.legacy:make_cat"], "Did you mean 'shop.legacy:make_cart'?"),
+        (["check", "--window", "0d"], "--window"),
+        (["check", "--window", "soon"], "--window"),
+        (["check", "--require", "backend"], "--require takes service=NAME"),
+        (["check", "--path", "nowhere"], "nowhere"),
+        (["check", "--at", "tomorrow"], "--at"),
+        (["check", "--store", "nowhere.db"], "nowhere.db"),
+        (["check", "--store", "lastcall.toml"], "lastcall.toml"),
+        (["check", "--diff", "HEAD"], "BASE..HEAD"),
+        (["check", "--all", "never"], "--all"),
+        (["check", "-o", "no/such/folder.txt"], "no/such/folder.txt"),
+        (["explain", "nothing"], "nothing"),
+        (["certificate"], "Name the targets"),
+        (["certificate", "--verify", "nowhere.json"], "nowhere.json"),
+        (["baseline", "--since", "x"], "--since"),
+        (["baseline", "--from-store"], "--reason"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_sentence_and_exit_code_3(shop, arguments, says):
+    shop.serve(1)
+    code, _, err = shop.lastcall(*arguments)
+    assert code == 3, err
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_no_store_and_no_configuration(tmp_path):
+    empty = Shop(tmp_path)
+    (tmp_path / "lastcall.toml").unlink()
+    code, _, err = empty.lastcall("check")
+    assert code == 3
+    assert "store" in err
+
+
+def test_the_story_of_a_target(shop):
+    shop.serve(5)
+    code, out, err = shop.lastcall("explain", "make_cart")
+    assert code == 0, err
+    for part in ("Who used it", "checkout (shop/views.py:3)", "Who still refers to it", "Who was watching", "What stands in the way"):
+        assert part in out
+
+
+def test_a_certificate_from_the_command_line(shop):
+    shop.serve(5)
+    code, out, _ = shop.lastcall("certificate", "make_cart", "-o", "c.json")
+    assert code == 1
+    assert "sha256:" in out
+    assert shop.lastcall("certificate", "--verify", "c.json")[0] == 1
+    (shop.path / "c.json").write_text((shop.path / "c.json").read_text().replace('"in-use"', '"safe"'))
+    assert shop.lastcall("certificate", "--verify", "c.json")[0] == 3
+
+
+def test_a_baseline_from_the_store(shop):
+    shop.serve(5)
+    assert shop.lastcall("baseline")[0] == 1
+    assert shop.lastcall("baseline", "--from-store", "--reason", "before the migration")[0] == 0
+    text = (shop.path / "lastcall-baseline.toml").read_text()
+    assert 'caller = "shop.views:checkout"' in text
+    assert "line" not in text.partition("[[use]]")[2]
+    assert shop.lastcall("baseline")[0] == 0
+
+
+def test_what_the_pull_request_deletes_is_judged_alone(shop):
+    def git(*arguments):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *identity, *arguments], cwd=shop.path, check=True, capture_output=True)
+
+    shop.serve(5)
+    git("init", "-q")
+    git("add", "shop")
+    git("commit", "-q", "-m", "before")
+    shop.write("shop/legacy.py", "def never():\n    return None\n")
+    git("commit", "-q", "-a", "-m", "after")
+    code, out, _ = shop.lastcall("check", "--diff", "HEAD~..HEAD", "--format", "json")
+    assert code == 1
+    (verdict,) = json.loads(out)["verdicts"]
+    assert verdict["target"] == "shop.legacy:make_cart"
+    assert "removed-by-change" in {r["code"] for r in verdict["reasons"]}
+    # the line that the deletion breaks is found although the definition is gone
+    assert ("shop/views.py", 3) in {(r["file"], r["line"]) for r in verdict["references"]}
+    assert shop.lastcall("check", "--diff", "HEAD..HEAD")[0] == 0
+
+
+def judged(path, question, now, *refs):
+    config = settings.load(environ={}, cwd=str(path.parent))
+    config.targets.clear()
+    config.root = str(path.parent / "nowhere")
+    request = Request(refs, question, (), now)
+    return {v.target.ref: v for v in check(request, StoreSource(str(path)), config)}
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory):
+    """A small year, written by the generator that the speed is measured on."""
+    path = tmp_path_factory.mktemp("year") / "year.db"
+    script = os.path.join(os.path.dirname(__file__), "..", "benchmarks", "store_year.py")
+    now = 1_790_000_000.0
+    subprocess.run([sys.executable, script, str(path), "--targets", "120", "--sites", "1500", "--now", str(now)], check=True, capture_output=True)
+    return path, now
+
+
+def test_many_targets_at_once_get_the_verdicts_that_each_gets_alone(year):
+    path, now = year
+    together = judged(path, Question(), now)
+    assert len(together) >= 100
+    assert {v.word for v in together.values()} >= {"in-use", "unproven"} or {v.word for v in together.values()} >= {"in-use", "safe"}
+    for ref in list(together)[::12]:
+        alone = judged(path, Question(), now, ref)[ref]
+        assert alone.word == together[ref].word, ref
+        assert {r.code for r in alone.reasons if r.blocks == alone.word} >= {
+            r.code for r in together[ref].reasons if r.blocks == alone.word
+        } - {"risk"}
+
+
+def test_merging_stores_in_any_order_gives_the_same_verdicts(tmp_path):
+    from lastcall.store import Store
+
+    shops = [Shop(tmp_path / name) for name in ("a", "b") if not (tmp_path / name).mkdir()]
+    shops[0].serve(3, release="1")
+    shops[1].serve(7, release="2")
+    now = max(p.seen for s in shops for p in _processes(s.path)) + DAY / 2
+    verdicts = []
+    for order in ((0, 1), (1, 0), (0, 1, 0)):
+        merged = tmp_path / f"merged{''.join(map(str, order))}.db"
+        with Store.open(merged) as target:
+            for number in order:
+                with Store.current(shops[number].path / ".lastcall" / "store.db") as source:
+                    target.merge_from(source)
+        found = judged(merged, Question(), now)
+        verdicts.append({ref: (v.word, v.uses, v.risk, v.last_use, v.needed) for ref, v in found.items()})
+    assert verdicts[0] == verdicts[1] == verdicts[2]
+    assert verdicts[0]["shop.legacy:make_cart"][:2] == ("in-use", 10)
+
+
+def _processes(path):
+    from lastcall.store import Store
+
+    with Store.current(path / ".lastcall" / "store.db") as store:
+        return store.processes()
+
+
+def test_words_of_the_command_line():
+    assert duration("30d") == 30 * DAY
+    assert duration("90m") == 5400
+    assert where("service=a,environment=b", "--x") == ("a", "b")
+    assert instant("1970-01-02") == DAY
+    assert resolve(["make"], ["a.b:make", "c.d:make", "c.d:other"]) == ["a.b:make", "c.d:make"]
+    assert resolve(["c.*:*"], ["a.b:make", "c.d:make"]) == ["c.d:make"]
+    for bad in ("-1d", "1", "d", "1e9d", "0.0s"):
+        with pytest.raises(UsageError):
+            duration(bad)
