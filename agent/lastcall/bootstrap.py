@@ -13,6 +13,7 @@ import sys
 from _thread import allocate_lock, get_ident, start_new_thread
 
 from . import config as configuration
+from . import main_thread
 from .errors import internal_errors
 from .importing import Finder, Wanted
 
@@ -41,6 +42,7 @@ class Life:
         self.stopped = False
         self._agent: Agent | None = None
         self._making = allocate_lock()
+        self._main = get_ident()
         self._new_thread_state()
 
     def _new_thread_state(self) -> None:
@@ -122,6 +124,7 @@ class Life:
                 self._wake.acquire(timeout=self.config.flush_interval)
                 if self._stopping:
                     break
+                main_thread.import_threading(self._main)
                 agent = self.agent()
                 if agent is not entered:
                     agent.enter_background()
@@ -135,6 +138,8 @@ class Life:
         finally:
             self._running = False
             self._done.release()
+            if not self._stopping and not self.stopped:
+                self.start_thread()  # a fork asked us to end, and took it back when we already were
 
     def _stop_thread(self, timeout: float) -> bool:
         """Ask the thread to end and wait for it. True if it has."""
@@ -162,12 +167,21 @@ class Life:
             _wait_until_gone(self._thread_id)
 
     def _after_fork_in_parent(self) -> None:
-        if self._paused:
-            self.start_thread()
+        if not self._paused:
+            return
+        self._stopping = False  # it may be in a long step still, and is to go on after it
+        if sys.version_info >= (3, 12):
+            from . import soon
+
+            with internal_errors.guard("fork"):
+                if soon.at_next_instruction(sys._getframe(1), self.start_thread):
+                    return
+        self.start_thread()
 
     def _after_fork_in_child(self) -> None:
         with internal_errors.guard("fork"):
             self._new_thread_state()
+            self._main = get_ident()
             self._making = allocate_lock()
             if self._agent is not None:
                 self._agent.after_fork_in_child()
@@ -212,13 +226,16 @@ class Life:
         self.stopped = True
         with internal_errors.guard("exit"):
             agent = self.agent()
-            if not self._stop_thread(min(EXIT_PATIENCE, self.config.exit_timeout)):
+            if not self._running:
+                agent.keep_exports()
+            elif not self._stop_thread(min(EXIT_PATIENCE, self.config.exit_timeout)):
                 # Either a backend is slow but alive, and worth the rest of the time, or it is not.
                 if agent.exports_promising():
                     self._stop_thread(self.config.exit_timeout - EXIT_PATIENCE)
                 if self._running:
                     agent.keep_exports()
             agent.leave("exit")
+        _keep_interrupt()
 
     def stop(self) -> None:
         """Undo everything: unpatch, leave `sys.meta_path`, end. For tests and notebooks."""
@@ -227,6 +244,20 @@ class Life:
         atexit.unregister(self.exit)
         if self._agent is not None:
             self._agent.patcher.unpatch()
+
+
+def _keep_interrupt() -> None:
+    """Have a process that Ctrl-C ended still die of SIGINT, which shells and supervisors look at.
+
+    The interpreter remembers that the script ended so, but only until the next string is compiled and run, as
+    any import of ours may do (namedtuples are made that way). Running one that ends so makes it remember again.
+    """
+    if getattr(sys, "last_type", None) is not KeyboardInterrupt or hasattr(sys, "ps1") or sys.flags.interactive:
+        return
+    try:
+        exec("raise KeyboardInterrupt")  # noqa: S102 - see above
+    except KeyboardInterrupt:
+        pass
 
 
 def _wait_until_gone(_thread: int) -> None:

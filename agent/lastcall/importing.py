@@ -18,7 +18,7 @@ from .callsite import Pattern
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
     from .errors import InternalErrors
@@ -97,7 +97,7 @@ class Finder:
         try:
             if sys.meta_path[0] is not self:
                 self._stand_first()
-            if not self.wants(name):
+            if not self.wants(name) or not _is_import(sys._getframe(1)):
                 return None
         except Exception as error:  # noqa: BLE001 - the seam between our wishes and the host's import
             self.errors.record("import-hook", error)
@@ -149,6 +149,27 @@ class Finder:
             self.loaded(module)
         except Exception as error:  # noqa: BLE001 - the seam between arming and the host's import
             self.errors.record("arming", error)
+
+
+def _is_import(frame: FrameType) -> bool:
+    """Whether `frame`, importlib's search for a spec, belongs to an import or a reload.
+
+    Tools look for specs too, and use them in ways of their own.
+    """
+    if frame.f_code.co_name != "_find_spec" or frame.f_back is None:
+        return False
+    return frame.f_back.f_code.co_name in ("_find_and_load_unlocked", "reload")
+
+
+def is_unfinished(module: Any) -> bool:
+    """Whether a module's code has yet to run to its end. Asks nothing of a module that loads itself when asked."""
+    if type(module).__name__ == "_LazyModule":
+        return True
+    try:
+        spec = object.__getattribute__(module, "__dict__").get("__spec__")
+    except AttributeError:  # anything can lie in sys.modules
+        return False
+    return bool(getattr(spec, "_initializing", False))
 
 
 class _TellingLoader:

@@ -7,9 +7,11 @@ What a target's name leads to decides how it is seen; `describe` says what was d
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
 
 from . import captured
 from .callsite import glob_match, is_import_machinery
+from .importing import is_unfinished
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -61,12 +63,30 @@ class Patcher:
         """What has to run around the calls of a target, if anything: see `engines.around`."""
         self.discoverers: list[Callable[[Patcher, ModuleType], None]] = []
         self._in_place: Any = None
+        self._arming: set[int] = set()
+        self._waiting: list[tuple[ModuleType, str, bool]] = []
+        self.unfinished = False
+        """Whether the last `rescan` met a wanted module whose code has yet to run (a lazy one)."""
 
     # -- entry points -------------------------------------------------------------------------------
 
     def loaded(self, module: ModuleType, name: str = "", *, late: bool = False) -> None:
         """Arm every target of a module whose code has run. `late`: some time ago, so uses may have been missed."""
         name = name or module.__name__
+        me = get_ident()
+        if me in self._arming:  # what we import ourselves to arm one module can be a target, too
+            self._waiting.append((module, name, late))
+            return
+        self._arming.add(me)
+        try:
+            self._loaded(module, name, late=late)
+        finally:
+            self._arming.discard(me)
+        if self._waiting:
+            waiting, waiting_name, was_late = self._waiting.pop(0)
+            self.loaded(waiting, waiting_name, late=was_late)
+
+    def _loaded(self, module: ModuleType, name: str, *, late: bool) -> None:
         self.armed_modules[name] = id(module)
         for target in self.wanted.exact.get(name, ()):
             self.arm(target, module, late=late)
@@ -81,7 +101,7 @@ class Patcher:
     def arm_loaded(self) -> None:
         """Arm what was imported before the agent started."""
         for name, module in list(sys.modules.items()):
-            if module is not None and self.wanted(name):
+            if module is not None and self.wanted(name) and not is_unfinished(module):
                 self.loaded(module, name, late=True)
 
     def arm_new(self, targets: Sequence[Target]) -> None:
@@ -99,11 +119,13 @@ class Patcher:
 
     def rescan(self) -> None:
         """Arm modules that came in without asking our finder (another import hook, `sys.modules[...] = ...`)."""
+        self.unfinished = False
         for name, module in list(sys.modules.items()):
             if module is None or self.armed_modules.get(name) == id(module) or not self.wanted(name):
                 continue
-            spec = getattr(module, "__spec__", None)
-            if not getattr(spec, "_initializing", False):
+            if is_unfinished(module):
+                self.unfinished = True
+            else:
                 self.loaded(module, name, late=True)
 
     def add(self, target: Target) -> Target:
@@ -247,7 +269,8 @@ class Patcher:
     ) -> str:
         function = getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
         in_class = isinstance(owner, type)
-        target.objects = [function]
+        if target.cls is None:
+            target.objects = [function]
         advices = self.advices(target, value, tap)
         if not advices and (
             self.engine == "inplace" or (self.engine == "auto" and (in_class or held or _wrapt_is_seen()))
@@ -297,7 +320,8 @@ class Patcher:
             raise CannotArm("failed", f"cannot be patched: {error}") from error
         self.undo.append(undo)
         target.engine = "wrapping"
-        target.objects.append(wrapper)
+        if target.cls is None:
+            target.objects.append(wrapper)
         if held:
             left = captured.rebind(value, wrapper, vars(owner))
             if left:

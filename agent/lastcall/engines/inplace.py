@@ -41,18 +41,39 @@ class InPlace:
         self.counters: dict[int, Any] = {}
         self.codes: dict[int, CodeType] = {}
         self.shared: dict[int, ByClass] = {}
+        self.functions: dict[int, FunctionType] = {}
+        self.claims: dict[tuple[int, int], tuple[FunctionType, Tap]] = {}
         self.tool: int | None = None
 
     def arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         """Report each call of `function` to `tap`. Returns the undo. Raises Unavailable."""
         if not fits(function):
             raise Unavailable("not a plain Python function")
+        claim = function, tap  # alive as long as its ids are keys; two threads may come with one module
+        if self.claims.setdefault((id(function), id(tap)), claim) is not claim:
+            return lambda: None
+        try:
+            undo = self._arm(function, tap)
+        except Unavailable:
+            del self.claims[id(function), id(tap)]
+            raise
+
+        def undo_and_forget() -> None:
+            self.claims.pop((id(function), id(tap)), None)
+            undo()
+
+        return undo_and_forget
+
+    def _arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         shared = self.shared.get(id(function.__code__))
         if shared is not None:  # classes that inherit it are watched already
             shared.everybody = tap
             tap.target.own_codes.append(function.__code__)
             return shared.forget_everybody
         if sys.version_info >= (3, 12):
+            if self.functions.get(id(function.__code__)) is function:  # under another name it is a target already
+                tap.target.own_codes.append(function.__code__)
+                return self._join(function.__code__, self._of_tap(tap))
             code, undo = self._monitor(function)
             self.counters[id(code)] = tap.counters
             self.taps[id(code)] = tap
@@ -70,6 +91,8 @@ class InPlace:
             raise Unavailable("not a plain Python function")
         watcher = Watcher(self.recorder, see)
         if sys.version_info >= (3, 12):
+            if self.functions.get(id(function.__code__)) is function:
+                return self._join(function.__code__, watcher.guarded)
             code, undo = self._monitor(function)
             self.counters[id(code)] = watcher
         else:
@@ -109,6 +132,34 @@ class InPlace:
 
     # -- 3.12 and later -----------------------------------------------------------------------------
 
+    def _of_tap(self, tap: Tap) -> Callable[[FrameType], None]:
+        count = self.recorder.hooks.frame_callback(tap)
+
+        def count_caller(called: FrameType) -> None:
+            if called.f_back is not None:
+                count(called.f_back)
+
+        return count_caller
+
+    def _join(self, code: CodeType, see: Callable[[FrameType], None]) -> Callable[[], None]:
+        """One more observer of a function that is observed already. Returns the undo."""
+        before, tap = self.counters[id(code)], self.taps.pop(id(code), None)
+        parts: list[Callable[[FrameType], None]]
+        if tap is not None:
+            parts = [self._of_tap(tap)]
+        elif isinstance(before, Several):
+            parts = before.parts
+        else:
+            parts = [before.guarded]
+        self.counters[id(code)] = Several([*parts, see])
+
+        def undo() -> None:
+            self.counters[id(code)] = before
+            if tap is not None:
+                self.taps[id(code)] = tap
+
+        return undo
+
     def _monitor(self, function: FunctionType) -> tuple[CodeType, Callable[[], None]]:
         tool = self.claim_tool()
         monitoring = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
@@ -119,6 +170,7 @@ class InPlace:
             code = shared.replace()
             function.__code__ = code
         self.codes[id(code)] = code
+        self.functions[id(code)] = function
         monitoring.set_local_events(tool, code, monitoring.events.PY_START)
 
         def undo() -> None:
@@ -126,6 +178,7 @@ class InPlace:
             self.taps.pop(id(code), None)
             self.counters.pop(id(code), None)
             self.shared.pop(id(code), None)
+            self.functions.pop(id(code), None)
             if code is not shared and function.__code__ is code:
                 function.__code__ = shared
 
@@ -176,18 +229,32 @@ class Watcher:
         self.see = see
 
     def __getitem__(self, _key: Any) -> tuple[int, Callable[[], int]]:
-        self._guarded(sys._getframe(2))
+        self.guarded(sys._getframe(2))
         return NOT_COUNTED
 
     def for_prologue(self) -> None:
         """Called by the rewritten code itself."""
-        self._guarded(sys._getframe(1))
+        self.guarded(sys._getframe(1))
 
-    def _guarded(self, frame: FrameType) -> None:
+    def guarded(self, frame: FrameType) -> None:
+        """Look at the frame of a call. Never raises."""
         try:
             self.see(frame)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's call
             self.recorder.errors.record("watch", error)
+
+
+class Several:
+    """Stands in the place of a tap's counters where more than one observer wants the calls of a function."""
+
+    def __init__(self, parts: list[Callable[[FrameType], None]]) -> None:
+        self.parts = parts
+
+    def __getitem__(self, _key: Any) -> tuple[int, Callable[[], int]]:
+        called = sys._getframe(2)
+        for see in self.parts:
+            see(called)
+        return NOT_COUNTED
 
 
 class ByClass:
@@ -204,18 +271,19 @@ class ByClass:
         self.undo: Callable[[], None] = lambda: None
 
     def __getitem__(self, _key: Any) -> tuple[int, Callable[[], int]]:
-        self._count(sys._getframe(2))
+        self.guarded(sys._getframe(2))
         return NOT_COUNTED
 
     def count_for_prologue(self) -> None:
         """Called by the rewritten code itself."""
-        self._count(sys._getframe(1))
+        self.guarded(sys._getframe(1))
 
     def forget_everybody(self) -> None:
         """Undo of watching the constructor for every class."""
         self.everybody = None
 
-    def _count(self, constructor: FrameType) -> None:
+    def guarded(self, constructor: FrameType) -> None:
+        """Count for the classes that are being made. Never raises."""
         try:
             code, caller = constructor.f_code, constructor.f_back
             if caller is None:

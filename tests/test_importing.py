@@ -1,0 +1,390 @@
+"""Importing is as it was: order, errors, laziness, other people's hooks; and targets are armed all the same."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+
+import pytest
+from worlds import World
+
+LEGACY = "def old(value=1):\n    return value + 1\n"
+
+
+def differing(world: World, engine: str = "auto", **environ: str):
+    """Both runs, which must show the same."""
+    plain, watched = world.run(**environ), world.run(engine, **environ)
+    assert watched.out == plain.out
+    assert watched.err == plain.err
+    assert watched.code == plain.code
+    assert watched.internal_errors() == {}
+    return watched
+
+
+def test_the_order_of_imports_and_the_frames_under_a_modules_code_are_the_same(tmp_path):
+    world = World(tmp_path, {
+        "pkg/__init__.py": "print('pkg'); from . import first",
+        "pkg/first.py": "print('first'); from . import second; print('first done')",
+        "pkg/second.py": """
+            import sys, traceback, warnings
+            print([(f.filename[-12:], f.name) for f in traceback.extract_stack() if "importlib" not in f.filename])
+            warnings.warn("at import", DeprecationWarning, stacklevel=2)
+            def old(): return 2
+            """,
+        "host.py": """
+            import warnings
+            warnings.simplefilter("always")
+            import pkg.second, sys
+            print([name for name in sys.modules if name.startswith("pkg")])
+            print(pkg.second.old())
+            """,
+    }, ("pkg.second:old", "pkg.first:nothing", "pkg.**:old*"))
+    watched = differing(world)
+    assert watched.total("pkg.second:old") == 1
+    assert watched.states()["pkg.first:nothing"][0] == "missing"
+
+
+@pytest.mark.parametrize("body", [
+    "raise ValueError('broken')", "import does_not_exist", "def broken(:", "raise SystemExit(4)", "1/0",
+    "from legacy import not_there", "raise ImportError('no', name='x')", "raise KeyboardInterrupt",
+])
+def test_an_import_that_fails_fails_as_it_did(tmp_path, body):
+    world = World(tmp_path, {
+        "legacy.py": f"def old(): return 1\n{body}\n",
+        "host.py": """
+            import sys, traceback
+            for turn in range(2):
+                try:
+                    import legacy
+                except BaseException:
+                    traceback.print_exc()
+                print("legacy" in sys.modules)
+            import legacy
+            """,
+    }, ("legacy:old",))
+    watched = differing(world)
+    assert watched.states()["legacy:old"][0] == "pending"
+
+
+def test_a_module_that_fails_first_and_succeeds_later_is_armed(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": "import switch\nif not switch.on:\n    raise RuntimeError('not yet')\ndef old(): return 1\n",
+        "switch.py": "on = False",
+        "host.py": """
+            import switch
+            try:
+                import legacy
+            except RuntimeError as error:
+                print(error)
+            switch.on = True
+            import legacy
+            print(legacy.old(), legacy.old())
+            """,
+    }, ("legacy:old",))
+    assert differing(world).total("legacy:old") == 2
+
+
+@pytest.mark.parametrize("engine", ["auto", "wrapping", "inplace"])
+def test_references_captured_in_a_circular_import_are_seen(tmp_path, engine):
+    world = World(tmp_path, {
+        "legacy.py": "def old(value=1):\n    return value + 1\nclass Old:\n    def __init__(self): pass\nimport caller\n",
+        "caller.py": """
+            from legacy import old, Old as Renamed
+            registry = {"old": old, "list": [old]}
+            def default(function=old):
+                return function(1)
+            def closure():
+                captured = old
+                return lambda: captured(2)
+            made = closure()
+            class Holder:
+                method = staticmethod(old)
+            fixed = (old,)
+            """,
+        "host.py": """
+            import legacy, caller
+            print(caller.old is legacy.old, caller.registry["old"] is legacy.old)
+            print(caller.old(), caller.registry["old"](), caller.registry["list"][0](), caller.default(), caller.made())
+            print(caller.Holder.method(), caller.fixed[0](), caller.Renamed() is not None)
+            """,
+    }, ("legacy:old", "legacy:Old"))
+    watched = differing(world, engine) if engine != "wrapping" else world.run(engine)
+    state, reason, _ = watched.states()["legacy:old"]
+    assert watched.total("legacy:Old") == 1
+    if engine == "wrapping":  # what it cannot re-bind it must name
+        assert state == "partial"
+        assert "tuple" in reason
+        assert watched.total("legacy:old") == 5
+    else:
+        assert state == "armed"
+        assert watched.total("legacy:old") == 7
+
+
+def test_lazy_loader_runs_the_module_as_late_as_before(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": "print('runs now')\n" + LEGACY,
+        "host.py": """
+            import importlib.util, sys
+            spec = importlib.util.find_spec("legacy")
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules["legacy"] = module
+            spec.loader.exec_module(module)
+            import time
+            time.sleep(0.3)
+            print("made", type(module).__name__)
+            import legacy
+            print("imported")
+            print(legacy.old(), type(module).__name__)
+            time.sleep(0.3)
+            print(legacy.old())
+            """,
+    }, ("legacy:old",))
+    plain, watched = world.run(), world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.total("legacy:old") >= 1  # armed by the time of the second call
+
+
+def test_reload_counts_once_and_keeps_what_the_host_sees(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": "import sys\nprint('runs')\n" + LEGACY + "class Old:\n    def __init__(self): self.a = 1\n    def m(self): return 2\n",
+        "host.py": """
+            import importlib, legacy
+            before = legacy.old
+            print(legacy.old(1), legacy.Old().m())
+            again = importlib.reload(legacy)
+            print(again is legacy, legacy.old is before)
+            print(legacy.old(2), legacy.Old().m())
+            print(before(3))
+            importlib.reload(legacy)
+            print(legacy.old(2), legacy.Old().m())
+            """,
+    }, ("legacy:old", "legacy:Old", "legacy:Old.m", "legacy:o*"))
+    for engine in ("auto", "wrapping", "inplace"):
+        watched = differing(world, engine)
+        assert watched.total("legacy:old") == 4
+        assert watched.total("legacy:Old") == 3
+        assert watched.total("legacy:Old.m") == 3
+
+
+def test_modules_imported_before_the_agent_are_armed(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": LEGACY + "VALUE = 1\nasync def later(): return 3\n",
+        "host.py": """
+            import legacy
+            from legacy import old, later
+            print(old(1))
+            import os, sys
+            if os.environ.get("LASTCALL_STORE"):
+                import lastcall
+                lastcall.start(targets=["legacy:old", "legacy:VALUE", "legacy:later"])
+            import asyncio
+            print(old(2), legacy.old(3), legacy.VALUE, asyncio.run(later()), later is legacy.later)
+            """,
+    })
+    plain = world.run()
+    watched = world.run("auto", LASTCALL_ENABLED="0", PYTHONPATH=f"{tmp_path}:{world.environment(None)['PYTHONPATH']}/agent")
+    assert (watched.out, watched.err) == (plain.out, plain.err)
+    assert watched.total("legacy:old") == 2
+    assert watched.total("legacy:later") == 1
+    assert watched.states()["legacy:VALUE"][0] == "partial"
+
+
+def test_another_hook_that_goes_first_does_not_hide_modules(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": LEGACY,
+        "host.py": """
+            import importlib.machinery, sys
+
+            class Rewriting:
+                @classmethod
+                def find_spec(cls, name, path=None, target=None):
+                    if name == "legacy":
+                        return importlib.machinery.PathFinder.find_spec(name, path, target)
+
+            sys.meta_path.insert(0, Rewriting)
+            import legacy
+            print(legacy.old())
+            """,
+    }, ("legacy:old",))
+    watched = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert watched.err == ""
+    assert watched.states()["legacy:old"][0] in ("armed", "partial")
+
+
+def test_under_pytest_the_modules_that_it_rewrites_are_armed(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": LEGACY,
+        "test_it.py": "import legacy\ndef test_old():\n    assert legacy.old(1) == 2\n    assert legacy.old(2) == 3\n",
+        "test_target.py": "def helper():\n    return 5\ndef test_helper():\n    assert helper() == 5\n",
+        "host.py": "import sys, pytest\nsys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '--no-header']))\n",
+    }, ("legacy:old", "test_target:helper"))
+    watched = world.run("auto")
+    assert watched.code == 0, watched.out
+    assert watched.total("legacy:old") == 2
+    assert watched.total("test_target:helper") == 1
+    with_flags = [use for use in watched.uses() if use.target == "legacy:old"]
+    assert {use.function for use in with_flags} == {"test_old"}
+
+
+def test_namespace_packages_zip_files_and_replaced_modules(tmp_path):
+    world = World(tmp_path, {
+        "space/inner/legacy.py": LEGACY,
+        "replaces.py": """
+            import sys, types
+            def old(): return "module"
+            class Facade(types.ModuleType):
+                def old(self): return "facade"
+            sys.modules[__name__] = Facade(__name__)
+            """,
+        "host.py": """
+            import sys
+            sys.path.insert(0, "archive.zip")
+            import space.inner.legacy, zipped, replaces
+            print(space.inner.legacy.old(), zipped.old(), replaces.old(), type(replaces).__name__)
+            print(type(space).__name__, space.__path__.__class__.__name__, zipped.__file__[-20:])
+            """,
+    }, ("space.inner.legacy:old", "zipped:old", "replaces:old"))
+    with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+        archive.writestr("zipped.py", LEGACY)
+    watched = differing(world)
+    assert watched.total("space.inner.legacy:old") == 1
+    assert watched.total("zipped:old") == 1
+    assert watched.states()["replaces:old"][0] == "missing"
+
+
+def test_a_module_with_getattr_and_a_subclassed_module_type_keep_their_ways(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": """
+            import sys, types
+            VALUE = 1
+            class Own(types.ModuleType):
+                @property
+                def computed(self): return "computed"
+                def __getattr__(self, name):
+                    if name == "dynamic": return "dynamic"
+                    raise AttributeError(f"own {name}")
+                def __dir__(self): return ["own"]
+            sys.modules[__name__].__class__ = Own
+            """,
+        "host.py": """
+            import legacy
+            print(legacy.VALUE, legacy.computed, legacy.dynamic, dir(legacy), type(legacy).__name__)
+            try:
+                legacy.nothing
+            except AttributeError as error:
+                print(error)
+            try:
+                legacy.computed = 2
+            except AttributeError as error:
+                print(error)
+            """,
+    }, ("legacy:VALUE", "legacy:dynamic", "legacy:computed"))
+    watched = differing(world)
+    assert watched.total("legacy:VALUE") == 1
+
+
+def test_imports_in_many_threads_at_once(tmp_path):
+    files = {f"pkg/m{n}.py": f"import time\ntime.sleep(0.002)\nfrom pkg import m{(n + 1) % 20}\ndef old():\n    return {n}\n" for n in range(20)}
+    world = World(tmp_path, {
+        "pkg/__init__.py": "", **files,
+        "host.py": """
+            import importlib, threading
+            modules = {}
+            barrier = threading.Barrier(20)
+            def work(n):
+                barrier.wait()
+                modules[n] = importlib.import_module(f"pkg.m{n}")
+            threads = [threading.Thread(target=work, args=(n,)) for n in range(20)]
+            [t.start() for t in threads]
+            [t.join() for t in threads]
+            print(sum(m.old() for m in modules.values()))
+            """,
+    }, ("pkg.**:old",))
+    watched = differing(world)
+    states = {ref: state for ref, (state, _, _) in watched.states().items() if "*" not in ref}
+    assert states == {f"pkg.m{n}:old": "armed" for n in range(20)}
+    assert sum(use.count for use in watched.uses()) == 20
+
+
+def test_importlib_tools_see_ordinary_specs(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": LEGACY,
+        "host.py": """
+            import importlib, importlib.util, inspect, pickle, copy, runpy, pkgutil, sys
+            spec = importlib.util.find_spec("legacy")
+            print(type(spec).__name__, type(spec).__module__, spec.name, spec.loader.__class__.__name__, sorted(vars(spec)))
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            print(module.old(), "legacy" in sys.modules)
+            import legacy
+            print(type(legacy.__spec__).__name__, type(legacy.__spec__) is importlib.machinery.ModuleSpec, sorted(vars(legacy.__spec__)), legacy.__spec__ == spec)
+            print(repr(legacy.__spec__) == repr(spec), legacy.__loader__ is legacy.__spec__.loader, type(legacy.__loader__).__name__)
+            print(inspect.getsource(legacy), pkgutil.get_loader("legacy") is not None if sys.version_info < (3, 12) else 1)
+            print(runpy.run_module("legacy")["old"](4), runpy.run_path("legacy.py")["old"](5))
+            print([m.name for m in pkgutil.iter_modules(["."])])
+            importlib.invalidate_caches()
+            print(importlib.util.resolve_name(".x", "pkg"))
+            """,
+    }, ("legacy:old",))
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+
+
+def test_builtin_and_frozen_modules_can_be_targets(tmp_path):
+    world = World(tmp_path, {
+        "host.py": """
+            import __hello__, xxsubtype, zlib
+            print(zlib.crc32(b"abc"), zlib.crc32 is zlib.crc32, xxsubtype.bench is not None)
+            __hello__.main() if hasattr(__hello__, "main") else print("Hello world!")
+            """,
+    }, ("zlib:crc32", "__hello__:main", "xxsubtype:bench"))
+    watched = differing(world)
+    assert watched.total("zlib:crc32") == 1
+    if sys.version_info >= (3, 11):
+        assert watched.total("__hello__:main") == 1
+
+
+def test_main_is_a_target_too(tmp_path):
+    world = World(tmp_path, {
+        "host.py": """
+            def old():
+                return 1
+            def caller():
+                return old()
+            print(caller(), old())
+            """,
+    }, ("__main__:old",))
+    differing(world)
+
+
+def test_our_thread_never_becomes_the_main_thread_of_a_host_that_had_not_imported_threading(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": LEGACY,
+        "host.py": """
+            import sys, time
+            import legacy
+            legacy.old()
+            time.sleep(0.5)
+            import threading
+            print(threading.current_thread() is threading.main_thread(), threading.main_thread().name)
+            print(threading.active_count(), [t.name for t in threading.enumerate()], threading.main_thread().is_alive())
+            thread = threading.Thread(target=lambda: print(threading.current_thread().name, threading.main_thread() is threading.current_thread()))
+            thread.start(); thread.join()
+            import asyncio, os, signal
+            signal.signal(signal.SIGUSR1, lambda *a: print("signal"))
+            os.kill(os.getpid(), signal.SIGUSR1)
+            async def child():
+                process = await asyncio.create_subprocess_exec(sys.executable, "-c", "print(1)")
+                return await process.wait()
+            print(asyncio.run(child()))
+            print(threading.main_thread().native_id == os.getpid(), threading.main_thread().ident == threading.get_ident())
+            pid = os.fork()
+            if pid == 0:
+                print("child", threading.current_thread() is threading.main_thread(), threading.active_count())
+                sys.stdout.flush()
+                sys.exit(0)
+            print(os.waitpid(pid, 0)[1])
+            """,
+    }, ("legacy:old",))
+    differing(world, LASTCALL_FLUSH_INTERVAL="0.05")
