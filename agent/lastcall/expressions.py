@@ -172,3 +172,39 @@ def binding_line(filename: str, name: str) -> int:
     """
     name = name.partition(".")[0].partition("[")[0]
     return _bindings(filename).get(name, 0) if filename.endswith(".py") else 0
+
+
+@lru_cache(maxsize=256)
+def _definitions(filename: str) -> dict[str, int]:
+    """The line of each `def` and `class` by qualified name; the last one wins, as it does when the code runs."""
+    found: dict[str, int] = {}
+    try:
+        tree = ast.parse(b"\n".join(source_lines(filename)))
+    except (SyntaxError, ValueError, RecursionError):
+        return found
+    waiting: list[tuple[str, list[ast.stmt]]] = [("", tree.body)]
+    while waiting:
+        prefix, body = waiting.pop()
+        for statement in body:
+            if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+                found[prefix + statement.name] = statement.lineno
+                if isinstance(statement, ast.ClassDef):
+                    waiting.append((f"{prefix}{statement.name}.", statement.body))
+            else:  # `if`, `try`, `with`: what they define is defined here
+                inner = [part for part in ast.iter_child_nodes(statement) if isinstance(part, ast.stmt)]
+                handlers = [part for part in ast.iter_child_nodes(statement) if isinstance(part, ast.ExceptHandler)]
+                inner += [part for handler in handlers for part in handler.body]
+                if inner:
+                    waiting.append((prefix, inner))
+    return found
+
+
+def definition_line(filename: str, qualname: str) -> int:
+    """The line of the `def`, `class` or assignment that makes `qualname` in a file, 0 if that cannot be told.
+
+    Decorators stand above it; code objects and, before 3.13, classes do not know this line.
+    """
+    if not filename.endswith(".py"):
+        return 0
+    line = _definitions(filename).get(qualname, 0)
+    return line or (0 if "." in qualname else binding_line(filename, qualname))

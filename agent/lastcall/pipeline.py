@@ -11,7 +11,7 @@ import os
 import random
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from .evidence import (
     Batch,
@@ -26,17 +26,24 @@ from .evidence import (
     TargetInfo,
     TargetState,
 )
-from .journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_DURING_IMPORT, FLAG_SCANNER
+from .expressions import definition_line
+from .journal import FLAG_BY_TEST, FLAG_DURING_IMPORT, FLAG_SCANNER
+from .targets import METADATA
 
 if TYPE_CHECKING:
     from .agent import Agent
     from .config import Config
+    from .evidence import Kind, Origin, UseKind
     from .exporters import Exporter
+    from .exporters.orphans import Orphans
     from .recorder import Sample, SiteRecord
     from .store import Store
+    from .targets import Target
 
 NANO = 1e-9
 _OBSERVATION_JITTER = 0.1
+_ORPHANS_EVERY = 10.0
+"""Seconds between two looks for processes that ended without a last statement."""
 _PROBLEM_PAUSE = 30.0
 """Seconds after which an exporter that could not be built is tried again."""
 
@@ -51,6 +58,8 @@ class Pipeline:
         self.store: Store | None = None
         self.exporters: dict[str, Exporter] = {}
         self._not_before: dict[str, float] = {}
+        self._orphans: Orphans | None = None
+        self._orphans_due = 0.0
         self._sites: dict[int, Site] = {}
         self._last_seen: dict[int, tuple[int, float]] = {}
         self._sampled_at: dict[int, int] = {}
@@ -67,8 +76,10 @@ class Pipeline:
         errors = self.agent.errors
         if "store" in self.agent.config.exporters:
             with errors.guard("store"):
-                self._absorb()
+                self._absorb(others_now=final)
         if self.agent.has_exporters:
+            with errors.guard("orphans"):
+                self._speak_for_orphans(final=final)
             batch = self._batch(final=final)
             for name in self.agent.config.exporters:
                 if name != "store":
@@ -98,12 +109,27 @@ class Pipeline:
 
     # -- the store ----------------------------------------------------------------------------------
 
-    def _absorb(self) -> None:
+    def _absorb(self, *, others_now: bool) -> None:
         if self.store is None:
             from .store import Store
 
             self.store = Store.open(self.agent.config.store_path())
-        self.store.absorb_live(own=self.agent.id)
+        self.store.absorb_live(own=self.agent.id, others_now=others_now)
+
+    def _speak_for_orphans(self, *, final: bool) -> None:
+        """Make the last statement of processes that were killed, once the store has their journals."""
+        if self.store is None or (time.monotonic() < self._orphans_due and not final):
+            return
+        self._orphans_due = time.monotonic() + _ORPHANS_EVERY
+        if self._orphans is None:
+            from .exporters.orphans import Orphans
+
+            self._orphans = Orphans(self.store, f"{self.agent.config.store_path()}-spool")
+        for batch in self._orphans.batches():
+            for name in self.agent.config.exporters:
+                if name != "store":
+                    with self.agent.errors.guard("exporter-" + name):
+                        self._export(name, batch)
 
     # -- the exporters ------------------------------------------------------------------------------
 
@@ -128,7 +154,7 @@ class Pipeline:
         batch = Batch(
             process=self.process,
             at=now,
-            targets=tuple(_info(self, t) for t in list(self.agent.patcher.by_ref.values())),
+            targets=tuple(_info(t, self.process.root) for t in list(self.agent.patcher.by_ref.values())),
             states=states,
             sites={self._site(r).id: self._site(r) for r in self.recorder.records},
             counts=counts,
@@ -305,14 +331,14 @@ def site_of(record: SiteRecord, root: str) -> Site:
     """The call site as it leaves the process: paths relative to `root`, flags spelled out."""
     return Site(
         target=record.target.ref,
-        use=record.use,
+        use=cast("UseKind", record.use),
         file=relative(record.file, root),
-        line=record.line,  # type: ignore[arg-type]
+        line=record.line,
         function=record.function,
         module=record.module,
         expression=record.expression or "",
-        origin=record.origin,
-        during_import=bool(record.flags & FLAG_DURING_IMPORT),  # type: ignore[arg-type]
+        origin=cast("Origin", record.origin),
+        during_import=bool(record.flags & FLAG_DURING_IMPORT),
         by_test=bool(record.flags & FLAG_BY_TEST),
         scanner=bool(record.flags & FLAG_SCANNER),
         via=record.via,
@@ -321,23 +347,16 @@ def site_of(record: SiteRecord, root: str) -> Site:
     )
 
 
-def _info(pipeline: Pipeline, target: object) -> TargetInfo:
-    t = target
-    metadata = t.metadata  # type: ignore[attr-defined]
+def _info(target: Target, root: str) -> TargetInfo:
+    line = target.defined_line
+    if target.defined_file and target.qualname:
+        line = definition_line(target.defined_file, target.qualname) or line
+    metadata = {key: target.metadata.get(key, "") for key in METADATA}
     return TargetInfo(
-        ref=t.ref,
-        kind=t.kind,
-        replacement=metadata.get("replacement", ""),
-        owner=metadata.get("owner", ""),  # type: ignore[attr-defined]
-        issue=metadata.get("issue", ""),
-        since=metadata.get("since", ""),
-        remove_by=metadata.get("remove_by", ""),
-        note=metadata.get("note", ""),
-        schedule=metadata.get("schedule", ""),
-        defined_file=relative(t.defined_file, pipeline.process.root),
-        defined_line=t.defined_line,
-        source=t.source,  # type: ignore[attr-defined]
+        ref=target.ref,
+        kind=cast("Kind", target.kind),
+        **metadata,
+        defined_file=relative(target.defined_file, root),
+        defined_line=line,
+        source=target.source,
     )
-
-
-__all__ = ["FLAG_ALLOWED", "Pipeline", "relative", "site_of"]

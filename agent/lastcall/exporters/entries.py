@@ -165,9 +165,12 @@ class EntryBuilder:
     def items(self, batch: Batch, dropped: Iterable[tuple[str, int]] = ()) -> list[Item]:
         """Every item that this batch calls for, oldest first. `dropped` joins the observation's own drop
         counters."""
-        ledger = self._ledgers.get(batch.process.id)
+        name = batch.process.id
+        ledger = self._ledgers.get(name)
         if ledger is None:
-            ledger = self._ledgers[batch.process.id] = _Ledger(self._settings, batch.process)
+            ledger = self._ledgers[name] = _Ledger(self._settings, batch.process)
+        if batch.observation is not None and batch.observation.final:
+            del self._ledgers[name]
         return ledger.items(batch, dropped)
 
 
@@ -313,9 +316,12 @@ class _Ledger:
         item["span"] = span
 
     def _rest(self, batch: Batch, counts: dict[str, Count], targets: dict[str, TargetInfo]) -> Iterator[Item]:
-        """An item for each site with uses that no item stands for yet: it closes the interval."""
+        """An item for each site with uses that no item stands for yet: it closes the interval.
+
+        Only for sites whose first sight passed here: what a killed process has said itself is not known.
+        """
         for site_id, count in counts.items():
-            missing = count.count - self._reported.get(site_id, 0)
+            missing = count.count - self._reported.get(site_id, count.count)
             site = batch.sites.get(site_id)
             if missing <= 0 or site is None:
                 continue
@@ -388,7 +394,7 @@ class _Ledger:
         scalars = {**self._common, **_process_fields(self._process), **_statement(observation, uses, dropped)}
         rows = [("targets", _target_row(state, targets.get(state.ref))) for state in observation.states]
         rows += [
-            ("counts", _count_row(count, sites[count.site], allowed=count.site in self._allowed))
+            ("counts", self._count_row(count, sites[count.site]))
             for count in observation.counts
             if count.site in sites
         ]
@@ -405,6 +411,20 @@ class _Ledger:
                 digest(self._process.id, repr(observation.until), part, len(chunks), observation.final,
                 "observation"), _observation_sentence(scalars, uses),
             )  # fmt: skip
+
+    def _count_row(self, count: Count, site: Site) -> dict[str, Any]:
+        row = site_fields(site, count.site)
+        row["count"] = count.count
+        row["first_seen"] = rfc3339(count.first_seen)
+        row["last_seen"] = rfc3339(count.last_seen)
+        if count.errors is not None:
+            row["errors"] = count.errors
+        if count.site in self._allowed:
+            row["allowed"] = True
+        if count.site not in self._reported and site.stack:
+            # The statement of a killed process may be the only place that tells how its calls were reached.
+            row["stack"] = stack_lines(site)[0]
+        return row
 
     def _entry(
         self, fields: dict[str, Any], severity: str, timestamp: str, insert_id: str, message: str
@@ -502,18 +522,6 @@ def _target_row(state: TargetState, target: TargetInfo | None) -> dict[str, Any]
         value = getattr(target, name, "")
         if value and name not in row:
             row[name] = clean(value) if isinstance(value, str) else value
-    return row
-
-
-def _count_row(count: Count, site: Site, *, allowed: bool) -> dict[str, Any]:
-    row = site_fields(site, count.site)
-    row["count"] = count.count
-    row["first_seen"] = rfc3339(count.first_seen)
-    row["last_seen"] = rfc3339(count.last_seen)
-    if count.errors is not None:
-        row["errors"] = count.errors
-    if allowed:
-        row["allowed"] = True
     return row
 
 

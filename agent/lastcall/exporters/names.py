@@ -118,7 +118,15 @@ FIELDS_OBSERVATION_TARGET: Final = (
     "ref", "kind", "state", "reason", "engine", "at", "replacement", "owner", "issue", "since", "remove_by",
     "note", "schedule", "defined_file", "defined_line", "source",
 )  # fmt: skip
-FIELDS_OBSERVATION_COUNT: Final = (*FIELDS_SITE, "count", "first_seen", "last_seen", "errors", "allowed")
+FIELDS_OBSERVATION_COUNT: Final = (
+    *FIELDS_SITE,
+    "count",
+    "first_seen",
+    "last_seen",
+    "errors",
+    "allowed",
+    "stack",
+)
 FIELDS_REFERENCE: Final = ("target", "module", "name", "file", "line", "how")
 FIELDS_FINDING: Final = (
     *FIELDS_COMMON, *FIELDS_SITE, *FIELDS_TARGET, "finding", "at", "text", "count", "attributes",

@@ -55,6 +55,7 @@ class OtlpExporter:
         self._outboxes: dict[Signal, Outbox] = {}
         self._spans: SpanMaker | None = None
         self._metrics = Collector(settings)
+        self._observed = ""
         self._taking = threading.Lock()
         self._loaded = False
         self._metrics_due = 0.0
@@ -112,15 +113,24 @@ class OtlpExporter:
         """Put what the batch calls for into the outboxes; also returns it."""
         dropped = self.health().dropped
         items = self._builder.items(batch, dropped)
-        self._metrics.readings.take(batch, self._all_dropped(batch, dropped), internal_errors.counts())
+        self._collect(batch, dropped)
         self._put("traces", [item for item in items if "span" in item])
         self._put("logs", [{key: value for key, value in item.items() if key != "span"} for item in items])
-        if "metrics" in self._outboxes and (
-            batch.observation is not None or time.monotonic() >= self._metrics_due
-        ):
-            self._metrics_due = time.monotonic() + self._settings.metric_interval
-            self._put("metrics", self._metrics.items(batch))
         return items
+
+    def _collect(self, batch: Batch, dropped: tuple[tuple[str, int], ...]) -> None:
+        self._observed = self._observed or batch.process.id
+        if batch.process.id == self._observed:
+            due = time.monotonic() >= self._metrics_due
+            collector, errors = self._metrics, internal_errors.counts()
+        else:  # the last words of a killed process, which are none of our own
+            due, collector, errors, dropped = True, Collector(self._settings), (), ()
+            if batch.observation is not None:
+                errors = batch.observation.internal_errors
+        collector.readings.take(batch, self._all_dropped(batch, dropped), errors)
+        if "metrics" in self._outboxes and (batch.observation is not None or due):
+            self._metrics_due = time.monotonic() + self._settings.metric_interval
+            self._put("metrics", collector.items(batch))
 
     def _put(self, signal: Signal, items: list[Item]) -> None:
         if signal in self._outboxes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from lastcall.evidence import Frame, Site
-from lastcall.expressions import binding_line
+from lastcall.expressions import binding_line, definition_line
 from lastcall.journal import (
     FLAG_ALLOWED,
     FLAG_BY_TEST,
@@ -231,10 +231,13 @@ class _Writer:
         number = self._names.target(record.ref)
         stamp = int(self._started * 1e9) + offset
         self._connection.execute(
-            "UPDATE target SET stamp = ?, kind = ?, replacement = ?, owner = ?, issue = ?, since = ?,"
+            # what kind it is, only a process that found its definition knows
+            "UPDATE target SET stamp = ?, kind = CASE WHEN ? OR defined_file = '' THEN ? ELSE kind END,"
+            " replacement = ?, owner = ?, issue = ?, since = ?,"
             " remove_by = ?, note = ?, schedule = ?, source = ? WHERE id = ? AND stamp <= ?",
             (
                 stamp,
+                bool(record.defined_file),
                 record.kind,
                 record.replacement,
                 record.owner,
@@ -249,10 +252,12 @@ class _Writer:
             ),
         )
         if record.defined_file:
+            qualname = record.ref.partition(":")[2].partition("(")[0]
+            line = definition_line(record.defined_file, qualname) if qualname else 1
             self._connection.execute(
                 "UPDATE target SET defined_stamp = ?, defined_file = ?, defined_line = ?"
                 " WHERE id = ? AND defined_stamp <= ?",
-                (stamp, self._relative(record.defined_file), record.defined_line, number, stamp),
+                (stamp, self._relative(record.defined_file), line or record.defined_line, number, stamp),
             )
 
     def _state(self, record: StateRecord) -> None:
