@@ -16,16 +16,20 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "agent")]
 
-from source import alerts, cloud_monitoring, grafana, log_metrics  # noqa: E402 - found by the line above
+from source import alerts, board_from_logs, board_from_metrics, grafana, log_metrics  # noqa: E402 - found by the line above
 
 
 def files() -> dict[str, str]:
     """Every generated file's text, by its path below `dashboards/`."""
-    found = {}
+    found: dict[str, str] = {}
+    boards = {
+        "road-to-zero": board_from_logs.dashboard(),
+        "otlp-road-to-zero": board_from_metrics.dashboard(),
+    }
     for folder, resources in (
         ("cloud-monitoring/log-metrics", log_metrics.metrics()),
         ("cloud-monitoring/alerts", alerts.policies()),
-        ("cloud-monitoring/dashboards", cloud_monitoring.dashboards()),
+        ("cloud-monitoring/dashboards", boards),
         ("grafana", {"lastcall": grafana.dashboard()}),
     ):
         found |= {f"{folder}/{name}.json": _json(body) for name, body in resources.items()}

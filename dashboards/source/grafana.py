@@ -22,6 +22,8 @@ SPELLING = q.Spelling(
 )
 EACH = "$__interval"
 Panel = dict[str, Any]
+Row = tuple[int, tuple[Panel, ...]]
+"""Height and panels; the panels share the width evenly."""
 
 READ_ME = """**Zero** is drawn only while somebody watches: a process of the service reported within \
 30 minutes. *No data* means that nobody watches, not that nothing is used.
@@ -45,7 +47,7 @@ def dashboard() -> dict[str, Any]:
         "refresh": "5m",
         "templating": {"list": _variables()},
         "annotations": {"list": []},
-        "panels": _placed(_rows()),
+        "panels": _placed(_rows(SPELLING)),
     }
 
 
@@ -81,102 +83,94 @@ def _variables() -> list[dict[str, Any]]:
     return found
 
 
-def _rows() -> tuple[tuple[int, tuple[Panel, ...]], ...]:
-    s = SPELLING
+def _rows(s: q.Spelling) -> tuple[Row, ...]:
     return (
-        (1, (_row("Road to zero"),)),
-        (
+        *_headline(s),
+        *_origins(s),
+        *_users(s),
+        *_health(s),
+        _row(4, _text("How to read this", READ_ME)),
+    )
+
+
+def _headline(s: q.Spelling) -> tuple[Row, ...]:
+    return (
+        _heading("Road to zero"),
+        _row(
             5,
-            (
-                _stat("Targets in use, last 24 h", q.targets_in_use(s, "1d")),
-                _stat("Call sites in use, last 24 h (at least)", q.call_sites(s, "1d")),
-                _stat("Uses, last 24 h", q.uses_within(s, "1d")),
-                _stat("New call sites this week", q.new_call_sites(s)),
-            ),
+            _stat("Targets in use, last 24 h", q.targets_in_use(s, "1d")),
+            _stat("Call sites in use, last 24 h (at least)", q.call_sites(s, "1d")),
+            _stat("Uses, last 24 h", q.uses_within(s, "1d")),
+            _stat("New call sites this week", q.new_call_sites(s)),
         ),
-        (
+        _row(
             9,
-            (
-                _lines(
-                    "Burn-down: in use within the seven days before each point",
-                    ("targets in use", q.targets_in_use(s, "7d")),
-                    ("call sites in use", q.call_sites(s, "7d")),
-                    ("targets whose remove_by is still ahead", q.deadlines_ahead(s)),
-                    interval="6h",
-                ),
-                _table(
-                    "Targets in use this week, with their remove_by date",
-                    q.uses_by(s, "7d", names.TARGET, names.OWNER, names.REMOVE_BY),
-                ),
+            _lines(
+                "Burn-down: in use within the seven days before each point",
+                ("targets in use", q.targets_in_use(s, "7d")),
+                ("call sites in use", q.call_sites(s, "7d")),
+                ("targets whose remove_by is still ahead", q.deadlines_ahead(s)),
+                interval="6h",
+            ),
+            _table(
+                "Targets in use this week, with their remove_by date",
+                q.uses_by(s, "7d", names.TARGET, names.OWNER, names.REMOVE_BY),
             ),
         ),
-        (
+        _row(
             8,
-            (
-                _lines(
-                    "Uses in 24 h, and the same a week before",
-                    ("24 h", q.uses_within(s, "1d")),
-                    ("24 h, a week before", q.uses_within_before(s, "1d", "7d")),
-                    interval="1h",
-                ),
-                _table("Past remove_by and still used: days late", q.overdue(s, "7d")),
+            _lines(
+                "Uses in 24 h, and the same a week before",
+                ("24 h", q.uses_within(s, "1d")),
+                ("24 h, a week before", q.uses_within_before(s, "1d", "7d")),
+                interval="1h",
             ),
+            _table("Past remove_by and still used: days late", q.overdue(s, "7d")),
         ),
-        (1, (_row("Where the uses come from"),)),
-        (
+    )
+
+
+def _origins(s: q.Spelling) -> tuple[Row, ...]:
+    own = "Own code (direct, self) against third-party code (indirect)"
+    return (
+        _heading("Where the uses come from"),
+        _row(8, _bars(s, "By target", names.TARGET), _bars(s, "By calling file", names.CODE_FILE)),
+        _row(
             8,
-            (
-                _bars("By target", q.uses_by(s, EACH, names.TARGET), s.legend(names.TARGET)),
-                _bars("By calling file", q.uses_by(s, EACH, names.CODE_FILE), s.legend(names.CODE_FILE)),
-            ),
+            _bars(s, "By service and release", names.SERVICE_NAME, names.SERVICE_VERSION),
+            _bars(s, own, names.ORIGIN),
         ),
-        (
+    )
+
+
+def _users(s: q.Spelling) -> tuple[Row, ...]:
+    target = _legend(s, names.TARGET)
+    impact = q.findings_by_target(s, "impact", "1d")
+    return (
+        _heading("What users noticed"),
+        _row(
             8,
-            (
-                _bars(
-                    "By service and release",
-                    q.uses_by(s, EACH, names.SERVICE_NAME, names.SERVICE_VERSION),
-                    s.legend(names.SERVICE_NAME),
-                    s.legend(names.SERVICE_VERSION),
-                ),
-                _bars(
-                    "Own code (direct, self) against third-party code (indirect)",
-                    q.uses_by(s, EACH, names.ORIGIN),
-                    s.legend(names.ORIGIN),
-                ),
-            ),
+            _stat("Isolation findings, last 24 h", q.findings_total(s, "isolation", "1d")),
+            _lines("Failures after deprecated uses, in 24 h", (target, impact)),
+            _lines("Uses that raised, in 24 h", (target, q.failed_uses(s, "1d"))),
         ),
-        (1, (_row("What users noticed"),)),
-        (
+    )
+
+
+def _health(s: q.Spelling) -> tuple[Row, ...]:
+    place = _legend(s, names.SERVICE_NAME, names.ENVIRONMENT_NAME)
+    return (
+        _heading("Is anybody watching?"),
+        _row(
             8,
-            (
-                _stat("Isolation findings, last 24 h", q.findings_total(s, "isolation", "1d")),
-                _lines(
-                    "Failures after deprecated uses, in 24 h",
-                    (f"{{{{{s.legend(names.TARGET)}}}}}", q.findings_by_target(s, "impact", "1d")),
-                ),
-                _lines(
-                    "Uses that raised, in 24 h", (f"{{{{{s.legend(names.TARGET)}}}}}", q.failed_uses(s, "1d"))
-                ),
+            _lines("Observed processes", (place, q.processes(s))),
+            _lines("Targets by state", (_legend(s, names.STATE, names.SERVICE_NAME), q.states(s))),
+            _lines(
+                "Dropped records and internal errors",
+                (_legend(s, names.REASON, names.SERVICE_NAME), q.dropped(s)),
+                (_legend(s, names.SLUG, names.SERVICE_NAME), q.internal_errors(s)),
             ),
         ),
-        (1, (_row("Is anybody watching?"),)),
-        (
-            8,
-            (
-                _lines(
-                    "Observed processes",
-                    (_legend(s, names.SERVICE_NAME, names.ENVIRONMENT_NAME), q.processes(s)),
-                ),
-                _lines("Targets by state", (_legend(s, names.STATE, names.SERVICE_NAME), q.states(s))),
-                _lines(
-                    "Dropped records and internal errors",
-                    (_legend(s, names.REASON, names.SERVICE_NAME), q.dropped(s)),
-                    (_legend(s, names.SLUG, names.SERVICE_NAME), q.internal_errors(s)),
-                ),
-            ),
-        ),
-        (4, (_text("How to read this", READ_ME),)),
     )
 
 
@@ -184,8 +178,8 @@ def _legend(s: q.Spelling, *labels: str) -> str:
     return " ".join(f"{{{{{s.legend(label)}}}}}" for label in labels)
 
 
-def _placed(rows: tuple[tuple[int, tuple[Panel, ...]], ...]) -> list[Panel]:
-    panels = []
+def _placed(rows: tuple[Row, ...]) -> list[Panel]:
+    panels: list[Panel] = []
     y = 0
     for height, row in rows:
         width = COLUMNS // len(row)
@@ -196,8 +190,12 @@ def _placed(rows: tuple[tuple[int, tuple[Panel, ...]], ...]) -> list[Panel]:
     return panels
 
 
-def _row(title: str) -> Panel:
-    return {"type": "row", "title": title, "collapsed": False, "panels": []}
+def _row(height: int, *panels: Panel) -> Row:
+    return height, panels
+
+
+def _heading(title: str) -> Row:
+    return 1, ({"type": "row", "title": title, "collapsed": False, "panels": []},)
 
 
 def _text(title: str, content: str) -> Panel:
@@ -261,11 +259,11 @@ def _lines(title: str, *lines: tuple[str, str], interval: str = "10m") -> Panel:
     )
 
 
-def _bars(title: str, expr: str, *labels: str) -> Panel:
-    legend = " ".join(f"{{{{{label}}}}}" for label in labels)
+def _bars(s: q.Spelling, title: str, *labels: str) -> Panel:
+    targets = [_target(q.uses_by(s, EACH, *labels), _legend(s, *labels))]
     return _series(
         title,
-        [_target(expr, legend)],
+        targets,
         "1h",
         {
             "drawStyle": "bars",

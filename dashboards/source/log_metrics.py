@@ -11,7 +11,8 @@ from typing import Any
 from lastcall.exporters import names
 
 PAYLOAD = "jsonPayload.lastcall."
-USE = ("target", "origin", "module", "owner", "service", "environment")
+PLACE = ("service", "environment")
+USE = ("target", "origin", "module", "owner", *PLACE)
 STATES = ("armed", "pending", "missing", "failed", "partial")
 MEASURES = ("dropped", "internal_errors")
 OBSERVATION = f'{PAYLOAD}event="{names.EVENT_OBSERVATION}" AND {PAYLOAD}part=1'
@@ -20,8 +21,13 @@ OBSERVATION = f'{PAYLOAD}event="{names.EVENT_OBSERVATION}" AND {PAYLOAD}part=1'
 
 def metrics() -> dict[str, dict[str, Any]]:
     """Every definition by its id."""
+    return _of_uses() | _of_findings() | _of_observations()
+
+
+def _of_uses() -> dict[str, dict[str, Any]]:
     use = f'{PAYLOAD}event="{names.EVENT_USE}"'
-    found = {
+    late = f"{PAYLOAD}overdue=true AND NOT {PAYLOAD}allowed=true"
+    return {
         "uses": _sum(
             "Uses of deprecated targets, every one counted.",
             use,
@@ -36,40 +42,33 @@ def metrics() -> dict[str, dict[str, Any]]:
         "failed_uses": _entries(
             "Entries about uses that raised, by exception.",
             f"{use} AND {PAYLOAD}error_type:*",
-            ("target", "module", "owner", "service", "environment", "release", "error_type"),
+            ("target", "module", "owner", *PLACE, "release", "error_type"),
         ),
         "overdue_uses": _sum(
             "Uses of targets past their remove_by date.",
-            f"{use} AND {PAYLOAD}overdue=true AND NOT {PAYLOAD}allowed=true",
+            f"{use} AND {late}",
             "count",
-            ("target", "owner", "service", "environment", "remove_by"),
-        ),
-        "findings": _sum(
-            "Users mixed, removed targets asked for, failures after deprecated uses.",
-            f'{PAYLOAD}event="{names.EVENT_FINDING}"',
-            "count",
-            ("finding", "target", "owner", "service", "environment", "release"),
-        ),
-        "observations": _entries(
-            "Statements of what was watched, explicit zeros included: the sign of life.",
-            OBSERVATION,
-            ("service", "environment", "release"),
+            ("target", "owner", *PLACE, "remove_by"),
         ),
     }
+
+
+def _of_findings() -> dict[str, dict[str, Any]]:
+    described = "Users mixed, removed targets asked for, failures after deprecated uses."
+    finding = f'{PAYLOAD}event="{names.EVENT_FINDING}"'
+    return {"findings": _sum(described, finding, "count", ("finding", "target", "owner", *PLACE, "release"))}
+
+
+def _of_observations() -> dict[str, dict[str, Any]]:
+    described = "Statements of what was watched, explicit zeros included: the sign of life."
+    found = {"observations": _entries(described, OBSERVATION, (*PLACE, "release"))}
     for state in STATES:
-        found[f"targets_{state}"] = _sum(
-            f"Targets that are {state}, as each process states it.",
-            OBSERVATION,
-            state,
-            ("service", "environment"),
-        )
+        described = f"Targets that are {state}, as each process states it."
+        found[f"targets_{state}"] = _sum(described, OBSERVATION, state, PLACE)
     for measure in MEASURES:
-        found[measure] = _sum(
-            f"Totals of {measure.replace('_', ' ')} in processes that had any.",
-            f"{OBSERVATION} AND {PAYLOAD}{measure}_total>0",
-            f"{measure}_total",
-            ("service", "environment"),
-        )
+        described = f"Totals of {measure.replace('_', ' ')} in processes that had any."
+        had_any = f"{OBSERVATION} AND {PAYLOAD}{measure}_total>0"
+        found[measure] = _sum(described, had_any, f"{measure}_total", PLACE)
     return found
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 COLUMNS = 48
+HOUR = "3600s"
 Widget = dict[str, Any]
+Row = tuple[int, tuple[Widget, ...]]
+"""Height and widgets; the widgets share the width evenly."""
 
 
-def header(title: str, subtitle: str = "") -> Widget:
-    """A heading over the whole width."""
-    return {"title": title, "sectionHeader": {"subtitle": subtitle, "dividerBelow": True}}
+def header(title: str, subtitle: str = "") -> Row:
+    """A heading over the whole width, a row of its own."""
+    return 4, ({"title": title, "sectionHeader": {"subtitle": subtitle, "dividerBelow": True}},)
 
 
 def text(title: str, content: str) -> Widget:
@@ -59,6 +62,11 @@ def chart(title: str, *lines: tuple[str, str], plot: str = "LINE", axis: str = "
             "yAxis": {"label": axis, "scale": "LINEAR"},
         },
     }
+
+
+def bars(title: str, promql: str, axis: str = "uses") -> Widget:
+    """One query as bars, stacked by its labels, an hour each."""
+    return chart(title, ("", promql), plot="STACKED_BAR", axis=axis, step=HOUR)
 
 
 def counted(
@@ -117,8 +125,13 @@ def incidents(title: str) -> Widget:
     return {"title": title, "incidentList": {}}
 
 
-def layout(*rows: tuple[int, tuple[Widget, ...]]) -> dict[str, Any]:
-    """Rows of (height, widgets): the widgets of a row share the width evenly."""
+def row(height: int, *widgets: Widget) -> Row:
+    """Widgets side by side."""
+    return height, widgets
+
+
+def layout(*rows: Row) -> dict[str, Any]:
+    """Rows one below the other."""
     tiles = []
     y = 0
     for height, widgets in rows:
@@ -131,9 +144,7 @@ def layout(*rows: tuple[int, tuple[Widget, ...]]) -> dict[str, Any]:
     return {"columns": COLUMNS, "tiles": tiles}
 
 
-def board(
-    title: str, filters: tuple[tuple[str, str], ...], *rows: tuple[int, tuple[Widget, ...]]
-) -> dict[str, Any]:
+def board(title: str, filters: tuple[tuple[str, str], ...], *rows: Row) -> dict[str, Any]:
     """A dashboard. `filters` are pairs of template variable and metric label."""
     return {
         "displayName": title,

@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 CACHE = HERE.parents[1] / ".cache" / "debian-forky"
 PACKAGES = ("promtool", "victoria-metrics")
-COMMAND = f"tests/promtool/{'unpack_debian.sh'} forky .cache/debian-forky {' '.join(PACKAGES)}"
+COMMAND = f"tests/promtool/unpack_debian.sh forky .cache/debian-forky {' '.join(PACKAGES)}"
 
 
 def binary(name: str, *, needs: str = "") -> str:
