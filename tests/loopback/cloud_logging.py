@@ -236,6 +236,8 @@ class _Http(ThreadingHTTPServer):
 def _handler(service):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or every answer waits 40 ms for an acknowledgement
+        wbufsize = -1
 
         def log_message(self, *args):
             pass

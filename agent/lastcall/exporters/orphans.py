@@ -124,7 +124,8 @@ class _Orphan:
         ).fetchone()
         self._id, *fields, attributes, self._seen = row
         pairs = tuple((str(key), str(value)) for key, value in json.loads(attributes))
-        self.process = Process(*fields, attributes=pairs)
+        name, service, environment, release, host, pid, python, started, root = fields
+        self.process = Process(name, service, environment, release, host, pid, python, started, root, pairs)
 
     def batch(self) -> Batch:
         """The statement: states, counts and findings as they were when it was last seen."""
@@ -142,7 +143,8 @@ class _Orphan:
     def _counts(self) -> tuple[dict[str, Site], tuple[Count, ...]]:
         rows = self._connection.execute(
             "SELECT u.count, u.first_seen, u.last_seen, u.errors, k.frames, t.ref, s.kind, s.file, s.line,"
-            " s.function, s.module, s.expression, s.origin, s.during_import, s.by_test, s.scanner, s.via, s.note"
+            " s.function, s.module, s.expression, s.origin, s.during_import, s.by_test, s.scanner, s.via,"
+            " s.note"
             " FROM use_count u JOIN site s ON s.id = u.site JOIN target t ON t.id = s.target"
             " LEFT JOIN stack k ON k.id = s.stack WHERE u.process = ?",
             (self._id,),

@@ -37,6 +37,7 @@ class ProcessHistory:
         self._early: dict[str, Any] | None = None
         self._records: list[records.Record] = []
         self._slots: dict[str, int] = {}
+        self._sites: dict[str, records.SiteRecord] = {}
         self._counts: list[int] = []
         self._errors: dict[int, int] = {}
         self._known: set[object] = set()
@@ -110,8 +111,9 @@ class ProcessHistory:
         get = row.get
         self._once(
             records.TargetRecord(
-                row["ref"], get("kind", "function"), get("replacement", ""), get("owner", ""), get("issue", ""),
-                get("since", ""), get("remove_by", ""), get("note", ""), get("schedule", ""),
+                row["ref"], get("kind", "function"), get("replacement", ""), get("owner", ""),
+                get("issue", ""), get("since", ""), get("remove_by", ""), get("note", ""),
+                get("schedule", ""),
                 get("defined_file", ""), int(get("defined_line", 0)), get("source", "config"),
             )
         )  # fmt: skip
@@ -139,17 +141,20 @@ class ProcessHistory:
 
     def _slot(self, fields: dict[str, Any], first_seen: float) -> int:
         site = fields["site"]
+        frames = tuple(_frames(fields.get("stack", ())))
         if site in self._slots:
+            if frames and not self._sites[site].frames:
+                self._sites[site].frames = frames  # a statement of the same instant came first
             return self._slots[site]
         slot = self._slots[site] = len(self._slots)
         self._counts.append(0)
         flags = sum(bit for name, bit in FLAGS.items() if fields.get(name))
-        self._records.append(records.SiteRecord(
+        self._sites[site] = records.SiteRecord(
             slot, fields["target"], fields["use"], first_seen, flags, fields.get("file", ""),
             int(fields.get("line", 0)), fields.get("function", ""), fields.get("module", ""),
-            fields.get("origin", ""), fields.get("via", ""), fields.get("note", ""),
-            tuple(_frames(fields.get("stack", ()))),
-        ))  # fmt: skip
+            fields.get("origin", ""), fields.get("via", ""), fields.get("note", ""), frames,
+        )  # fmt: skip
+        self._records.append(self._sites[site])
         self._records.append(records.SpellingRecord(slot, fields.get("expression", "")))
         return slot
 

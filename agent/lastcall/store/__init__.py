@@ -109,9 +109,15 @@ class Store:
         return store
 
     def absorb_live(
-        self, *, own: str | None = None, progress: Callable[[int, int], None] | None = None
+        self,
+        *,
+        own: str | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        others_now: bool = False,
     ) -> Absorbed:
         """Take over what processes left in their live files; see `absorb.Absorber.absorb`.
+
+        `others_now`: look at what others left even if that was done a moment ago, for a process that leaves.
 
         A store that was opened read-only turns to a private copy first, if there is anything to take.
         """
@@ -120,6 +126,8 @@ class Store:
             if not os.path.isdir(folder) or not os.listdir(folder):  # noqa: PTH112, PTH208 - plain paths
                 return Absorbed()
             self._database.copy()
+        if others_now:
+            self._absorber.look_at_others()
         return self._absorber.absorb(own, progress)
 
     def merge_from(self, other: Store) -> None:

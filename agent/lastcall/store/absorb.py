@@ -88,6 +88,10 @@ class Absorber:
             _delete_lone_counts(self._folder)
         return done
 
+    def look_at_others(self) -> None:
+        """Have the next pass look at what others left, whenever the last one did."""
+        self._others_due = 0.0
+
     def _absorb_own(self, own: str, done: Absorbed) -> None:
         """The caller's own files; nothing is written while nothing changes but the time."""
         path = os.path.join(self._folder, own)  # noqa: PTH118 - in the host, every second
