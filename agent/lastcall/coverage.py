@@ -22,7 +22,7 @@ LIVE_GRACE = DAY
 """A process not known to have ended is taken to be alive for this long after its last sign of life."""
 RESTART = HOUR
 RESTART_SHARE = 0.02
-"""A service that is away for less than an hour, and than this share of the time it was there, was restarted."""
+"""A service that is away for less than an hour, and than this share of its time, was restarted."""
 SEEING = ("armed", "pending")
 """States in which no use goes unseen: what is not imported yet cannot be used either."""
 
@@ -46,6 +46,11 @@ class Fleet:
         for lives in grouped.values():
             lives.sort(key=lambda life: (life.heard[-1][1], life.scope))
         return dict(grouped)
+
+    @cached_property
+    def known(self) -> frozenset[Scope]:
+        """Every scope that was heard from."""
+        return frozenset(life.scope for life in self.lives)
 
     @cached_property
     def live(self) -> frozenset[Scope]:

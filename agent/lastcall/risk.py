@@ -43,6 +43,9 @@ class Prior:
     """Callers of a deprecated target end at this rate when nothing is known of their code."""
     end_rate_present: float = 1 / (900 * DAY)
     """The same while their code is still there: switched off, or no longer reached."""
+    undeployed: float = 0.4
+    """What is left of the chance that code went out of the source after what runs was built, had it gone at
+    any time of the silence: mostly it went early, which is why there was silence."""
     deploy_rate: float = 1 / (10 * DAY)
     """At which a change of the source reaches what runs."""
     newcomers: float = 0.25
@@ -71,6 +74,7 @@ HOPEFUL = replace(
     gone_but_alive=0.001,
     end_rate=1 / (80 * DAY),
     end_rate_present=1 / (250 * DAY),
+    undeployed=0.1,
     newcomers=0.04,
     unexplained=0.005,
     hidden=0.01,
@@ -80,6 +84,7 @@ WARY = replace(
     gone_but_alive=0.025,
     end_rate=1 / (1000 * DAY),
     end_rate_present=1 / (8000 * DAY),
+    undeployed=1.0,
     newcomers=1.0,
     unexplained=0.7,
     hidden=0.9,
@@ -251,7 +256,9 @@ class Outlook:
     def probability(self, prior: Prior) -> float:
         """The chance that this caller uses the target within the window."""
         if self.fate == "gone":
-            stays, leaves = prior.gone_but_alive, (1 - prior.gone_but_alive) * (1 - self.deployed)
+            stays = prior.gone_but_alive
+            share = 1.0 if self.deployed == 0.0 else prior.undeployed
+            leaves = (1 - stays) * (1 - self.deployed) * share
         else:
             rate = prior.end_rate if self.fate == "unknown" else prior.end_rate_present
             stays, leaves = math.exp(-rate * self.quiet), 0.0

@@ -153,11 +153,12 @@ class _Case:
     @cached_property
     def live(self) -> frozenset[Scope]:
         """The scopes whose uses count."""
+        users = {caller.scope for caller in self.callers}
         if self.question.releases == "all":
-            return frozenset(life.scope for life in self.fleet.lives) | {c.scope for c in self.callers}
-        known = {life.scope for life in self.fleet.lives}
+            return self.fleet.known | users
         # A release that nobody heard from but that was used is not known to be dead.
-        return self.fleet.live | {c.scope for c in self.callers if c.scope not in known}
+        unheard = users - self.fleet.known
+        return self.fleet.live | unheard if unheard else self.fleet.live
 
     @cached_property
     def observed(self) -> tuple[Observed, ...]:

@@ -159,8 +159,11 @@ class _Reader:
                 some,
             )
             for row in rows:
-                importing, via, note = row[9:]
-                result[row[0]] = Site(*row[1:9], during_import=bool(importing), via=via, note=note)
+                ref, use, file, line, function, module, expression, origin, *more = row[1:]
+                result[row[0]] = Site(
+                    ref, use, file, line, function, module, expression, origin,
+                    bool(more[0]), via=more[1], note=more[2],
+                )  # fmt: skip
         return result
 
     def _hours(self, sites: set[int], since: int) -> dict[tuple[int, int], tuple[int, ...]]:
@@ -215,8 +218,7 @@ class _Reader:
     def _watches(self) -> dict[str, list[Watch]]:
         rows = self.connection.execute("SELECT id, ref FROM target")
         refs = {number: ref for number, ref in rows if ref in self.wanted}
-        live = Fleet(self.fleet, self.now).live
-        return Watching(self.connection, self.scopes, self.heard, live).watches(refs)
+        return Watching(self.connection, self.scopes, self.heard).watches(refs)
 
     def _callers(self) -> dict[str, list[Caller]]:
         condition, parameters = self._narrowed()

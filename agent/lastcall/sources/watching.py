@@ -16,7 +16,7 @@ from lastcall.intervals import Intervals, clip, union
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from lastcall.dossier import Scope
 
@@ -32,12 +32,10 @@ class Watching:
         connection: sqlite3.Connection,
         scopes: Mapping[int, Scope],
         heard: Mapping[int, Intervals],
-        live: Iterable[Scope],
     ) -> None:
         self.connection = connection
         self.scopes = scopes
         self.heard = heard
-        self.live = frozenset(live)
         self.home = dict(connection.execute("SELECT id, scope FROM process"))
         self.outcomes = {
             number: (state, reason)
@@ -117,33 +115,18 @@ class Watching:
         return result
 
     def _armed(self, refs: Mapping[int, str]) -> set[int]:
-        """The targets that some process had armed: asked of those that run now, then of all."""
+        """The targets that some process had armed. Only one that did knows where a target is defined."""
+        defined = {n for (n,) in self.connection.execute("SELECT id FROM target WHERE defined_file != ''")}
+        found = refs.keys() & defined
         numbers = [number for number, (state, _) in self.outcomes.items() if state == "armed"]
-        if not numbers:
-            return set()
-        marks = ", ".join("?" * len(numbers))
-        latest = [
-            process
-            for (process,) in self.connection.execute(
-                "SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY scope ORDER BY seen DESC) n"
-                " FROM process) WHERE n <= 2"
-            )
-            if self.scopes[self.home[process]] in self.live
-        ]
-        found: set[int] = set()
-        for process in latest:
-            rows = self.connection.execute(
-                f"SELECT target FROM target_state WHERE process = ? AND outcome IN ({marks})",  # noqa: S608
-                (process, *numbers),
-            )
-            found.update(target for (target,) in rows)
-        if not refs.keys() <= found:
+        if found != refs.keys() and numbers:
+            marks = ", ".join("?" * len(numbers))
             rows = self.connection.execute(
                 f"SELECT DISTINCT target FROM target_state WHERE outcome IN ({marks})",  # noqa: S608
                 numbers,
             )
-            found.update(target for (target,) in rows)
-        return found & refs.keys()
+            found |= refs.keys() & {target for (target,) in rows}
+        return found
 
 
 def _without(intervals: Intervals, holes: list[tuple[float, float]]) -> Intervals:
