@@ -13,12 +13,16 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from clients import drive
 from expected import differences
 from service import HERE, SERVERS, running
 
+# Call sites and counts are on disk at once. What else the agent knows (states, references) follows a second
+# later, and these workers end by a signal, which leaves no time for last words.
+SETTLE_SECONDS = 2.5
 STORE = HERE / ".lastcall" / "store.db"
 
 
@@ -60,6 +64,7 @@ def _serve(options: argparse.Namespace, environ: dict[str, str], folder: Path) -
     print(f"$ {switch}{options.server} --workers 2 chat_backend.app:app", flush=True)
     with running(options.server, environ, folder / "service.log") as port:
         did = asyncio.run(drive(port, options.rounds))
+        time.sleep(SETTLE_SECONDS)
     print("Two users, at the same time: " + ", ".join(f"{count} x {action}" for action, count in did.items()))
     return did
 

@@ -269,6 +269,7 @@ def _suite(project: Project, label: str, agent: dict[str, str]) -> tuple[Outcome
     xml.unlink(missing_ok=True)
     command = [
         ENVIRONMENT / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:lastcall",
+        "-p", "pytest_timeout", "--timeout=120",
         "--continue-on-collection-errors", f"--junit-xml={xml}", f"--basetemp={folder / 'tmp'}",
         *project.options, *(["-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"] if "hypothesis" in project.needs else []),
         *project.tests,
