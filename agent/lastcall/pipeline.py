@@ -78,13 +78,14 @@ class Pipeline:
             with errors.guard("store"):
                 self._absorb(others_now=final)
         if self.agent.has_exporters:
-            with errors.guard("orphans"):
-                self._speak_for_orphans(final=final)
             batch = self._batch(final=final)
             for name in self.agent.config.exporters:
                 if name != "store":
                     with errors.guard("exporter-" + name):
                         self._export(name, batch)
+            with errors.guard("orphans"):
+                # After our own: an exporter takes the first process it hears of for the one it is in.
+                self._speak_for_orphans(final=final)
             if not final:
                 self._sample()
 

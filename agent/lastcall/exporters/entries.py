@@ -161,6 +161,7 @@ class EntryBuilder:
     def __init__(self, settings: ExporterSettings) -> None:
         self._settings = settings
         self._ledgers: dict[str, _Ledger] = {}
+        self._own = ""
 
     def items(self, batch: Batch, dropped: Iterable[tuple[str, int]] = ()) -> list[Item]:
         """Every item that this batch calls for, oldest first. `dropped` joins the observation's own drop
@@ -168,7 +169,8 @@ class EntryBuilder:
         name = batch.process.id
         ledger = self._ledgers.get(name)
         if ledger is None:
-            ledger = self._ledgers[name] = _Ledger(self._settings, batch.process)
+            self._own = self._own or name
+            ledger = self._ledgers[name] = _Ledger(self._settings, batch.process, orphan=name != self._own)
         if batch.observation is not None and batch.observation.final:
             del self._ledgers[name]
         return ledger.items(batch, dropped)
@@ -177,9 +179,10 @@ class EntryBuilder:
 class _Ledger:
     """One observed process: uses reported so far, first-sight spans to link to, budgets, known references."""
 
-    def __init__(self, settings: ExporterSettings, process: Process) -> None:
+    def __init__(self, settings: ExporterSettings, process: Process, *, orphan: bool) -> None:
         self._settings = settings
         self._process = process
+        self._orphan = orphan
         self._reported: dict[str, int] = {}
         self._first_spans: dict[str, tuple[str, str]] = {}
         self._last_repeat: dict[str, int] = {}
@@ -392,6 +395,8 @@ class _Ledger:
         for reason, number in observation.dropped:
             dropped[reason] = dropped.get(reason, 0) + number
         scalars = {**self._common, **_process_fields(self._process), **_statement(observation, uses, dropped)}
+        if self._orphan:
+            scalars["orphan"] = True
         rows = [("targets", _target_row(state, targets.get(state.ref))) for state in observation.states]
         rows += [
             ("counts", self._count_row(count, sites[count.site]))

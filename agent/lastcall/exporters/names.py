@@ -109,7 +109,7 @@ FIELDS_USE: Final = (
 FIELDS_OBSERVATION: Final = (
     *FIELDS_COMMON,
     "host", "pid", "python", "started", "root", "attributes",
-    "since", "until", "final", "part", "parts",
+    "since", "until", "final", "orphan", "part", "parts",
     "armed", "pending", "missing", "failed", "partial", "removed",
     "uses", "sites", "dropped_total", "internal_errors_total",
     "targets", "counts", "references", "dropped", "internal_errors",

@@ -105,7 +105,8 @@ class ProcessHistory:
             self._records.append(records.CountersRecord(at, *(_whole(pairs) for pairs in counters)))
         if fields.get("final") and not self._ended:
             self._ended = True
-            self._records.append(records.EndRecord(until, "exit"))
+            if not fields.get("orphan"):
+                self._records.append(records.EndRecord(until, "exit"))
 
     def _target(self, row: dict[str, Any], until: float) -> None:
         get = row.get
