@@ -7,7 +7,8 @@ The tree is made of packages of modules with classes, docstrings, functions and 
 module in eight holds something deprecated, in all the ways that `scan` knows, and one in fifty calls the
 factory that `references` is asked for, directly or through a re-export. Each command runs as a user would
 run it: cold (no cache), then again with the cache of the first run, then after one file in a hundred changed.
-Memory is the sum over the command's processes, sampled from /proc twenty times a second.
+Where other work shares the machine, look at the CPU seconds: the first run of `scan` spreads them over two
+processes. Memory is the sum over the command's processes, sampled from /proc twenty times a second.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -61,11 +63,13 @@ NOUNS = [
 ]
 DEPRECATED = (
     '@deprecated("use {new} instead", category=None)\ndef {old}(value):\n    return {new}(value)\n',
-    'def {old}(value):\n    """Old way.\n\n    .. deprecated:: 2.1\n       Use :func:`{new}`.\n    """\n'
-    "    return {new}(value)\n",
+    (
+        'def {old}(value):\n    """Old way.\n\n    .. deprecated:: 2.1\n       Use :func:`{new}`.\n    """\n'
+        "    return {new}(value)\n"
+    ),
     (
         "def {old}(value):\n"
-    '    warnings.warn("{old} is deprecated, use {new}", DeprecationWarning, stacklevel=2)\n'
+        '    warnings.warn("{old} is deprecated, use {new}", DeprecationWarning, stacklevel=2)\n'
         "    return {new}(value)\n"
     ),
     'def {old}(value):\n    logger.warning("{old} is deprecated, use {new}")\n    return {new}(value)\n',
@@ -166,9 +170,15 @@ def memory_of(pid):
     return total
 
 
+def cpu_seconds():
+    """Of all children that have ended, theirs included: what the figure would be on one idle core."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def run(arguments, folder):
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
-    started = time.perf_counter()
+    started, used = time.perf_counter(), cpu_seconds()
     command = [sys.executable, "-m", "lastcall", *arguments]
     peak = 0
     with tempfile.TemporaryFile("w+") as output:
@@ -181,7 +191,7 @@ def run(arguments, folder):
         last = output.read().strip().splitlines()[-1].strip()
     if process.returncode:
         sys.exit(f"{' '.join(arguments)} failed with {process.returncode}")
-    return seconds, peak / 1e6, last
+    return seconds, cpu_seconds() - used, peak / 1e6, last
 
 
 def measure(folder):
@@ -210,9 +220,9 @@ def main():
         lines = generate(folder / "tree", options.files)
         python = sys.version.split()[0]
         print(f"{options.files:,} files, {lines:,} lines, {os.cpu_count()} cores, Python {python}")
-        print(f"{'':<26}{'seconds':>9}{'MB':>7}")
-        for title, seconds, megabytes, last in measure(folder):
-            print(f"{title:<26}{seconds:>9.2f}{megabytes:>7.0f}   {last}")
+        print(f"{'':<26}{'seconds':>9}{'CPU':>8}{'MB':>6}")
+        for title, seconds, cpu, megabytes, last in measure(folder):
+            print(f"{title:<26}{seconds:>9.2f}{cpu:>8.2f}{megabytes:>6.0f}   {last}")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ DECORATORS = {
         "make_keyword_only": ("parameter", "result"),
     },
     "sklearn.utils.deprecation": {"deprecated.__call__": ("callable", 1)},
+    "astropy.utils.decorators": {
+        "deprecated": ("callable", "result"),
+        "deprecated_attribute": ("alias", "result"),
+        "deprecated_renamed_argument": ("parameter", "result"),
+    },
     "scipy._lib.deprecation": {"_deprecated": ("callable", "result")},
     "pandas.util._decorators": {
         "deprecate_kwarg": ("parameter", "result"),

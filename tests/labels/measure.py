@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parents[1] / "agent"))
 
 from lastcall.scanning.survey import survey  # noqa: E402 - the path has to be set first
 
-HELD_OUT = ("sklearn", "scipy")
+HELD_OUT = ("sklearn", "scipy", "astropy")
 DEVELOPMENT = (
     "networkx",
     "sqlalchemy",

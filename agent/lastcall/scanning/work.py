@@ -7,6 +7,7 @@ dashboard, a test run), and isolated mode keeps the agent and the user's `sitecu
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -221,6 +222,7 @@ def serve() -> None:
     """The worker's side: answer one JSON line for each JSON line, until the pipe closes."""
     answers = sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing else may write into the pipe
+    gc.disable()  # syntax trees hold no circles, and are most of what is allocated here
     for line in sys.stdin.buffer:
         analysis, items = json.loads(line)
         outcomes = [analyse_file(path, analysis, arguments) for path, arguments in items]
