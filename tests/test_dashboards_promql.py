@@ -19,7 +19,7 @@ from source import promql as q  # noqa: E402
 from promtool import scenarios  # noqa: E402 - found by the line above
 from promtool.binaries import binary  # noqa: E402
 
-pytestmark = pytest.mark.backend
+pytestmark = [pytest.mark.backend, pytest.mark.timeout(300)]
 CLOUD = ROOT / "dashboards" / "cloud-monitoring"
 RULES = ROOT / "dashboards" / "prometheus" / "lastcall.rules.yml"
 GRAFANA = ROOT / "dashboards" / "grafana" / "lastcall.json"

@@ -18,7 +18,7 @@ from lastcall.exporters import ExporterSettings, create
 from observed_process import ObservedProcess, make_site, make_target
 from promtool.binaries import binary
 
-pytestmark = [pytest.mark.backend, pytest.mark.slow]
+pytestmark = [pytest.mark.backend, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[1]
 GRAFANA = json.loads((ROOT / "dashboards" / "grafana" / "lastcall.json").read_text())
 CLOUD = json.loads((ROOT / "dashboards/cloud-monitoring/dashboards/otlp-road-to-zero.json").read_text())

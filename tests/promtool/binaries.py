@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -22,13 +23,22 @@ def binary(name: str, *, needs: str = "") -> str:
     """
     cached = CACHE / "usr" / "bin" / name
     if not cached.exists() and os.environ.get("LASTCALL_TEST_FETCH") == "1":
-        subprocess.run([HERE / "unpack_debian.sh", "forky", CACHE, *PACKAGES], check=True, timeout=300)
+        _fetch(cached)
     if cached.exists():
         return str(cached)
     found = shutil.which(name)
     if found and _version(found).startswith(needs):
         return found
     pytest.skip(f"{name} is not here: run {COMMAND}, or set LASTCALL_TEST_FETCH=1")
+
+
+def _fetch(wanted: Path) -> None:
+    """Unpack the packages, once for all workers of a test run."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with open(CACHE / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not wanted.exists():
+            subprocess.run([HERE / "unpack_debian.sh", "forky", CACHE, *PACKAGES], check=True, timeout=300)
 
 
 def _version(path: str) -> str:
