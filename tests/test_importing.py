@@ -136,7 +136,7 @@ def test_lazy_loader_runs_the_module_as_late_as_before(tmp_path):
             import legacy
             print("imported")
             print(legacy.old(), type(module).__name__)
-            time.sleep(0.3)
+            time.sleep(1.5)
             print(legacy.old())
             """,
     }, ("legacy:old",))

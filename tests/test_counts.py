@@ -1,0 +1,355 @@
+"""Counts equal the truth: under threads, asyncio, forks of every kind, and however a process ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from worlds import ENGINES, World
+
+LEGACY = """\
+def old(value=1):
+    return value + 1
+
+
+async def later(value=1):
+    return value
+
+
+class Old:
+    def __init__(self):
+        self.a = 1
+
+    def method(self):
+        return self.a
+"""
+TARGETS = ("legacy:old", "legacy:later", "legacy:Old", "legacy:Old.method")
+
+THREADS = """
+import sys, threading
+import legacy
+
+sys.setswitchinterval(1e-6)
+barrier = threading.Barrier(8)
+
+def work():
+    barrier.wait()
+    for _ in range(2500):
+        legacy.old(1)  # 20000x legacy.old
+        legacy.old(2)  # 20000x legacy.old
+        legacy.Old().method()  # 20000x legacy.Old # 20000x legacy.Old().method
+
+threads = [threading.Thread(target=work) for _ in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print("done")
+"""
+
+ASYNC = """
+import asyncio
+import legacy
+
+async def task():
+    for _ in range(50):
+        await legacy.later()  # 5000x legacy.later
+        legacy.old()  # 5000x legacy.old
+        await asyncio.sleep(0)
+
+async def main():
+    await asyncio.gather(*(task() for _ in range(100)))
+
+asyncio.run(main())
+"""
+
+
+def counted(world: World, engine: str, **environ: str):
+    run = world.run(engine, **environ)
+    assert run.err == ""
+    assert run.code == 0
+    return run
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("program", [THREADS, ASYNC], ids=["threads", "asyncio"])
+def test_threads_and_tasks_lose_nothing(tmp_path, program, engine):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": program}, TARGETS)
+    run = counted(world, engine, LASTCALL_FLUSH_INTERVAL="0.02")
+    found = sorted((use.line, use.count) for use in run.uses())
+    assert found == sorted((use.line, use.count) for use in world.marks())
+
+
+FORK = """
+import os, sys
+import legacy
+
+legacy.old()
+legacy.old()
+children = []
+for n in range(3):
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(10 + n):
+            legacy.old()
+        grandchild = os.fork()
+        if grandchild == 0:
+            legacy.Old().method()
+            {leave}
+        os.waitpid(grandchild, 0)
+        {leave}
+    children.append(pid)
+    legacy.old()
+print([os.waitpid(pid, 0)[1] for pid in children])
+legacy.old()
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("leave", ["sys.exit(0)", "os._exit(0)", "os.kill(os.getpid(), 9)", "os.kill(os.getpid(), 15)"])
+def test_forked_processes_count_for_themselves_however_they_end(tmp_path, leave, engine):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": FORK.format(leave=leave)}, TARGETS)
+    run = world.run(engine)
+    assert run.err == ""
+    assert run.total("legacy:old") == 2 + (10 + 11 + 12) + 3 + 1
+    assert run.total("legacy:Old") == run.total("legacy:Old.method") == 3
+    assert run.internal_errors() == {}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_counts_in_every_worker(tmp_path, method):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": f"""
+        import multiprocessing
+        import legacy
+
+        def work(n):
+            return sum(legacy.old(i) for i in range(n))
+
+        if __name__ == "__main__":
+            context = multiprocessing.get_context("{method}")
+            with context.Pool(3) as pool:
+                print(pool.map(work, [10, 20, 30, 40]))
+                pool.close()
+                pool.join()
+            process = context.Process(target=work, args=(5,))
+            process.start()
+            process.join()
+            print(process.exitcode)
+        """}, TARGETS)
+    plain, run = world.run(), world.run("auto")
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+    assert run.total("legacy:old") == 105
+
+
+def test_a_prefork_server_counts_in_its_workers_and_in_those_that_replace_them(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import os, signal, sys, time
+        import legacy
+
+        legacy.old()  # preloaded application code
+        stop = False
+
+        def worker(n):
+            signal.signal(signal.SIGTERM, lambda *a: sys.exit(0))
+            for _ in range(n):
+                legacy.old()
+            print("ready", flush=True)
+            while True:
+                time.sleep(0.01)
+
+        def spawn(n):
+            pid = os.fork()
+            if pid == 0:
+                worker(n)
+            return pid
+
+        workers = [spawn(n) for n in (1, 20, 300)]
+        time.sleep(0.5)
+        os.kill(workers[0], signal.SIGKILL)
+        os.waitpid(workers[0], 0)
+        workers[0] = spawn(4000)
+        time.sleep(0.7)
+        for pid in workers:
+            os.kill(pid, signal.SIGTERM)
+        print([os.waitpid(pid, 0)[1] for pid in workers])
+        """}, TARGETS)
+    run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.1")
+    assert run.err == ""
+    assert run.out.count("ready") == 4
+    assert run.total("legacy:old") == 1 + 1 + 20 + 300 + 4000
+
+
+@pytest.mark.parametrize("ending", [
+    "pass", "sys.exit(5)", "os._exit(6)", "raise SystemExit('bye')", "1/0", "os.abort()",
+    "os.kill(os.getpid(), 15)", "os.kill(os.getpid(), 9)", "os.execv(sys.executable, [sys.executable, '-c', 'print(1)'])",
+    "threading.Thread(target=lambda: (time.sleep(0.1), legacy.old())).start()",
+    "atexit.register(legacy.old)", "atexit.register(lambda: legacy.old())", "atexit.register(lambda: 1/0) and legacy.old()",
+    "threading.Thread(target=time.sleep, args=(30,), daemon=True).start()", "os.kill(os.getpid(), 2)",
+    "sys.stdout.close()", "weakref.finalize(legacy, legacy.old)",
+    "sys.excepthook = lambda *a: print('hook', a[0].__name__); 1/0",
+])
+def test_every_way_to_end_leaves_the_counts_and_the_exit_code(tmp_path, ending):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": f"""
+        import atexit, os, sys, threading, time, weakref
+        import legacy
+        for turn in range(7):
+            legacy.old(turn)
+        print("before", flush=True)
+        {ending}
+        """}, TARGETS)
+    plain, run = world.run(), world.run("auto", LASTCALL_ENABLED="1")
+    assert (run.out, run.code) == (plain.out, plain.code)
+    assert re.sub("0x[0-9a-f]+", "0x", run.err) == re.sub("0x[0-9a-f]+", "0x", plain.err)
+    extra = 1 if "legacy.old" in ending else 0
+    assert run.total("legacy:old") == 7 + extra
+
+
+def test_a_use_before_the_first_flush_and_after_the_last_is_counted(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import time
+        import legacy
+        legacy.old()  # 1x legacy.old
+        time.sleep(0.3)
+        legacy.old()  # 1x legacy.old
+        """}, TARGETS)
+    run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert sorted((use.line, use.count) for use in run.uses()) == [(3, 1), (5, 1)] or run.total("legacy:old") == 2
+    assert {use.count for use in run.uses()} == {1}
+
+
+def test_a_running_process_can_be_read_and_read_again_without_counting_twice(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import sys
+        import legacy
+        for line in sys.stdin:
+            for _ in range(int(line)):
+                legacy.old()
+            print("done", flush=True)
+        """}, TARGETS)
+    store = tmp_path / "evidence" / "store.db"
+    process = subprocess.Popen(world.command(), cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                               env=world.environment(store, LASTCALL_FLUSH_INTERVAL="0.05"))
+    from lastcall.store import Store
+
+    total = 0
+    for amount in (3, 40, 500):
+        process.stdin.write(f"{amount}\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "done\n"
+        total += amount
+        for _ in range(2):
+            with Store.current(store) as current:
+                assert sum(row.count for row in current.uses()) == total
+            time.sleep(0.06)
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+    process.stdin.close()
+    process.stdout.close()
+    with Store.current(store) as current:
+        assert sum(row.count for row in current.uses()) == total
+
+
+def test_code_made_anew_at_every_call_is_one_call_site(tmp_path):
+    """Keys are addresses: code that is freed must not hand its key, and its count, to other code."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import gc
+        import legacy
+        for turn in range(500):
+            names = {"legacy": legacy}
+            exec(compile("def f():\\n    return legacy.old()\\n" if turn % 2 else "def g():\\n    pass\\n    return legacy.old()\\n", f"made{turn % 2}.py", "exec"), names)
+            (names.get("f") or names["g"])()
+            del names
+            if turn % 50 == 0:
+                gc.collect()
+        """}, TARGETS)
+    run = counted(world, "auto")
+    assert sorted((use.file, use.line, use.count) for use in run.uses()) == [("made0.py", 3, 250), ("made1.py", 2, 250)]
+
+
+def test_uses_from_generated_instructions_and_decorators_are_attributed_to_who_wanted_them(tmp_path):
+    world = World(tmp_path, {"legacy.py": """
+        import functools
+
+        def timed(function):
+            @functools.wraps(function)
+            def wrapper(*args, **kwargs):
+                return function(*args, **kwargs)
+            return wrapper
+
+        @timed
+        @timed
+        def old():
+            return 1
+
+        def helper():
+            return 2
+        """, "host.py": """
+        import legacy
+        from legacy import timed
+
+        @timed
+        def mine():
+            return legacy.helper()  # 2x legacy.helper
+
+        def caller():
+            return legacy.old()  # 3x legacy.old
+
+        print([caller() for _ in range(3)], mine(), mine())
+        """}, ("legacy:old", "legacy:helper"))
+    for engine in ENGINES:
+        run = counted(world, engine)
+        found = sorted((use.line, use.function, use.count) for use in run.uses())
+        assert found == sorted((use.line, use.function, use.count) for use in world.marks())
+
+
+def test_a_test_runner_and_a_scanner_are_marked(tmp_path):
+    world = World(tmp_path, {"legacy.py": "VALUE = 1\n\ndef __getattr__(name):\n    raise AttributeError(name)\n",
+                             "host.py": "import inspect, legacy\ninspect.getmembers(legacy)\nprint(legacy.VALUE)\n"},
+                  ("legacy:VALUE",))
+    run = counted(world, "auto")
+    from lastcall.store import Store
+
+    with Store.current(run.store) as store:
+        flags = {row.site.file.rpartition("/")[2]: row.site.scanner for row in store.uses()}
+    assert flags == {"inspect.py": True, "host.py": False}
+
+
+def test_more_call_sites_than_the_bound_are_counted_as_dropped(tmp_path):
+    lines = "\n".join("legacy.old()" for _ in range(50))
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": f"import legacy\nfor _ in range(3):\n    pass\n{lines}\n"}, TARGETS)
+    run = counted(world, "auto", LASTCALL_MAX_SITES="20")
+    from lastcall.store import Store
+
+    with Store.current(run.store) as store:
+        dropped = dict(pair for row in store.processes() for pair in row.dropped)
+    assert len(run.uses()) == 20
+    assert dropped == {"call-site-limit": 30}
+
+
+def test_a_vanished_working_directory_and_a_read_only_one_change_nothing(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import legacy, os, tempfile
+        gone = tempfile.mkdtemp()
+        os.chdir(gone)
+        os.rmdir(gone)
+        print(legacy.old())
+        """}, TARGETS)
+    plain, run = world.run(), world.run("auto")
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+    assert run.total("legacy:old") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_descriptor_is_inherited_by_programs_the_host_starts(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import legacy, subprocess, sys
+        legacy.old()
+        code = "import os; print(sorted(os.readlink('/proc/self/fd/' + f).rpartition('/')[2] for f in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + f)))"
+        print(subprocess.run([sys.executable, "-S", "-E", "-c", code], close_fds=False, capture_output=True, text=True, env={}).stdout.count("journal"))
+        """}, TARGETS)
+    plain, run = world.run(), world.run("auto")
+    assert run.out == plain.out == "0\n"
+    assert os.listdir(f"{run.store}-live")
