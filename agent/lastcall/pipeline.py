@@ -58,6 +58,8 @@ class Pipeline:
         self.store: Store | None = None
         self.exporters: dict[str, Exporter] = {}
         self._not_before: dict[str, float] = {}
+        self.left = False
+        """Whether the last batch was handed out."""
         self._orphans: Orphans | None = None
         self._orphans_due = 0.0
         self._sites: dict[int, Site] = {}
