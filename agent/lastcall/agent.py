@@ -91,6 +91,11 @@ class Agent:
     def _advices(self, target: Target, value: Any, tap: Tap) -> list[Any]:
         """What has to run around the calls of a target; nothing, for nearly all."""
         advices: list[Any] = []
+        if target.mode != "observe":
+            from . import modes
+
+            mode = modes.advice(target, self.config.environment)
+            advices += [mode] if mode is not None else []
         if self.config.spans == "all" and self.has_exporters:
             from .current_span import CurrentSpan
 
@@ -254,9 +259,9 @@ class Agent:
         with self.errors.guard("pipeline"):
             self.pipeline().shutdown(timeout)
 
-    def exports_promising(self) -> bool:
-        """Whether the background thread is waiting for a backend that is alive, as far as that can be told."""
-        return self._pipeline is not None and any(e.promising for e in list(self._pipeline.exporters.values()))
+    def exports_hanging(self) -> bool:
+        """Whether the background thread waits for a backend that does not seem to be alive."""
+        return self._pipeline is not None and any(e.hanging for e in list(self._pipeline.exporters.values()))
 
     def keep_exports(self) -> None:
         """Put the last batch where the next process finds it. For the leaving thread, if the other one hangs."""

@@ -318,6 +318,22 @@ def _take_refs(config: Config, value: Any, where: str) -> None:
         _take_target(config, {"ref": ref}, where)
 
 
+def _mode(config: Config, table: dict[str, Any], where: str) -> str:
+    """What a target does besides being counted; `observe` if what is asked for is not clear."""
+    mode = table.get("mode", "observe")
+    wrong = ""
+    if mode not in MODES:
+        wrong = f"mode must be one of {', '.join(MODES)}, not {mode!r}"
+    elif mode == "brownout":
+        from .modes import problem
+
+        wrong = problem(table["brownout"] if isinstance(table.get("brownout"), dict) else {})
+    if wrong:
+        config.problems.append(f"{where}: {wrong}")
+        return "observe"
+    return str(mode)
+
+
 def _take_target(config: Config, table: Any, where: str) -> None:
     if not isinstance(table, dict) or not isinstance(table.get("ref"), str):
         config.problems.append(f"{where}: a target needs ref = 'package.module:qualname'")
@@ -330,13 +346,10 @@ def _take_target(config: Config, table: Any, where: str) -> None:
     for key in METADATA:
         if key in table:
             metadata[key] = _metadata(config, key, table[key], where)
-    kind, mode = table.get("kind", ""), table.get("mode", "observe")
+    kind, mode = table.get("kind", ""), _mode(config, table, where)
     if kind and kind not in KINDS:
         config.problems.append(f"{where}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
         kind = ""
-    if mode not in MODES:
-        config.problems.append(f"{where}: mode must be one of {', '.join(MODES)}, not {mode!r}")
-        mode = "observe"
     try:
         target = Target(
             table["ref"], kind=kind, metadata=metadata, allow=_allow(config, table.get("allow", []), where),

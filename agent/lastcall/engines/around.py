@@ -50,6 +50,8 @@ class _Around:
         self.errors = recorder.errors
         self.tap = tap
         self.advices = advices
+        self.befores = [advice.before for advice in advices if hasattr(advice, "before")]
+        """What a target's mode does before a call, unguarded: what it raises is meant for the host."""
         self.count = recorder.hooks.frame_callback(tap)
 
     def count_and_go_on(self) -> bool:
@@ -90,6 +92,8 @@ class _Around:
 
     def _enter(self, args: Any, kwargs: Any) -> list[Any]:
         frame = recording.caller_behind_wrapt(sys._getframe(2))
+        for before in self.befores:
+            before(frame)
         entered = []
         for advice in self.advices:
             with self.errors.guard("advice"):
