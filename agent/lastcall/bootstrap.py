@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from .config import Config
 
 OFF = ("", "0", "false", "no", "off")
-EXIT_PATIENCE = 0.45
-"""Seconds that an exit waits for our thread when it does not know whether a backend is alive."""
+EXIT_STEP = 0.05
+"""Seconds between two looks whether waiting for our thread at exit still makes sense."""
 PAUSE_BEFORE_FORK = 0.25
 """Seconds that a fork waits for our thread to finish its step."""
 
@@ -226,14 +226,12 @@ class Life:
         self.stopped = True
         with internal_errors.guard("exit"):
             agent = self.agent()
-            if not self._running:
-                agent.keep_exports()
-            elif not self._stop_thread(min(EXIT_PATIENCE, self.config.exit_timeout)):
-                # Either a backend is slow but alive, and worth the rest of the time, or it is not.
-                if agent.exports_promising():
-                    self._stop_thread(self.config.exit_timeout - EXIT_PATIENCE)
-                if self._running:
-                    agent.keep_exports()
+            left = self.config.exit_timeout
+            while self._running and not self._stop_thread(min(EXIT_STEP, left)):
+                left -= EXIT_STEP
+                if left <= 0 or agent.exports_hanging():
+                    break  # a backend is slow or dead: what there is goes to the disk, for the next process
+            agent.keep_exports()
             agent.leave("exit")
         _keep_interrupt()
 

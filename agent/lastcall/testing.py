@@ -48,7 +48,7 @@ class MemoryExporter:
         self.closed = True
 
     @property
-    def promising(self) -> bool:
+    def hanging(self) -> bool:
         """Nothing takes time here."""
         return False
 

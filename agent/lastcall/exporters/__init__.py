@@ -106,9 +106,8 @@ class Exporter(Protocol):
         """
 
     @property
-    def promising(self) -> bool:
-        """Whether an attempt is under way that an exit should wait for: the backend answered before, in
-        such a time."""
+    def hanging(self) -> bool:
+        """Whether an attempt is under way that takes longer than an exit should wait for this backend."""
 
     def health(self) -> Health:
         """Counters and the current problem; callable from any thread."""

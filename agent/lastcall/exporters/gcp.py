@@ -21,6 +21,7 @@ from lastcall.exporters.gcp_clients import Writer, connect
 from lastcall.exporters.gcp_resource import detect
 from lastcall.exporters.gcp_wire import stdout_line
 from lastcall.exporters.queueing import Answer, Outbox, RefusedError, UnavailableError
+from lastcall.exporters.reach import knock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,6 +61,8 @@ class GcpExporter:
             limit=settings.spool_limit,
             attempt_timeout=settings.attempt_timeout,
             clock=clock,
+            knock=self._knock,
+            load=self._load,
         )
 
     def export(self, batch: Batch) -> None:
@@ -81,6 +84,13 @@ class GcpExporter:
         with discreet():
             return self._connected().write(items, timeout)
 
+    def _knock(self, timeout: float) -> None:
+        knock(self._settings.gcp_endpoint or "https://logging.googleapis.com", timeout)
+
+    def _load(self) -> None:
+        with discreet():
+            self._connected()
+
     def _connected(self) -> Writer:
         if self._writer is None:
             self._writer = self._connect(self._settings)
@@ -95,9 +105,9 @@ class GcpExporter:
         self._outbox.close(timeout)
 
     @property
-    def promising(self) -> bool:
-        """See `Exporter.promising`."""
-        return self._outbox.promising
+    def hanging(self) -> bool:
+        """See `Exporter.hanging`."""
+        return self._outbox.hanging
 
     def health(self) -> Health:
         """See `Exporter.health`."""
@@ -169,7 +179,7 @@ class StreamExporter:
         """Nothing waits here."""
 
     @property
-    def promising(self) -> bool:
+    def hanging(self) -> bool:
         """Nothing takes time here."""
         return False
 

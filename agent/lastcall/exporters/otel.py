@@ -7,8 +7,6 @@ first attempt to send: what a batch holds is in the spool before that.
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +15,7 @@ from lastcall.errors import internal_errors
 from lastcall.exporters import ExporterSettings, Health, is_last, names
 from lastcall.exporters.discretion import discreet
 from lastcall.exporters.entries import EntryBuilder
+from lastcall.exporters.late import import_late
 from lastcall.exporters.otel_clients import Client, Signal, wanted
 from lastcall.exporters.otel_readings import Collector, Readings
 from lastcall.exporters.queueing import Answer, Outbox, RefusedError, UnavailableError
@@ -73,7 +72,7 @@ class OtlpExporter:
     def _open(self, signal: Signal) -> None:
         settings = self._settings
         sends = {"traces": self._send_spans, "logs": self._send_logs, "metrics": self._send_metrics}
-        self._clients[signal] = Client(signal, settings.attempt_timeout)
+        client = self._clients[signal] = Client(signal, settings.attempt_timeout)
         self._outboxes[signal] = Outbox(
             f"otlp-{signal}",
             sends[signal],
@@ -81,6 +80,8 @@ class OtlpExporter:
             limit=METRICS_LIMIT if signal == "metrics" else settings.spool_limit,
             attempt_timeout=settings.attempt_timeout,
             chunk_items=CHUNKS[signal],
+            knock=client.knock,
+            load=lambda: self._load(client),
         )
 
     def export(self, batch: Batch) -> None:
@@ -92,22 +93,17 @@ class OtlpExporter:
         if self._global:
             self._into_global(items)
         elif not is_last(batch):
-            self._load()
             for outbox in self._outboxes.values():
                 outbox.drain(self._settings.attempt_timeout)
 
-    def _load(self) -> None:
-        """Import what any signal needs before the first is sent: the SDK's logs cannot be imported at exit.
-
-        (They create a resource in a thread pool when imported, and there is none any more by then.)
-        """
+    def _load(self, client: Client) -> None:
+        """Import what every signal needs before the first is sent: at exit it would be harder."""
         if not self._loaded:
-            self._loaded = True
             for signal, module in MODULES.items():
                 if signal in self._clients:
-                    # Too late already: its outbox will say so, and keep its items.
-                    with contextlib.suppress(RuntimeError):
-                        importlib.import_module(module)
+                    import_late(module)
+            self._loaded = True
+        client.load()
 
     def _take(self, batch: Batch) -> list[Item]:
         """Put what the batch calls for into the outboxes; also returns it."""
@@ -207,9 +203,9 @@ class OtlpExporter:
             outbox.close(max(deadline - time.monotonic(), 0.0))
 
     @property
-    def promising(self) -> bool:
-        """See `Exporter.promising`."""
-        return any(outbox.promising for outbox in self._outboxes.values())
+    def hanging(self) -> bool:
+        """See `Exporter.hanging`."""
+        return any(outbox.hanging for outbox in self._outboxes.values())
 
     def health(self) -> Health:
         """See `Exporter.health`; the sum over the signals."""

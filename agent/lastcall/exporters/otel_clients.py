@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from lastcall.exporters.discretion import discreet
 from lastcall.exporters.queueing import RefusedError, UnavailableError
+from lastcall.exporters.reach import knock
 
 if TYPE_CHECKING:
     import logging
@@ -48,6 +49,13 @@ def protocol(signal: Signal, environ: Mapping[str, str] = os.environ) -> Literal
         return "grpc"  # no number for a port; the exporter will complain in its own words
 
 
+def endpoint(signal: Signal, environ: Mapping[str, str] = os.environ) -> str:
+    """Where the signal goes, as far as knocking needs to know."""
+    name = f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT"
+    default = "http://localhost:4318" if protocol(signal, environ) == "http" else "http://localhost:4317"
+    return environ.get(name) or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or default
+
+
 class Client:
     """One signal's exporter, made at the first use."""
 
@@ -68,6 +76,15 @@ class Client:
                 raise UnavailableError(f"OTLP {self.signal}: {_one_line(error)}") from error
         if result.name != "SUCCESS":
             raise self._failure(heard)
+
+    def knock(self, timeout: float) -> None:
+        """Raises UnavailableError if nobody listens there."""
+        knock(endpoint(self.signal), timeout)
+
+    def load(self) -> None:
+        """Import and make the exporter. Raises whatever it likes if the settings are no good."""
+        with discreet():
+            self._connected()
 
     def _connected(self) -> Any:
         if self._exporter is None:

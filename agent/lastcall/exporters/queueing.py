@@ -35,6 +35,7 @@ MEMORY_LIMIT: Final = 4 * 1024 * 1024
 ADOPT_EVERY: Final = 30.0
 FOLDER_LIMIT_FILES: Final = 8
 """The folder may hold so many times what one process may."""
+KNOCK_SECONDS: Final = 0.25
 EXIT_PATIENCE: Final = 0.35
 """Seconds that all failing attempts together may add to an exit; a backend that answered before gets more."""
 
@@ -86,6 +87,10 @@ class Outbox:
     `send(items, timeout)` tries to deliver a chunk within `timeout` seconds; it raises UnavailableError or
     RefusedError if the backend took nothing of it.
 
+    Before the first attempt `knock(timeout)` finds out, cheaply and with an UnavailableError, whether
+    anybody is there at all, and `load()` imports and connects. Loading is our own time: it is not held
+    against the backend.
+
     `put`, `pending` and `health` may be called from any thread; only one at a time drains.
     """
 
@@ -101,6 +106,8 @@ class Outbox:
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         patience: Patience = _patience,
+        knock: Callable[[float], None] | None = None,
+        load: Callable[[], None] | None = None,
     ) -> None:
         self.channel = channel
         self._send = send
@@ -111,6 +118,8 @@ class Outbox:
         self._clock = clock
         self._jitter = jitter
         self._patience = patience
+        self._knock = knock
+        self._load = load
         self._quickest: float | None = None
         self._began: float | None = None
         self._state = threading.RLock()
@@ -241,6 +250,9 @@ class Outbox:
         """One chunk, one attempt. Returns whether to go on with the next chunk."""
         began = self._began = self._clock()
         try:
+            if self._load is not None:
+                self._get_ready(timeout)
+                began = self._began = self._clock()
             answer = self._send(chunk, timeout)
         except RefusedError as error:
             if len(chunk) > 1:
@@ -261,6 +273,15 @@ class Outbox:
         self._quickest = took if self._quickest is None else min(took, self._quickest)
         self._answered(queue, chunk, answer)
         return not answer.again
+
+    def _get_ready(self, timeout: float) -> None:
+        """Knock, then load; once it has worked, never again."""
+        if self._knock is not None:
+            self._knock(min(timeout, KNOCK_SECONDS))
+        self._began = None
+        if self._load is not None:
+            self._load()
+        self._load = None
 
     def _failed(self, problem: str) -> None:
         if not self._problem:
@@ -297,12 +318,10 @@ class Outbox:
         return self._pause > 0
 
     @property
-    def promising(self) -> bool:
-        """Whether an attempt is under way that may well succeed, by what earlier ones took."""
+    def hanging(self) -> bool:
+        """Whether an attempt is under way that takes longer than an exit should wait for this backend."""
         began = self._began
-        if began is None or self.failing:
-            return False
-        return self._clock() - began < self._patience.allow(self._quickest)
+        return began is not None and self._clock() - began >= self._patience.allow(self._quickest)
 
     def close(self, timeout: float) -> None:
         """Send what waits unless the backend was failing, then let go of the files. From any thread."""
