@@ -269,7 +269,7 @@ def _suite(project: Project, label: str, agent: dict[str, str]) -> tuple[Outcome
     xml.unlink(missing_ok=True)
     command = [
         ENVIRONMENT / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:lastcall",
-        "-p", "pytest_timeout", "--timeout=120",
+        "-p", "timeout", "--timeout=120",
         "--continue-on-collection-errors", f"--junit-xml={xml}", f"--basetemp={folder / 'tmp'}",
         *project.options, *(["-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"] if "hypothesis" in project.needs else []),
         *project.tests,
@@ -291,7 +291,8 @@ def _suite(project: Project, label: str, agent: dict[str, str]) -> tuple[Outcome
         except subprocess.TimeoutExpired:
             return _read(xml), f"was stopped after {SUITE_SECONDS} s"
     # pytest's 0 and 1 are a complete run; 2 is one in which a file could not be imported, here as ever.
-    return _read(xml), "" if code in (0, 1, 2) else f"ended with exit code {code}, see {folder / 'output.txt'}"
+    complete = code in (0, 1, 2) and xml.exists()
+    return _read(xml), "" if complete else f"ended with exit code {code}, see {folder / 'output.txt'}"
 
 
 def _read(xml: Path) -> Outcomes:
