@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-DETECTOR = 1
+DETECTOR = 2
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
 _HINT = re.compile(

@@ -145,7 +145,8 @@ def _resolve(name: str, file: SourceFile, mark: Mark, definitions: dict[str, fro
         module = ".".join(parts[:split])
         if module in definitions:
             return f"{module}:{'.'.join(parts[split:])}"
-    return name
+    owners = [module for module, names in definitions.items() if name in names]
+    return f"{owners[0]}:{name}" if len(owners) == 1 else name
 
 
 def at_least(findings: Iterable[Finding], confidence: Confidence) -> list[Finding]:

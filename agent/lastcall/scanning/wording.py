@@ -28,15 +28,15 @@ _IS = (
 _ABOUT_ITSELF = re.compile(
     rf"\b(?:this|the|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
     rf"|\bthis\s+{_IS}\s+(?:a\s+)?deprecated|\bdeprecated\s+since\b"
-    r"|(?:^|[.!?]\s+)(?:deprecated|obsolete)\s*(?:[.!]|$)",
+    r"|[.!?]\s+(?:deprecated|obsolete)\s*(?:[.!:,;]|$)",
     re.IGNORECASE,
 )
 _STARTS = re.compile(
-    r"^\W*(?:note|warning|todo)?\W*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b", re.IGNORECASE
+    r"^[^\w`]*(?:note|warning|todo)?\W*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b", re.IGNORECASE
 )
 _MARKED_END = re.compile(r"[\[(*]\s*(?:deprecated|obsolete)\b[^\])*]*[\])*]", re.IGNORECASE)
 _DEPRECATED_NOUN = re.compile(
-    rf"^\W*(?:a |an |the )?deprecated\s+(?:[\w`.:~()]+\s+){{0,2}}?{_THING}\b", re.IGNORECASE
+    rf"^[^\w`]*(?:a |an |the )?deprecated\s+(?:[\w`.:~()]+\s+){{0,2}}?{_THING}\b", re.IGNORECASE
 )
 _OF_ARGUMENT = re.compile(r"\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b", re.IGNORECASE)
 _SHIM = re.compile(
