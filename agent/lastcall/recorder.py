@@ -180,6 +180,27 @@ else:
         return id(frame.f_code), frame.f_lasti
 
 
+class Still:
+    """A frame as it was: what is looked at later must not have moved on."""
+
+    __slots__ = ("f_back", "f_code", "f_globals", "f_lasti", "f_lineno", "f_locals")
+
+    def __init__(self, frame: FrameType) -> None:
+        self.f_code, self.f_lasti, self.f_lineno = frame.f_code, frame.f_lasti, frame.f_lineno
+        self.f_globals = frame.f_globals
+        self.f_locals: dict[str, Any] = {}
+        self.f_back: Still | None = None
+
+
+def _still(frame: FrameType, depth: int) -> Any:  # noqa: ANN401 - stands in for a frame
+    first = last = Still(frame)
+    outer = frame.f_back
+    while outer is not None and depth > 0:
+        last.f_back = Still(outer)
+        last, outer, depth = last.f_back, outer.f_back, depth - 1
+    return first
+
+
 class Recorder:
     """Counts uses by call site. Knows nothing of stores, exporters or clocks' zones.
 
@@ -308,7 +329,7 @@ class Recorder:
         if me in self._busy:
             # A finaliser or signal handler used a target while we were recording: after this one.
             if frame is not None:
-                self._deferred.append((tap, frame))
+                self._deferred.append((tap, _still(frame, self.stack_depth)))
             return
         self._busy.add(me)
         try:
@@ -360,7 +381,7 @@ class Recorder:
         if walked:
             sample = Sample(record, record.at_ns, total, record.trace, first=True)
             self._sight(sample)
-            if self.ends is not None and counters is tap.counters:
+            if self.ends is not None and counters is tap.counters and type(frame) is not Still:
                 self.ends.watch(sample, frame)
             if self.on_first_sight is not None:
                 self.on_first_sight()

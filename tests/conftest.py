@@ -1,0 +1,42 @@
+"""For every test: no residue of the agent in the test process, before and after."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+
+def _residue() -> dict[str, object]:
+    """What an agent that was not stopped leaves behind in a process."""
+    found: dict[str, object] = {}
+    bootstrap = sys.modules.get("lastcall.bootstrap")
+    life = bootstrap.life() if bootstrap else None
+    if life is not None and not life.stopped:
+        found["a running agent"] = life
+    finders = [finder for finder in sys.meta_path if type(finder).__module__ == "lastcall.importing"]
+    if finders:
+        found["a finder in sys.meta_path"] = finders
+    if sys.version_info >= (3, 12):
+        tools = [name for name in map(sys.monitoring.get_tool, range(6)) if name and name.startswith("lastcall")]
+        if tools:
+            found["a sys.monitoring tool"] = tools
+    errors = sys.modules.get("lastcall.errors")
+    if errors is not None and errors.internal_errors.counts():
+        found["internal errors"] = errors.internal_errors.first()
+        errors.internal_errors.clear()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_residue(monkeypatch: pytest.MonkeyPatch):
+    """Our own failures are loud in this process; the processes that tests start get their own environment."""
+    assert not _residue(), "left by an earlier test"
+    monkeypatch.setenv("LASTCALL_RERAISE", "1")
+    before = dict(os.environ)
+    yield
+    assert not _residue()
+    for name in set(os.environ) - set(before):
+        if name.startswith("LASTCALL_"):
+            pytest.fail(f"the test left {name} in the environment")

@@ -1,0 +1,93 @@
+"""Settings: where a value comes from, and what a broken one says."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lastcall import config as configuration
+
+
+def load(folder, text=None, environ=None, name="lastcall.toml", **overrides):
+    if text is not None:
+        (folder / name).write_text(text)
+    return configuration.load(environ or {}, overrides, cwd=str(folder))
+
+
+def test_an_argument_outranks_the_environment_which_outranks_the_file(tmp_path):
+    text = '[lastcall]\nservice = "file"\nrelease = "file"\nenvironment = "file"\n'
+    config = load(tmp_path, text, {"LASTCALL_SERVICE": "env", "LASTCALL_RELEASE": "env"}, service="argument")
+    assert (config.service, config.release, config.environment) == ("argument", "env", "file")
+    assert config.provenance["service"] == "lastcall.start()"
+    assert config.provenance["release"] == "environment variable LASTCALL_RELEASE"
+    assert config.provenance["environment"] == str(tmp_path / "lastcall.toml")
+    assert config.problems == []
+
+
+def test_the_file_outranks_the_standard_variables_of_others(tmp_path):
+    environ = {"OTEL_SERVICE_NAME": "otel", "K_SERVICE": "run", "OTEL_RESOURCE_ATTRIBUTES": "service.version=7,deployment.environment.name=staging"}
+    config = load(tmp_path, '[lastcall]\nservice = "file"\n', environ)
+    assert (config.service, config.release, config.environment) == ("file", "7", "staging")
+    (tmp_path / "lastcall.toml").unlink()
+    assert load(tmp_path, None, environ).service == "otel"
+
+
+def test_the_file_is_found_upwards_and_in_pyproject(tmp_path):
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (inner / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    (tmp_path / "pyproject.toml").write_text('[tool.lastcall]\nservice = "up"\n[[tool.lastcall.target]]\nref = "a:b"\n')
+    config = load(inner)
+    assert config.service == "up"
+    assert [target.ref for target in config.targets] == ["a:b"]
+    assert config.root == str(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("[lastcall]\nflush_interval = 0\n", "flush_interval must be a number of seconds above 0"),
+    ("[lastcall]\nflush_interval = 'soon'\n", "flush_interval must be"),
+    ("[lastcall]\nmax_sites = true\n", "max_sites must be a whole number"),
+    ("[lastcall]\nservise = 'x'\n", "did you mean 'service'"),
+    ("[lastcal]\nservice = 'x'\n", "unknown table"),
+    ("[[target]]\nreference = 'a:b'\n", "a target needs ref"),
+    ("[[target]]\nref = 'a b'\n", "is not of the form"),
+    ("[[target]]\nref = 'a:b'\nremove_by = 'soon'\n", "YYYY-MM-DD"),
+    ("[[target]]\nref = 'a:b'\nallow = 'x'\n", "allow must be a list of tables"),
+    ("[[target]]\nref = 'a:b'\nkind = 'thing'\n", "kind must be one of"),
+    ("[target]\nref = 'a:b'\n", "two brackets"),
+    ("[lastcall\n", "not valid TOML"),
+    ("lastcall = 1\n", "[lastcall] must be a table"),
+    ("[lastcall]\nexporters = ['store', 'otpl']\n", "unknown exporter 'otpl'"),
+    ("[discover]\nwarning = ['x']\n", "did you mean 'warnings'"),
+])
+def test_a_broken_setting_is_one_clear_problem_and_the_rest_holds(tmp_path, text, says):
+    config = load(tmp_path, text, {"LASTCALL_TARGETS": "good.module:name", "LASTCALL_ENVIRONMENT": "staging"})
+    assert [problem for problem in config.problems if says in problem]
+    assert all(str(tmp_path / "lastcall.toml") in problem for problem in config.problems)
+    assert "good.module:name" in [target.ref for target in config.targets]
+    assert config.environment == "staging"
+    assert config.flush_interval == 1.0
+
+
+JSON = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+                    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)), max_leaves=6)
+KEY = st.one_of(st.sampled_from(sorted(configuration.BY_NAME)), st.text(max_size=6))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(KEY, JSON, max_size=4), st.lists(st.one_of(JSON, st.dictionaries(st.sampled_from(configuration.TARGET_KEYS), JSON)), max_size=3), JSON)
+def test_no_value_whatever_makes_loading_fail(values, targets, discover):
+    config = configuration.load({}, {**values, "targets": targets, "discover": discover}, cwd="/")
+    assert isinstance(config.problems, list)
+    assert isinstance(config.flush_interval, float)
+    assert 0 < config.flush_interval < 1e9
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(st.sampled_from([variable for s in configuration.SETTINGS for variable in s.env]
+                                       + ["LASTCALL_TARGETS", "OTEL_RESOURCE_ATTRIBUTES", "LASTCALL_DISCOVER_LOGS", "LASTCALL_X"]),
+                       st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12), max_size=6))
+def test_no_environment_whatever_makes_loading_fail(environ):
+    config = configuration.load(environ, cwd="/")
+    assert all(isinstance(problem, str) for problem in config.problems)

@@ -1,0 +1,247 @@
+"""The recorder counts as a naive one would, whatever the order of threads, samples, drops and forks."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lastcall import callsite
+from lastcall.errors import InternalErrors
+from lastcall.journal import HEADER_SLOTS, Journal
+from lastcall.recorder import Recorder, current
+from lastcall.targets import Target
+
+
+def make(tmp_path=None, **settings_):
+    clock = itertools.count(1_000).__next__
+    ids = itertools.count()
+    slots = settings_.get("max_sites", 1000)
+
+    def open_journal():
+        if tmp_path is None:
+            raise OSError("no disk")
+        return Journal(str(tmp_path), f"process{next(ids)}", slots)
+
+    return Recorder(open_journal, InternalErrors(), callsite.Attribution(), clock=clock, **{"max_sites": 1000, **settings_})
+
+
+def callers(hook, amount):
+    """`amount` functions, each with a call site of its own; every second one has two in a loop."""
+    made = []
+    for number in range(amount):
+        lines = [f"def caller{number}(times):", "    for _ in range(times):", "        hook()"]
+        lines += ["        hook()"] if number % 2 else []
+        names = {"hook": hook, "__name__": "application"}
+        exec(compile("\n".join(lines), f"/application/made{number}.py", "exec"), names)
+        made.append(names[f"caller{number}"])
+    return made
+
+
+def counted(recorder):
+    return {(r.target.ref, r.file.rpartition("/")[2], r.line): r.total() for r in recorder.records}
+
+
+def in_memory(monkeypatch):
+    monkeypatch.delenv("LASTCALL_RERAISE", raising=False)  # a journal that cannot be had is an internal error
+
+
+STEPS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 7), st.sampled_from(["", "", "sample", "publish", "take"])), max_size=25)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_any_sequence_of_uses_counts_as_the_naive_recorder_counts(steps):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        in_memory(monkeypatch)
+        recorder = make()
+        targets = [Target("application:one"), Target("application:two")]
+        taps = [recorder.tap(target, "call") for target in targets]
+        functions = [callers(tap.hook, 6) for tap in taps]
+        naive: Counter[tuple[str, str, int]] = Counter()
+        samples = 0
+        for target, caller, times, then in steps:
+            functions[target][caller](times)
+            for line in (3, 4) if caller % 2 else (3,):
+                naive[targets[target].ref, f"made{caller}.py", line] += times
+            if then == "sample":
+                for record in recorder.records:
+                    recorder.sample_next(record)
+            elif then == "publish":
+                recorder.publish()
+            elif then == "take":
+                samples += len(recorder.take_samples())
+        assert counted(recorder) == +naive
+        recorder.publish()
+        assert all(recorder.table[r.slot] == r.total() for r in recorder.records)
+        samples += len(recorder.take_samples())
+        assert samples >= len(recorder.records)
+        assert [slug for slug, _ in recorder.errors.counts()] in ([], ["journal-open"])
+
+
+@pytest.mark.parametrize("kind", ["hook", "frame_callback", "inner_hook"])
+def test_threads_lose_nothing_even_at_first_sight(tmp_path, kind):
+    recorder = make(tmp_path)
+    tap = recorder.tap(Target("application:one"), "call")
+    if kind == "hook":
+        use = tap.hook
+    elif kind == "frame_callback":
+        callback = recorder.hooks.frame_callback(tap)
+
+        def use():
+            callback(sys._getframe(1))
+    else:
+        inner = recorder.hooks.inner_hook(tap)
+
+        def use():
+            inner()
+    functions = callers(use, 10)
+    barrier = threading.Barrier(8)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        def work():
+            barrier.wait()
+            for _ in range(40):
+                for function in functions:
+                    function(10)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        [t.start() for t in threads]
+        for _ in range(20):
+            recorder.publish()
+            for record in list(recorder.records):
+                recorder.sample_next(record)
+        [t.join() for t in threads]
+    finally:
+        sys.setswitchinterval(interval)
+    assert set(counted(recorder).values()) == {8 * 40 * 10}
+    assert len(recorder.records) == 15
+    recorder.publish()
+    assert [recorder.table[r.slot] for r in recorder.records] == [3200] * 15
+    recorder.journal.close()
+
+
+def test_a_new_call_site_is_on_disk_when_its_first_use_returns(tmp_path):
+    recorder = make(tmp_path)
+    tap = recorder.tap(Target("application:one"), "call")
+    (function,) = callers(tap.hook, 1)
+    function(1)
+    text = next(tmp_path.glob("*.journal")).read_text()
+    assert "('S', 0, 'application:one', 'call'" in text
+    assert "/application/made0.py', 3" in text
+    counts = memoryview(next(tmp_path.glob("*.counts")).read_bytes()).cast("Q")
+    assert counts[HEADER_SLOTS] == 1
+    function(4)
+    assert memoryview(next(tmp_path.glob("*.counts")).read_bytes()).cast("Q")[HEADER_SLOTS] == 5
+    recorder.journal.close()
+
+
+def test_what_the_disk_refused_is_written_when_it_recovers(tmp_path, monkeypatch):
+    in_memory(monkeypatch)
+    folder = tmp_path / "not yet"
+    recorder = make(folder)
+    folder.write_text("a file where the folder should be")
+    tap = recorder.tap(Target("application:one"), "call")
+    functions = callers(tap.hook, 4)
+    for function in functions:
+        function(3)
+    recorder.publish()
+    assert dict(recorder.errors.counts())["journal-open"] >= 1
+    folder.unlink()
+    recorder.retry_unwritten()
+    recorder.publish()
+    text = next(folder.glob("*.journal")).read_text()
+    assert text.count("('S',") == 6
+    counts = memoryview(next(folder.glob("*.counts")).read_bytes()).cast("Q")
+    assert [counts[HEADER_SLOTS + n] for n in range(6)] == [3] * 6
+    for function in functions:
+        function(1)
+    assert [recorder.table[r.slot] for r in recorder.records] == [4] * 6
+    recorder.journal.close()
+
+
+def test_a_use_from_our_own_thread_is_none(monkeypatch):
+    in_memory(monkeypatch)
+    recorder = make()
+    tap = recorder.tap(Target("application:one"), "call")
+    (function,) = callers(tap.hook, 1)
+
+    def ours():
+        recorder.own_threads.add(threading.get_ident())
+        function(5)
+
+    thread = threading.Thread(target=ours)
+    thread.start()
+    thread.join()
+    assert recorder.records == []
+    function(2)
+    assert counted(recorder) == {("application:one", "made0.py", 3): 2}
+
+
+def test_a_target_used_while_we_record_is_counted_after(monkeypatch):
+    in_memory(monkeypatch)
+    recorder = make()
+    tap = recorder.tap(Target("application:one"), "call")
+    first, second = callers(tap.hook, 1) + callers(tap.hook, 3)[2:]
+    clock = recorder.clock
+
+    def clock_that_uses_the_target():
+        recorder.clock = clock
+        second(1)
+        return clock()
+
+    recorder.clock = clock_that_uses_the_target
+    first(1)
+    assert counted(recorder) == {("application:one", "made0.py", 3): 1, ("application:one", "made2.py", 3): 1}
+
+
+@pytest.mark.parametrize("seam", ["clock", "write", "_capture", "_sight", "_entry", "_record_of"])
+def test_a_recorder_that_raises_reaches_nobody_and_is_counted(monkeypatch, seam):
+    in_memory(monkeypatch)
+    recorder = make()
+
+    def broken(*_args, **_kwargs):
+        raise ValueError("broken")
+
+    monkeypatch.setattr(recorder, seam, broken) if seam == "clock" else monkeypatch.setattr(Recorder, seam, broken)
+    tap = recorder.tap(Target("application:one"), "call")
+    (function,) = callers(tap.hook, 1)
+    function(3)
+    assert dict(recorder.errors.counts()).get("first-sight", 0) >= 1
+
+
+def test_reset_forgets_counts_and_goes_on(monkeypatch):
+    in_memory(monkeypatch)
+    recorder = make()
+    tap = recorder.tap(Target("application:one"), "call")
+    (function,) = callers(tap.hook, 1)
+    function(5)
+    recorder.reset()
+    assert recorder.records == []
+    function(2)
+    assert counted(recorder) == {("application:one", "made0.py", 3): 2}
+
+
+def test_no_call_site_is_lost_at_the_bound_without_a_word(monkeypatch):
+    in_memory(monkeypatch)
+    recorder = make(max_sites=4)
+    tap = recorder.tap(Target("application:one"), "call")
+    for function in callers(tap.hook, 10):
+        function(2)
+    assert len(recorder.records) == 4
+    assert sum(r.total() for r in recorder.records) == 8
+    assert recorder.dropped == {"call-site-limit": 15 * 2 - 8}
+
+
+@given(st.integers(0, 10**18))
+def test_a_counter_is_read_without_counting(drawn):
+    counter = itertools.count(drawn + 1)
+    assert current(counter) == current(counter) == drawn
+    next(counter)
+    assert current(counter) == drawn + 1
