@@ -159,12 +159,12 @@ def _burn_chart(
     shown = [day for day in board.days if day.day >= start]
     chart: Context = {
         "kind": "line",
-        "label": "Call sites in use" if what == "sites" else "Targets in use",
+        "label": "Call sites in use" if what == "sites" else "Targets with uses",
         "x": [day.day * DAY for day in shown],
         "y": [getattr(day, what) if day.day in board.observed else None for day in shown],
         "marks": [],
     }
-    end = board.today + days // 2
+    end = board.today + days  # as far ahead as back: a longer line would be all that one sees
     if forecast.kind == "falling" and forecast.zero is not None and shown:
         chart["forecast"] = {
             "from": board.today * DAY,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lastcall import reasons, report_words, verdict_report
 
@@ -49,6 +49,14 @@ def _spelled(character: str) -> str:
 def _final(value: Any) -> Any:
     """Applied to whatever a template prints, before it is escaped."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def breakable(text: str) -> Markup:
+    """`text`, escaped, with places where a narrow column may break it: names are long and have no spaces."""
+    escaped = str(escape(visible(text)))
+    for mark in "_./":  # in no entity that escaping makes
+        escaped = escaped.replace(mark, mark + "<wbr>")
+    return Markup(escaped)  # noqa: S704 - escaped above
 
 
 def number(value: float | None) -> str:
@@ -133,6 +141,7 @@ def environment(*, file: bool = False) -> Environment:
         link=link,
         spark=spark,
         visible=visible,
+        breakable=breakable,
         rfc3339=report_words.rfc3339,
         span=report_words.span,
         percent=reasons.percent,
