@@ -125,6 +125,7 @@ _SCALES = (0.0, 8 * HOUR, 4 * DAY, 16 * DAY)
 _SHAPES = ((1.0, 1.0), (2.0, 0.01))
 """Prior of a log-normal's variance: (shape, scale) for anything, and for nearly periodic."""
 NEVER = 1e-12
+SQRT_HALF = math.sqrt(0.5)
 BUSY = 30
 """A caller whose pauses are so many times shorter than the window needs no closer look."""
 DARK = 0.01
@@ -222,10 +223,9 @@ def student_survival(x: float, freedom: float) -> float:
     a = freedom - 0.5
     b = 48 * a * a
     z = math.sqrt(a * math.log1p(x * x / freedom))
-    z += (z**3 + 3 * z) / b - (4 * z**7 + 33 * z**5 + 240 * z**3 + 855 * z) / (
-        10 * b * (b + 0.8 * z**4 + 100)
-    )
-    half = 0.5 * math.erfc(z / math.sqrt(2))
+    y = z * z
+    z *= 1 + (y + 3) / b - (((4 * y + 33) * y + 240) * y + 855) / (10 * b * (b + 0.8 * y * y + 100))
+    half = 0.5 * math.erfc(z * SQRT_HALF)
     return half if x > 0 else 1 - half
 
 

@@ -378,8 +378,9 @@ def _unwatched(case: _Case) -> Iterator[Reason]:
     if not case.fleet.lives:
         yield why.no_data()
         return
-    states = {watch.state for watch in case.dossier.watches if measure(watch.during) > 0}
-    if not states & {"armed", "removed"}:
+    if not any(
+        watch.state in {"armed", "removed"} and measure(watch.during) > 0 for watch in case.dossier.watches
+    ):
         yield why.never_armed(case.target, case.dossier.watches)
 
 
@@ -425,7 +426,7 @@ def _lossy(case: _Case) -> Iterator[Reason]:
     """Drops and internal errors in live releases: uses may have gone uncounted."""
     lost: dict[str, int] = defaultdict(int)
     for life in case.fleet.lives:
-        if life.scope in case.live and life.scope.where in case.where:
+        if life.troubles and life.scope in case.live and life.scope.where in case.where:
             for name, count in life.troubles:
                 if count and not _harmless(name):
                     lost[name] += count

@@ -5,6 +5,8 @@ same: watched from the start of the process to its end. So processes with the sa
 together, and only what is otherwise (missing, failed, partial) is read row by row.
 """
 
+# ruff: noqa: S608 - what is pieced together are question marks; values go in as parameters
+
 from __future__ import annotations
 
 from collections import defaultdict
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
     from lastcall.dossier import Scope
 
-Signature = tuple[int, int, int]
-"""Count, sum, and sum of squares of a process's targets: equal for equal sets, and hardly for others."""
+Odd = dict[tuple[int, int], list[tuple[int, float, float, int]]]
+"""By target and scope: (process, since, until, outcome)."""
 
 
 class Watching:
@@ -44,53 +46,56 @@ class Watching:
 
     def watches(self, refs: Mapping[int, str]) -> dict[str, list[Watch]]:
         """The watches of each target in `refs` (number in the store: reference)."""
-        odd = self._odd(refs)
+        groups, odd = self._scan(refs)
         armed = self._armed(refs)
         result: dict[str, list[Watch]] = {ref: [] for ref in refs.values()}
-        for targets, processes in self._alike(refs):
+        for processes in groups:
+            targets = self._targets_of(processes[0]) & refs.keys()
             by_scope: dict[int, list[int]] = defaultdict(list)
             for process in processes:
                 by_scope[self.home[process]].append(process)
             for scope, members in by_scope.items():
                 during = union(stretch for process in members for stretch in self.heard.get(process, ()))
+                here = self.scopes[scope]
+                seen = Watch(here, "armed", during, len(members))
+                unseen = Watch(here, "pending", during, len(members))
                 for target in targets:
+                    watch = seen if target in armed else unseen
                     strange = odd.get((target, scope))
-                    state = "armed" if target in armed else "pending"
-                    watch = Watch(self.scopes[scope], state, during, len(members))  # type: ignore[arg-type]
                     found = [watch] if strange is None else self._apart(watch, members, strange)
                     result[refs[target]].extend(found)
         return result
 
-    def _alike(self, refs: Mapping[int, str]) -> list[tuple[set[int], list[int]]]:
-        """(targets, processes that have just these): every process is in one of them."""
-        groups: dict[Signature, list[int]] = defaultdict(list)
-        for process, *signature in self.connection.execute(
-            "SELECT process, count(*), sum(target), sum(target * target) FROM target_state"
-            " WHERE until IS NULL GROUP BY process"
-        ):
-            groups[signature[0], signature[1], signature[2]].append(process)
-        result = []
-        for processes in groups.values():
-            rows = self.connection.execute(
-                "SELECT target FROM target_state WHERE process = ? AND until IS NULL", (processes[0],)
-            )
-            result.append(({target for (target,) in rows} & refs.keys(), processes))
-        return result
+    def _scan(self, refs: Mapping[int, str]) -> tuple[list[list[int]], Odd]:
+        """Processes with the same targets, together; and the states of `refs` in which a use may go unseen.
 
-    def _odd(self, refs: Mapping[int, str]) -> dict[tuple[int, int], list[tuple[int, float, float, int]]]:
-        """By target and scope: (process, since, until, outcome) of states in which a use may go unseen."""
+        One pass over the table in its own order, added up by process.
+        """
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        odd: Odd = defaultdict(list)
         numbers = [number for number, (state, _) in self.outcomes.items() if state not in SEEING]
-        found: dict[tuple[int, int], list[tuple[int, float, float, int]]] = defaultdict(list)
-        if numbers:
-            marks = ", ".join("?" * len(numbers))
-            for target, process, since, until, outcome in self.connection.execute(
-                f"SELECT target, process, since, until, outcome FROM target_state WHERE outcome IN ({marks})",  # noqa: S608 - question marks
-                numbers,
-            ):
-                if target in refs:
-                    end = float("inf") if until is None else until
-                    found[target, self.home[process]].append((process, since, end, outcome))
-        return found
+        rows = self.connection.execute(
+            "SELECT process, sum(until IS NULL), sum(CASE WHEN until IS NULL THEN target * target END),"
+            f" group_concat(CASE WHEN outcome IN ({_marks(numbers)}) THEN"
+            " target || ' ' || since || ' ' || outcome || ' ' || coalesce(until, '') END)"
+            " FROM target_state GROUP BY process",
+            numbers,
+        )
+        for process, count, squares, strange in rows:
+            groups[count, squares].append(process)
+            for entry in strange.split(",") if strange else ():
+                target, since, outcome, until = entry.split(" ")
+                if int(target) in refs:
+                    end = float(until) if until else float("inf")
+                    key = int(target), self.home[process]
+                    odd[key].append((process, float(since), end, int(outcome)))
+        return list(groups.values()), odd
+
+    def _targets_of(self, process: int) -> set[int]:
+        rows = self.connection.execute(
+            "SELECT target FROM target_state WHERE process = ? AND until IS NULL", (process,)
+        )
+        return {target for (target,) in rows}
 
     def _apart(
         self, watch: Watch, members: list[int], strange: list[tuple[int, float, float, int]]
@@ -120,10 +125,8 @@ class Watching:
         found = refs.keys() & defined
         numbers = [number for number, (state, _) in self.outcomes.items() if state == "armed"]
         if found != refs.keys() and numbers:
-            marks = ", ".join("?" * len(numbers))
             rows = self.connection.execute(
-                f"SELECT DISTINCT target FROM target_state WHERE outcome IN ({marks})",  # noqa: S608
-                numbers,
+                f"SELECT DISTINCT target FROM target_state WHERE outcome IN ({_marks(numbers)})", numbers
             )
             found |= refs.keys() & {target for (target,) in rows}
         return found
@@ -134,3 +137,7 @@ def _without(intervals: Intervals, holes: list[tuple[float, float]]) -> Interval
     for since, until in holes:
         intervals = (*clip(intervals, float("-inf"), since), *clip(intervals, until, float("inf")))
     return intervals
+
+
+def _marks(values: list[int]) -> str:
+    return ", ".join("?" * len(values))
