@@ -32,7 +32,7 @@ _ABOUT_ITSELF = re.compile(
     re.IGNORECASE,
 )
 _STARTS = re.compile(
-    r"^[^\w`]*(?:note|warning|todo)?\W*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b", re.IGNORECASE
+    r"^[^\w`]*(?:note|warning|todo)?[^\w`]*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b", re.IGNORECASE
 )
 _MARKED_END = re.compile(r"[\[(*]\s*(?:deprecated|obsolete)\b[^\])*]*[\])*]", re.IGNORECASE)
 _DEPRECATED_NOUN = re.compile(
