@@ -70,7 +70,6 @@ def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, exp
         "def warn_deprecated(message):\n    warnings.warn(message, DeprecationWarning, stacklevel=3)",
         "def is_deprecated(x):\n    '''Whether it is deprecated.'''\n    logger.info('deprecated: %s', x)",
         "class MyDeprecationWarning(DeprecationWarning):\n    '''A deprecation.'''",
-        "def f():\n    '''`deprecated <name>`, the name of a span.'''",
         "def f():\n    warnings.filterwarnings('ignore', category=DeprecationWarning)",
         "@pytest.mark.filterwarnings('ignore::DeprecationWarning')\ndef f(): ...",
         "@ignore_deprecation\ndef f(): ...",
@@ -83,6 +82,10 @@ def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, exp
 )
 def test_what_only_has_to_do_with_deprecation_is_not_marked(source):
     assert marks(source) == {}
+
+
+def test_a_quoted_word_is_only_a_mention():
+    assert marks("def f():\n    '''`deprecated <name>`, the name of a span.'''")["f"] == {("docstring", "low"), ("is", "function")}
 
 
 def test_a_comment_on_an_alias_is_not_about_the_next_function():
