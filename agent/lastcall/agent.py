@@ -47,8 +47,13 @@ class Agent:
         self.pid = os.getpid()
         self.started_ns = time.time_ns()
         self.recorder = Recorder(
-            self._open_journal, self.errors, cs.Attribution(config.application_patterns), clock=time.time_ns,
-            max_sites=config.max_sites, stack_depth=config.stack_depth, on_first_sight=wake,
+            self._open_journal,
+            self.errors,
+            cs.Attribution(config.application_patterns),
+            clock=time.time_ns,
+            max_sites=config.max_sites,
+            stack_depth=config.stack_depth,
+            on_first_sight=wake,
         )
         self.patcher = Patcher(wanted, self.recorder, config.engine, self._changed)
         self.patcher.advices = self._advices
@@ -105,7 +110,7 @@ class Agent:
 
             function = getattr(value, "__func__", value)
             code = getattr(function, "__code__", None)
-            names = code.co_varnames[:code.co_argcount] if code is not None else ()
+            names = code.co_varnames[: code.co_argcount] if code is not None else ()
             advices.append(Isolation(self, tap, names))
         return advices
 
@@ -118,8 +123,14 @@ class Agent:
     def _changed(self, target: Target) -> None:
         self._to_write.append(target)
 
-    def finding_at(self, kind: str, target: Target, message: str, record: SiteRecord | None,
-                   attributes: tuple[tuple[str, str], ...] = ()) -> None:
+    def finding_at(
+        self,
+        kind: str,
+        target: Target,
+        message: str,
+        record: SiteRecord | None,
+        attributes: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         """Something that blocks `safe` and is no use. On disk when this returns; repeats at the next flush."""
         number = record.number if record is not None else -1
         key = (kind, target.ref, message, number)
@@ -145,8 +156,22 @@ class Agent:
     def _open_journal(self) -> Journal:
         journal = Journal(live_folder(self.config.store_path()), self.id, self.config.max_sites)
         config = self.config
-        journal.append(("P", 1, self.id, self.pid, config.service, config.environment, config.release,
-                        _host_name(), _python(), self.started_ns, config.root, _attributes()))
+        journal.append(
+            (
+                "P",
+                1,
+                self.id,
+                self.pid,
+                config.service,
+                config.environment,
+                config.release,
+                _host_name(),
+                _python(),
+                self.started_ns,
+                config.root,
+                _attributes(),
+            )
+        )
         return journal
 
     # -- the background thread ----------------------------------------------------------------------
@@ -199,8 +224,16 @@ class Agent:
             if target.ref not in self._known or target.state != "pending":
                 records.append(_target_record(target))
                 self._known.add(target.ref)
-            records.append(("A", target.ref, target.state, target.reason, target.engine,
-                            target.state_ns or self.started_ns))
+            records.append(
+                (
+                    "A",
+                    target.ref,
+                    target.state,
+                    target.reason,
+                    target.engine,
+                    target.state_ns or self.started_ns,
+                )
+            )
         with recorder.lock:
             recorder.write(*records)
         self._write_spellings()
@@ -226,7 +259,7 @@ class Agent:
             return
         from . import expressions
 
-        for record in records[self._sites_detailed:]:
+        for record in records[self._sites_detailed :]:
             self._sites_detailed += 1
             if record.expression is None:
                 name = record.target.qualname.rpartition(".")[2] or record.target.module
@@ -290,8 +323,8 @@ class Agent:
         self.recorder.reset()
         if self.recorder.ends is not None:
             self.recorder.ends.forget()
-        if inherited is not None and inherited.fd >= 0:
-            os.close(inherited.fd)  # the parent's lock is the parent's: this was only a second hand on it
+        if inherited is not None:
+            inherited.close()  # the parent's lock is the parent's: this was only a second hand on it
         self._known = set()
         self._to_write = list(self.patcher.by_ref.values())
         self._pipeline = None
@@ -315,8 +348,15 @@ def _spec_name(module: ModuleType) -> str:
 
 def _target_record(target: Target) -> tuple[object, ...]:
     metadata = target.metadata
-    return ("T", target.ref, target.kind, *(metadata.get(key, "") for key in _TEXT),
-            target.defined_file, target.defined_line, target.source)
+    return (
+        "T",
+        target.ref,
+        target.kind,
+        *(metadata.get(key, "") for key in _TEXT),
+        target.defined_file,
+        target.defined_line,
+        target.source,
+    )
 
 
 def _host_name() -> str:
@@ -331,4 +371,3 @@ def _python() -> str:
 def _attributes() -> tuple[tuple[str, str], ...]:
     names = ("K_REVISION", "K_CONFIGURATION", "CLOUD_RUN_JOB", "KUBERNETES_SERVICE_HOST", "HOSTNAME")
     return tuple((name, os.environ[name]) for name in names if name in os.environ)
-

@@ -81,8 +81,11 @@ class Life:
         if self.config.discover or self.config.impact:
             self.agent()
         self._flush_on_sigterm()
-        os.register_at_fork(before=self._before_fork, after_in_parent=self._after_fork_in_parent,
-                            after_in_child=self._after_fork_in_child)
+        os.register_at_fork(
+            before=self._before_fork,
+            after_in_parent=self._after_fork_in_parent,
+            after_in_child=self._after_fork_in_child,
+        )
         atexit.register(self.exit)
         self.start_thread()
 
@@ -197,7 +200,11 @@ class Life:
         thread, and only until the host has a handler of its own.
         """
         mode = self.config.sigterm
-        platform = os.environ.get("K_SERVICE") or os.environ.get("CLOUD_RUN_JOB") or os.environ.get("KUBERNETES_SERVICE_HOST")
+        platform = (
+            os.environ.get("K_SERVICE")
+            or os.environ.get("CLOUD_RUN_JOB")
+            or os.environ.get("KUBERNETES_SERVICE_HOST")
+        )
         exports = any(name != "store" for name in self.config.exporters)
         if mode == "leave" or (mode == "auto" and not (platform and exports)):
             return
@@ -213,7 +220,9 @@ class Life:
         import _signal
 
         self.exit()
-        if _signal.getsignal(number) == self._sigterm:  # else the host took over, and called us as the one before
+        if (
+            _signal.getsignal(number) == self._sigterm
+        ):  # else the host took over, and called us as the one before
             _signal.signal(number, _signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
@@ -250,7 +259,11 @@ def _keep_interrupt() -> None:
     The interpreter remembers that the script ended so, but only until the next string is compiled and run, as
     any import of ours may do (namedtuples are made that way). Running one that ends so makes it remember again.
     """
-    if getattr(sys, "last_type", None) is not KeyboardInterrupt or hasattr(sys, "ps1") or sys.flags.interactive:
+    if (
+        getattr(sys, "last_type", None) is not KeyboardInterrupt
+        or hasattr(sys, "ps1")
+        or sys.flags.interactive
+    ):
         return
     try:
         exec("raise KeyboardInterrupt")  # noqa: S102 - see above
@@ -260,14 +273,14 @@ def _keep_interrupt() -> None:
 
 def _wait_until_gone(_thread: int) -> None:
     """Python 3.12 and later count the operating system's threads at a fork; ours may need a moment more."""
-    if sys.version_info < (3, 12) or not os.path.isdir("/proc/self/task"):  # noqa: PTH112
+    if sys.version_info < (3, 12) or not os.path.isdir("/proc/self/task"):
         return
     import threading
     import time
 
     expected = threading.active_count()
     for _ in range(50):
-        if len(os.listdir("/proc/self/task")) <= expected:  # noqa: PTH208
+        if len(os.listdir("/proc/self/task")) <= expected:
             return
         time.sleep(0.0002)
 
@@ -286,7 +299,7 @@ def start_from_environment() -> None:
         return
     try:
         start()
-    except Exception as error:  # noqa: BLE001 - the named seam: a start-up file must not stop the interpreter
+    except Exception as error:
         if os.environ.get("LASTCALL_RERAISE") == "1":
             raise
         sys.stderr.write(f"lastcall: not started: {type(error).__name__}: {error}\n")

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 MAX_FRAMES = 50
 MAX_WALK = 400
+MAX_KINDS = 50_000
 
-_STDLIB = tuple({
-    os.path.dirname(os.__file__) + os.sep,
-    os.path.join(sys.base_prefix, "lib") + os.sep + "python",
-})
+_STDLIB = tuple(
+    {
+        os.path.dirname(os.__file__) + os.sep,
+        os.path.join(sys.base_prefix, "lib") + os.sep + "python",
+    }
+)
 _SITE_MARKS = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -118,7 +121,7 @@ class Attribution:
         if known is not None:
             return known[1]
         kind = file_kind(code.co_filename)
-        if len(self._kinds) < 50_000:  # a host that compiles code for ever must not grow this for ever
+        if len(self._kinds) < MAX_KINDS:  # a host that compiles code for ever must not grow this for ever
             self._kinds[id(code)] = (code, kind)
         return kind
 
@@ -180,7 +183,7 @@ class Stacks:
         self._places: dict[Any, tuple[tuple[str, int, str] | None, str, int, CodeType]] = {}
 
     def walk(self, frame: FrameType) -> Stack:
-        """The stack from `frame` outwards: `limit` frames of it, flags from up to MAX_WALK. Frames of ours are left out."""
+        """The stack from `frame` outwards: `limit` frames of it, flags from MAX_WALK. Ours are left out."""
         places, limit = self._places, self.limit
         frames, texts = [], []
         flags = walked = 0
@@ -199,7 +202,9 @@ class Stacks:
         text = "(" + ", ".join(texts) + ",)" if texts else "()"
         return Stack(tuple(frames), text, flags)
 
-    def _look(self, frame: FrameType, code: CodeType) -> tuple[tuple[str, int, str] | None, str, int, CodeType]:
+    def _look(
+        self, frame: FrameType, code: CodeType
+    ) -> tuple[tuple[str, int, str] | None, str, int, CodeType]:
         shown = (code.co_filename, frame.f_lineno or code.co_firstlineno, qualname_of(code))
         if code.co_filename.startswith(_OWN):
             place: tuple[tuple[str, int, str] | None, str, int, CodeType] = (None, "", 0, code)

@@ -105,6 +105,12 @@ def _cell_type() -> type:
 
 
 _REBINDERS: dict[type, Callable[[Any, Any, Any, list[str]], None]] = {
-    dict: _in_dict, list: _in_list, tuple: _in_tuple, _cell_type(): _in_cell, type(_in_dict): _in_function,
+    dict: _in_dict,
+    list: _in_list,
+    tuple: _in_tuple,
+    _cell_type(): _in_cell,
+    type(_in_dict): _in_function,
 }
-_TRANSIENT = frozenset({"frame", "generator", "coroutine", "Wrapper", "ObjectWrapper", "Target", "Found", "list_iterator"})
+_TRANSIENT = frozenset(
+    {"frame", "generator", "coroutine", "Wrapper", "ObjectWrapper", "Target", "Found", "list_iterator"}
+)

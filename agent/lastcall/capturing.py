@@ -76,7 +76,7 @@ def capture_uses(*targets: str, **settings: Any) -> Iterator[Capture]:
     Starts the agent with a store of its own if it does not run yet, and stops it afterwards; if it runs, the
     targets join those that it has, and stay. `settings` are those of `lastcall.start()`.
 
-    Raises `targets.ReferenceError_` for what is no object reference.
+    Raises `targets.BadReferenceError` for what is no object reference.
     """
     life = bootstrap.life()
     if life is not None and not life.stopped:

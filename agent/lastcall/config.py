@@ -12,13 +12,14 @@ import sys
 
 from . import toml_subset
 from .callsite import Pattern
-from .targets import KINDS, METADATA, MODES, SCHEDULES, Allow, ReferenceError_, Target, day_number
+from .targets import KINDS, METADATA, MODES, SCHEDULES, Allow, BadReferenceError, Target, day_number
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+LARGEST = 1e9
 FILE_NAMES = ("lastcall.toml", "pyproject.toml")
 
 
@@ -27,8 +28,14 @@ class Setting:
 
     __slots__ = ("default", "doc", "env", "name", "read")
 
-    def __init__(self, name: str, read: Callable[[Any], Any], default: Any, doc: str,  # noqa: ANN401
-                 env: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        read: Callable[[Any], Any],
+        default: Any,
+        doc: str,
+        env: tuple[str, ...] = (),
+    ) -> None:
         self.name = name
         self.env = ("LASTCALL_" + name.upper(), *env)
         self.read = read
@@ -55,7 +62,7 @@ def _seconds(value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = -1.0
-    if isinstance(value, bool) or not 0 < number < 1e9:
+    if isinstance(value, bool) or not 0 < number < LARGEST:
         raise ValueError("a number of seconds above 0")
     return number
 
@@ -65,7 +72,7 @@ def _rate(value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = -1.0
-    if isinstance(value, bool) or not 0 <= number < 1e9:
+    if isinstance(value, bool) or not 0 <= number < LARGEST:
         raise ValueError("a number of at least 0")
     return number
 
@@ -100,10 +107,29 @@ def _switch(value: Any) -> bool:
 
 
 SETTINGS = (
-    Setting("service", _text, "", "The service observed; else the program's name.", ("OTEL_SERVICE_NAME", "K_SERVICE")),
-    Setting("environment", _text, "", "staging, production ...; else deployment.environment.name of the OTel resource."),
-    Setting("release", _text, "", "The release observed; else service.version, K_REVISION, the git commit.", ("K_REVISION",)),
-    Setting("store", _text, "", "The database file. Default .lastcall/store.db, else in the user's state folder."),
+    Setting(
+        "service",
+        _text,
+        "",
+        "The service observed; else the program's name.",
+        ("OTEL_SERVICE_NAME", "K_SERVICE"),
+    ),
+    Setting(
+        "environment",
+        _text,
+        "",
+        "staging, production ...; else deployment.environment.name of the OTel resource.",
+    ),
+    Setting(
+        "release",
+        _text,
+        "",
+        "The release observed; else service.version, K_REVISION, the git commit.",
+        ("K_REVISION",),
+    ),
+    Setting(
+        "store", _text, "", "The database file. Default .lastcall/store.db, else in the user's state folder."
+    ),
     Setting("exporters", _names, ("store",), "Where evidence goes: store, otlp, gcp."),
     Setting("application", _names, (), "Patterns of modules whose code is `direct`."),
     Setting("flush_interval", _seconds, 1.0, "Seconds between flushes."),
@@ -112,16 +138,33 @@ SETTINGS = (
     Setting("max_sites", _amount, 10_000, "Call sites a process may hold; more are counted as dropped."),
     Setting("stack_depth", _amount, 50, "Frames of the stack kept at first sight."),
     Setting("engine", _one_of("auto", "wrapping", "inplace"), "auto", "How targets are armed."),
-    Setting("spans", _one_of("sampled", "all", "none"), "sampled", "all: a true current span around every call."),
+    Setting(
+        "spans", _one_of("sampled", "all", "none"), "sampled", "all: a true current span around every call."
+    ),
     Setting("span_budget", _rate, 1.0, "Sampled repeats a minute for each call site."),
     Setting("span_budget_process", _rate, 600.0, "Sampled repeats a minute for the process."),
-    Setting("otel_provider", _one_of("own", "global"), "own", "global: use the host's OpenTelemetry providers."),
-    Setting("gcp_project", _text, "", "The Google Cloud project.", ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")),
-    Setting("gcp_endpoint", _text, "", "A private Cloud Logging/Monitoring endpoint; http:// for REST without credentials."),
+    Setting(
+        "otel_provider", _one_of("own", "global"), "own", "global: use the host's OpenTelemetry providers."
+    ),
+    Setting(
+        "gcp_project", _text, "", "The Google Cloud project.", ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")
+    ),
+    Setting(
+        "gcp_endpoint",
+        _text,
+        "",
+        "A private Cloud Logging/Monitoring endpoint; http:// for REST without credentials.",
+    ),
     Setting("gcp_mode", _one_of("auto", "api", "stdout", "stderr"), "auto", "How Cloud Logging is written."),
-    Setting("impact", _switch, False, "Join uses to how their request ended (5xx, exception, close code 1011)."),
-    Setting("sigterm", _one_of("auto", "flush", "leave"), "auto",
-            "flush: send what waits when SIGTERM would end the process; auto: on Cloud Run and Kubernetes, with exporters."),
+    Setting(
+        "impact", _switch, False, "Join uses to how their request ended (5xx, exception, close code 1011)."
+    ),
+    Setting(
+        "sigterm",
+        _one_of("auto", "flush", "leave"),
+        "auto",
+        "flush: send what waits when SIGTERM would end the process; auto: on Cloud Run and Kubernetes, with exporters.",
+    ),
     Setting("metrics_by_site", _switch, False, "Also a metric series for each call site, under a cap."),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
@@ -141,15 +184,15 @@ class Config:
         self.discover: dict[str, tuple[str, ...]] = {}
         self.problems: list[str] = []
         self.file = ""
-        self.root = os.getcwd()  # noqa: PTH109 - pathlib costs the host 10 ms
+        self.root = os.getcwd()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - settings have many types
+    def __getattr__(self, name: str) -> Any:
         try:
             return self.__dict__["values"][name]
         except KeyError:
             raise AttributeError(name) from None
 
-    def set(self, setting: Setting, value: Any, where: str) -> None:  # noqa: ANN401
+    def set(self, setting: Setting, value: Any, where: str) -> None:
         """Take a value read at `where`, or note the problem and keep what is there."""
         try:
             self.values[setting.name] = setting.read(value)
@@ -169,15 +212,15 @@ class Config:
 
 
 def store_path(configured: str = "") -> str:
-    """Where the store is: `configured`, else .lastcall/store.db here if that can be written, else in the user's state."""
+    """Where the store is: `configured`, else .lastcall/store.db here if it can be written, else the user's state."""
     if configured:
-        return os.path.abspath(configured)  # noqa: PTH100
-    here = os.path.abspath(os.path.join(".lastcall", "store.db"))  # noqa: PTH100, PTH118
-    folder = os.path.dirname(here)  # noqa: PTH120
-    if os.access(folder if os.path.isdir(folder) else os.getcwd(), os.W_OK | os.X_OK):  # noqa: PTH109, PTH112
+        return os.path.abspath(configured)
+    here = os.path.abspath(os.path.join(".lastcall", "store.db"))
+    folder = os.path.dirname(here)
+    if os.access(folder if os.path.isdir(folder) else os.getcwd(), os.W_OK | os.X_OK):
         return here
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111
-    return os.path.join(state, "lastcall", "store.db")  # noqa: PTH118
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(state, "lastcall", "store.db")
 
 
 def load(
@@ -209,7 +252,9 @@ def load(
         elif key in BY_NAME:
             config.set(BY_NAME[key], value, "lastcall.start()")
         else:
-            config.problems.append(f"lastcall.start(): unknown setting {key!r}{_nearest(key, tuple(BY_NAME))}")
+            config.problems.append(
+                f"lastcall.start(): unknown setting {key!r}{_nearest(key, tuple(BY_NAME))}"
+            )
     _derive(config, env)
     return config
 
@@ -220,16 +265,16 @@ def load(
 def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
     named = env.get("LASTCALL_CONFIG", "")
     if named:
-        document = _read(config, os.path.abspath(named), required=True)  # noqa: PTH100
+        document = _read(config, os.path.abspath(named), required=True)
         if document is not None:
             table = document.get("tool", {}).get("lastcall") if "tool" in document else None
             _take_document(config, document if table is None else _unwrap(table))
         return
-    folder = os.path.abspath(cwd)  # noqa: PTH100
+    folder = os.path.abspath(cwd)
     while True:
         for name in FILE_NAMES:
-            path = os.path.join(folder, name)  # noqa: PTH118
-            if not os.path.isfile(path):  # noqa: PTH113
+            path = os.path.join(folder, name)
+            if not os.path.isfile(path):
                 continue
             document = _read(config, path, required=name == "lastcall.toml")
             if document is not None and name == "pyproject.toml":
@@ -240,7 +285,7 @@ def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
                 if document is not None:
                     _take_document(config, document)
                 return
-        parent = os.path.dirname(folder)  # noqa: PTH120
+        parent = os.path.dirname(folder)
         if parent == folder:
             return
         folder = parent
@@ -254,16 +299,18 @@ def _unwrap(table: dict[str, Any]) -> dict[str, Any]:
 
 def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        with open(path, encoding="utf-8") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         if required:
-            config.problems.append(f"{path}: cannot be read ({error}); a readable UTF-8 TOML file was expected")
+            config.problems.append(
+                f"{path}: cannot be read ({error}); a readable UTF-8 TOML file was expected"
+            )
         return None
     if not required and "tool.lastcall" not in text:
         return None
     config.file = path
-    folder = os.path.dirname(path)  # noqa: PTH120
+    folder = os.path.dirname(path)
     if config.root == folder or config.root.startswith(folder.rstrip(os.sep) + os.sep):
         config.root = folder  # else the file lies apart from the project, which is where the process runs
     try:
@@ -297,7 +344,9 @@ def _take_document(config: Config, document: dict[str, Any]) -> None:
         elif key == "targets":
             _take_refs(config, value, where)
         else:
-            config.problems.append(f"{where}: unknown key {key!r} in [lastcall]{_nearest(key, tuple(BY_NAME))}")
+            config.problems.append(
+                f"{where}: unknown key {key!r} in [lastcall]{_nearest(key, tuple(BY_NAME))}"
+            )
     targets = document.get("target", [])
     if not isinstance(targets, list):
         config.problems.append(f"{where}: targets are written [[target]], with two brackets")
@@ -352,11 +401,15 @@ def _take_target(config: Config, table: Any, where: str) -> None:
         kind = ""
     try:
         target = Target(
-            table["ref"], kind=kind, metadata=metadata, allow=_allow(config, table.get("allow", []), where),
-            isolation=_isolation(config, table.get("isolation"), where), mode=mode,
+            table["ref"],
+            kind=kind,
+            metadata=metadata,
+            allow=_allow(config, table.get("allow", []), where),
+            isolation=_isolation(config, table.get("isolation"), where),
+            mode=mode,
             brownout=table.get("brownout") if isinstance(table.get("brownout"), dict) else None,
         )
-    except ReferenceError_ as error:
+    except BadReferenceError as error:
         config.problems.append(f"{where}: {error}")
         return
     if target.ref not in config.refs:
@@ -400,7 +453,9 @@ def _isolation(config: Config, value: Any, where: str) -> str:
         return ""
     if isinstance(value, dict) and isinstance(value.get("owner"), str):
         return str(value["owner"])
-    config.problems.append(f"{where}: isolation must be a table with an owner, such as {{ owner = \"user.id\" }}")
+    config.problems.append(
+        f'{where}: isolation must be a table with an owner, such as {{ owner = "user.id" }}'
+    )
     return ""
 
 
@@ -410,7 +465,9 @@ def _take_discover(config: Config, table: Any, where: str) -> None:
         return
     for key, value in table.items():
         if key not in DISCOVER_KEYS:
-            config.problems.append(f"{where}: unknown key {key!r} in [discover]{_nearest(key, DISCOVER_KEYS)}")
+            config.problems.append(
+                f"{where}: unknown key {key!r} in [discover]{_nearest(key, DISCOVER_KEYS)}"
+            )
             continue
         try:
             config.discover[key] = _names(value)
@@ -420,8 +477,15 @@ def _take_discover(config: Config, table: Any, where: str) -> None:
 
 # -- the environment --------------------------------------------------------------------------------
 
-_OTHER_VARIABLES = ("LASTCALL_ENABLED", "LASTCALL_CONFIG", "LASTCALL_TARGETS", "LASTCALL_DEBUG", "LASTCALL_RERAISE",
-                    "LASTCALL_ENTERED", *("LASTCALL_DISCOVER_" + key.upper() for key in DISCOVER_KEYS))
+_OTHER_VARIABLES = (
+    "LASTCALL_ENABLED",
+    "LASTCALL_CONFIG",
+    "LASTCALL_TARGETS",
+    "LASTCALL_DEBUG",
+    "LASTCALL_RERAISE",
+    "LASTCALL_ENTERED",
+    *("LASTCALL_DISCOVER_" + key.upper() for key in DISCOVER_KEYS),
+)
 
 
 def _load_env_targets(config: Config, env: Mapping[str, str]) -> None:
@@ -438,7 +502,9 @@ def _unknown_variables(config: Config, env: Mapping[str, str]) -> None:
     known = {setting.env[0] for setting in SETTINGS} | set(_OTHER_VARIABLES)
     for name in env:
         if name.startswith("LASTCALL_") and name not in known:
-            config.problems.append(f"environment variable {name} is unknown{_nearest(name, tuple(sorted(known)))}")
+            config.problems.append(
+                f"environment variable {name} is unknown{_nearest(name, tuple(sorted(known)))}"
+            )
 
 
 def _derive(config: Config, env: Mapping[str, str]) -> None:
@@ -461,8 +527,11 @@ def _derive(config: Config, env: Mapping[str, str]) -> None:
         values["release"] = ""
     fall_back("release", version, "OTEL_RESOURCE_ATTRIBUTES")
     fall_back("release", git_commit(config.root), "the git commit")
-    if env.get("OTEL_EXPORTER_OTLP_ENDPOINT") and "otlp" not in values["exporters"] \
-            and config.provenance["exporters"] == "default":
+    if (
+        env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        and "otlp" not in values["exporters"]
+        and config.provenance["exporters"] == "default"
+    ):
         values["exporters"] = (*values["exporters"], "otlp")
         config.provenance["exporters"] = "environment variable OTEL_EXPORTER_OTLP_ENDPOINT"
     for name in values["exporters"]:
@@ -480,35 +549,35 @@ def program_name() -> str:
     if argv[0] == "-m":
         arguments = getattr(sys, "orig_argv", [])
         return arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else "python"
-    return os.path.splitext(os.path.basename(argv[0]))[0]  # noqa: PTH119, PTH122
+    return os.path.splitext(os.path.basename(argv[0]))[0]
 
 
 def git_commit(folder: str) -> str:
     """The first 12 digits of the commit checked out at or above `folder`, or nothing. Runs no git."""
     while True:
-        head = os.path.join(folder, ".git", "HEAD")  # noqa: PTH118
-        if os.path.isfile(head):  # noqa: PTH113
+        head = os.path.join(folder, ".git", "HEAD")
+        if os.path.isfile(head):
             try:
-                return _resolve_head(os.path.dirname(head), head)[:12]  # noqa: PTH120
+                return _resolve_head(os.path.dirname(head), head)[:12]
             except (OSError, UnicodeDecodeError):
                 return ""
-        parent = os.path.dirname(folder)  # noqa: PTH120
+        parent = os.path.dirname(folder)
         if parent == folder:
             return ""
         folder = parent
 
 
 def _resolve_head(git: str, head: str) -> str:
-    with open(head, encoding="utf-8") as file:  # noqa: PTH123
+    with open(head, encoding="utf-8") as file:
         text = file.read().strip()
     if not text.startswith("ref: "):
         return text
     name = text[5:]
-    path = os.path.join(git, *name.split("/"))  # noqa: PTH118
-    if os.path.isfile(path):  # noqa: PTH113
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+    path = os.path.join(git, *name.split("/"))
+    if os.path.isfile(path):
+        with open(path, encoding="utf-8") as file:
             return file.read().strip()
-    with open(os.path.join(git, "packed-refs"), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+    with open(os.path.join(git, "packed-refs"), encoding="utf-8") as file:
         for line in file:
             commit, _, ref = line.strip().partition(" ")
             if ref == name:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from .callsite import Pattern
-from .targets import Ref, ReferenceError_, Target
+from .targets import BadReferenceError, Ref, Target
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def install(agent: Agent) -> None:
 def _package(agent: Agent, text: str) -> Pattern | None:
     try:
         return Pattern(Ref(text).module)
-    except ReferenceError_ as error:
+    except BadReferenceError as error:
         agent.config.problems.append(f"[discover] pep702: {error}")
         return None
 

@@ -54,9 +54,24 @@ class Site:
     @property
     def id(self) -> str:
         """A digest of everything but the stack: equal in every process and release that runs the same line."""
-        parts = (self.target, self.use, self.file, str(self.line), self.function, self.module, self.expression,
-                 self.origin, str(self.during_import), str(self.by_test), str(self.scanner), self.via, self.note)
-        return hashlib.blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+        parts = (
+            self.target,
+            self.use,
+            self.file,
+            str(self.line),
+            self.function,
+            self.module,
+            self.expression,
+            self.origin,
+            str(self.during_import),
+            str(self.by_test),
+            str(self.scanner),
+            self.via,
+            self.note,
+        )
+        return hashlib.blake2b(
+            "\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=12
+        ).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

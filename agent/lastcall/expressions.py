@@ -192,7 +192,9 @@ def _definitions(filename: str) -> dict[str, int]:
                     waiting.append((f"{prefix}{statement.name}.", statement.body))
             else:  # `if`, `try`, `with`: what they define is defined here
                 inner = [part for part in ast.iter_child_nodes(statement) if isinstance(part, ast.stmt)]
-                handlers = [part for part in ast.iter_child_nodes(statement) if isinstance(part, ast.ExceptHandler)]
+                handlers = [
+                    part for part in ast.iter_child_nodes(statement) if isinstance(part, ast.ExceptHandler)
+                ]
                 inner += [part for handler in handlers for part in handler.body]
                 if inner:
                     waiting.append((prefix, inner))

@@ -77,8 +77,9 @@ class Finder:
     called in the importing thread.
     """
 
-    def __init__(self, wants: Callable[[str], bool], loaded: Callable[[ModuleType], None],
-                 errors: InternalErrors) -> None:
+    def __init__(
+        self, wants: Callable[[str], bool], loaded: Callable[[ModuleType], None], errors: InternalErrors
+    ) -> None:
         self.wants = wants
         self.loaded = loaded
         self.errors = errors
@@ -187,7 +188,7 @@ class _TellingLoader:
         self._finder.report(module)
 
 
-def _telling_spec(cls: type) -> type:
+def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of one class
     """A subclass of the spec's class that hears importlib finish."""
 
     def stop_listening(spec: Any) -> Finder | None:
@@ -219,10 +220,17 @@ def _telling_spec(cls: type) -> type:
     def set_name(spec: Any, value: str) -> None:
         spec.__dict__["name"] = value
 
-    telling = type(cls.__name__, (cls,), {
-        "__module__": cls.__module__, "__qualname__": cls.__qualname__, "__doc__": cls.__doc__,
-        "__setattr__": set_attribute, "name": property(get_name, set_name),
-    })
+    telling = type(
+        cls.__name__,
+        (cls,),
+        {
+            "__module__": cls.__module__,
+            "__qualname__": cls.__qualname__,
+            "__doc__": cls.__doc__,
+            "__setattr__": set_attribute,
+            "name": property(get_name, set_name),
+        },
+    )
     return telling
 
 

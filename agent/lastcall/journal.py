@@ -69,13 +69,13 @@ class Journal:
     Raises OSError from the constructor if the files cannot be made; the recorder then counts in memory.
     """
 
-    __slots__ = ("_mapped", "_torn", "counts", "fd", "id", "path")
+    __slots__ = ("_identity", "_mapped", "_torn", "counts", "fd", "id", "path")
 
     def __init__(self, folder: str, process_id: str, slots: int) -> None:
-        os.makedirs(folder, mode=0o777, exist_ok=True)  # noqa: PTH103 - pathlib costs the host 10 ms
+        os.makedirs(folder, mode=0o777, exist_ok=True)
         self.id = process_id
         self._torn = False
-        self.path = os.path.join(folder, process_id)  # noqa: PTH118
+        self.path = os.path.join(folder, process_id)
         size = (HEADER_SLOTS + slots) * 8
         counts_fd = os.open(self.path + ".counts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -83,7 +83,7 @@ class Journal:
             os.posix_fallocate(counts_fd, 0, size)
             self._mapped = mmap(counts_fd, size)
         except BaseException:
-            os.unlink(self.path + ".counts")  # noqa: PTH108
+            os.unlink(self.path + ".counts")
             raise
         finally:
             os.close(counts_fd)
@@ -94,8 +94,10 @@ class Journal:
                 self.path + ".journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
             )
         except OSError:
-            os.unlink(self.path + ".counts")  # noqa: PTH108
+            os.unlink(self.path + ".counts")
             raise
+        found = os.fstat(self.fd)
+        self._identity = found.st_dev, found.st_ino
         fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def append(self, *records: tuple[object, ...] | str) -> None:
@@ -106,11 +108,31 @@ class Journal:
         text = "".join([(record if record.__class__ is str else ascii(record)) + "\n" for record in records])  # type: ignore[operator]
         # a full disk may have cut the last write short: begin a line of its own
         data = ("\n" + text if self._torn else text).encode("ascii")
+        if not self._is_ours():
+            self._open_again()
         self._torn = os.write(self.fd, data) != len(data)
         if self._torn:
             raise OSError("short write to the journal")
 
+    def _is_ours(self) -> bool:
+        """Whether our descriptor still is the journal: a host that closes all of them may have given it to another file."""
+        try:
+            found = os.fstat(self.fd)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino) == self._identity
+
+    def _open_again(self) -> None:
+        fd = os.open(self.path + ".journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        found = os.fstat(fd)
+        if (found.st_dev, found.st_ino) != self._identity:
+            os.close(fd)
+            raise OSError("the journal's descriptor was closed, and its file is another")
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.fd = fd
+
     def close(self) -> None:
         """Let go of the files, which frees the lock. The counters stay readable in memory."""
-        os.close(self.fd)
+        if self.fd >= 0 and self._is_ours():
+            os.close(self.fd)
         self.fd = -1

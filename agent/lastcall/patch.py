@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from .targets import Target
 
 WILDCARD_LIMIT = 50_000
+MAX_WRAPPED = 20
+"""How many decorators deep a definition is looked for."""
 
 
 class CannotArm(Exception):  # noqa: N818 - an outcome, kept as a target's state and reason
@@ -50,7 +52,9 @@ class Found:
 class Patcher:
     """Arms targets in this process. `changed(target)` is called whenever a target's state is decided."""
 
-    def __init__(self, wanted: Wanted, recorder: Recorder, engine: str, changed: Callable[[Target], None]) -> None:
+    def __init__(
+        self, wanted: Wanted, recorder: Recorder, engine: str, changed: Callable[[Target], None]
+    ) -> None:
         self.wanted = wanted
         self.recorder = recorder
         self.engine = engine
@@ -174,7 +178,9 @@ class Patcher:
         if target.kind == "module":
             return self._arm_module(target, module)
         # asked before we hold it ourselves
-        held = target.qualname in vars(module) and captured.may_be_held_elsewhere(vars(module), target.qualname)
+        held = target.qualname in vars(module) and captured.may_be_held_elsewhere(
+            vars(module), target.qualname
+        )
         found = find(module, target.qualname)
         if target.kind == "parameter":
             return self._arm_parameter(target, found)
@@ -192,7 +198,9 @@ class Patcher:
             if isinstance(found.value, property):
                 return self._arm_property(target, found)
             return self._arm_name(target, found.module, found.name, found.owner)
-        return self._arm_callable(target, found.owner, found.name, found.value, self._tap(target, "call"), held=held)
+        return self._arm_callable(
+            target, found.owner, found.name, found.value, self._tap(target, "call"), held=held
+        )
 
     def _note_definition(self, target: Target, found: Found) -> None:
         filename, line = definition(found.value)
@@ -243,7 +251,9 @@ class Patcher:
         from .engines import names
 
         if owner is not module:
-            raise CannotArm("failed", "reads of a class attribute that is neither function nor property cannot be seen")
+            raise CannotArm(
+                "failed", "reads of a class attribute that is neither function nor property cannot be seen"
+            )
         target.engine = "names"
         value = vars(module).get(name)
         if value is not None:
@@ -255,7 +265,9 @@ class Patcher:
         from .engines import parameters
 
         if found is None:
-            raise CannotArm("missing", f"the module {target.module} was imported and has no {target.qualname}")
+            raise CannotArm(
+                "missing", f"the module {target.module} was imported and has no {target.qualname}"
+            )
         self._note_definition(target, found)
         target.engine = "wrapping"
         remark, undo = parameters.arm(self.recorder, target, found, self._tap(target, "call"))
@@ -264,10 +276,12 @@ class Patcher:
 
     # -- callables ----------------------------------------------------------------------------------
 
-    def _arm_callable(  # noqa: PLR0917
+    def _arm_callable(
         self, target: Target, owner: Any, name: str, value: Any, tap: Tap, *, held: bool = False
     ) -> str:
-        function = getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
+        function = (
+            getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
+        )
         in_class = isinstance(owner, type)
         if target.cls is None:
             target.objects = [function]
@@ -275,7 +289,8 @@ class Patcher:
         if not advices and (
             self.engine == "inplace" or (self.engine == "auto" and (in_class or held or _wrapt_is_seen()))
         ):
-            if self._try_in_place(target, function, tap) is None:
+            why_not = self._try_in_place(target, function, tap)
+            if why_not is None:
                 return ""
         return self._wrap(target, owner, name, value, tap, held=held, advices=advices)
 
@@ -299,8 +314,16 @@ class Patcher:
             self._in_place = InPlace(self.recorder)
         return self._in_place
 
-    def _wrap(  # noqa: PLR0917
-        self, target: Target, owner: Any, name: str, value: Any, tap: Tap, *, held: bool, advices: Sequence[Any] = ()
+    def _wrap(
+        self,
+        target: Target,
+        owner: Any,
+        name: str,
+        value: Any,
+        tap: Tap,
+        *,
+        held: bool,
+        advices: Sequence[Any] = (),
     ) -> str:
         from .engines import wrapping
 
@@ -334,8 +357,11 @@ class Patcher:
         tap = self._tap(target, "access")
         prop = found.value
         parts = [part for part in (prop.fget, prop.fset, prop.fdel) if part is not None]
-        if self.engine != "wrapping" and all(inplace.fits(part) for part in parts) \
-                and all(self._try_in_place(target, part, tap) is None for part in parts):
+        if (
+            self.engine != "wrapping"
+            and all(inplace.fits(part) for part in parts)
+            and all(self._try_in_place(target, part, tap) is None for part in parts)
+        ):
             return ""
         tap.hook = self.recorder.hooks.hook(tap)
         try:
@@ -374,8 +400,10 @@ class Patcher:
         if init is not object.__init__ and type(cls).__name__ in ("type", "ABCMeta"):
             return self._arm_c_constructor(target, cls, init, tap)
         remark = self._arm_name(target, found.module, found.name, found.owner)
-        return remark or ("partial: the class has no __init__ or __new__ to watch, and giving it one would change it: "
-                          "reads of its name are counted instead of constructions")
+        return remark or (
+            "partial: the class has no __init__ or __new__ to watch, and giving it one would change it: "
+            "reads of its name are counted instead of constructions"
+        )
 
     def _arm_c_constructor(self, target: Target, cls: type, init: Any, tap: Tap) -> str:
         """An exception, a dictionary ... without an `__init__` of its own."""
@@ -437,7 +465,9 @@ def kind_of(found: Found) -> str:
     """What a name leads to: `function`, `class`, `method`, or `attribute` for all that only has the name."""
     value = found.value
     if isinstance(found.owner, type):
-        if isinstance(value, (classmethod, staticmethod)) or (callable(value) and not isinstance(value, type)):
+        if isinstance(value, (classmethod, staticmethod)) or (
+            callable(value) and not isinstance(value, type)
+        ):
             return "method"
         return "class" if isinstance(value, type) else "attribute"
     if not callable(value) or not _is_at_home(found):
@@ -467,7 +497,7 @@ def definition(value: Any) -> tuple[str, int]:
     if isinstance(value, property):
         value = value.fget
     seen = 0
-    while hasattr(value, "__wrapped__") and not isinstance(value, type) and seen < 20:
+    while hasattr(value, "__wrapped__") and not isinstance(value, type) and seen < MAX_WRAPPED:
         value = value.__wrapped__
         seen += 1
     code = getattr(value, "__code__", None)
@@ -537,5 +567,4 @@ def _is_enum(cls: type) -> bool:
 
 def _and(items: list[str]) -> str:
     unique = sorted(set(items))
-    return ", ".join(unique[:3]) + (f" and {len(unique) - 3} more" if len(unique) > 3 else "")
-
+    return ", ".join(unique[:3]) + (f" and {len(unique) - 3} more" if unique[3:] else "")

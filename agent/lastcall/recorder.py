@@ -57,7 +57,7 @@ MAX_CALL_NS = 30_000_000_000
 NO_CODE = (lambda: None).__code__
 
 
-def current(counter: Any) -> int:  # noqa: ANN401 - itertools.count has no public type
+def current(counter: Any) -> int:
     """How often `counter` (an `itertools.count` started at 1) was drawn, without drawing from it."""
     return int(repr(counter)[6:-1]) - 1
 
@@ -66,9 +66,32 @@ class SiteRecord:
     """A call site in this process: its slot, its counter, and what first sight captured."""
 
     __slots__ = (
-        "allowed", "aliases", "at_ns", "code", "counter", "expression", "failures", "file", "flags", "frames", "frames_text",
-        "function", "lasti", "line", "module", "note", "origin", "reported", "sampled_ns", "slot", "target",
-        "trace", "use", "via", "written", "written_errors",
+        "aliases",
+        "allowed",
+        "at_ns",
+        "code",
+        "counter",
+        "expression",
+        "failures",
+        "file",
+        "flags",
+        "frames",
+        "frames_text",
+        "function",
+        "lasti",
+        "line",
+        "module",
+        "note",
+        "origin",
+        "reported",
+        "sampled_ns",
+        "slot",
+        "target",
+        "trace",
+        "use",
+        "via",
+        "written",
+        "written_errors",
     )
 
     def __init__(self) -> None:
@@ -117,8 +140,23 @@ class SiteRecord:
 
     def journal_line(self) -> str:
         """The S record (see `journal`) as text: the frames are text already."""
-        text = ascii(("S", self.number, self.target.ref, self.use, self.at_ns, self.flags, self.file, self.line,
-                      self.function, self.module, self.origin, self.via, self.note))
+        text = ascii(
+            (
+                "S",
+                self.number,
+                self.target.ref,
+                self.use,
+                self.at_ns,
+                self.flags,
+                self.file,
+                self.line,
+                self.function,
+                self.module,
+                self.origin,
+                self.via,
+                self.note,
+            )
+        )
         return f"{text[:-1]}, {self.frames_text})"
 
 
@@ -127,8 +165,9 @@ class Sample:
 
     __slots__ = ("end_ns", "error_type", "first", "own", "pending", "record", "start_ns", "total", "trace")
 
-    def __init__(self, record: SiteRecord, start_ns: int, total: int, trace: tuple[int, int, int],
-                 *, first: bool) -> None:
+    def __init__(
+        self, record: SiteRecord, start_ns: int, total: int, trace: tuple[int, int, int], *, first: bool
+    ) -> None:
         self.record = record
         self.start_ns = start_ns
         self.total = total
@@ -169,15 +208,35 @@ NOT_COUNTED: Entry = (HEADER_SCRATCH, _zero)
 
 if sys.version_info >= (3, 11):
 
-    def site_key(frame: FrameType) -> Any:  # noqa: ANN401 - an int here, a tuple before 3.11
+    def site_key(frame: FrameType) -> Any:
         """The key of the instruction that `frame` is executing."""
         return id(frame.f_code) + frame.f_lasti
 
 else:
 
-    def site_key(frame: FrameType) -> Any:  # noqa: ANN401 - a tuple here, an int from 3.11 on
+    def site_key(frame: FrameType) -> Any:
         """The key of the instruction that `frame` is executing."""
         return id(frame.f_code), frame.f_lasti
+
+
+def raise_if_hosts(error: BaseException | None) -> None:
+    """Let an exception go on that a signal handler of the host's raised while our code was running.
+
+    It says "stop" to the host's code below (a timeout, a worker's end); swallowing it would be a fault of ours.
+    """
+    trace = None if error is None else error.__traceback__
+    if trace is None or trace.tb_next is None:  # raised by our own innermost frame: the usual miss
+        return
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    if error is not None and cs.file_kind(trace.tb_frame.f_code.co_filename) in (cs.APPLICATION, cs.THIRD_PARTY):
+        raise error
+
+
+def record_unless_hosts(errors: InternalErrors, slug: str, error: Exception) -> None:
+    """Count a failure of ours; an exception of the host's goes on its way."""
+    raise_if_hosts(error)
+    errors.record(slug, error)
 
 
 class Still:
@@ -192,7 +251,7 @@ class Still:
         self.f_back: Still | None = None
 
 
-def _still(frame: FrameType, depth: int) -> Any:  # noqa: ANN401 - stands in for a frame
+def _still(frame: FrameType, depth: int) -> Any:
     first = last = Still(frame)
     outer = frame.f_back
     while outer is not None and depth > 0:
@@ -329,7 +388,7 @@ class Recorder:
         if me in self._busy:
             # A finaliser or signal handler used a target while we were recording: after this one.
             if frame is not None:
-                self._deferred.append((tap, _still(frame, self.stack_depth)))
+                self._deferred.append((tap, _still(frame, cs.MAX_FRAMES)))
             return
         self._busy.add(me)
         try:
@@ -338,7 +397,7 @@ class Recorder:
                 while self._deferred:
                     self._see(*self._deferred.pop())
         except Exception as error:  # noqa: BLE001 - the named seam between our recording and the host's call
-            self.errors.record("first-sight", error)
+            record_unless_hosts(self.errors, "first-sight", error)
         finally:
             self._busy.discard(me)
 
@@ -362,13 +421,13 @@ class Recorder:
             return
         self._count_at(tap, tap.counters, key, frame)
 
-    def _keep(self, tap: Tap, key: Any, code: CodeType, entry: Entry) -> None:  # noqa: ANN401
+    def _keep(self, tap: Tap, key: Any, code: CodeType, entry: Entry) -> None:
         """An entry that belongs to no record; its code stays alive, or the key could become another's."""
         if len(self._kept) < MAX_KEPT:
             self._kept.append(code)
             tap.counters[key] = entry
 
-    def _count_at(self, tap: Tap, counters: Counters, key: Any, frame: FrameType) -> None:  # noqa: ANN401
+    def _count_at(self, tap: Tap, counters: Counters, key: Any, frame: FrameType) -> None:
         record, walked = self._record_of(tap, frame)
         if record is None:
             return
@@ -406,7 +465,15 @@ class Recorder:
     def _record_of(self, tap: Tap, frame: FrameType) -> tuple[SiteRecord | None, bool]:
         """The call site's record, and whether it is new."""
         code = frame.f_code
-        quick = (tap.target.ref, tap.use, tap.note, code.co_filename, code.co_firstlineno, code.co_name, frame.f_lasti)
+        quick = (
+            tap.target.ref,
+            tap.use,
+            tap.note,
+            code.co_filename,
+            code.co_firstlineno,
+            code.co_name,
+            frame.f_lasti,
+        )
         known = self._by_identity.get(quick)
         if known is not None:
             return known, False
@@ -543,7 +610,7 @@ class Recorder:
                 else:
                     self._see_deep(tap, behind)
         except Exception as error:  # noqa: BLE001 - the named seam between our recording and the host's call
-            self.errors.record("first-sight", error)
+            record_unless_hosts(self.errors, "first-sight", error)
         finally:
             self._busy.discard(me)
 
@@ -558,7 +625,7 @@ class Recorder:
                     continue
                 counters[key] = (record.slot, self._sampling(record, counters, key, entry))
 
-    def _sampling(self, record: SiteRecord, counters: Counters, key: Any, entry: Entry) -> Callable[[], int]:  # noqa: ANN401
+    def _sampling(self, record: SiteRecord, counters: Counters, key: Any, entry: Entry) -> Callable[[], int]:
         step, getframe = entry[1], sys._getframe
 
         def count_and_sample() -> int:
@@ -656,7 +723,7 @@ def _is_wrapper_frame(frame: FrameType) -> bool:
     return any(frame.f_globals is names for names in _wrapper_globals)
 
 
-def _hot_path(recorder: Recorder) -> Hooks:
+def _hot_path(recorder: Recorder) -> Hooks:  # noqa: C901, PLR0915 - small functions that share one cell
     """Make the functions that run at each use, closing over one shared table that a fork can replace.
 
     Inlined by hand and repeated, because every call it would take to share a line costs 40 ns on 580.
@@ -666,20 +733,21 @@ def _hot_path(recorder: Recorder) -> Hooks:
     see = recorder.first_sight
     errors = recorder.errors
 
-    def set_table(new: Any) -> None:  # noqa: ANN401 - a memoryview of unsigned 64-bit integers
+    def set_table(new: Any) -> None:
         nonlocal table
         table = new
 
     def missed(tap: Tap, depth: int) -> None:
         """A use without a fast entry, `depth` frames below this one. Looks for the frame anew: on a hit, a name
         that an `except` could use would have to be bound first, and that costs."""
+        raise_if_hosts(sys.exc_info()[1])
         try:
             frame = getframe(depth)
         except ValueError:  # C called, with no Python frame below
             frame = None
         see(tap, frame)
 
-    def make_hook(tap: Tap) -> Callable[[], None]:
+    def make_hook(tap: Tap) -> Callable[[], None]:  # noqa: C901 - three versions of one hook
         counters = tap.counters
 
         if sys.version_info >= (3, 11):
@@ -692,7 +760,7 @@ def _hot_path(recorder: Recorder) -> Hooks:
                 except (KeyError, ValueError):
                     missed(tap, 2)
                 except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    errors.record("count", error)
+                    record_unless_hosts(errors, "count", error)
 
         else:
 
@@ -704,7 +772,7 @@ def _hot_path(recorder: Recorder) -> Hooks:
                 except (KeyError, ValueError):
                     missed(tap, 2)
                 except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    errors.record("count", error)
+                    record_unless_hosts(errors, "count", error)
 
         def hook_behind_wrapt() -> None:
             frame = None
@@ -712,10 +780,11 @@ def _hot_path(recorder: Recorder) -> Hooks:
                 frame = caller_behind_wrapt(getframe(1))
                 slot, step = counters[site_key(frame)]
                 table[slot] = step()
-            except (KeyError, ValueError):
+            except (KeyError, ValueError) as error:
+                raise_if_hosts(error)
                 see(tap, frame)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                errors.record("count", error)
+                record_unless_hosts(errors, "count", error)
 
         return hook_behind_wrapt if _wrapper_globals else hook
 
@@ -726,10 +795,11 @@ def _hot_path(recorder: Recorder) -> Hooks:
             try:
                 slot, step = counters[site_key(frame)]
                 table[slot] = step()
-            except KeyError:
+            except KeyError as error:
+                raise_if_hosts(error)
                 see(tap, frame)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                errors.record("count", error)
+                record_unless_hosts(errors, "count", error)
 
         return callback
 
@@ -747,7 +817,7 @@ def _hot_path(recorder: Recorder) -> Hooks:
                 except (KeyError, ValueError):
                     missed(tap, 3)
                 except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    errors.record("count", error)
+                    record_unless_hosts(errors, "count", error)
 
         else:
 
@@ -759,11 +829,13 @@ def _hot_path(recorder: Recorder) -> Hooks:
                 except (KeyError, ValueError):
                     missed(tap, 3)
                 except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    errors.record("count", error)
+                    record_unless_hosts(errors, "count", error)
 
         return inner_hook
 
-    def make_start_callback(taps: dict[int, Tap], counters_of: dict[int, Counters]) -> Callable[[CodeType, int], None]:
+    def make_start_callback(
+        taps: dict[int, Tap], counters_of: dict[int, Counters]
+    ) -> Callable[[CodeType, int], None]:
         """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together."""
 
         def on_start(code: CodeType, _offset: int) -> None:
@@ -776,7 +848,7 @@ def _hot_path(recorder: Recorder) -> Hooks:
                 if tap is not None:
                     missed(tap, 3)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                errors.record("count", error)
+                record_unless_hosts(errors, "count", error)
 
         return on_start
 

@@ -22,7 +22,7 @@ from lastcall.scanning.finding import Skipped
 from lastcall.scanning.resolving import Graph
 from lastcall.scanning.tree import SourceFile, Tree, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
-from lastcall.targets import Ref, ReferenceError_
+from lastcall.targets import BadReferenceError, Ref
 
 if TYPE_CHECKING:
     import os
@@ -193,7 +193,7 @@ class _Target:
     def __init__(self, ref: str) -> None:
         try:
             parsed = Ref(ref)
-        except ReferenceError_ as error:
+        except BadReferenceError as error:
             raise UsageError(str(error)) from None
         if parsed.wild:
             raise UsageError(

@@ -7,7 +7,6 @@ segment and `**` in its module part for any number of segments.
 
 from __future__ import annotations
 
-
 from .callsite import APPLICATION, Pattern, file_kind, is_import_machinery
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
+MARCH = 3
 CO_VARARGS_AND_KEYWORDS = 0x04 | 0x08
 
 KINDS = ("function", "method", "class", "attribute", "module", "parameter")
@@ -23,7 +23,7 @@ SCHEDULES = ("", "daily", "weekday", "weekly", "monthly", "quarterly", "yearly")
 METADATA = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
 
 
-class ReferenceError_(ValueError):
+class BadReferenceError(ValueError):
     """An object reference that cannot be read; the message says what is wrong with it."""
 
 
@@ -33,7 +33,7 @@ class Ref:
     __slots__ = ("module", "parameter", "qualname", "text")
 
     def __init__(self, text: str) -> None:
-        """Raises ReferenceError_ if `text` is no object reference."""
+        """Raises BadReferenceError if `text` is no object reference."""
         self.text = text.strip()
         module, colon, qualname = self.text.partition(":")
         self.parameter = ""
@@ -41,10 +41,12 @@ class Ref:
             qualname, _, parameter = qualname[:-1].partition("(")
             self.parameter = parameter.rstrip("=").strip()
             if not _is_name(self.parameter):
-                raise ReferenceError_(f"{text!r}: an argument is written 'package.module:function(name=)'")
+                raise BadReferenceError(f"{text!r}: an argument is written 'package.module:function(name=)'")
         self.module, self.qualname = module, qualname
         if (colon and not qualname) or not _is_dotted(module) or (qualname and not _is_dotted(qualname)):
-            raise ReferenceError_(f"{text!r} is not of the form 'package.module:qualname' or 'package.module'")
+            raise BadReferenceError(
+                f"{text!r} is not of the form 'package.module:qualname' or 'package.module'"
+            )
 
     @property
     def wild(self) -> bool:
@@ -85,16 +87,16 @@ def day_number(date: str) -> int:
     `datetime` would cost a bare host 3 ms. Raises ValueError.
     """
     parts = date.split("-")
-    if len(parts) != 3 or [len(p) for p in parts] != [4, 2, 2] or not all(p.isdigit() for p in parts):
+    if [len(p) for p in parts] != [4, 2, 2] or not all(p.isdigit() for p in parts):
         raise ValueError(f"{date!r} is not a date of the form YYYY-MM-DD")
     year, month, day = (int(p) for p in parts)
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     lengths = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-    if not 1 <= month <= 12 or not 1 <= day <= lengths[month - 1]:
+    if not 1 <= month <= len(lengths) or not 1 <= day <= lengths[month - 1]:
         raise ValueError(f"{date!r} is not a day of the calendar")
-    year -= month <= 2
+    year -= month < MARCH  # years that begin in March have their leap day at the end
     era, year_of_era = divmod(year, 400)
-    day_of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
+    day_of_year = (153 * (month + (-3 if month >= MARCH else 9)) + 2) // 5 + day - 1
     return era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
 
 
@@ -114,7 +116,7 @@ class Target:
         source: str = "config",
         origin: str = "",
     ) -> None:
-        """`metadata` may hold the keys of METADATA. Raises ReferenceError_ for a bad `ref`."""
+        """`metadata` may hold the keys of METADATA. Raises BadReferenceError for a bad `ref`."""
         self.parsed = Ref(ref)
         self.ref = self.parsed.text
         self.module = self.parsed.module
@@ -145,8 +147,16 @@ class Target:
 
     def child(self, ref: str) -> Target:
         """The target that this wildcard makes for one thing it matched."""
-        return Target(ref, metadata=dict(self.metadata), allow=self.allow, isolation=self.isolation,
-                      mode=self.mode, brownout=self.brownout, source="wildcard", origin=self.ref)
+        return Target(
+            ref,
+            metadata=dict(self.metadata),
+            allow=self.allow,
+            isolation=self.isolation,
+            mode=self.mode,
+            brownout=self.brownout,
+            source="wildcard",
+            origin=self.ref,
+        )
 
     def defined_at(self, filename: str, line: int) -> None:
         """Remember where the definition is."""

@@ -210,7 +210,7 @@ def _synthetic_use(found: Findings) -> None:
             "import lastcall_doctor_shim\nfor _ in range(3): lastcall_doctor_shim.shim()\n"
         )
         try:
-            done = subprocess.run(
+            done = subprocess.run(  # noqa: S603 - our own interpreter and our own program
                 [sys.executable, "-c", program],
                 cwd=folder,
                 env=environment,

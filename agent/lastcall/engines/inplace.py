@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
 CO_SUSPENDS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
 TOOL_NAME = "lastcall"
-TOOL_IDS = (3, 4, 1, 5, 2, 0)  # those that PEP 669 names for nobody first, then profiler, optimizer, coverage, debugger
+TOOL_IDS = (
+    3,
+    4,
+    1,
+    5,
+    2,
+    0,
+)  # those that PEP 669 names for nobody first, then profiler, optimizer, coverage, debugger
 
 
 def fits(function: Any) -> bool:
@@ -71,7 +78,9 @@ class InPlace:
             tap.target.own_codes.append(function.__code__)
             return shared.forget_everybody
         if sys.version_info >= (3, 12):
-            if self.functions.get(id(function.__code__)) is function:  # under another name it is a target already
+            if (
+                self.functions.get(id(function.__code__)) is function
+            ):  # under another name it is a target already
                 tap.target.own_codes.append(function.__code__)
                 return self._join(function.__code__, self._of_tap(tap))
             code, undo = self._monitor(function)
@@ -165,7 +174,11 @@ class InPlace:
         monitoring = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
         shared = function.__code__
         code = shared
-        if "<locals>" in function.__qualname__ or "<locals>" in shared.co_qualname or id(shared) in self.counters:
+        if (
+            "<locals>" in function.__qualname__
+            or "<locals>" in shared.co_qualname
+            or id(shared) in self.counters
+        ):
             # every closure made by one `def` has one code object: give this function its own
             code = shared.replace()
             function.__code__ = code
@@ -207,7 +220,9 @@ class InPlace:
 
     # -- before 3.12 --------------------------------------------------------------------------------
 
-    def _add_prologue(self, function: FunctionType, hook: Callable[[], None]) -> tuple[CodeType, Callable[[], None]]:
+    def _add_prologue(
+        self, function: FunctionType, hook: Callable[[], None]
+    ) -> tuple[CodeType, Callable[[], None]]:
         original = function.__code__
         code = with_prologue(original, hook)
         function.__code__ = code
@@ -297,4 +312,3 @@ class ByClass:
                     count(caller)
         except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's constructor
             self.recorder.errors.record("count", error)
-

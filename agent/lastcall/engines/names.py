@@ -124,8 +124,13 @@ def _watched_class(module: ModuleType) -> Any:
     cls = type(module)
     if _MARK in cls.__dict__:
         return cls
-    body = {_MARK: True, "__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__,
-            "__doc__": cls.__doc__}
+    body = {
+        _MARK: True,
+        "__slots__": (),
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+    }
     watched = type(cls.__name__, (cls,), body)
     module.__class__ = watched
     return watched
@@ -164,7 +169,7 @@ def _is_aliasing(frame: FrameType) -> bool:
     at = frame.f_lasti
     while at >= 0 and opname[raw[at]] != "IMPORT_NAME":
         at -= 2
-    while at >= 2:
+    while at > 0:
         at -= 2
         if opname[raw[at]] == "LOAD_CONST":
             return frame.f_code.co_consts[raw[at + 1]] is None

@@ -37,9 +37,9 @@ def position_of(function: Any, name: str) -> int | None:
     if code is None:
         return -1
     names = code.co_varnames
-    if name in names[:code.co_argcount]:
+    if name in names[: code.co_argcount]:
         return int(names.index(name))
-    if name in names[code.co_argcount:code.co_argcount + code.co_kwonlyargcount] or code.co_flags & 0x08:
+    if name in names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount] or code.co_flags & 0x08:
         return -1
     return None
 
@@ -53,9 +53,7 @@ def passes(code: CodeType, lasti: int, name: str, position: int, bound: int) -> 
     if operation in ("CALL_FUNCTION", "CALL_METHOD"):  # 3.10
         return YES if 0 <= position < argument + bound else NO
     keywords: tuple[str, ...] = ()
-    if operation == "CALL_FUNCTION_KW":  # 3.10: the names lie in the constant loaded just before
-        keywords = _constant(code, before)
-    elif operation == "CALL_KW":  # 3.13 and later: likewise
+    if operation in ("CALL_FUNCTION_KW", "CALL_KW"):  # not 3.11, 3.12: the names lie in the constant just before
         keywords = _constant(code, before)
     elif operation == "CALL":  # 3.11 and 3.12: KW_NAMES comes before PRECALL or CALL
         keywords = _kw_names(code, lasti)
@@ -152,7 +150,7 @@ def _kw_names(code: CodeType, lasti: int) -> tuple[str, ...]:
         if name == "KW_NAMES":
             value = code.co_consts[argument]
             return value if isinstance(value, tuple) else ()
-        if name not in ("PRECALL",):
+        if name != "PRECALL":
             break
     return ()
 
@@ -208,8 +206,15 @@ def _wrapper(value: Any, watch: _Watch, *, in_class: bool) -> Any:
 class _Watch:
     """Decides about calls of one callable; `filled` is how many of its parameters its binding fills."""
 
-    def __init__(self, recorder: Recorder, count: Callable[[FrameType], None], name: str, position: int,
-                 spelled: str, filled: int = 0) -> None:
+    def __init__(  # noqa: PLR0917 - a record
+        self,
+        recorder: Recorder,
+        count: Callable[[FrameType], None],
+        name: str,
+        position: int,
+        spelled: str,
+        filled: int = 0,
+    ) -> None:
         self.recorder = recorder
         self.count = count
         self.name = name

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..recorder import Tap
 
+
 class Wrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
     """A wrapped Python function; pickles by name and copies as a function does: as itself.
 
@@ -91,7 +92,9 @@ class ObjectWrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
     def __copy__(self) -> Any:
         import copy
 
-        return self if isinstance(self.__wrapped__, (BuiltinFunctionType, type)) else copy.copy(self.__wrapped__)
+        return (
+            self if isinstance(self.__wrapped__, (BuiltinFunctionType, type)) else copy.copy(self.__wrapped__)
+        )
 
     def __deepcopy__(self, memo: Any) -> Any:
         import copy
@@ -210,8 +213,10 @@ def arm_inherited(cls: type, inherited: Any, tap: Tap) -> Callable[[], None]:
 
 def arm_property(owner: type, name: str, original: property, tap: Tap) -> Callable[[], None]:
     """Replace a property by one of the same type whose getter, setter and deleter are counted."""
-    parts = [wrap(part, tap) if part is not None else None
-             for part in (original.fget, original.fset, original.fdel)]
+    parts = [
+        wrap(part, tap) if part is not None else None
+        for part in (original.fget, original.fset, original.fdel)
+    ]
     replacement = type(original)(*parts, original.__doc__)
     set_attribute(owner, name, replacement)
 

@@ -9,15 +9,14 @@ from typing import Any
 def import_late(module: str) -> None:
     """Import `module`, also where thread pools are no more. Raises what the import raises.
 
-    The SDK's logs create a resource when they are imported, and the detectors for that run in a thread pool, which
-    refuses work once the main thread has ended. Then, and only then, the detectors are left out for the import.
+    The SDK's logs create a resource when they are imported, and the detectors for that run in a thread pool,
+    which refuses work once the main thread has ended. Then, and only then, the detectors are left out.
     """
     try:
         importlib.import_module(module)
     except RuntimeError:
-        from opentelemetry.sdk import resources
-
-        original: Any = resources.get_aggregated_resources
+        resources: Any = importlib.import_module("opentelemetry.sdk.resources")
+        original = resources.get_aggregated_resources
         resources.get_aggregated_resources = _undetected
         try:
             importlib.import_module(module)

@@ -5,7 +5,7 @@ same: watched from the start of the process to its end. So processes with the sa
 together, and only what is otherwise (missing, failed, partial) is read row by row.
 """
 
-# ruff: noqa: S608 - what is pieced together are question marks; values go in as parameters
+# ruff: noqa: S608 - what is pieced together are question marks and constants; values go in as parameters
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Odd = dict[tuple[int, int], list[tuple[int, float, float, int]]]
 """By target and scope: (process, since, until, outcome)."""
+FEW = 3
 
 
 class Watching:
@@ -46,10 +47,9 @@ class Watching:
 
     def watches(self, refs: Mapping[int, str]) -> dict[str, list[Watch]]:
         """The watches of each target in `refs` (number in the store: reference)."""
-        groups, odd = self._scan(refs)
-        armed = self._armed(refs)
+        odd, armed = self._odd(refs), self._armed(refs)
         result: dict[str, list[Watch]] = {ref: [] for ref in refs.values()}
-        for processes in groups:
+        for processes in self._alike():
             targets = self._targets_of(processes[0]) & refs.keys()
             by_scope: dict[int, list[int]] = defaultdict(list)
             for process in processes:
@@ -66,30 +66,32 @@ class Watching:
                     result[refs[target]].extend(found)
         return result
 
-    def _scan(self, refs: Mapping[int, str]) -> tuple[list[list[int]], Odd]:
-        """Processes with the same targets, together; and the states of `refs` in which a use may go unseen.
-
-        One pass over the table in its own order, added up by process.
-        """
+    def _alike(self) -> list[list[int]]:
+        """Processes with the same targets, together: the same number, and the same sum of squares."""
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for process, count, squares in self.connection.execute(
+            "SELECT process, count(*), sum(target * target) FROM target_state WHERE until IS NULL"
+            " GROUP BY process"
+        ):
+            groups[count, squares].append(process)
+        return list(groups.values())
+
+    def _odd(self, refs: Mapping[int, str]) -> Odd:
+        """The states of `refs` in which a use may go unseen."""
         odd: Odd = defaultdict(list)
         numbers = [number for number, (state, _) in self.outcomes.items() if state not in SEEING]
+        # SQLite compares with one or two numbers much faster than with a list.
+        few = len(numbers) <= FEW
+        condition = " OR ".join(["outcome = ?"] * len(numbers)) if few else f"outcome IN ({_marks(numbers)})"
         rows = self.connection.execute(
-            "SELECT process, sum(until IS NULL), sum(CASE WHEN until IS NULL THEN target * target END),"
-            f" group_concat(CASE WHEN outcome IN ({_marks(numbers)}) THEN"
-            " target || ' ' || since || ' ' || outcome || ' ' || coalesce(until, '') END)"
-            " FROM target_state GROUP BY process",
+            f"SELECT target, process, since, until, outcome FROM target_state WHERE {condition or '0'}",
             numbers,
         )
-        for process, count, squares, strange in rows:
-            groups[count, squares].append(process)
-            for entry in strange.split(",") if strange else ():
-                target, since, outcome, until = entry.split(" ")
-                if int(target) in refs:
-                    end = float(until) if until else float("inf")
-                    key = int(target), self.home[process]
-                    odd[key].append((process, float(since), end, int(outcome)))
-        return list(groups.values()), odd
+        for target, process, since, until, outcome in rows:
+            if target in refs:
+                end = float("inf") if until is None else until
+                odd[target, self.home[process]].append((process, since, end, outcome))
+        return odd
 
     def _targets_of(self, process: int) -> set[int]:
         rows = self.connection.execute(

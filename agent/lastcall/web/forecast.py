@@ -2,8 +2,8 @@
 
 One point a week is enough and honest: the burn-down's value for a day already covers the seven days before
 it. The line is Theil and Sen's (the median of all slopes between two points), which one odd week cannot bend.
-Its interval is Sen's too: the slopes that the points' order is compatible with, at `CONFIDENCE`. It speaks
-about the pace of these weeks only. Nobody knows whether the pace will hold, and the page says so.
+Its interval is Sen's (the slopes that the points' order is compatible with, at `CONFIDENCE`), widened by how much
+the weeks differ. It speaks about the pace of these weeks only. Nobody knows whether the pace will hold, and the page says so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from statistics import NormalDist, median
+from statistics import NormalDist, fmean, median, stdev
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -84,10 +84,30 @@ def _ends(
         fitted = median(y - slope * (x - last) for x, y in points)
         return _meets(now, slope, last), _meets(max(fitted, 1), slope, last)
 
+    spread = _spread(points, now)
     earliest = min((day for day in meets(fastest) if day is not None), default=last)
-    one, other = meets(slowest)
     # The points are a week apart, so no date is known better than that.
-    return max(last + 1, earliest - 7), None if one is None or other is None else max(one, other) + 7
+    early = max(last + 1, min(earliest - 7, spread[0] + last))
+    one, other = meets(slowest)
+    if one is None or other is None or spread[1] > HORIZON:
+        return early, None
+    return early, max(one + 7, other + 7, spread[1] + last)
+
+
+def _spread(points: Sequence[tuple[int, int]], now: int) -> tuple[int, int]:
+    """(fewest, most) days to zero if the weeks go on to differ as they did.
+
+    Sen's interval takes the points for a line with independent errors. Where work comes in bursts, a good month
+    moves all that follows, and the interval must grow with the way that is left.
+    """
+    weeks = [(b[1] - a[1]) * 7 / (b[0] - a[0]) for a, b in itertools.pairwise(points)]
+    pace = -fmean(weeks)
+    if pace <= 0:
+        return 0, HORIZON + 1
+    left = now / pace
+    error = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * stdev(weeks) / pace
+    error *= math.sqrt(left + left * left / len(weeks))
+    return math.floor(7 * (left - error)), math.ceil(7 * (left + error))
 
 
 def slopes(points: Sequence[tuple[int, int]]) -> tuple[float, float, float]:
