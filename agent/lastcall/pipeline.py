@@ -147,8 +147,11 @@ class Pipeline:
 
     def _batch(self, *, final: bool) -> Batch:
         now = time.time()
-        counts = self._counts(now)
         samples = self.recorder.take_samples()
+        records = list(self.recorder.records)
+        # A spelling is part of a site's identity: without it one site would be sent as two.
+        self.agent._write_spellings()
+        counts = self._counts(records, now)
         states = tuple(
             TargetState(t.ref, t.state, t.reason, t.engine, (t.state_ns or self.agent.started_ns) * NANO)  # type: ignore[arg-type]
             for t in list(self.agent.patcher.by_ref.values())
@@ -159,7 +162,7 @@ class Pipeline:
             at=now,
             targets=tuple(_info(t, self.process.root) for t in list(self.agent.patcher.by_ref.values())),
             states=states,
-            sites={self._site(r).id: self._site(r) for r in self.recorder.records},
+            sites={self._site(r).id: self._site(r) for r in records},
             counts=counts,
             sightings=tuple(self._sighting(s) for s in samples),
             findings=findings,
@@ -168,9 +171,9 @@ class Pipeline:
         batch.observation = self._observation(batch, final=final)
         return batch
 
-    def _counts(self, now: float) -> tuple[Count, ...]:
+    def _counts(self, records: list[SiteRecord], now: float) -> tuple[Count, ...]:
         counts = []
-        for record in list(self.recorder.records):
+        for record in records:
             total = record.total()
             before, seen = self._last_seen.get(record.slot, (0, 0.0))
             if total != before:

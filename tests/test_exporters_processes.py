@@ -1,0 +1,289 @@
+"""Real servers and process trees, watched by the agent, exporting to both backends: nothing lost, nothing twice.
+
+Every use is also a line that the program itself appends to a file: the truth that all backends must agree with.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lastcall.exporters import names
+from lastcall.store import Store
+from loopback.cloud_logging import CloudLogging
+from loopback.otlp import Receiver
+from test_exporters import rebuilt
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+TARGET = "shim:old"
+
+pytestmark = pytest.mark.timeout(120)
+
+SHIM = """
+import os
+
+def old():
+    # One short appending write: whole, whichever process it comes from.
+    fd = os.open(os.environ["TRUTH"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(fd, b"x\\n")
+    os.close(fd)
+"""
+
+WSGI = """
+import shim
+
+for _ in range(5):
+    shim.old()          # at import: in the master if the application is preloaded, else in each worker
+
+def application(environ, start_response):
+    shim.old()
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    shim.old()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+TASKS = """
+import os
+from celery import Celery
+import shim
+
+folder = os.environ["BROKER"]
+app = Celery("tasks", broker="filesystem://")
+app.conf.broker_transport_options = {"data_folder_in": folder, "data_folder_out": folder}
+app.conf.worker_hijack_root_logger = False
+
+@app.task
+def use():
+    shim.old()
+"""
+
+MULTI = """
+import multiprocessing, sys, time
+import shim
+
+def child(times):
+    for _ in range(times):
+        shim.old()
+
+if __name__ == "__main__":
+    for _ in range(5):
+        shim.old()
+    time.sleep(1.5)          # the parent has exported, with whatever threads that takes, before it forks
+    context = multiprocessing.get_context(sys.argv[1])
+    children = [context.Process(target=child, args=(1,)) for _ in range(2)]
+    for one in children:
+        one.start()
+    for one in children:
+        one.join()
+    shim.old()
+"""
+
+TERMINATED = """
+import time
+import shim
+
+for n in range(1000):
+    shim.old()
+    if n == 20:
+        print("ready", flush=True)
+    time.sleep(0.02)
+"""
+
+
+class World:
+    """A folder with the program, the two backends, and the environment that switches the agent on."""
+
+    def __init__(self, folder, cloud, receiver):
+        self.folder, self.cloud, self.receiver = folder, cloud, receiver
+        (folder / "shim.py").write_text(SHIM)
+        (folder / "broker").mkdir()
+        self.env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "LASTCALL_"))},
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'agent'}:{folder}", "TRUTH": str(folder / "truth"), "BROKER": str(folder / "broker"),
+            "LASTCALL_ENABLED": "1", "LASTCALL_TARGETS": TARGET, "LASTCALL_EXPORTERS": "store,gcp,otlp", "LASTCALL_SERVICE": "shop",
+            "LASTCALL_STORE": str(folder / "store.db"), "GOOGLE_CLOUD_PROJECT": "demo", "LASTCALL_GCP_ENDPOINT": cloud.rest_endpoint,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.http_endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        }
+
+    def write(self, name, text):
+        (self.folder / name).write_text(textwrap.dedent(text))
+
+    def start(self, *command):
+        with open(self.folder / "output", "ab") as output:
+            return subprocess.Popen([str(part) for part in command], cwd=self.folder, env=self.env, stdout=output, stderr=output)
+
+    @property
+    def output(self):
+        path = self.folder / "output"
+        return path.read_text() if path.exists() else ""
+
+    @property
+    def truth(self):
+        return len((self.folder / "truth").read_text().split())
+
+    def deliver_the_rest(self):
+        """The next process of this store: it makes killed processes' statements and sends what lies in the spool."""
+        self.write("next.py", "import shim, sys, time; time.sleep(float(sys.argv[1]))")
+        for seconds in (1.2, 3, 6):
+            subprocess.run([sys.executable, "next.py", str(seconds)], cwd=self.folder, env=self.env, check=True, timeout=60)
+            if not list(self.folder.glob("store.db-spool/*/*.items")):
+                return
+        raise AssertionError(f"not delivered: {sorted(self.folder.glob('store.db-spool/*/*.items'))}")
+
+    def counted(self):
+        """Uses by what each backend alone says: the store, the log entries, the metrics."""
+        with Store.current(self.folder / "store.db") as store:
+            in_store = store.totals()[TARGET].uses
+        in_log = sum(rebuilt(self.cloud.payloads("observation")).values())
+        last = {}
+        for attributes, value, point, resource in self.receiver.points(names.METRIC_USES):
+            key = (resource["service.instance.id"], tuple(sorted(attributes.items())))
+            if key not in last or point.time_unix_nano >= last[key][0]:
+                last[key] = (point.time_unix_nano, value)
+        return {"store": in_store, "log entries": in_log, "metrics": sum(value for _, value in last.values())}
+
+
+@pytest.fixture
+def world(tmp_path):
+    with CloudLogging() as cloud, Receiver() as receiver:
+        yield World(tmp_path, cloud, receiver)
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def request(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
+        assert response.read() == b"ok"
+
+
+def serve_and_stop(world, port, *command, requests=40):
+    """Start a server, send requests for some seconds, stop it with SIGTERM."""
+    world.write("application.py", WSGI)
+    server = world.start(*command)
+    try:
+        deadline = time.monotonic() + 40
+        while True:
+            try:
+                request(port)
+                break
+            except OSError:
+                assert server.poll() is None, world.output
+                assert time.monotonic() < deadline, world.output
+                time.sleep(0.1)
+        for _ in range(requests - 1):
+            request(port)
+            time.sleep(0.05)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) in (0, -signal.SIGTERM), world.output
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait()
+
+
+def agree(world):
+    world.deliver_the_rest()
+    truth = world.truth
+    assert world.counted() == dict.fromkeys(("store", "log entries", "metrics"), truth), world.output
+    return truth
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preload", [False, True], ids=["each-worker-imports", "preload"])
+def test_gunicorn(world, preload):
+    port = free_port()
+    options = ["--preload"] if preload else []
+    serve_and_stop(world, port, BIN / "gunicorn", "-w", 2, "-b", f"127.0.0.1:{port}", *options, "application:application")
+    assert agree(world) == 40 + (5 if preload else 10)
+
+
+@pytest.mark.slow
+def test_uvicorn_workers(world):
+    port = free_port()
+    serve_and_stop(world, port, BIN / "uvicorn", "--workers", 2, "--port", port, "--log-level", "warning", "application:asgi")
+    assert agree(world) >= 40 + 10
+
+
+@pytest.mark.slow
+def test_celery_prefork(world):
+    pytest.importorskip("celery")
+    world.write("tasks.py", TASKS)
+    sender = [sys.executable, "-c", "import tasks\nfor _ in range(30): tasks.use.delay()"]
+    quiet = {key: value for key, value in world.env.items() if key != "LASTCALL_ENABLED"}
+    subprocess.run(sender, cwd=world.folder, env=quiet, check=True, timeout=60)
+    worker = world.start(BIN / "celery", "-A", "tasks", "worker", "-c", "2", "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip",
+                         "--without-mingle", "--without-heartbeat")
+    try:
+        deadline = time.monotonic() + 60
+        while not (world.folder / "truth").exists() or world.truth < 30:
+            assert worker.poll() is None, world.output
+            assert time.monotonic() < deadline, world.output
+            time.sleep(0.2)
+        time.sleep(1.5)
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(30)
+    finally:
+        if worker.poll() is None:
+            worker.kill()
+            worker.wait()
+    assert agree(world) == 30
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_multiprocessing(world, method):
+    """5 uses before the fork, one in each of two children, one after: 8. The SDK's own counters make it 18."""
+    world.write("multi.py", MULTI)
+    assert world.start(sys.executable, "multi.py", method).wait(60) == 0, world.output
+    assert agree(world) == 8
+    assert world.output == ""
+
+
+def test_a_script_killed_by_sigterm_or_sigkill(world):
+    world.write("terminated.py", TERMINATED)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        script = subprocess.Popen([sys.executable, "terminated.py"], cwd=world.folder, env=world.env, stdout=subprocess.PIPE)
+        assert script.stdout.readline() == b"ready\n"
+        time.sleep(1.5)
+        script.send_signal(number)
+        assert script.wait(20) == -number
+        script.stdout.close()
+    agree(world)
+
+
+def test_both_backends_dead_then_back_everything_is_there(world):
+    world.cloud.stop()
+    world.receiver.stop()
+    world.write("multi.py", MULTI)
+    began = time.monotonic()
+    assert world.start(sys.executable, "multi.py", "fork").wait(60) == 0
+    assert time.monotonic() - began < 30
+    assert world.output == ""
+    world.cloud.start()
+    world.receiver.start()
+    assert agree(world) == 8
+    uses = [use for use in world.cloud.payloads("use") if use["first"]]
+    assert len({(use["process"], use["site"]) for use in uses}) == len(uses)
+    assert json.loads(json.dumps(uses[0]))["target"] == TARGET
