@@ -145,7 +145,12 @@ class World:
                     watches.append(Watch(scope, "armed", during))
         callers, mentions = [], []
         for caller in self.callers:
-            if self.read_source and caller.kind == "static" and caller.born <= now and not _has_left(caller, now):
+            if (
+                self.read_source
+                and caller.kind == "static"
+                and caller.born <= now
+                and not _has_left(caller, now)
+            ):
                 mentions.append(Mention(f"shop/{caller.name}.py", 10, "call", "make_cart"))
             callers.extend(self._known(caller, now))
         return Dossier(
@@ -160,13 +165,23 @@ class World:
         fate = "unknown"
         if self.read_source and caller.kind != "elsewhere":
             fate = "gone" if _has_left(caller, now) else "present"
-        site = Site(REF, "call", f"shop/{caller.name}.py", 10, caller.name, f"shop.{caller.name}", "make_cart", "direct")
+        site = Site(
+            REF,
+            "call",
+            f"shop/{caller.name}.py",
+            10,
+            caller.name,
+            f"shop.{caller.name}",
+            "make_cart",
+            "direct",
+        )
         left = _seconds(caller.left_source) if fate == "gone" and self.versioned else None
         numbers = np.searchsorted(caller.service.releases, hours, side="right") - 1
         for number in np.unique(numbers):
             own = hours[numbers == number]
             yield Caller(
-                site, _scope(caller.service, int(number)), len(own), _seconds(int(own[0])), _seconds(int(own[-1])) + 1800,
+                site, _scope(caller.service, int(number)), len(own),
+                _seconds(int(own[0])), _seconds(int(own[-1])) + 1800,
                 tuple((own[-400:] + EPOCH_HOUR).tolist()), fate=fate, left_at=left,
             )  # fmt: skip
 
@@ -193,7 +208,8 @@ def _scopes(service: Service, now: int):
         mask = np.concatenate(([0], service.watched[int(start) : stop].astype(np.int8), [0]))
         edges = np.flatnonzero(np.diff(mask))
         during = tuple(
-            (_seconds(int(start + a)), _seconds(int(start + b))) for a, b in zip(edges[::2], edges[1::2], strict=True)
+            (_seconds(int(start + a)), _seconds(int(start + b)))
+            for a, b in zip(edges[::2], edges[1::2], strict=True)
         )
         if during:
             yield _scope(service, number), during, int(end) <= now, service.lossy == number
@@ -271,17 +287,21 @@ def _fill(world: World, mix: Mix, rng: np.random.Generator, history: int) -> Non
         start = int(rng.uniform(0, 0.15) * history)
         if pattern == "late flag":
             start = int(rng.uniform(0.2, 1.6) * history)
-        world.callers.append(_caller(world, mix, rng, (f"caller{number}", service, kind), (start, end), shape))
+        world.callers.append(
+            _caller(world, mix, rng, who=(f"caller{number}", service, kind), when=(start, end), shape=shape)
+        )
 
 
 def _shape(pattern: str, rng: np.random.Generator) -> str:
-    """How the callers of a target behave: their pattern, or a common one where the pattern is about something else."""
+    """How the callers of a target behave: their pattern, or a common one where that is about something else."""
     if pattern in ("one by one", "late flag", "unobserved service"):
-        return str(rng.choice(["1 an hour", "1 a day", "1 a week", "weekdays", "nightly", "weekly", "monthly"]))
+        return str(
+            rng.choice(["1 an hour", "1 a day", "1 a week", "weekdays", "nightly", "weekly", "monthly"])
+        )
     return pattern
 
 
-def _caller(world: World, mix: Mix, rng: np.random.Generator, who, when, shape: str) -> SimulatedCaller:
+def _caller(world: World, mix: Mix, rng: np.random.Generator, *, who, when, shape: str) -> SimulatedCaller:
     name, service, kind = who
     start, end = when
     used = uses(shape, rng, world.hours, mix("callers", "failed_run"))
@@ -298,7 +318,9 @@ def _caller(world: World, mix: Mix, rng: np.random.Generator, who, when, shape: 
             onwards = used.copy()
             onwards[:off] = False
             seen = _seen(onwards, service, rng)
-            world.callers.append(SimulatedCaller(name + "-moved", service, onwards, seen, "dynamic", None, end))
+            world.callers.append(
+                SimulatedCaller(name + "-moved", service, onwards, seen, "dynamic", None, end)
+            )
         used[off:] = False
     return SimulatedCaller(name, service, used, _seen(used, service, rng), kind, left, off=off)
 
@@ -332,10 +354,14 @@ def _later(world: World, mix: Mix, rng: np.random.Generator, history: int) -> No
         used = uses("1 a day", rng, world.hours, 0.0)
         used[:begin] = False
         service = world.services[0]
-        world.callers.append(SimulatedCaller("newcomer", service, used, _seen(used, service, rng), "static", None, begin))
+        world.callers.append(
+            SimulatedCaller("newcomer", service, used, _seen(used, service, rng), "static", None, begin)
+        )
 
 
-def uses(shape: str, rng: np.random.Generator, hours: int, failed: float) -> np.ndarray:
+def uses(  # noqa: PLR0911 - one shape, one return
+    shape: str, rng: np.random.Generator, hours: int, failed: float
+) -> np.ndarray:
     """For each hour, whether a caller of this shape uses the target in it."""
     grid = np.arange(hours)
     day = grid // DAY

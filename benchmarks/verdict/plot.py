@@ -1,6 +1,6 @@
 """Draws what `run.py --save FILE` kept: stated risk against what happened. Needs matplotlib.
 
-    python benchmarks/verdict/plot.py FILE docs/img/verdict-calibration.svg
+python benchmarks/verdict/plot.py FILE docs/img/verdict-calibration.svg
 """
 
 from __future__ import annotations
@@ -25,14 +25,31 @@ def draw(rows: list, out: Path) -> None:
     for number, (_, count, stated, span, seen, own, _) in enumerate(rows):
         x = max(stated, FLOOR)
         axes.plot(
-            [x, x], [max(span[0], FLOOR), max(span[1], FLOOR)], color="#bbbbbb", linewidth=9, solid_capstyle="butt",
+            [x, x],
+            [max(span[0], FLOOR), max(span[1], FLOOR)],
+            color="#bbbbbb",
+            linewidth=9,
+            solid_capstyle="butt",
             label=None if number else "interval the verdicts stated",
         )
         axes.errorbar(
-            [x], [max(seen, FLOOR)], yerr=[[max(seen, FLOOR) - max(own[0], FLOOR)], [max(own[1] - max(seen, FLOOR), 0)]],
-            color="#1f5fa8", marker="o", markersize=5, capsize=3, label=None if number else "followed by a use, 95 %",
+            [x],
+            [max(seen, FLOOR)],
+            yerr=[[max(seen, FLOOR) - max(own[0], FLOOR)], [max(own[1] - max(seen, FLOOR), 0)]],
+            color="#1f5fa8",
+            marker="o",
+            markersize=5,
+            capsize=3,
+            label=None if number else "followed by a use, 95 %",
         )
-        axes.annotate(str(count), (x, max(own[1], FLOOR)), textcoords="offset points", xytext=(0, 5), ha="center", fontsize=7)
+        axes.annotate(
+            str(count),
+            (x, max(own[1], FLOOR)),
+            textcoords="offset points",
+            xytext=(0, 5),
+            ha="center",
+            fontsize=7,
+        )
     axes.axvline(0.01, color="#c0392b", linewidth=1)
     axes.text(0.0108, FLOOR * 1.3, "limit of safe", color="#c0392b", fontsize=8)
     axes.set(xscale="log", yscale="log", xlim=(FLOOR, 1.3), ylim=(FLOOR, 1.6))

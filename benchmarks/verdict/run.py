@@ -31,6 +31,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+import itertools
+
 import numpy as np
 from fleets import DAY, Mix, World, make_world
 
@@ -79,9 +81,15 @@ def run_one(task: tuple[Mix, int, float]) -> tuple[list[Answer], list[Useful]]:
         verdict = judge(world.dossier(int(now)), question)
         answers.append(
             Answer(
-                world.pattern, verdict.word, verdict.risk.probability, verdict.risk.low, verdict.risk.high,
-                _naive(world, int(now)), world.used_between(int(now), int(now + window * DAY)), world.hidden(int(now)),
-            )  # fmt: skip
+                world.pattern,
+                verdict.word,
+                verdict.risk.probability,
+                verdict.risk.low,
+                verdict.risk.high,
+                _naive(world, int(now)),
+                world.used_between(int(now), int(now + window * DAY)),
+                world.hidden(int(now)),
+            )
         )
     return answers, _usefulness(world, question, window)
 
@@ -94,7 +102,9 @@ def _naive(world: World, now: int) -> bool:
 def _usefulness(world: World, question, window: float) -> list[Useful]:
     last = world.last_use()
     now = int((last or 0) + 1.5 * window * DAY)
-    gone = all(0 <= c.off <= now and c.left_source is not None and c.kind != "elsewhere" for c in world.callers)
+    gone = all(
+        0 <= c.off <= now and c.left_source is not None and c.kind != "elsewhere" for c in world.callers
+    )
     if not world.dead or last is None or now > world.hours or not gone:
         return []
     if not world.complete(0, now) or not any(c.seen.any() for c in world.callers):
@@ -125,13 +135,15 @@ def wilson(hits: int, total: int, z: float = 1.96) -> tuple[float, float]:
     p = hits / total
     centre = p + z * z / (2 * total)
     spread = z * math.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
-    return max(0.0, (centre - spread) / (1 + z * z / total)), min(1.0, (centre + spread) / (1 + z * z / total))
+    return max(0.0, (centre - spread) / (1 + z * z / total)), min(
+        1.0, (centre + spread) / (1 + z * z / total)
+    )
 
 
 def calibration(answers: list[Answer]) -> list[tuple]:
     """(bucket, verdicts, stated mean, interval stated, frequency, its own interval, whether it fits)."""
     rows = []
-    for low, high in zip(BUCKETS, BUCKETS[1:], strict=False):
+    for low, high in itertools.pairwise(BUCKETS):
         inside = [a for a in answers if low <= a.probability < high or (high == 1.0 == a.probability)]
         if not inside:
             continue
@@ -154,9 +166,15 @@ def by_pattern(answers: list[Answer], useful: list[Useful]) -> list[tuple]:
         dead = [u for u in useful if u.pattern == pattern]
         rows.append(
             (
-                pattern, len(mine), len(safe), sum(a.used for a in safe), len(naive), sum(a.used for a in naive),
-                sum(u.safe for u in dead), len(dead),
-            )  # fmt: skip
+                pattern,
+                len(mine),
+                len(safe),
+                sum(a.used for a in safe),
+                len(naive),
+                sum(a.used for a in naive),
+                sum(u.safe for u in dead),
+                len(dead),
+            )
         )
     return rows
 
@@ -164,7 +182,10 @@ def by_pattern(answers: list[Answer], useful: list[Useful]) -> list[tuple]:
 def render(answers: list[Answer], useful: list[Useful]) -> str:
     """Both tables as Markdown."""
     known = [a for a in answers if not a.hidden]
-    lines = ["| stated risk | verdicts | mean stated | their own interval | followed by a use | fits |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| stated risk | verdicts | mean stated | their own interval | followed by a use | fits |",
+        "|---|---|---|---|---|---|",
+    ]
     for (low, high), count, stated, span, seen, own, fits in calibration(known):
         lines.append(
             f"| {low:.1%} to {high:.1%} | {count} | {stated:.2%} | {span[0]:.2%} to {span[1]:.2%} | "
@@ -172,7 +193,8 @@ def render(answers: list[Answer], useful: list[Useful]) -> str:
         )
     lines += [
         "",
-        "| pattern | verdicts | `safe` | followed by a use | 14-day rule says safe | followed by a use | safe in time, of the dead |",
+        "| pattern | verdicts | `safe` | followed by a use | 14-day rule says safe | followed by a use | "
+        "safe in time, of the dead |",
         "|---|---|---|---|---|---|---|",
     ]
     for pattern, count, safe, wrong, naive, naive_wrong, in_time, dead in by_pattern(known, useful):
@@ -193,9 +215,11 @@ def render(answers: list[Answer], useful: list[Useful]) -> str:
     safe_hidden = [a for a in hidden if a.word == "safe"]
     lines += [
         "",
-        f"What could not be known (a caller never seen, and in no source that was read): {len(hidden)} verdicts, "
-        f"{words['unproven']} unproven, {words['in-use']} in use, {len(safe_hidden)} safe, of which "
-        f"{sum(a.used for a in safe_hidden)} were followed by a use. Each of these names the services it covers.",
+        (
+            f"What could not be known (a caller never seen, and in no source that was read): {len(hidden)} verdicts, "
+            f"{words['unproven']} unproven, {words['in-use']} in use, {len(safe_hidden)} safe, of which "
+            f"{sum(a.used for a in safe_hidden)} were followed by a use. Each of these names the services it covers."
+        ),
     ]
     return "\n".join(lines)
 
@@ -206,7 +230,9 @@ def _share(part: int, whole: int) -> str:
 
 def main() -> int:
     """See the module's text."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=6000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--window", type=float, default=30, help="days")
@@ -228,8 +254,14 @@ def main() -> int:
             options.save.write_text(json.dumps(figures, indent=1, default=float))
         print(f"\n{len(answers)} verdicts in {time.perf_counter() - started:.0f} s")
         for number in range(options.perturb):
-            other = mix.perturbed(np.random.default_rng(10_000 + options.seed * 100 + number), options.strength)
-            print(summary(number, *simulate(other, options.runs, options.seed + 1 + number, options.window, pool)))
+            other = mix.perturbed(
+                np.random.default_rng(10_000 + options.seed * 100 + number), options.strength
+            )
+            print(
+                summary(
+                    number, *simulate(other, options.runs, options.seed + 1 + number, options.window, pool)
+                )
+            )
     return 0
 
 
@@ -241,11 +273,16 @@ def summary(number: int, answers: list[Answer], useful: list[Useful]) -> str:
     for pattern, _, count, wrong, *_ in by_pattern(known, useful):
         if wrong > 0.01 * count and wilson(wrong, count)[0] > 0.01:
             bad[pattern] = f"{wrong} of {count}"
-    misfits = [f"{row[0][0]:.3g}-{row[0][1]:.3g}: {row[4]:.2%} not in {row[3][0]:.2%}-{row[3][1]:.2%}" for row in calibration(known) if not row[6]]
+    misfits = [
+        f"{row[0][0]:.3g}-{row[0][1]:.3g}: {row[4]:.2%} not in {row[3][0]:.2%}-{row[3][1]:.2%}"
+        for row in calibration(known)
+        if not row[6]
+    ]
     wrong = sum(a.used for a in safe)
     return (
         f"mix {number}: safe {len(safe)}, followed {wrong} ({_share(wrong, len(safe))}); in time "
-        f"{_share(sum(u.safe for u in useful), len(useful))} of {len(useful)}; patterns above 1 %: {dict(bad) or 'none'}; "
+        f"{_share(sum(u.safe for u in useful), len(useful))} of {len(useful)}; "
+        f"patterns above 1 %: {dict(bad) or 'none'}; "
         f"buckets that do not fit: {misfits or 'none'}; late because of "
         f"{dict(Counter(u.why for u in useful if not u.safe)) or 'nothing'}"
     )
