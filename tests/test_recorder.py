@@ -206,9 +206,11 @@ def test_a_recorder_that_raises_reaches_nobody_and_is_counted(monkeypatch, seam)
     in_memory(monkeypatch)
     recorder = make()
 
-    def broken(*_args, **_kwargs):
-        raise ValueError("broken")
-
+    # of Lastcall's own code, that is: what the host's code raises is the host's
+    names: dict = {}
+    source = "def broken(*_args, **_kwargs):\n    raise ValueError('broken')\n"
+    exec(compile(source, callsite.__file__.replace("callsite", "broken"), "exec"), names)
+    broken = names["broken"]
     monkeypatch.setattr(recorder, seam, broken) if seam == "clock" else monkeypatch.setattr(Recorder, seam, broken)
     tap = recorder.tap(Target("application:one"), "call")
     (function,) = callers(tap.hook, 1)

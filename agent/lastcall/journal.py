@@ -105,7 +105,7 @@ class Journal:
 
         A record that is text already is taken to be its own `ascii()`.
         """
-        text = "".join([(record if record.__class__ is str else ascii(record)) + "\n" for record in records])  # type: ignore[operator]
+        text = "".join([(record if record.__class__ is str else ascii(record)) + "\n" for record in records])
         # a full disk may have cut the last write short: begin a line of its own
         data = ("\n" + text if self._torn else text).encode("ascii")
         if not self._is_ours():
@@ -115,7 +115,7 @@ class Journal:
             raise OSError("short write to the journal")
 
     def _is_ours(self) -> bool:
-        """Whether our descriptor still is the journal: a host that closes all of them may have given it to another file."""
+        """Whether our descriptor still is the journal: a host that closes all may have given it to another file."""
         try:
             found = os.fstat(self.fd)
         except OSError:

@@ -117,7 +117,11 @@ class Pipeline:
             from .store import Store
 
             self.store = Store.open(self.agent.config.store_path())
-        self.store.absorb_live(own=self.agent.id, others_now=others_now)
+        try:
+            self.store.absorb_live(own=self.agent.id, others_now=others_now)
+        finally:
+            # A host that closes every descriptor (a daemon) would give SQLite's number to a file of its own.
+            self.store.close()
 
     def _speak_for_orphans(self, *, final: bool) -> None:
         """Make the last statement of processes that were killed, once the store has their journals."""

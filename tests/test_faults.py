@@ -1,0 +1,253 @@
+"""What goes wrong inside Lastcall is never seen by the host; it is counted."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import time
+
+import pytest
+from worlds import World
+
+from lastcall.errors import StoreError
+from lastcall.store import Store
+
+FILES = {
+    "legacy.py": "def old(value=1):\n    return value + 1\n",
+    "host.py": """
+        import sys, time
+        import legacy
+
+        for turn in range(30):
+            print(legacy.old(turn))
+            time.sleep(0.01)
+        print("end", legacy.old(), file=sys.stderr)
+        """,
+}
+TARGETS = ("legacy:old",)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path, FILES, TARGETS)
+
+
+def same(world: World, **environ: str):
+    plain = world.run()
+    run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.02", **environ)
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+    return run
+
+
+@pytest.mark.parametrize("limit", [0, 100, 4096, 70_000, 90_000, 200_000])
+def test_a_file_size_limit_changes_nothing(world, limit):
+    """RLIMIT_FSIZE also sends SIGXFSZ, which Python ignores; a full disk fails in the same calls."""
+    plain = world.run()
+    store = world.folder / "limited" / "store.db"
+    done = subprocess.run(
+        world.command(), cwd=world.folder, capture_output=True, text=True, timeout=60,
+        env=world.environment(store, LASTCALL_FLUSH_INTERVAL="0.02"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (plain.out, plain.err, plain.code)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")
+@pytest.mark.parametrize("size", ["16k", "128k", "400k"])
+def test_a_full_disk_changes_nothing(world, size, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        same(world, LASTCALL_STORE=str(disk / "store.db"))
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def test_a_locked_store_changes_nothing_and_loses_nothing(world):
+    store = world.folder / "locked" / "store.db"
+    Store.current  # noqa: B018 - the store's own module is loaded before the lock is taken
+    first = world.run("auto", LASTCALL_STORE=str(store), LASTCALL_FLUSH_INTERVAL="0.02")
+    assert first.code == 0
+    lock = sqlite3.connect(store, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    try:
+        began = time.monotonic()
+        same(world, LASTCALL_STORE=str(store))
+        assert time.monotonic() - began < 20
+    finally:
+        lock.execute("ROLLBACK")
+        lock.close()
+    with Store.current(store) as current:
+        assert sum(row.count for row in current.uses()) == 62
+
+
+def test_a_store_deleted_under_way_changes_nothing(tmp_path):
+    world = World(tmp_path, {**FILES, "host.py": """
+        import os, shutil, time
+        import legacy
+        print(legacy.old(1))
+        time.sleep(0.2)
+        for folder in os.listdir("."):
+            if folder.startswith("evidence"):
+                shutil.rmtree(folder)
+        for turn in range(20):
+            print(legacy.old(turn))
+            eval("legacy.old(3)")
+            time.sleep(0.01)
+        """}, TARGETS)
+    same(world)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database at all" * 100, b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_corrupt_store_changes_nothing_and_keeps_the_evidence(world, content):
+    store = world.folder / "corrupt" / "store.db"
+    store.parent.mkdir()
+    store.write_bytes(content)
+    same(world, LASTCALL_STORE=str(store))
+    if content:
+        with pytest.raises(StoreError), Store.current(store) as current:
+            current.uses()
+        store.unlink()
+    with Store.current(store) as current:
+        assert sum(row.count for row in current.uses()) == 31
+
+
+@pytest.mark.parametrize("path", ["/proc/nothing/store.db", "/dev/null/store.db", "/dev/full", "\x01odd\n name/store.db", "a" * 300 + "/store.db"])
+def test_a_store_that_cannot_be_made_changes_nothing(world, path):
+    same(world, LASTCALL_STORE=path)
+
+
+def test_a_clock_that_jumps_back_changes_no_count(tmp_path):
+    world = World(tmp_path, {**FILES, "host.py": """
+        import time
+        import legacy
+        real, real_ns = time.time, time.time_ns
+        for turn in range(20):
+            time.time = lambda: real() - 86400 * turn
+            time.time_ns = lambda: real_ns() - 86400 * 10**9 * turn
+            print(legacy.old(turn))
+            time.sleep(0.02)
+        """}, TARGETS)
+    run = same(world)
+    assert run.total("legacy:old") == 20
+
+
+BREAKING = """
+import sys
+import {module} as module
+names = {{}}
+exec(compile("def broken(*args, **kwargs):\n    raise {error}('broken on purpose')\n", module.__file__, "exec"), names)
+broken = names["broken"]
+owner = module{owner}
+setattr(owner, "{name}", broken)
+import host
+"""
+SEAMS = [
+    ("lastcall.recorder", ".Recorder", "_see"), ("lastcall.recorder", ".Recorder", "_capture"), ("lastcall.recorder", ".Recorder", "write"),
+    ("lastcall.recorder", ".Recorder", "publish"), ("lastcall.recorder", ".Recorder", "tap"), ("lastcall.journal", ".Journal", "append"),
+    ("lastcall.journal", ".Journal", "__init__"), ("lastcall.patch", "", "find"), ("lastcall.patch", "", "kind_of"),
+    ("lastcall.patch", ".Patcher", "loaded"), ("lastcall.patch", ".Patcher", "_arm_found"), ("lastcall.callsite", ".Attribution", "kind_of"),
+    ("lastcall.callsite", ".Walk", "_walk"), ("lastcall.targets", ".Target", "is_passed_on_by"), ("lastcall.targets", ".Target", "allowed_reason"),
+    ("lastcall.agent", ".Agent", "flush"), ("lastcall.agent", ".Agent", "leave"), ("lastcall.agent", ".Agent", "__init__"), ("lastcall.agent", ".Agent", "write_pending"),
+    ("lastcall.importing", ".Wanted", "__call__"), ("lastcall.importing", "", "_telling_spec"), ("lastcall.importing", ".Finder", "_listen"),
+    ("lastcall.store", ".Store", "absorb_live"), ("lastcall.pipeline", ".Pipeline", "run"), ("lastcall.expressions", "", "spelling"),
+    ("lastcall.engines.wrapping", "", "arm_name"), ("lastcall.engines.wrapping", "", "wrap"), ("lastcall.engines.inplace", ".InPlace", "_arm"),
+]
+
+
+@pytest.mark.parametrize("error", ["ValueError", "OSError", "KeyError"])
+@pytest.mark.parametrize(("module", "owner", "name"), SEAMS, ids=[f"{m}{o}.{n}" for m, o, n in SEAMS])
+def test_a_failure_at_any_seam_is_no_failure_of_the_host(tmp_path, module, owner, name, error):
+    world = World(tmp_path, {
+        **FILES, "main.py": BREAKING.format(module=module, owner=owner, name=name, error=error),
+        "host.py": """
+            import os, sys, time
+            import legacy
+            def caller():
+                return legacy.old(4)
+            print([legacy.old(turn) for turn in range(3)], caller(), legacy.Old().method())
+            time.sleep(0.1)
+            pid = os.fork()
+            if pid == 0:
+                print("child", legacy.old())
+                sys.stdout.flush()
+                sys.exit(0)
+            print(os.waitpid(pid, 0)[1], caller())
+            """,
+        "legacy.py": "def old(value=1):\n    return value + 1\nclass Old:\n    def __init__(self): self.a = 1\n    def method(self): return self.a\n",
+    }, ("legacy:old", "legacy:Old", "legacy:Old.method"), main="main.py")
+    plain = world.run(PYTHONPATH=f"{world.environment(None)['PYTHONPATH']}:{world.environment(None)['PYTHONPATH']}/agent")
+    run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.02",
+                    PYTHONPATH=f"{world.environment(None)['PYTHONPATH']}:{world.environment(None)['PYTHONPATH']}/agent")
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+
+
+def test_signals_during_recording_reach_the_host(tmp_path):
+    world = World(tmp_path, {**FILES, "host.py": """
+        import signal, sys, time
+        import legacy
+        seen = 0
+        class Alarm(Exception): pass
+        def handler(*args):
+            global seen
+            seen += 1
+            raise Alarm
+        signal.signal(signal.SIGALRM, handler)
+        calls = 0
+        for turn in range(200):
+            signal.setitimer(signal.ITIMER_REAL, 0.0003)
+            try:
+                while True:
+                    legacy.old()
+                    eval("legacy.old()")
+            except Alarm:
+                pass
+        print(seen)
+        """}, TARGETS)
+    run = same(world)
+    assert run.out == "200\n"
+
+
+def test_a_host_that_closes_every_descriptor_goes_on(tmp_path):
+    """Daemons do this: our journal's number then belongs to a file of the host's."""
+    world = World(tmp_path, {**FILES, "host.py": """
+        import os
+        import legacy
+        print(legacy.old(1), flush=True)
+        os.closerange(3, 100)
+        mine = [os.open(f"mine{n}", os.O_RDWR | os.O_CREAT) for n in range(6)]
+        for turn in range(10):
+            eval("legacy.old(turn)\\n")
+        print(sum(os.fstat(fd).st_size for fd in mine), legacy.old(2), flush=True)
+        """}, TARGETS)
+    plain = world.run()
+    for name in os.listdir(tmp_path):
+        if name.startswith("mine"):
+            os.unlink(tmp_path / name)
+    run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.02")
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+    assert all(os.path.getsize(tmp_path / f"mine{n}") == 0 for n in range(6)), "we wrote into a file of the host's"
+
+
+def test_sigterm_while_the_store_is_locked_still_ends_at_once(world):
+    store = world.folder / "term" / "store.db"
+    world.run("auto", LASTCALL_STORE=str(store), LASTCALL_FLUSH_INTERVAL="0.02")
+    lock = sqlite3.connect(store, isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    try:
+        process = subprocess.Popen(world.command(), cwd=world.folder, stdout=subprocess.PIPE,
+                                   env=world.environment(store, LASTCALL_FLUSH_INTERVAL="0.02"))
+        process.stdout.readline()
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == -signal.SIGTERM
+        assert time.monotonic() - began < 2
+        process.stdout.close()
+    finally:
+        lock.close()
