@@ -114,7 +114,7 @@ class World:
                        "LASTCALL_TARGETS": ",".join(self.targets)}
         return values | environ
 
-    def run(self, engine: str | None = None, timeout: float = 60, **environ: str) -> Run:
+    def run(self, engine: str | None = None, *, timeout: float = 60, **environ: str) -> Run:
         """Run the program: with the agent if `engine` names one, else without."""
         self.runs += 1
         store = self.folder / f"evidence-{self.runs}" / "store.db"

@@ -19,6 +19,7 @@ from .importing import Finder, Wanted
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -30,6 +31,17 @@ EXIT_STEP = 0.05
 """Seconds between two looks whether waiting for our thread at exit still makes sense."""
 PAUSE_BEFORE_FORK = 0.25
 """Seconds that a fork waits for our thread to finish its step."""
+
+
+_FORK_LOCKS: dict[str, Callable[[Any], Any]] = {
+    "logging": lambda module: getattr(module, "_acquireLock", module._lock.acquire)(),
+    "concurrent.futures.thread": lambda module: module._global_shutdown_lock.acquire(),
+}
+"""Modules of the standard library that take a lock before a fork and release it after.
+
+If our thread imports one while a fork waits for it, the fork will release what it has not taken: its list of
+what to do before was made by then. So it is taken for it.
+"""
 
 
 class Life:
@@ -166,8 +178,14 @@ class Life:
         # Our thread must not be there at the fork: it could hold a lock that the child would wait for, and
         # from 3.12 on Python warns the host about threads at a fork.
         self._paused = self._running and get_ident() != self._thread_id
-        if self._paused and self._stop_thread(PAUSE_BEFORE_FORK):
+        if not self._paused:
+            return
+        absent = [name for name in _FORK_LOCKS if name not in sys.modules]
+        if self._stop_thread(PAUSE_BEFORE_FORK):
             _wait_until_gone(self._thread_id)
+        for name in absent:
+            if name in sys.modules:
+                _FORK_LOCKS[name](sys.modules[name])
 
     def _after_fork_in_parent(self) -> None:
         if not self._paused:
