@@ -17,7 +17,8 @@ from lastcall.errors import internal_errors
 from lastcall.exporters import Exporter, ExporterSettings, Health, is_last
 from lastcall.exporters.discretion import discreet
 from lastcall.exporters.entries import EntryBuilder
-from lastcall.exporters.gcp_clients import Writer, connect
+from lastcall.exporters.gcp_clients import Writer
+from lastcall.exporters.gcp_clients import connect as default_connect
 from lastcall.exporters.gcp_resource import detect
 from lastcall.exporters.gcp_wire import stdout_line
 from lastcall.exporters.queueing import Answer, Outbox, RefusedError, UnavailableError
@@ -45,7 +46,7 @@ class GcpExporter:
     def __init__(
         self,
         settings: ExporterSettings,
-        connect: Callable[[ExporterSettings], Writer] = connect,
+        connect: Callable[[ExporterSettings], Writer] = default_connect,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
@@ -61,7 +62,7 @@ class GcpExporter:
             limit=settings.spool_limit,
             attempt_timeout=settings.attempt_timeout,
             clock=clock,
-            knock=self._knock,
+            knock=self._knock if connect is default_connect else None,
             load=self._load,
         )
 

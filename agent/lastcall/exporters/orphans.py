@@ -128,7 +128,11 @@ class _Orphan:
         self.process = Process(name, service, environment, release, host, pid, python, started, root, pairs)
 
     def batch(self) -> Batch:
-        """The statement: states, counts and findings as they were when it was last seen."""
+        """The statement: states, counts and findings as they were when it was last seen.
+
+        The batch is of now: uses after its last sign of life are counted too, and a metric's point must be
+        younger than all that the process sent itself.
+        """
         sites, counts = self._counts()
         states = self._states()
         observation = Observation(
@@ -136,7 +140,7 @@ class _Orphan:
             self._counters("internal"), final=True,
         )  # fmt: skip
         return Batch(
-            self.process, self._seen, tuple(self._store.targets()), states, sites, counts,
+            self.process, time.time(), tuple(self._store.targets()), states, sites, counts,
             findings=self._findings(), observation=observation,
         )  # fmt: skip
 

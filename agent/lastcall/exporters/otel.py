@@ -119,11 +119,12 @@ class OtlpExporter:
         if batch.process.id == self._observed:
             due = time.monotonic() >= self._metrics_due
             collector, errors = self._metrics, internal_errors.counts()
+            dropped = tuple(self._all_dropped(batch, dropped))
         else:  # the last words of a killed process, which are none of our own
             due, collector, errors, dropped = True, Collector(self._settings), (), ()
             if batch.observation is not None:
-                errors = batch.observation.internal_errors
-        collector.readings.take(batch, self._all_dropped(batch, dropped), errors)
+                errors, dropped = batch.observation.internal_errors, batch.observation.dropped
+        collector.readings.take(batch, dropped, errors)
         if "metrics" in self._outboxes and (batch.observation is not None or due):
             self._metrics_due = time.monotonic() + self._settings.metric_interval
             self._put("metrics", collector.items(batch))

@@ -68,7 +68,7 @@ class Readings:
             names.METRIC_FINDINGS: dict(self._findings),
             names.METRIC_TARGETS: _states(batch, base),
             names.METRIC_CALL_SITES: _call_sites(batch, base),
-            names.METRIC_OBSERVED_TIME: {base: max(batch.at - batch.process.started, 0.0)},
+            names.METRIC_OBSERVED_TIME: {base: max(_until(batch) - batch.process.started, 0.0)},
             names.METRIC_DROPPED: {_join(base, {names.REASON: key}): n for key, n in dropped},
             names.METRIC_INTERNAL_ERRORS: {_join(base, {names.SLUG: key}): n for key, n in errors},
             names.METRIC_REMOVE_BY_TIME: _deadlines(batch, base),
@@ -120,6 +120,11 @@ class Readings:
             return False
         self._named_sites.add(site.id)
         return True
+
+
+def _until(batch: Batch) -> float:
+    """When the process was last seen; a killed one's batch is younger than that."""
+    return batch.at if batch.observation is None else batch.observation.until
 
 
 def _sited(batch: Batch) -> Iterator[tuple[Count, Site]]:
