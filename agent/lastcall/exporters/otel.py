@@ -117,7 +117,10 @@ class OtlpExporter:
     def _collect(self, batch: Batch, dropped: tuple[tuple[str, int], ...]) -> None:
         self._observed = self._observed or batch.process.id
         if batch.process.id == self._observed:
-            due = time.monotonic() >= self._metrics_due
+            due = batch.observation is not None or time.monotonic() >= self._metrics_due
+            self._metrics_due = (
+                time.monotonic() + self._settings.metric_interval if due else self._metrics_due
+            )
             collector, errors = self._metrics, internal_errors.counts()
             dropped = tuple(self._all_dropped(batch, dropped))
         else:  # the last words of a killed process, which are none of our own
@@ -125,8 +128,7 @@ class OtlpExporter:
             if batch.observation is not None:
                 errors, dropped = batch.observation.internal_errors, batch.observation.dropped
         collector.readings.take(batch, dropped, errors)
-        if "metrics" in self._outboxes and (batch.observation is not None or due):
-            self._metrics_due = time.monotonic() + self._settings.metric_interval
+        if "metrics" in self._outboxes and due:
             self._put("metrics", collector.items(batch))
 
     def _put(self, signal: Signal, items: list[Item]) -> None:
