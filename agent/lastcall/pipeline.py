@@ -312,6 +312,8 @@ def create_exporter(name: str, config: Config) -> Exporter:
             spans_per_process=config.span_budget_process,
             otel_provider=config.otel_provider,
             metric_call_sites=1000 if config.metrics_by_site else 0,
+            # The same events twice in one project would be no help to anybody.
+            otlp_logs="gcp" not in config.exporters,
         ),
     )
 
