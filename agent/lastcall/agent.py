@@ -86,7 +86,7 @@ class Agent:
         if sys.version_info < (3, 12) or not self.has_exporters or self.config.spans != "sampled":
             return
         from .engines.ends import Ends
-        from .engines.inplace import Unavailable
+        from .engines.prologue import Unavailable
 
         try:
             self.recorder.ends = Ends(self.recorder, self.patcher.in_place)

@@ -322,10 +322,11 @@ def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(text)
+        document: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         config.problems.append(f"{path}: is not valid TOML: {error}")
         return None
+    return document
 
 
 def _take_document(config: Config, document: dict[str, Any]) -> None:
@@ -429,7 +430,7 @@ def _metadata(config: Config, key: str, value: Any, where: str) -> str:
     if key == "schedule" and value not in SCHEDULES:
         config.problems.append(f"{where}: schedule must be one of {', '.join(SCHEDULES[1:])}, not {value!r}")
         return ""
-    return value
+    return str(value)
 
 
 def _allow(config: Config, value: Any, where: str) -> tuple[Allow, ...]:
@@ -549,7 +550,7 @@ def program_name() -> str:
     if argv[0] == "-m":
         arguments = getattr(sys, "orig_argv", [])
         return arguments[arguments.index("-m") + 1] if "-m" in arguments[:-1] else "python"
-    return os.path.splitext(os.path.basename(argv[0]))[0]
+    return os.path.splitext(os.path.basename(str(argv[0])))[0]
 
 
 def git_commit(folder: str) -> str:

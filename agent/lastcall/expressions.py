@@ -45,7 +45,7 @@ def position_of(code: CodeType, lasti: int) -> Position | None:
     if found is None or any(part is None for part in found):
         return None
     first, last, left, right = found
-    return first, left, last, right  # type: ignore[return-value]
+    return first, left, last, right
 
 
 def at_position(lines: tuple[bytes, ...], position: Position, name: str) -> str:

@@ -86,12 +86,12 @@ class Finder:
 
     def install(self) -> None:
         """Stand first in `sys.meta_path`."""
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)
 
     def remove(self) -> None:
         """Leave `sys.meta_path`."""
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> Any:
         """None for modules nobody wants; else what the other finders say, with our ear to it."""
@@ -116,8 +116,8 @@ class Finder:
         # Somebody (pytest's rewriting hook) went before us and would keep modules from us. Moving forward
         # while importlib iterates over the list skips nobody: all that it has not asked yet stays behind.
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
-            sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
+            sys.meta_path.insert(0, self)
 
     def _find(self, name: str, path: Any, target: ModuleType | None) -> Any:
         for finder in list(sys.meta_path):

@@ -55,7 +55,7 @@ def _wrapped_by(frame: FrameType, module: str) -> Any:
         return None
     names = frame.f_locals
     for name in (*code.co_freevars, *code.co_varnames[:1]):
-        value = names.get(name)
+        value: Any = names.get(name)
         value = getattr(value, "__func__", value)
         if type(value).__name__ not in ("function", "type") and not isinstance(value, type):
             continue

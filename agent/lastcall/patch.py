@@ -105,14 +105,14 @@ class Patcher:
     def arm_loaded(self) -> None:
         """Arm what was imported before the agent started."""
         for name, module in list(sys.modules.items()):
-            if module is not None and self.wanted(name) and not is_unfinished(module):
+            if _is_module(module) and self.wanted(name) and not is_unfinished(module):
                 self.loaded(module, name, late=True)
 
     def arm_new(self, targets: Sequence[Target]) -> None:
         """Arm targets that became wanted just now, as far as their modules are loaded."""
         refs = {target.ref for target in targets}
         for name, module in list(sys.modules.items()):
-            if module is None:
+            if not _is_module(module):
                 continue
             for target in self.wanted.exact.get(name, ()):
                 if target.ref in refs:
@@ -125,7 +125,7 @@ class Patcher:
         """Arm modules that came in without asking our finder (another import hook, `sys.modules[...] = ...`)."""
         self.unfinished = False
         for name, module in list(sys.modules.items()):
-            if module is None or self.armed_modules.get(name) == id(module) or not self.wanted(name):
+            if not _is_module(module) or self.armed_modules.get(name) == id(module) or not self.wanted(name):
                 continue
             if is_unfinished(module):
                 self.unfinished = True
@@ -296,11 +296,11 @@ class Patcher:
 
     def _try_in_place(self, target: Target, function: Any, tap: Tap) -> str | None:
         """None if the in-place engine took it, else why it did not."""
-        from .engines import inplace
+        from .engines import prologue
 
         try:
             self.undo.append(self.in_place.arm(function, tap))
-        except inplace.Unavailable as why:
+        except prologue.Unavailable as why:
             return str(why)
         target.engine = "inplace"
         return None
@@ -430,9 +430,8 @@ class Patcher:
             if len(self.by_ref) >= WILDCARD_LIMIT:
                 self.recorder.drop("target-limit")
                 return
-            child = self.by_ref.get(f"{name}:{qualname}")
-            if child is None:
-                child = self.add(wildcard.child(f"{name}:{qualname}"))
+            ref = f"{name}:{qualname}"
+            child = self.by_ref.get(ref) or self.add(wildcard.child(ref))
             self.arm(child, module, late=late)
         wildcard.state, wildcard.reason = "armed", ""
         self.changed(wildcard)
@@ -532,9 +531,14 @@ def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[s
     return names
 
 
+def _is_module(value: object) -> bool:
+    """Anything can lie in `sys.modules`; None says that the import is forbidden."""
+    return value is not None
+
+
 def _members(cls: type, pattern: str) -> list[str]:
     first, _, rest = pattern.partition(".")
-    names = []
+    names: list[str] = []
     for name, value in list(cls.__dict__.items()):
         if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
             continue

@@ -195,14 +195,19 @@ def still_written(callers: Sequence[Caller]) -> Reason:
 
 
 def still_deployed(callers: Sequence[Caller]) -> Reason:
-    """Callers whose code is gone, but not from what runs."""
+    """Callers whose code is in what runs, whatever became of it in the source."""
     caller = callers[0]
-    since = f" since {date(caller.left_at)}" if caller.left_at else ""
+    where = where_name(caller.scope.where)
+    if caller.fate == "gone":
+        since = f" since {date(caller.left_at)}" if caller.left_at else ""
+        text = f"{caller_name(caller)} is gone from the source{since}, but {where} still runs a release"
+        text += " that was built before."
+    else:
+        text = f"{where} still runs release {caller.scope.release}, in which {caller_name(caller)} used it."
     return Reason(
         "still-deployed",
         "unproven",
-        f"{caller_name(caller)} is gone from the source{since}, but {where_name(caller.scope.where)} still "
-        "runs a release that was built before.",
+        text,
         "Deploy. If it was deployed under the same name: give every build its own release name.",
     )
 

@@ -440,7 +440,7 @@ class Recorder:
         if walked:
             sample = Sample(record, record.at_ns, total, record.trace, first=True)
             self._sight(sample)
-            if self.ends is not None and counters is tap.counters and type(frame) is not Still:
+            if self.ends is not None and counters is tap.counters and not isinstance(frame, Still):
                 self.ends.watch(sample, frame)
             if self.on_first_sight is not None:
                 self.on_first_sight()

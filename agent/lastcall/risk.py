@@ -37,7 +37,7 @@ Referred = Literal["none", "held-by-none", "unknown", "left"]
 class Prior:
     """What is believed before any evidence. Probabilities, and rates a second."""
 
-    gone_but_alive: float = 0.008
+    gone_but_alive: float = 0.0065
     """A caller whose code is gone from the source, in a target nobody refers to, yet still runs."""
     end_rate: float = 1 / (250 * DAY)
     """Callers of a deprecated target end at this rate when nothing is known of their code."""
@@ -48,6 +48,8 @@ class Prior:
     any time of the silence: mostly it went early, which is why there was silence."""
     deploy_rate: float = 1 / (10 * DAY)
     """At which a change of the source reaches what runs."""
+    rollback: float = 0.0015
+    """What runs goes back, within a window, to a release that still had the code of a caller now gone."""
     newcomers: float = 0.25
     """Shape of the rate of callers never seen: this many were as good as seen at the start."""
     newcomer_time: float = 20 * DAY
@@ -75,6 +77,7 @@ HOPEFUL = replace(
     end_rate=1 / (80 * DAY),
     end_rate_present=1 / (250 * DAY),
     undeployed=0.1,
+    rollback=0.0002,
     newcomers=0.04,
     unexplained=0.005,
     hidden=0.01,
@@ -85,6 +88,7 @@ WARY = replace(
     end_rate=1 / (1000 * DAY),
     end_rate_present=1 / (8000 * DAY),
     undeployed=1.0,
+    rollback=0.008,
     newcomers=1.0,
     unexplained=0.7,
     hidden=0.9,
@@ -332,6 +336,8 @@ def estimate(
         none *= (1 - prior.hidden) ** min(unobserved, 3)
         if unexplained:
             none *= 1 - prior.unexplained
+        if any(caller.fate == "gone" for caller in outlooks):
+            none *= 1 - prior.rollback
         gone = 1.0
         for caller in outlooks:
             if caller.fate == "gone":

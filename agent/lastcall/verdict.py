@@ -221,6 +221,8 @@ class _Case:
                 fates = {c.fate for c in same}
                 doubt: Fate = "present" if "present" in fates else "unknown"
                 last = replace(last, fate=doubt) if len(fates) > 1 else last
+                running = [c.scope for c in same if c.scope in self.fleet.live and c.scope.release]
+                last = replace(last, scope=max(running)) if running else last
             result.append((last, hours or (int(last.last_seen // 3600),)))
         result.sort(key=lambda item: (-item[0].last_seen, item[0].key))
         return result
@@ -454,7 +456,7 @@ def _still_written(case: _Case) -> Iterator[Reason]:
     present = [caller for caller, _ in case.merged if caller.fate == "present"]
     if present and not case.breaking:
         yield why.still_written(present)
-    deployed = [c for c, _ in case.merged if c.fate == "gone" and not case.deployed(c)]
+    deployed = [c for c, _ in case.merged if c.fate != "present" and not case.deployed(c)]
     if deployed:
         yield why.still_deployed(deployed)
 

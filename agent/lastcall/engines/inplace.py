@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from types import FunctionType
 
+from ..callsite import qualname_of
 from ..recorder import NOT_COUNTED
 from .prologue import Unavailable, with_prologue
 
@@ -176,7 +177,7 @@ class InPlace:
         code = shared
         if (
             "<locals>" in function.__qualname__
-            or "<locals>" in shared.co_qualname
+            or "<locals>" in qualname_of(shared)
             or id(shared) in self.counters
         ):
             # every closure made by one `def` has one code object: give this function its own

@@ -121,7 +121,7 @@ def _watch(recorder: Recorder, module: ModuleType, name: str, tap: Tap) -> Calla
 
 
 def _watched_class(module: ModuleType) -> Any:
-    cls = type(module)
+    cls: Any = type(module)
     if _MARK in cls.__dict__:
         return cls
     body = {

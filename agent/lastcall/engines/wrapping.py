@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..recorder import Tap
 
 
-class Wrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
+class Wrapper(wrapt.FunctionWrapper):
     """A wrapped Python function; pickles by name and copies as a function does: as itself.
 
     It binds as a function does, into an ordinary method: wrapt's own bound wrapper is no `types.MethodType`,
@@ -49,7 +49,7 @@ class Wrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
         return self
 
 
-class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
+class _Bound(wrapt.BoundFunctionWrapper):
     """What a wrapped descriptor gives when it is bound; pickles and copies as what it stands for."""
 
     def __repr__(self) -> str:
@@ -72,7 +72,7 @@ class _Bound(wrapt.BoundFunctionWrapper):  # type: ignore[misc]
         return copy.deepcopy(self.__wrapped__, memo)
 
 
-class ObjectWrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
+class ObjectWrapper(wrapt.FunctionWrapper):
     """Any other wrapped callable: a C function, an object with `__call__`, a descriptor with its own binding."""
 
     __bound_function_wrapper__ = _Bound
@@ -103,7 +103,7 @@ class ObjectWrapper(wrapt.FunctionWrapper):  # type: ignore[misc]
         return self if atomic else copy.deepcopy(self.__wrapped__, memo)
 
 
-class InheritedConstructor(wrapt.FunctionWrapper):  # type: ignore[misc]
+class InheritedConstructor(wrapt.FunctionWrapper):
     """An `__init__` for a class that inherits one from C, which hands on to whatever comes next.
 
     What comes next depends on the instance: in a subclass with several bases it is not the C type's.
@@ -217,7 +217,8 @@ def arm_property(owner: type, name: str, original: property, tap: Tap) -> Callab
         wrap(part, tap) if part is not None else None
         for part in (original.fget, original.fset, original.fdel)
     ]
-    replacement = type(original)(*parts, original.__doc__)
+    make: Any = type(original)
+    replacement = make(*parts, original.__doc__)
     set_attribute(owner, name, replacement)
 
     def undo() -> None:

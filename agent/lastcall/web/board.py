@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import threading
+import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -139,7 +140,8 @@ def read(store: Store, now: float) -> Board:
         used = any(total.counting for total in sums.values())
         return Board(
             now,
-            _digest(store.path, now),
+            # Of its own for each reading, whatever the clock does.
+            uuid.uuid4().hex,
             store.path,
             targets=_targets(connection, store.targets(), sums, today),
             scopes=gathering.scope_sums(connection),

@@ -2,8 +2,9 @@
 
 One point a week is enough and honest: the burn-down's value for a day already covers the seven days before
 it. The line is Theil and Sen's (the median of all slopes between two points), which one odd week cannot bend.
-Its interval is Sen's (the slopes that the points' order is compatible with, at `CONFIDENCE`), widened by how much
-the weeks differ. It speaks about the pace of these weeks only. Nobody knows whether the pace will hold, and the page says so.
+Its interval is Sen's (the slopes that the points' order is compatible with, at `CONFIDENCE`), widened by how
+much the weeks differ from one another. It speaks about the pace of these weeks only. Nobody knows whether the
+pace will hold, and the page says so.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ def _ends(
 def _spread(points: Sequence[tuple[int, int]], now: int) -> tuple[int, int]:
     """(fewest, most) days to zero if the weeks go on to differ as they did.
 
-    Sen's interval takes the points for a line with independent errors. Where work comes in bursts, a good month
-    moves all that follows, and the interval must grow with the way that is left.
+    Sen's interval takes the points for a line with independent errors. Where work comes in bursts, a good
+    month moves all that follows, and the interval must grow with the way that is left.
     """
     weeks = [(b[1] - a[1]) * 7 / (b[0] - a[0]) for a, b in itertools.pairwise(points)]
     pace = -fmean(weeks)
