@@ -298,9 +298,9 @@ class Agent:
 
     def keep_exports(self) -> None:
         """Put the last batch where the next process finds it. For the leaving thread, if the other one hangs."""
-        if self._pipeline is not None:
+        if self.has_exporters:
             with self.errors.guard("pipeline"):
-                self._pipeline.keep()
+                self.pipeline().keep()
 
     @property
     def has_exporters(self) -> bool:

@@ -103,12 +103,17 @@ class Pipeline:
 
     def keep(self) -> None:
         """The last batch into the exporters' spools, unless it is there: for an exit that cannot wait."""
-        if self.left or not self.exporters:
+        if self.left:
             return
         batch = self._batch(final=True)
-        for name, exporter in self.exporters.items():
-            with self.agent.errors.guard("exporter-" + name):
-                exporter.export(batch)
+        for name in self.agent.config.exporters:
+            if name != "store":
+                with self.agent.errors.guard("exporter-" + name):
+                    # The other thread may not even have come to making it. To make one imports no client.
+                    exporter = self.exporters.get(name)
+                    if exporter is None:
+                        exporter = create_exporter(name, self.agent.config)
+                    exporter.export(batch)
 
     # -- the store ----------------------------------------------------------------------------------
 

@@ -243,6 +243,12 @@ class SpoolFile:
     def __len__(self) -> int:
         return self._waiting
 
+    def rename(self, path: Path) -> None:
+        """Give the file another name; the lock stays."""
+        self.path.rename(path)
+        _ours[path] = _ours.pop(self.path)
+        self.path = path
+
     def close(self) -> None:
         """Let go of the file, which frees the lock; nothing is left of an empty one."""
         if self._fd < 0:
@@ -257,7 +263,11 @@ class SpoolFile:
 def open_own(folder: Path) -> SpoolFile:
     """A new file for this process. Raises OSError if the folder cannot be made or written."""
     folder.mkdir(parents=True, exist_ok=True)
-    return SpoolFile(folder / f"{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}")
+    path = folder / f"{os.getpid()}-{os.urandom(4).hex()}{SUFFIX}"
+    # Under another name until it is locked: whoever looks for abandoned files must not find it unlocked.
+    file = SpoolFile(path.with_suffix(".new"))
+    file.rename(path)
+    return file
 
 
 def adopt(folder: Path) -> SpoolFile | None:
