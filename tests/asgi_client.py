@@ -43,7 +43,13 @@ class Client:
     async def _ask(self, scope):
         answer = Answer(0, {}, b"")
 
+        asked = False
+
         async def receive():
+            nonlocal asked
+            if asked:
+                await asyncio.Event().wait()  # the client stays, and says no more
+            asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message):

@@ -8,7 +8,6 @@ import pytest
 
 pytest.importorskip("starlette", reason="the extra web is not installed")
 from asgi_client import Client
-
 from lastcall.web import board as boards
 from lastcall.web.app import PAGES, application
 from lastcall.web.guard import host_name

@@ -13,20 +13,19 @@ import pytest
 pytest.importorskip("starlette", reason="the extra web is not installed")
 import web_fleet
 from asgi_client import Client
-from live_files import LiveProcess
-
 from lastcall import config as settings
 from lastcall.store import Filter, Store
 from lastcall.web import board as boards
 from lastcall.web import gathering, pages
 from lastcall.web.app import PAGES, application
 from lastcall.web.rendering import breakable, spark, visible
+from live_files import LiveProcess
 
 NOW = 1_795_000_000.0
 FACTORY = web_fleet.TARGETS[0][0]
 HOSTILE = (
     "<script>alert(1)</script>",
-    "\"><img src=x onerror=alert(1)>",
+    '"><img src=x onerror=alert(1)>',
     "'; alert(1); '",
     "{{ 7 * 7 }}{% raw %}",
     "</script><script>alert(1)</script>",
