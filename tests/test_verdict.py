@@ -90,6 +90,12 @@ def test_code_that_is_gone_from_the_source_may_still_be_deployed():
     assert codes(judge(dossier(left_after_the_build), QUESTION)) >= {"still-deployed"}
 
 
+def test_the_release_that_used_it_still_runs_so_silence_proves_nothing():
+    silent = caller(399, fate="unknown")
+    verdict = judge(dossier(silent, lives=[life()], watches=[watch()]), replace(QUESTION, window=DAY))
+    assert codes(verdict) >= {"still-deployed"}
+
+
 def test_without_names_of_releases_the_start_of_the_processes_tells_what_is_deployed():
     nameless = Scope("backend", "production", "")
     old = caller(60, fate="gone", scope=nameless, left_at=NOW - 50 * DAY)

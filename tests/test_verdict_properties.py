@@ -127,7 +127,10 @@ def test_knowing_less_of_the_source_never_makes_a_verdict_safer(before, question
     unread = replace(
         before, source_read=False, callers=tuple(replace(c, fate="unknown", left_at=None) for c in before.callers)
     )
-    assert SAFETY[judge(unread, question).word] >= SAFETY[judge(before, question).word]
+    known = judge(before, question)
+    if {r.code for r in known.reasons} & {"still-deployed", "caller-present"}:
+        return  # the source brought bad news
+    assert SAFETY[judge(unread, question).word] >= SAFETY[known.word]
 
 
 @many

@@ -193,8 +193,10 @@ def render(answers: list[Answer], useful: list[Useful]) -> str:
         )
     lines += [
         "",
-        "| pattern | verdicts | `safe` | followed by a use | 14-day rule says safe | followed by a use | "
-        "safe in time, of the dead |",
+        (
+            "| pattern | verdicts | `safe` | followed by a use | 14-day rule says safe | followed by a use | "
+            "safe in time, of the dead |"
+        ),
         "|---|---|---|---|---|---|---|",
     ]
     for pattern, count, safe, wrong, naive, naive_wrong, in_time, dead in by_pattern(known, useful):
