@@ -61,3 +61,28 @@ def test_threads_that_use_a_target_while_another_forks(tmp_path):
     run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.02", timeout=30)
     assert (run.out, run.err, run.code) == ("", "", 0)
     assert run.total("legacy:old") == int((tmp_path / "done").read_text()) + 25
+
+
+def test_our_thread_does_not_arm_what_an_import_is_arming(tmp_path):
+    """Two that arm one function, by different engines, would count each call twice."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import sys
+        from lastcall import bootstrap
+        patcher = bootstrap.life().agent().patcher
+        looked = []
+        load = patcher._loaded
+        def slowly(module, name, *, late):
+            if not late:
+                patcher.armed_modules.pop(name, None)
+                patcher.rescan()  # what our thread may do at this instant
+                looked.append(patcher.unfinished)
+            else:
+                looked.append("armed twice")
+            load(module, name, late=late)
+        patcher._loaded = slowly
+        import legacy
+        print([legacy.old(turn) for turn in range(5)], looked)
+        """}, ("legacy:old",))
+    run = world.run("auto", PYTHONPATH=f"{world.environment(None)['PYTHONPATH']}:{world.environment(None)['PYTHONPATH']}/agent")
+    assert (run.out, run.err) == ("[1, 2, 3, 4, 5] [True]\n", "")
+    assert run.total("legacy:old") == 5

@@ -170,7 +170,7 @@ def is_unfinished(module: Any) -> bool:
         spec = object.__getattribute__(module, "__dict__").get("__spec__")
     except AttributeError:  # anything can lie in sys.modules
         return False
-    return bool(getattr(spec, "_initializing", False))
+    return bool(getattr(spec, "_initializing", False)) or "_lastcall_finder" in getattr(spec, "__dict__", ())
 
 
 class _TellingLoader:
@@ -201,10 +201,11 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
     def set_attribute(spec: Any, name: str, value: Any) -> None:
         object.__setattr__(spec, name, value)
         if name == "_initializing" and not value:
-            finder = stop_listening(spec)
+            finder = spec.__dict__.get("_lastcall_finder")
             if finder is not None:
                 # absent if its code raised: importlib has removed it by now
                 finder.report(sys.modules.get(spec.__dict__["name"]))
+            stop_listening(spec)  # not before: `is_unfinished` keeps our own thread from arming it, too
 
     def get_name(spec: Any) -> str:
         names = spec.__dict__
