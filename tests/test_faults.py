@@ -10,10 +10,10 @@ import subprocess
 import time
 
 import pytest
-from worlds import World
 
 from lastcall.errors import StoreError
 from lastcall.store import Store
+from worlds import World
 
 FILES = {
     "legacy.py": "def old(value=1):\n    return value + 1\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from worlds import World
 
 LEGACY = "def old(value=1):\n    return value + 1\n"

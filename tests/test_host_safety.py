@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from worlds import ENGINES, Use, World, wrapt_in_c
 
 PROGRAMS_FOLDER = Path(__file__).parent / "programs"

@@ -6,6 +6,7 @@ import sys
 import zipfile
 
 import pytest
+
 from worlds import World
 
 LEGACY = "def old(value=1):\n    return value + 1\n"

@@ -8,9 +8,9 @@ import subprocess
 import time
 
 import pytest
-from worlds import World
 
 from lastcall.store import Store
+from worlds import World
 
 THREADS = 3
 

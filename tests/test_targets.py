@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import fnmatch
 import re
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastcall.callsite import Pattern, glob_match
-from lastcall.targets import Allow, Ref, ReferenceError_, Target, day_number
+from lastcall.targets import Allow, BadReferenceError, Ref, Target, day_number
 
 WORD = st.text(alphabet="abc_", min_size=1, max_size=4)
 DOTTED = st.lists(WORD, min_size=1, max_size=5).map(".".join)
@@ -59,7 +59,7 @@ def test_a_reference_keeps_its_parts(module, qualname):
     "", ":", "a:", ":b", "a b:c", "a:b c", "a..b:c", "a:b..c", "a:b()", "a:b(1=)", "a/b:c", "a:b:c", "a:b(c=)d", "1a:b", ".a:b",
 ])
 def test_what_is_no_reference_is_refused_with_a_sentence(text):
-    with pytest.raises(ReferenceError_, match="package.module"):
+    with pytest.raises(BadReferenceError, match="package.module"):
         Ref(text)
 
 
@@ -67,19 +67,19 @@ def test_what_is_no_reference_is_refused_with_a_sentence(text):
 def test_no_text_breaks_the_parser(text):
     try:
         assert Ref(text).module
-    except ReferenceError_ as error:
+    except BadReferenceError as error:
         assert str(error)
 
 
-@given(st.dates(min_value=datetime.date(1900, 1, 1)))
+@given(st.dates(min_value=dt.date(1900, 1, 1)))
 def test_days_are_counted_as_datetime_counts_them(date):
-    assert day_number(date.isoformat()) == (date - datetime.date(1970, 1, 1)).days
+    assert day_number(date.isoformat()) == (date - dt.date(1970, 1, 1)).days
 
 
 @given(st.text(alphabet="0123456789-", min_size=8, max_size=11))
 def test_only_days_of_the_calendar_are_dates(text):
     try:
-        expected = (datetime.datetime.strptime(text, "%Y-%m-%d").date() - datetime.date(1970, 1, 1)).days
+        expected = (dt.datetime.strptime(text, "%Y-%m-%d").date() - dt.date(1970, 1, 1)).days
     except ValueError:
         expected = None
     if expected is None or len(text) != 10:  # strptime also takes 2026-1-1
