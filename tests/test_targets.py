@@ -66,9 +66,10 @@ def test_what_is_no_reference_is_refused_with_a_sentence(text):
 @given(st.text(max_size=30))
 def test_no_text_breaks_the_parser(text):
     try:
-        assert Ref(text).module
-    except BadReferenceError as error:
-        assert str(error)
+        ref = Ref(text)
+    except BadReferenceError:
+        return
+    assert ref.module
 
 
 @given(st.dates(min_value=dt.date(1900, 1, 1)))
