@@ -366,7 +366,7 @@ def test_our_thread_never_becomes_the_main_thread_of_a_host_that_had_not_importe
             import sys, time
             import legacy
             legacy.old()
-            time.sleep(1.5)  # a fork waits a quarter of a second for our thread, not for all of its first step
+            time.sleep(1.5)  # a fork waits a second for our thread, which may be less than its first step takes
             import threading
             print(threading.current_thread() is threading.main_thread(), threading.main_thread().name)
             print(threading.active_count(), [t.name for t in threading.enumerate()], threading.main_thread().is_alive())

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 OFF = ("", "0", "false", "no", "off")
 EXIT_STEP = 0.05
 """Seconds between two looks whether waiting for our thread at exit still makes sense."""
-PAUSE_BEFORE_FORK = 0.25
-"""Seconds that a fork waits for our thread to finish its step."""
+PAUSE_BEFORE_FORK = 1.0
+"""Seconds that a fork waits at most for our thread to finish its step: only its first, with its imports, is long."""
 
 
 _FORK_LOCKS: dict[str, Callable[[Any], Any]] = {
