@@ -526,3 +526,33 @@ def test_ten_minutes_of_outage_at_a_thousand_uses_a_second_lose_nothing(tmp_path
         assert largest < 4 * 1024 * 1024
         assert cloud.duplicates == 0
         assert internal_errors.counts() == (("gcp", 1),)
+
+
+# -- knocking --------------------------------------------------------------------------------------------------
+
+
+def test_a_port_that_refuses_or_only_accepts_is_known_without_a_client(monkeypatch):
+    import socket
+    import time
+
+    from lastcall.exporters.reach import knock
+    from loopback.otlp import Receiver
+
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy", "GRPC_PROXY", "grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.socket() as closed, socket.socket() as hole, Receiver() as alive:
+        closed.bind(("127.0.0.1", 0))
+        hole.bind(("127.0.0.1", 0))
+        hole.listen(8)
+        nobody, silent = (f"http://127.0.0.1:{one.getsockname()[1]}" for one in (closed, hole))
+        with pytest.raises(UnavailableError, match="cannot reach 127.0.0.1"):
+            knock(nobody, 1.0)
+        knock(silent, 1.0)  # it accepts, and while there is time that is enough
+        began = time.monotonic()
+        with pytest.raises(UnavailableError):
+            knock(silent, 0.2, answer=True)
+        assert time.monotonic() - began < 0.5
+        for endpoint in (alive.grpc_endpoint, alive.http_endpoint):
+            knock(endpoint, 2.0, answer=True)
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+        knock(nobody, 1.0)  # a proxy may reach what we cannot

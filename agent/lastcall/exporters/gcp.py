@@ -85,8 +85,8 @@ class GcpExporter:
         with discreet():
             return self._connected().write(items, timeout)
 
-    def _knock(self, timeout: float) -> None:
-        knock(self._settings.gcp_endpoint or "https://logging.googleapis.com", timeout)
+    def _knock(self, timeout: float, leaving: bool) -> None:
+        knock(self._settings.gcp_endpoint or "https://logging.googleapis.com", timeout, answer=leaving)
 
     def _load(self) -> None:
         with discreet():

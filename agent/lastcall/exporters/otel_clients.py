@@ -77,9 +77,9 @@ class Client:
         if result.name != "SUCCESS":
             raise self._failure(heard)
 
-    def knock(self, timeout: float) -> None:
-        """Raises UnavailableError if nobody listens there."""
-        knock(endpoint(self.signal), timeout)
+    def knock(self, timeout: float, leaving: bool) -> None:
+        """Raises UnavailableError if nobody listens there, or nobody speaks while we leave."""
+        knock(endpoint(self.signal), timeout, answer=leaving)
 
     def load(self) -> None:
         """Import and make the exporter. Raises whatever it likes if the settings are no good."""

@@ -36,6 +36,7 @@ ADOPT_EVERY: Final = 30.0
 FOLDER_LIMIT_FILES: Final = 8
 """The folder may hold so many times what one process may."""
 KNOCK_SECONDS: Final = 0.25
+PATIENT_KNOCK_SECONDS: Final = 1.0
 EXIT_PATIENCE: Final = 0.35
 """Seconds that all failing attempts together may add to an exit; a backend that answered before gets more."""
 
@@ -87,7 +88,7 @@ class Outbox:
     `send(items, timeout)` tries to deliver a chunk within `timeout` seconds; it raises UnavailableError or
     RefusedError if the backend took nothing of it.
 
-    Before the first attempt `knock(timeout)` finds out, cheaply and with an UnavailableError, whether
+    Before the first attempt `knock(timeout, leaving)` finds out, cheaply and with an UnavailableError, whether
     anybody is there at all, and `load()` imports and connects. Loading is our own time: it is not held
     against the backend.
 
@@ -106,7 +107,7 @@ class Outbox:
         clock: Callable[[], float] = time.monotonic,
         jitter: Callable[[], float] = random.random,
         patience: Patience = _patience,
-        knock: Callable[[float], None] | None = None,
+        knock: Callable[[float, bool], None] | None = None,
         load: Callable[[], None] | None = None,
     ) -> None:
         self.channel = channel
@@ -277,7 +278,9 @@ class Outbox:
     def _get_ready(self, timeout: float) -> None:
         """Knock, then load; once it has worked, never again."""
         if self._knock is not None:
-            self._knock(min(timeout, KNOCK_SECONDS))
+            self._knock(
+                min(timeout, KNOCK_SECONDS if self._leaving else PATIENT_KNOCK_SECONDS), self._leaving
+            )
         self._began = None
         if self._load is not None:
             self._load()
