@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from verdict_evidence import NOW, QUESTION, caller, dossier
 
 from lastcall.certificate import as_text, certificate, digest, verify
 from lastcall.errors import UsageError
 from lastcall.verdict import judge
+from verdict_evidence import NOW, QUESTION, caller, dossier
 
 
 @pytest.fixture

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
+from lastcall.dossier import Dossier, Scope
+from lastcall.evidence import Finding, TargetInfo
+from lastcall.verdict import judge
 from verdict_evidence import (
     BACKEND,
     DAY,
@@ -19,10 +23,6 @@ from verdict_evidence import (
     mention,
     watch,
 )
-
-from lastcall.dossier import Dossier, Scope
-from lastcall.evidence import Finding, TargetInfo
-from lastcall.verdict import judge
 
 WORKER = Scope("worker", "production", "2")
 

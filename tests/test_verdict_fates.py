@@ -8,9 +8,9 @@ import textwrap
 import time
 
 import pytest
-from verdict_evidence import caller, site
 
 from lastcall.fates import SourceTree
+from verdict_evidence import caller, site
 
 CODE = """
     from shop.legacy import make_cart as build

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from verdict_evidence import BACKEND, DAY, HOUR, NOW, OLD, QUESTION, REF, dossier, life, mention, site, watch
 
 from lastcall.dossier import Caller, Scope
 from lastcall.evidence import Finding
 from lastcall.intervals import clip, intersect, measure, union
 from lastcall.verdict import judge
+from verdict_evidence import BACKEND, DAY, HOUR, NOW, OLD, QUESTION, REF, dossier, life, mention, site, watch
 
 SAFETY = {"safe": 0, "unproven": 1, "in-use": 2}
 WORKER = Scope("worker", "production", "7")

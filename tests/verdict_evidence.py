@@ -19,8 +19,8 @@ CHANGED = 35.0
 
 
 def site(name="checkout", *, file="shop/checkout.py", line=12, **more) -> Site:
-    values = dict(target=REF, use="call", file=file, line=line, function=name, module="shop.checkout",
-                  expression="make_cart", origin="direct")
+    values = {"target": REF, "use": "call", "file": file, "line": line, "function": name, "module": "shop.checkout",
+              "expression": "make_cart", "origin": "direct"}
     return Site(**{**values, **more})
 
 
