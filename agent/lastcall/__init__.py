@@ -9,6 +9,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def start_from_environment() -> None:
+    """What `lastcall.start` names (PEP 829): the switch is looked at before anything more is imported."""
+    import os
+
+    if os.environ.get("LASTCALL_ENABLED", "").lower() not in ("", "0", "false", "no", "off"):
+        from . import bootstrap
+
+        bootstrap.start_from_environment()
+
+
 def start(**settings: Any) -> None:
     """Start the agent in this process, once. See `lastcall.bootstrap.start`."""
     from . import bootstrap

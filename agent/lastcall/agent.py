@@ -55,6 +55,7 @@ class Agent:
             stack_depth=config.stack_depth,
             on_first_sight=wake,
         )
+        self.recorder.before_site = self._before_site
         self.patcher = Patcher(wanted, self.recorder, config.engine, self._changed)
         self.patcher.advices = self._advices
         self._to_write: list[Target] = list(self.patcher.by_ref.values())
@@ -204,7 +205,7 @@ class Agent:
             from .holders import Holders
 
             self._holders = Holders()
-        found = self._holders.find(list(self.patcher.by_ref.values()))
+        found = self._holders.find(list(self.patcher.by_ref.values()), thorough=lines)
         if lines and found:
             from .expressions import binding_line
 
@@ -215,9 +216,22 @@ class Agent:
         with self.recorder.lock:
             self.recorder.write(*(("R", *reference) for reference in placed))
 
-    def write_pending(self) -> None:
+    def write_pending(self, spell: Callable[[], None] | None = None) -> None:
         """Put targets, states, spellings and counters that changed into the journal."""
         recorder = self.recorder
+        with recorder.lock:
+            recorder.write(*self._changed_targets())
+        (spell or self._write_spellings)()
+        self._write_failures()
+        self._write_repeated_findings()
+        counters = (tuple(sorted(recorder.dropped.items())), self.errors.counts())
+        if counters != self._written_counters:
+            self._written_counters = counters
+            with recorder.lock:
+                recorder.write(("O", time.time_ns(), *counters))
+
+    def _changed_targets(self) -> list[tuple[object, ...]]:
+        """The T and A records of targets whose state was decided since the last call."""
         changed, self._to_write = self._to_write, []
         records: list[tuple[object, ...]] = []
         for target in changed:
@@ -234,16 +248,11 @@ class Agent:
                     target.state_ns or self.started_ns,
                 )
             )
-        with recorder.lock:
-            recorder.write(*records)
-        self._write_spellings()
-        self._write_failures()
-        self._write_repeated_findings()
-        counters = (tuple(sorted(recorder.dropped.items())), self.errors.counts())
-        if counters != self._written_counters:
-            self._written_counters = counters
-            with recorder.lock:
-                recorder.write(("O", time.time_ns(), *counters))
+        return records
+
+    def _before_site(self) -> list[tuple[object, ...]]:
+        """What must be on disk with a first call site: a process killed before its first flush had these targets."""
+        return self._changed_targets() if self._to_write else []
 
     def _write_failures(self) -> None:
         for record in list(self.recorder.records):
@@ -268,6 +277,19 @@ class Agent:
                 with self.recorder.lock:
                     self.recorder.write(("X", record.number, record.expression or ""))
 
+    def _write_places(self) -> None:
+        """At exit, where parsing source would cost 20 ms: only where in its file a call stands; readers parse."""
+        if "lastcall.expressions" in sys.modules:
+            self._write_spellings()
+            return
+        lines: list[tuple[object, ...]] = []
+        for record in self.recorder.records[self._sites_detailed :]:
+            place = cs.position_of(record.code, record.lasti) if record.expression is None else None
+            if place is not None:
+                lines.append(("X", record.number, "@" + ",".join(map(str, place))))
+        with self.recorder.lock:
+            self.recorder.write(*lines)
+
     # -- the end ------------------------------------------------------------------------------------
 
     def leave(self, how: str) -> None:
@@ -276,7 +298,7 @@ class Agent:
             if len(sys.modules) != self._modules_seen:
                 self.patcher.rescan()
                 self._look_for_references(lines=False)
-            self.write_pending()
+            self.write_pending(spell=self._write_places)
             self.recorder.publish()
             with self.recorder.lock:
                 self.recorder.write(("E", time.time_ns(), how))

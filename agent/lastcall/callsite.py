@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import os
 import sys
+from itertools import islice
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
+
+    Position = tuple[int, int, int, int]
+    """First line, first column, last line, last column; lines from 1, columns in UTF-8 bytes from 0."""
 
 MAX_FRAMES = 50
 MAX_WALK = 400
@@ -236,6 +240,17 @@ else:
     def qualname_of(code: CodeType) -> str:
         """The function's qualified name; before 3.11 code objects know only its last part."""
         return code.co_name
+
+
+def position_of(code: CodeType, lasti: int) -> Position | None:
+    """Where in the source the instruction at offset `lasti` comes from, if the interpreter kept it."""
+    if sys.version_info < (3, 11) or lasti < 0:
+        return None
+    found = next(islice(code.co_positions(), lasti // 2, None), None)
+    if found is None or any(part is None for part in found):
+        return None
+    first, last, left, right = found
+    return first, left, last, right
 
 
 def is_import_machinery(frame: FrameType) -> bool:

@@ -8,17 +8,16 @@ else by line. Runs in the background; arguments and the rest of the line are nev
 from __future__ import annotations
 
 import ast
-import sys
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from .callsite import position_of
 
 if TYPE_CHECKING:
     from types import CodeType
 
-Position = tuple[int, int, int, int]
-"""First line, first column, last line, last column; lines from 1, columns in UTF-8 bytes from 0."""
+    from .callsite import Position
 
 
 def spelling(code: CodeType, lasti: int, line: int, name: str) -> str:
@@ -37,15 +36,11 @@ def spelling(code: CodeType, lasti: int, line: int, name: str) -> str:
     return on_line(code.co_filename, line, name)
 
 
-def position_of(code: CodeType, lasti: int) -> Position | None:
-    """Where in the source the instruction at offset `lasti` comes from, if the interpreter kept it."""
-    if sys.version_info < (3, 11) or lasti < 0:
-        return None
-    found = next(islice(code.co_positions(), lasti // 2, None), None)
-    if found is None or any(part is None for part in found):
-        return None
-    first, last, left, right = found
-    return first, left, last, right
+def at_place(filename: str, place: str, name: str) -> str:
+    """`at_position`, for a place as the journal has it (`@1,4,1,20`): what a process had no time to look up."""
+    lines = source_lines(filename)
+    numbers = [int(part) for part in place[1:].split(",")]
+    return at_position(lines, (numbers[0], numbers[1], numbers[2], numbers[3]), name) if lines else ""
 
 
 def at_position(lines: tuple[bytes, ...], position: Position, name: str) -> str:
@@ -210,3 +205,16 @@ def definition_line(filename: str, qualname: str) -> int:
         return 0
     line = _definitions(filename).get(qualname, 0)
     return line or (0 if "." in qualname else binding_line(filename, qualname))
+
+
+__all__ = [
+    "at_place",
+    "at_position",
+    "binding_line",
+    "definition_line",
+    "on_line",
+    "position_of",
+    "render",
+    "source_lines",
+    "spelling",
+]

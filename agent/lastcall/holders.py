@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
+from .callsite import APPLICATION, THIRD_PARTY, file_kind
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +34,12 @@ class Holders:
         self._looked: dict[str, tuple[int, int]] = {}
         self._watched = 0
 
-    def find(self, targets: Iterable[Target]) -> list[Held]:
-        """(target, module, name, file, how) of each reference not known before. Leaves lazy modules lazy."""
+    def find(self, targets: Iterable[Target], *, thorough: bool = True) -> list[Held]:
+        """(target, module, name, file, how) of each reference not known before. Leaves lazy modules lazy.
+
+        Classes and registries are looked into for the application's modules, and for installed packages if
+        `thorough`; the standard library has only its own.
+        """
         wanted: dict[int, Target] = {}
         for target in targets:
             if target.kind in ("function", "class", "method"):
@@ -50,7 +56,10 @@ class Holders:
                 if names is None or self._looked.get(name) == (id(module), len(names)):
                     continue
                 self._looked[name] = (id(module), len(names))
-                found.extend(self._in_module(name, module, dict(names), wanted))
+                kind = APPLICATION if name == "__main__" else file_kind(names.get("__file__") or "<frozen >")
+                deep = kind == APPLICATION or (thorough and kind == THIRD_PARTY)
+                if deep or not wanted.keys().isdisjoint(map(id, names.values())):  # in C, for most modules
+                    found.extend(self._in_module(name, module, dict(names), wanted))
         return found
 
     def _in_module(

@@ -26,6 +26,9 @@ Beside the database `DIR/store.db` lies the folder `DIR/store.db-live/`, with tw
     ("E", at_ns, how)                                                                        a clean end
     ======================================================================================= ==============
 
+    A spelling that begins with `@` is the place in the source where it stands (first line, first column, last
+    line, last column): the process had no time to look it up.
+
     `attrs`, `dropped` and `internal_errors` are tuples of pairs. `frames` is a tuple of (file, line,
     function), innermost first, the call site itself at index 0. Files are as Python has them, usually
     absolute; `root` of the P record is what to make them relative to. `flags` is a sum of the constants

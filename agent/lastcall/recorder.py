@@ -290,6 +290,8 @@ class Recorder:
         self.own_threads: set[int] = set()
         self.observe_use: Callable[[SiteRecord, Callable[[], int]], Callable[[], int]] | None = None
         """Extends the counting step of a site by something that has to happen at every use."""
+        self.before_site: Callable[[], list[tuple[object, ...]]] = list
+        """Records that have to be on disk before a call site's."""
         self.ends: Ends | None = None
         """What follows sampled calls to their end, where that can be had."""
         self._busy: set[int] = set()
@@ -483,7 +485,7 @@ class Recorder:
         record = self._capture(tap, frame)
         self._by_identity[quick] = record
         self.records.append(record)
-        record.written = self.write(record.journal_line())
+        record.written = self.write(*self.before_site(), record.journal_line())
         record.frames_text = ""  # 3 KB that nobody needs again
         return record, True
 

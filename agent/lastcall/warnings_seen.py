@@ -15,8 +15,8 @@ import ast
 import sys
 
 from . import recorder as recording
-from .callsite import glob_match
-from .expressions import Position, position_of, source_lines
+from .callsite import glob_match, position_of
+from .expressions import source_lines
 from .named import reference_of
 from .targets import Target
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .agent import Agent
+    from .callsite import Position
     from .recorder import Tap
 
 MAX_TAPS = 5_000

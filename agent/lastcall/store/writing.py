@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from lastcall.evidence import Frame, Site
-from lastcall.expressions import binding_line, definition_line
+from lastcall.expressions import at_place, binding_line, definition_line
 from lastcall.journal import (
     FLAG_ALLOWED,
     FLAG_BY_TEST,
@@ -119,11 +119,7 @@ class _Writer:
         self._names = Names(connection)
         self._touched: set[int] = set()
         self._paths: dict[str, str] = {}
-        self._spellings = {
-            record.slot: record.expression
-            for _, record in reading.records
-            if isinstance(record, SpellingRecord)
-        }
+        self._spellings = _spellings(reading.records)
         times = [t for _, record in reading.records if (t := _time_of(record))]
         self._evidence = [t for t in (*times, reading.heartbeat) if 0 < t < _FAR_FUTURE]
         self._latest = reading.heartbeat or max(self._evidence, default=0.0)
@@ -572,3 +568,21 @@ def _time_of(record: Record) -> float:
     if isinstance(record, (StateRecord, SiteRecord, FindingRecord, CountersRecord, EndRecord)):
         return record.at
     return 0.0
+
+
+def _spellings(records: Sequence[tuple[int, Record]]) -> dict[int, str]:
+    """The spelling of each slot that a process told, or told the place of."""
+    sites = {record.slot: record for _, record in records if isinstance(record, SiteRecord)}
+    found: dict[int, str] = {}
+    for _, record in records:
+        if not isinstance(record, SpellingRecord):
+            continue
+        if not record.expression.startswith("@"):
+            found[record.slot] = record.expression
+        elif record.slot in sites:
+            site = sites[record.slot]
+            name = site.ref.partition(":")[2].partition("(")[0].rpartition(".")[2] or site.ref
+            text = at_place(site.file, record.expression, name)
+            if text:
+                found[record.slot] = text
+    return found
