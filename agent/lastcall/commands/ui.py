@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import webbrowser
+from contextlib import nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -62,6 +63,8 @@ def ui(
         from lastcall.web.app import application
     except ImportError as error:
         raise UsageError(f"`lastcall ui` needs the extra: pip install 'lastcall[web]' ({error}).") from error
+    from rich.console import Console
+
     keeper = _keeper(store, source, project)
     bound = server.listen(port)
     address = server.address(bound)
@@ -73,7 +76,10 @@ def ui(
 
     try:
         with bound:
-            keeper.start()
+            with (
+                Console(stderr=True).status("Reading the evidence") if sys.stderr.isatty() else nullcontext()
+            ):
+                keeper.start()
             server.serve(application(lambda: keeper.board), bound, ready)
     finally:
         keeper.stop()
