@@ -94,8 +94,11 @@ def digest(*parts: object) -> str:
 
 def stack_lines(site: Site) -> tuple[list[str], int]:
     """The stack as `file:line function`, innermost first, and how many frames were cut out of its middle."""
-    lines = [clean(f"{frame.file}:{frame.line} {frame.function}") for frame in site.stack]
-    sizes = [len(line) + 4 for line in lines]
+    lines = [f"{frame.file}:{frame.line} {frame.function}" for frame in site.stack]
+    whole = "".join(lines)
+    if not whole.isascii() or len(whole) > TEXT_CHARS:
+        lines = [clean(line) for line in lines]
+    sizes = [len(line.encode()) + 4 for line in lines] if len(whole) * 4 > STACK_BYTES else []
     if sum(sizes) <= STACK_BYTES:
         return lines, 0
     # Two thirds for the frames next to the call, which say who is to change; the rest says how it was
@@ -299,9 +302,9 @@ class _Ledger:
 
     def _trace(self, item: Item, sighting: Sighting, site_id: str) -> None:
         """The trace active at the call, and the ids of the span that will be made of this item."""
-        own = digest(item["insertId"], "span")
+        own = item["insertId"]  # a digest already
         trace = f"{sighting.trace_id:032x}" if sighting.trace_id else own
-        span: dict[str, Any] = {"trace": trace, "id": own[:16], "start": str(sighting.start_ns)}
+        span: dict[str, Any] = {"trace": trace, "id": own[16:], "start": str(sighting.start_ns)}
         if sighting.own_span_id:  # it was current during the call: what lies under it names these ids
             span["trace"] = trace = f"{sighting.own_trace_id:032x}"
             span["id"] = f"{sighting.own_span_id:016x}"
@@ -374,9 +377,9 @@ class _Ledger:
             self._process.id, finding.kind, finding.target, finding.at, finding.message, site_id
         )
         item = self._entry(fields, "ERROR", rfc3339(finding.at), insert_id, clean(finding.message))
-        own = digest(insert_id, "span")
+        own = insert_id
         nanoseconds = str(int(finding.at // 1) * 10**9 + round(finding.at % 1 * 1e9))
-        item["span"] = {"trace": own, "id": own[:16], "start": nanoseconds}
+        item["span"] = {"trace": own, "id": own[16:], "start": nanoseconds}
         if finding.site is not None:
             _locate(item, finding.site)
         return item
