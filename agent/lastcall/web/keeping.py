@@ -76,7 +76,8 @@ class Keeper:
             # After opening, which takes over what processes left, and so writes; before reading.
             self._seen = self._fingerprint()
             try:
-                fresh = boards.read(store, now)
+                # Evidence from elsewhere lies in a temporary file, whose name tells nobody anything.
+                fresh = replace(boards.read(store, now), path=self.path)
             except BaseException:
                 store.close()
                 raise
