@@ -14,6 +14,7 @@ from _thread import get_ident
 
 from . import callsite as cs
 from .errors import internal_errors
+from .introduction import new_id, process_record, state_record, target_record
 from .journal import Journal, live_folder
 from .patch import Patcher
 from .recorder import Recorder
@@ -29,12 +30,6 @@ if TYPE_CHECKING:
     from .recorder import SiteRecord, Tap
     from .targets import Target
 
-_TEXT = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
-
-
-def new_id() -> str:
-    """A random process id, 24 hex digits. `uuid` would cost the host 10 ms."""
-    return os.urandom(12).hex()
 
 
 class Agent:
@@ -156,23 +151,7 @@ class Agent:
 
     def _open_journal(self) -> Journal:
         journal = Journal(live_folder(self.config.store_path()), self.id, self.config.max_sites)
-        config = self.config
-        journal.append(
-            (
-                "P",
-                1,
-                self.id,
-                self.pid,
-                config.service,
-                config.environment,
-                config.release,
-                _host_name(),
-                _python(),
-                self.started_ns,
-                config.root,
-                _attributes(),
-            )
-        )
+        journal.append(process_record(self.config, self.id, self.pid, self.started_ns))
         return journal
 
     # -- the background thread ----------------------------------------------------------------------
@@ -236,18 +215,9 @@ class Agent:
         records: list[tuple[object, ...]] = []
         for target in changed:
             if target.ref not in self._known or target.state != "pending":
-                records.append(_target_record(target))
+                records.append(target_record(target))
                 self._known.add(target.ref)
-            records.append(
-                (
-                    "A",
-                    target.ref,
-                    target.state,
-                    target.reason,
-                    target.engine,
-                    target.state_ns or self.started_ns,
-                )
-            )
+            records.append(state_record(target, self.started_ns))
         return records
 
     def _before_site(self) -> list[tuple[object, ...]]:
@@ -366,30 +336,3 @@ class Agent:
 def _spec_name(module: ModuleType) -> str:
     spec = vars(module).get("__spec__")
     return str(getattr(spec, "name", "") or vars(module).get("__name__", ""))
-
-
-def _target_record(target: Target) -> tuple[object, ...]:
-    metadata = target.metadata
-    return (
-        "T",
-        target.ref,
-        target.kind,
-        *(metadata.get(key, "") for key in _TEXT),
-        target.defined_file,
-        target.defined_line,
-        target.source,
-    )
-
-
-def _host_name() -> str:
-    return os.uname().nodename
-
-
-def _python() -> str:
-    version = sys.version_info
-    return f"{version[0]}.{version[1]}.{version[2]}"
-
-
-def _attributes() -> tuple[tuple[str, str], ...]:
-    names = ("K_REVISION", "K_CONFIGURATION", "CLOUD_RUN_JOB", "KUBERNETES_SERVICE_HOST", "HOSTNAME")
-    return tuple((name, os.environ[name]) for name in names if name in os.environ)

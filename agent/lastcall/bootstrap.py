@@ -13,7 +13,6 @@ import sys
 from _thread import allocate_lock, get_ident, start_new_thread
 
 from . import config as configuration
-from . import main_thread
 from .errors import internal_errors
 from .importing import Finder, Wanted
 
@@ -55,6 +54,7 @@ class Life:
         self._agent: Agent | None = None
         self._making = allocate_lock()
         self._main = get_ident()
+        self._started_ns = _now_ns()
         self._new_thread_state()
 
     def _new_thread_state(self) -> None:
@@ -139,6 +139,8 @@ class Life:
                 self._wake.acquire(timeout=self.config.flush_interval)
                 if self._stopping:
                     break
+                from . import main_thread
+
                 main_thread.import_threading(self._main)
                 agent = self.agent()
                 if agent is not entered:
@@ -203,6 +205,7 @@ class Life:
         with internal_errors.guard("fork"):
             self._new_thread_state()
             self._main = get_ident()
+            self._started_ns = _now_ns()
             self._making = allocate_lock()
             if self._agent is not None:
                 self._agent.after_fork_in_child()
@@ -252,15 +255,30 @@ class Life:
             return
         self.stopped = True
         with internal_errors.guard("exit"):
-            agent = self.agent()
-            left = self.config.exit_timeout
-            while self._running and not self._stop_thread(min(EXIT_STEP, left)):
-                left -= EXIT_STEP
-                if left <= 0 or agent.exports_hanging():
-                    break  # a backend is slow or dead: what there is goes to the disk, for the next process
-            agent.keep_exports()
-            agent.leave("exit")
+            if self._met_nothing():
+                from .introduction import leave_word
+
+                leave_word(self.config, self._started_ns)
+            else:
+                self._finish(self.agent())
         _keep_interrupt()
+
+    def _finish(self, agent: Agent) -> None:
+        left = self.config.exit_timeout
+        while self._running and not self._stop_thread(min(EXIT_STEP, left)):
+            left -= EXIT_STEP
+            if left <= 0 or agent.exports_hanging():
+                break  # a backend is slow or dead: what there is goes to the disk, for the next process
+        agent.keep_exports()
+        agent.leave("exit")
+
+    def _met_nothing(self) -> bool:
+        """Whether no target's module was imported and nothing was written yet: then a few lines say it all."""
+        self._stopping = True  # our thread, should it wake now, makes no agent any more
+        if self._agent is not None or self._has_clients() or self._making.locked():
+            return False
+        wanted = self.wanted
+        return not any(wanted(name) for name in list(sys.modules))
 
     def stop(self) -> None:
         """Undo everything: unpatch, leave `sys.meta_path`, end. For tests and notebooks."""
@@ -269,6 +287,12 @@ class Life:
         atexit.unregister(self.exit)
         if self._agent is not None:
             self._agent.patcher.unpatch()
+
+
+def _now_ns() -> int:
+    from time import time_ns
+
+    return time_ns()
 
 
 def _keep_interrupt() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from itertools import islice
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -246,6 +245,8 @@ def position_of(code: CodeType, lasti: int) -> Position | None:
     """Where in the source the instruction at offset `lasti` comes from, if the interpreter kept it."""
     if sys.version_info < (3, 11) or lasti < 0:
         return None
+    from itertools import islice
+
     found = next(islice(code.co_positions(), lasti // 2, None), None)
     if found is None or any(part is None for part in found):
         return None

@@ -1,16 +1,16 @@
 """What can go wrong inside Lastcall, and the one guard that keeps it from the host.
 
-Imported in the host process: this module imports nothing but `os`, `sys` and `itertools`.
+Imported in the host process: this module imports nothing but `os` and `sys`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from itertools import count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from itertools import count
     from types import TracebackType
 
 
@@ -56,6 +56,8 @@ class InternalErrors:
 
     def add(self, slug: str, error: BaseException) -> None:
         """Count one failure. Prints one line to stderr if LASTCALL_DEBUG=1."""
+        from itertools import count  # a module more, which a start without failures does not need
+
         # `d[k] += 1` loses counts under threads; next() of a count does not.
         next(self._counters.setdefault(slug, count()))
         first = f"{type(error).__name__}: {error}"

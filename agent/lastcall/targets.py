@@ -59,7 +59,10 @@ def _is_name(text: str) -> bool:
 
 
 def _is_dotted(text: str) -> bool:
-    return bool(text) and all(part == "<locals>" or _is_name(part) for part in text.split("."))
+    for part in text.split("."):
+        if not part.isidentifier() and part != "<locals>" and not _is_name(part):
+            return False
+    return True
 
 
 class Allow:

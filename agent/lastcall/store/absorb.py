@@ -187,7 +187,8 @@ def _read(name: str, path: str, journal: int, start: int, *, gone: bool) -> writ
     records = _records(data[:end], start, faults)
     counts, heartbeat = _read_counts(path)
     if counts is None:
-        faults["missing-counts"] = 1
+        if start or any(isinstance(record, SiteRecord) for _, record in records):
+            faults["missing-counts"] = 1  # a process that met no target makes no table
     else:
         beyond = sum(1 for _, r in records if isinstance(r, SiteRecord) and r.slot >= len(counts))
         if beyond:
