@@ -59,7 +59,7 @@ def _is_name(text: str) -> bool:
 
 
 def _is_dotted(text: str) -> bool:
-    for part in text.split("."):
+    for part in text.split("."):  # noqa: SIM110 - twice as fast, and run for each target at every start
         if not part.isidentifier() and part != "<locals>" and not _is_name(part):
             return False
     return True
