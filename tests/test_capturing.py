@@ -7,10 +7,10 @@ import types
 from pathlib import Path
 
 import pytest
-from worlds import World
 
 from lastcall import bootstrap
 from lastcall.testing import capture_uses
+from worlds import World
 
 
 @pytest.fixture

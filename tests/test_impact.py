@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from worlds import World
 
 from lastcall.store import Store
+from worlds import World
 
 LEGACY = "def old():\n    return 1\n"
 

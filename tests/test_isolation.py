@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worlds import World
-
 from lastcall.store import Store
+from worlds import World
 
 CONFIG = """
 [[target]]
