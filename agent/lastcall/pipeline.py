@@ -312,7 +312,7 @@ def create_exporter(name: str, config: Config) -> Exporter:
             gcp_project=config.gcp_project,
             gcp_endpoint=config.gcp_endpoint,
             gcp_mode=mode,
-            spans="all" if config.spans == "all" else "sampled",
+            spans=config.spans,
             spans_per_site=config.span_budget,
             spans_per_process=config.span_budget_process,
             otel_provider=config.otel_provider,
