@@ -35,25 +35,32 @@ class Wanted:
         self.wild: dict[str, list[tuple[Pattern, Target]]] = {}
         self.packages: list[Pattern] = []
         self.callbacks: dict[str, Callable[[ModuleType], None]] = {}
+        self.names: set[str] = set()
+        """Modules wanted by name. With `open` false, nothing else is."""
+        self.open = False
         for target in targets:
             self.add(target)
 
     def also(self, packages: list[Pattern]) -> None:
         """Want every module of these packages, whatever is in it."""
         self.packages.extend(packages)
+        self.open = True
 
     def also_exactly(self, name: str, callback: Callable[[ModuleType], None]) -> None:
         """Want one module, and hand it to `callback` when it has run."""
         self.callbacks[name] = callback
+        self.names.add(name)
 
     def add(self, target: Target) -> None:
         """Want the modules of one more target."""
         if not target.parsed.wild:
             self.exact.setdefault(target.module, []).append(target)
+            self.names.add(target.module)
             return
         root = target.module.partition(".")[0]
         root = "" if "*" in root or "?" in root else root
         self.wild.setdefault(root, []).append((Pattern(target.module), target))
+        self.open = True
 
     def __call__(self, name: str) -> bool:
         """Whether anybody wants the module `name`. Asked at every import of the host."""
@@ -73,13 +80,10 @@ class Wanted:
 class Finder:
     """A meta path finder that finds nothing itself, and reports each wanted module as soon as it has run.
 
-    `wants(name)` is asked at every import, so it must be cheap and must not import. `loaded(module)` is
-    called in the importing thread.
+    `wants(name)` must be cheap and must not import. `loaded(module)` is called in the importing thread.
     """
 
-    def __init__(
-        self, wants: Callable[[str], bool], loaded: Callable[[ModuleType], None], errors: InternalErrors
-    ) -> None:
+    def __init__(self, wants: Wanted, loaded: Callable[[ModuleType], None], errors: InternalErrors) -> None:
         self.wants = wants
         self.loaded = loaded
         self.errors = errors
@@ -95,6 +99,9 @@ class Finder:
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> Any:
         """None for modules nobody wants; else what the other finders say, with our ear to it."""
+        wants = self.wants
+        if name not in wants.names and not wants.open and sys.meta_path[0] is self:
+            return None  # every import of the host comes by here
         try:
             if sys.meta_path[0] is not self:
                 self._stand_first()
