@@ -36,6 +36,7 @@ def no_residue(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("LASTCALL_RERAISE", "1")
     before = dict(os.environ)
     yield
+    monkeypatch.undo()  # what the test set with it goes anyway
     assert not _residue()
     for name in set(os.environ) - set(before):
         if name.startswith("LASTCALL_"):

@@ -175,6 +175,7 @@ def test_a_store_that_cannot_be_written_is_read_with_its_live_files():
 
 FULL = """
     import resource, signal, sys
+    sys.dont_write_bytecode = True
     from lastcall.store import Store
     from lastcall.errors import StoreError
     store = Store.open(sys.argv[1])

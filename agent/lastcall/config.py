@@ -320,7 +320,11 @@ def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None
     if sys.version_info >= (3, 11):
         import tomllib
     else:
-        import tomli as tomllib
+        try:
+            import tomli as tomllib
+        except ImportError:
+            config.problems.append(f"{path}: this TOML takes the package tomli before Python 3.11; pip install tomli")
+            return None
     try:
         document: dict[str, Any] = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -37,10 +37,16 @@ def spelling(code: CodeType, lasti: int, line: int, name: str) -> str:
 
 
 def at_place(filename: str, place: str, name: str) -> str:
-    """`at_position`, for a place as the journal has it (`@1,4,1,20`): what a process had no time to look up."""
+    """The spelling at a place as the journal has it (`@1,4,1,20`): what a process had no time to look up.
+
+    Whatever is no place is a spelling already.
+    """
+    numbers = place[1:].split(",")
+    if len(numbers) != len(("line", "column", "line", "column")) or not all(n.isdecimal() for n in numbers):
+        return place
+    first, left, last, right = (int(number) for number in numbers)
     lines = source_lines(filename)
-    numbers = [int(part) for part in place[1:].split(",")]
-    return at_position(lines, (numbers[0], numbers[1], numbers[2], numbers[3]), name) if lines else ""
+    return (at_position(lines, (first, left, last, right), name) if lines else "") or on_line(filename, first, name)
 
 
 def at_position(lines: tuple[bytes, ...], position: Position, name: str) -> str:
