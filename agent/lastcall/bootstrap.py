@@ -78,6 +78,9 @@ class Life:
         return self._agent
 
     def _loaded(self, module: ModuleType) -> None:
+        if sys.version_info >= (3, 14):
+            import typing  # noqa: F401 - here, where the host cannot meet it half made: see `hidden_import`
+
         self.agent().loaded(module)
 
     def start(self) -> None:
@@ -125,6 +128,13 @@ class Life:
         """Whether client libraries of a backend will be imported in our thread."""
         return "otlp" in self.config.exporters or "gcp" in self.config.exporters
 
+    def _import_base(self) -> None:
+        """What all our imports need, in ways that the host's imports at the same moment do not notice."""
+        from . import hidden_import, main_thread
+
+        hidden_import.import_whole("typing")
+        main_thread.import_threading(self._main)
+
     def wake(self) -> None:
         """Have the background thread look now."""
 
@@ -134,14 +144,13 @@ class Life:
         try:
             if self._has_clients():
                 # Their libraries need it, and once the interpreter ends it can no longer be imported.
+                self._import_base()
                 import concurrent.futures.thread  # noqa: F401 - for its side effect at this moment
             while not self._stopping:
                 self._wake.acquire(timeout=self.config.flush_interval)
                 if self._stopping:
                     break
-                from . import main_thread
-
-                main_thread.import_threading(self._main)
+                self._import_base()
                 agent = self.agent()
                 if agent is not entered:
                     agent.enter_background()
