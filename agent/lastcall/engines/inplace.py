@@ -1,7 +1,7 @@
 """The in-place engine: nothing is replaced, the function's own code reports each call.
 
 From 3.12 on with local `sys.monitoring` events, before with a call written in front of the function's
-bytecode (the `bytecode` library). Both see calls through references that were captured before arming, and
+bytecode (see `prologue`). Both see calls through references that were captured before arming, and
 neither shows in a class namespace. Coroutine functions and generators stay with wrapt: what is seen here
 is their first step, not the call.
 """
