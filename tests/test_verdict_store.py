@@ -91,6 +91,20 @@ def test_a_moment_of_observation_is_not_stretched(shop):
     assert found["shop.legacy:never"]["verdict"] == "unproven"
 
 
+def test_a_wildcard_is_no_target_but_what_it_matched_is(shop):
+    shop.write("lastcall.toml", '[[target]]\nref = "shop.**:make_*"\n[[target]]\nref = "shop.**:nowhere_*"\n')
+    shop.serve(5)
+    found = shop.verdict()
+    assert list(found) == ["shop.legacy:make_cart"]
+    assert found["shop.legacy:make_cart"]["verdict"] == "in-use"
+    assert list(shop.verdict("shop.**:make_*")) == ["shop.legacy:make_cart"]
+    assert shop.lastcall("explain", "make_cart")[0] == 0
+    shop.write("lastcall.toml", '[[target]]\nref = "shop.**:nowhere_*"\n')
+    code, _, err = shop.lastcall("check", "shop.**:nowhere_*")
+    assert code == 3
+    assert "nowhere_" in err
+
+
 def test_exit_codes_and_formats(shop):
     shop.serve(5)
     code, out, _ = shop.lastcall("check")

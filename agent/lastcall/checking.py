@@ -15,6 +15,7 @@ from lastcall.dossier import Mention, Question
 from lastcall.errors import UsageError
 from lastcall.evidence import TargetInfo
 from lastcall.schedule import DAY
+from lastcall.targets import wild
 from lastcall.verdict import judge
 
 if TYPE_CHECKING:
@@ -64,12 +65,22 @@ def check(request: Request, source: EvidenceSource, config: Config) -> list[Verd
     """The verdict on each target asked for, or on all. Raises LastcallError."""
     dossiers = gather(request, source, config)
     if not dossiers:
-        raise UsageError(
-            f"There is no target to judge: neither the configuration nor the {source.name} names one. "
-            "Add [[target]] to lastcall.toml, or name targets on the command line."
-        )
+        raise UsageError(_nothing_to_judge(source, config))
     fleet = Fleet(dossiers[0].fleet, request.now)
     return [judge(dossier, request.question, fleet) for dossier in dossiers]
+
+
+def _nothing_to_judge(source: EvidenceSource, config: Config) -> str:
+    wildcards = [target.ref for target in config.targets if target.parsed.wild]
+    if wildcards:
+        return (
+            f"There is no target to judge: nothing that the {source.name} knows of matches {', '.join(wildcards)}. "
+            "A wildcard makes targets when their modules are imported by a process with the agent."
+        )
+    return (
+        f"There is no target to judge: neither the configuration nor the {source.name} names one. "
+        "Add [[target]] to lastcall.toml, or name targets on the command line."
+    )
 
 
 def gather(
@@ -95,8 +106,11 @@ def gather(
 
 
 def known_targets(store: Store, config: Config) -> dict[str, TargetInfo]:
-    """Every target by reference: those of the store, and those that are only configured."""
-    known = {target.ref: target for target in store.targets()}
+    """Every target by reference: those of the store, and those that are only configured.
+
+    A wildcard is nothing that could be deleted: what it matched is judged, and it is not.
+    """
+    known = {target.ref: target for target in store.targets() if not wild(target.ref)}
     for target in config.targets:
         if not target.parsed.wild:
             # Never observed: judged all the same, and unproven.
@@ -120,7 +134,7 @@ def resolve(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def _matches(name: str, known: Iterable[str]) -> list[str]:
-    if "*" in name or "?" in name:
+    if wild(name):
         pattern = re.compile(re.escape(name).replace(r"\*", ".*").replace(r"\?", "."))
         return [ref for ref in known if pattern.fullmatch(ref)]
     exact = [ref for ref in known if ref == name]

@@ -51,7 +51,12 @@ class Ref:
     @property
     def wild(self) -> bool:
         """Whether this names more than one thing."""
-        return "*" in self.text or "?" in self.text
+        return wild(self.text)
+
+
+def wild(ref: str) -> bool:
+    """Whether an object reference is a wildcard: it makes targets, and is none itself."""
+    return "*" in ref or "?" in ref
 
 
 def _is_name(text: str) -> bool:
