@@ -105,6 +105,19 @@ def test_a_wildcard_is_no_target_but_what_it_matched_is(shop):
     assert "nowhere_" in err
 
 
+@pytest.mark.parametrize(
+    "broken", ['[lastcall]\nservice = "x', "[[target]]\nrf = 'a:b'", "[[target]]\nref = 'a b'", "[lastcall]\nservce = 'x'"]
+)
+def test_half_a_configuration_gets_no_verdict(shop, broken):
+    shop.write("lastcall.toml", broken)
+    for command in (["check"], ["explain", "make_cart"], ["certificate", "make_cart", "-o", "x.json"]):
+        code, _, err = shop.lastcall(*command)
+        assert code == 3, err
+        assert "lastcall.toml" in err
+        assert "doctor" in err
+        assert len(err.strip().splitlines()) == 1
+
+
 def test_exit_codes_and_formats(shop):
     shop.serve(5)
     code, out, _ = shop.lastcall("check")

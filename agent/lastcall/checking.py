@@ -89,9 +89,18 @@ def gather(
     config: Config,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Dossier]:
-    """The dossiers of the targets asked for, joined with configuration and source."""
+    """The dossiers of the targets asked for, joined with configuration and source.
+
+    Raises LastcallError; UsageError if something in the configuration was not understood, since a target may
+    be missing for it, or the question may be another one than was meant.
+    """
     from lastcall.sources.dossiers import dossiers
 
+    if config.problems:
+        more = f" (and {len(config.problems) - 1} more)" if len(config.problems) > 1 else ""
+        raise UsageError(
+            f"No verdict on half a configuration: {config.problems[0]}{more}. Mend it first; see `lastcall doctor`."
+        )
     with source.gather(request.refs, request.since, progress) as store:
         known = known_targets(store, config)
         refs = resolve(request.refs, sorted(known))
