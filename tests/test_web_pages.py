@@ -376,16 +376,28 @@ def test_only_web_addresses_become_links(small, tmp_path):
         assert (f'href="{issue}"' in page) is linked
 
 
-def test_a_database_that_goes_away_is_said_and_is_no_traceback(small, tmp_path):
+def test_a_store_that_is_removed_or_overwritten_changes_no_page_and_is_not_made_anew(small, tmp_path):
     LiveProcess(tmp_path / "store.db").target().state().site(0).count(0, 2).close()
     board = small()
-    board.store.close()
+    client = Client(application(lambda: board))
+    before = get(client, "/target?ref=pkg.mod:old")
+    for side in ("", "-wal", "-shm"):
+        (tmp_path / f"store.db{side}").unlink()
+    assert get(client, "/target?ref=pkg.mod:old") == before
+    assert get(client, "/impact")
+    assert not (tmp_path / "store.db").exists()
     (tmp_path / "store.db").write_bytes(b"no database at all, but long enough to look at" * 100)
-    for side in ("-wal", "-shm"):
-        (tmp_path / f"store.db{side}").unlink(missing_ok=True)
+    assert get(client, "/target?ref=pkg.mod:old") == before
+
+
+def test_a_database_that_fails_is_said_and_is_no_traceback(small, tmp_path):
+    LiveProcess(tmp_path / "store.db").target().state().site(0).count(0, 2).close()
+    board = small()
+    board.close()
     answer = Client(application(lambda: board)).get("/target?ref=pkg.mod:old")
     assert answer.status_code == 503
-    assert "is not a database" in answer.text
+    assert "failed" in answer.text
+    assert "Traceback" not in answer.text
 
 
 def test_gathering_leaves_nothing_in_the_file(fleet):

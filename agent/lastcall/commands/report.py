@@ -40,6 +40,9 @@ class Format(str, Enum):
     html = "html"
 
 
+LIMIT = 10
+"""Call sites shown for a target where nobody said how many."""
+
 NO_STORE = """\
 Nothing was observed yet: there is no store at {path}.
 
@@ -85,7 +88,10 @@ def report(  # noqa: PLR0917 - typer passes options by name
         Optional[Path],  # noqa: UP045 - typer evaluates it, on 3.10 too
         typer.Option("--output", "-o", help="Write to this file."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Call sites shown for a target; 0 shows all.")] = 10,
+    limit: Annotated[
+        Optional[int],  # noqa: UP045 - typer evaluates it, on 3.10 too
+        typer.Option(min=0, help="Call sites shown for a target; 0 shows all.  [default: 10; html: 3 to 25]"),
+    ] = None,
     stacks: Annotated[bool, typer.Option("--stacks", help="Show how each call site was reached.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again whenever it changes.")] = False,
 ) -> None:
@@ -173,7 +179,7 @@ class _Text:
 
 
 def _rendered(
-    path: str, filter_: Filter, format_: Format, *, limit: int, stacks: bool, must_exist: bool = False
+    path: str, filter_: Filter, format_: Format, *, limit: int | None, stacks: bool, must_exist: bool = False
 ) -> _Text:
     try:
         with open_store(path) as store:
@@ -185,6 +191,8 @@ def _rendered(
             raise UsageError(f"There is no store at {path}. Check --store.") from error
     if format_ is Format.json:
         return _Text(report_json.pieces(_EMPTY))
+    if format_ is Format.html:
+        return _Text([_html(path, None, filter_, limit=limit, stacks=stacks)])
     return _Text([NO_STORE.format(path=path)])
 
 
@@ -199,13 +207,13 @@ _EMPTY: Document = {
 }
 
 
-def _render(store: Store, filter_: Filter, format_: Format, *, limit: int, stacks: bool) -> _Text:
+def _render(store: Store, filter_: Filter, format_: Format, *, limit: int | None, stacks: bool) -> _Text:
     _check_filter(store, filter_)
     if format_ is Format.html:
-        return _Text([_html(store)])
+        return _Text([_html(store.path, store, filter_, limit=limit, stacks=stacks)])
     if format_ is Format.json:
         return _Text(report_json.pieces(document(store, filter_)))
-    content = overview(store, filter_, limit=limit, stacks=stacks)
+    content = overview(store, filter_, limit=LIMIT if limit is None else limit, stacks=stacks)
     nothing = _nothing(content, store.path)
     if nothing:
         return _Text([nothing])
@@ -256,14 +264,14 @@ def _nearest(wanted: str, known: list[str]) -> str:
     return "`lastcall report` lists all of them."
 
 
-def _html(store: Store) -> str:
+def _html(path: str, store: Store | None, filter_: Filter, *, limit: int | None, stacks: bool) -> str:
     if find_spec("lastcall.web.static_report") is None:
         raise UsageError("--format html is not part of this installation.")
     try:
         static_report = importlib.import_module("lastcall.web.static_report")
     except ImportError as error:
         raise UsageError(f"--format html needs the extra: pip install 'lastcall[web]' ({error}).") from error
-    return str(static_report.render(store))
+    return str(static_report.render(path, store, filter_, limit=limit, stacks=stacks))
 
 
 def _write(path: Path, pieces: Iterable[str]) -> None:
@@ -286,7 +294,7 @@ def _write(path: Path, pieces: Iterable[str]) -> None:
         raise UsageError(f"Cannot write {path}: {error.strerror}.") from error
 
 
-def _watch(path: str, filter_: Filter, *, limit: int, stacks: bool) -> None:
+def _watch(path: str, filter_: Filter, *, limit: int | None, stacks: bool) -> None:
     last: list[str] = []
     while True:
         text = _rendered(path, filter_, Format.text, limit=limit, stacks=stacks)

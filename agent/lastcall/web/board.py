@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from lastcall.checking import Request, check
 from lastcall.errors import LastcallError, StoreError
-from lastcall.store import Store
+from lastcall.store import Store, queries
+from lastcall.store.rows import Filter
 from lastcall.web import gathering
 from lastcall.web.forecast import NOTHING, Forecast, forecast
 
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
     from lastcall.config import Config
     from lastcall.evidence import TargetInfo
-    from lastcall.store.rows import FindingRow, Scope
+    from lastcall.store.rows import FindingRow, Scope, StateCount
     from lastcall.verdict import Verdict
-    from lastcall.web.gathering import Day, ScopeSum, Share, SiteRow, StateSum, TargetSum
+    from lastcall.web.gathering import Day, ScopeSum, Share, SiteRow, TargetSum
 
 DAY = gathering.DAY
+EVERYTHING = Filter()
 WEEKS = 12
 """Weeks of a target's little history."""
 SHOWN = 5
@@ -43,7 +45,7 @@ class TargetRow:
     reason: str
     sums: TargetSum | None
     """None: never used."""
-    states: tuple[StateSum, ...]
+    states: tuple[StateCount, ...]
     weeks: tuple[int, ...]
     verdict: Verdict | None = None
     """None while it is being reached, or if it cannot be; see `Board.judged`."""
@@ -100,16 +102,20 @@ class Board:
     """Why there are no verdicts, if they cannot be reached."""
     problem: str = ""
     """Why this could not be read anew: what is shown is older than it should be."""
+    filter: Filter = EVERYTHING
+    """What it is narrowed to. Verdicts are not: they take all evidence, or they would be none."""
     store: Store | None = None
+    connection: sqlite3.Connection | None = None
+    """The one that holds the sums. The store would open another if its file were gone, or make a new file."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """The connection with the sums, for one thread at a time. Raises StoreError."""
-        if self.store is None:
+        if self.store is None or self.connection is None:
             raise StoreError("store-missing", f"There is no store at {self.path}.")
         with self.lock, self.store._database.errors():
-            yield self.store._database.connection
+            yield self.connection
 
     @property
     def today(self) -> int:
@@ -121,6 +127,8 @@ class Board:
         if self.store is not None:
             with self.lock:
                 self.store.close()
+                if self.connection is not None:
+                    self.connection.close()  # the store may hold another by now
 
 
 def empty(path: str, at: float, problem: str = "") -> Board:
@@ -128,11 +136,14 @@ def empty(path: str, at: float, problem: str = "") -> Board:
     return Board(at, _digest("empty", path, problem), path, problem=problem)
 
 
-def read(store: Store, now: float) -> Board:
-    """All facts of `store`, without verdicts. The board keeps the store. Raises StoreError."""
+def read(store: Store, now: float, filter_: Filter = EVERYTHING) -> Board:
+    """All facts of `store` that `filter_` lets pass, without verdicts. Raises StoreError.
+
+    The board keeps the store, whose connection from then on shows nothing else.
+    """
     with store._database.errors():
         connection = store._database.connection
-        gathering.prepare(connection)
+        gathering.prepare(connection, filter_)
         today = int(now // DAY)
         days = gathering.burn_down(connection, today)
         observed = gathering.observed_days(connection)
@@ -143,8 +154,10 @@ def read(store: Store, now: float) -> Board:
             # Of its own for each reading, whatever the clock does.
             uuid.uuid4().hex,
             store.path,
-            targets=_targets(connection, store.targets(), sums, today),
-            scopes=gathering.scope_sums(connection),
+            targets=_targets(connection, queries.targets(connection, EVERYTHING), sums, today),
+            filter=filter_,
+            connection=connection,
+            scopes=gathering.scope_sums(connection, filter_.since),
             live=gathering.live_scopes(connection),
             days=days,
             observed=observed,
@@ -154,7 +167,7 @@ def read(store: Store, now: float) -> Board:
             new_sites=gathering.new_sites(connection, now - 7 * DAY, SHOWN),
             modules=gathering.shares(connection, "module", today - 6),
             origins=gathering.shares(connection, "origin", today - 6),
-            findings=store.findings(),
+            findings=queries.findings(connection, Filter(since=filter_.since)),
             store=store,
         )
 
@@ -170,7 +183,7 @@ def _targets(
 def _target(
     info: TargetInfo,
     total: TargetSum | None,
-    states: Sequence[StateSum],
+    states: Sequence[StateCount],
     weeks: Mapping[str, Sequence[int]],
 ) -> TargetRow:
     state = states[0].state if states else "pending"
@@ -211,6 +224,11 @@ def judge(board: Board, config: Config) -> Board:
         verdicts = _verdicts(board, board.store, config)
     except LastcallError as error:
         return replace(board, unjudged=error.message, version=_digest(board.version, error.message))
+    return judged(board, verdicts)
+
+
+def judged(board: Board, verdicts: Sequence[Verdict]) -> Board:
+    """The board with these verdicts."""
     rows = dict(board.targets)
     for verdict in verdicts:
         # The callers of a large fleet are millions of values; the pages read theirs from the store.
@@ -220,6 +238,14 @@ def judge(board: Board, config: Config) -> Board:
         # What the configuration says today outranks what a process was told when it started.
         rows[ref] = replace(known, verdict=slim, info=verdict.target)
     return replace(board, targets=rows, judged=board.at, version=_digest(board.version, "judged"))
+
+
+def verdicts_before(store: Store, config: Config, now: float, pattern: str = "") -> list[Verdict]:
+    """Verdicts on the targets of a store, or those that `pattern` names, before `read` narrows it.
+
+    Raises LastcallError.
+    """
+    return check(Request([pattern] if pattern else [], now=now), _OnBoard(store), config)
 
 
 def _verdicts(board: Board, store: Store, config: Config) -> list[Verdict]:

@@ -14,21 +14,25 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from lastcall.store.queries import RECENT, WEIGHT
-from lastcall.store.rows import Scope
+from lastcall.evidence import Reference
+from lastcall.store import queries
+from lastcall.store.queries import RECENT
+from lastcall.store.rows import Filter, Scope
 from lastcall.store.schema import statements
+from lastcall.web import narrowing
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from lastcall.store.rows import StateCount
+
 DAY = 86400
+EVERYTHING = Filter()
 TRAIL = 7
 """Days for which a call site stays in use after a use: week-ends and weekly jobs are no progress."""
 
-_TABLES = f"""
-PRAGMA temp_store = MEMORY;
-
+_USES = """
 CREATE TEMP TABLE site_sum (
     site INTEGER PRIMARY KEY, target INTEGER, uses INTEGER, errors INTEGER, allowed INTEGER,
     first REAL, last REAL,
@@ -58,7 +62,9 @@ INSERT INTO scope_sum
     SELECT s.target, p.scope, sum(u.count), count(DISTINCT u.site), min(u.first_seen), max(u.last_seen)
     FROM use_count u JOIN site_sum s ON s.site = u.site JOIN process p ON p.id = u.process
     WHERE u.count > 0 GROUP BY s.target, p.scope;
+"""
 
+_HISTORY = f"""
 CREATE TEMP TABLE site_day (
     -- Of what counts. Days are UTC, since the epoch.
     site INTEGER, day INTEGER, uses INTEGER, PRIMARY KEY (site, day)
@@ -99,17 +105,6 @@ class TargetSum:
     sites: int
     first: float
     last: float
-
-
-@dataclass(frozen=True, slots=True)
-class StateSum:
-    """In how many live processes of a scope a target has a state."""
-
-    scope: Scope
-    state: str
-    reason: str
-    engine: str
-    processes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +196,26 @@ _ORDERS: dict[str, str] = {
 }
 
 
-def prepare(connection: sqlite3.Connection) -> None:
-    """Make the temporary tables that everything else here reads."""
-    for statement in statements(_TABLES):
+def prepare(connection: sqlite3.Connection, filter_: Filter = EVERYTHING) -> None:
+    """Make the temporary tables that everything else here reads, narrowed to what `filter_` lets pass.
+
+    Of `since` the history knows nothing: what was in use on a day depends on the days before it.
+    """
+    # First: a change of it drops all temporary tables.
+    connection.execute("PRAGMA temp_store = MEMORY")
+    if filter_ != EVERYTHING:
+        narrowing.narrow(connection, filter_)
+    _make(connection, _USES)
+    _make(connection, _HISTORY)
+    if filter_.since:
+        narrowing.clip(connection, filter_.since)
+        for table in ("site_sum", "site_text", "scope_sum"):
+            connection.execute(f"DROP TABLE temp.{table}")
+        _make(connection, _USES)
+
+
+def _make(connection: sqlite3.Connection, script: str) -> None:
+    for statement in statements(script):
         connection.execute(statement)
 
 
@@ -228,39 +240,31 @@ def target_sums(connection: sqlite3.Connection) -> dict[str, TargetSum]:
     return {ref: TargetSum(*rest) for ref, *rest in rows}
 
 
-def states(connection: sqlite3.Connection) -> dict[str, list[StateSum]]:
-    """The present state of each target in the live scopes, the weightiest first."""
-    known = scopes(connection)
-    found: dict[str, list[StateSum]] = {}
-    for ref, scope, *rest in connection.execute(
-        "WITH last AS (SELECT p.id, p.scope FROM process p JOIN live l ON l.scope = p.scope JOIN"
-        " (SELECT scope, max(seen) AS seen FROM process GROUP BY scope) m ON m.scope = p.scope"
-        f" WHERE p.seen > m.seen - {RECENT})"
-        " SELECT t.ref, l.scope, o.state, o.reason, o.engine, count(*) FROM last l"
-        " JOIN target_state x ON x.process = l.id AND x.until IS NULL JOIN target t ON t.id = x.target"
-        " JOIN outcome o ON o.id = x.outcome GROUP BY x.target, l.scope, x.outcome"
-    ):
-        found.setdefault(ref, []).append(StateSum(known[scope], *rest))
-    for entries in found.values():
-        entries.sort(key=lambda entry: (WEIGHT.index(entry.state), entry.scope.service, entry.scope.release))
+def states(connection: sqlite3.Connection) -> dict[str, list[StateCount]]:
+    """The present state of each target where it runs, the weightiest first: as the report has it."""
+    found: dict[str, list[StateCount]] = {}
+    for count in queries.current_states(connection, EVERYTHING):
+        found.setdefault(count.ref, []).append(count)
     return found
 
 
-def scope_sums(connection: sqlite3.Connection) -> list[ScopeSum]:
-    """Every scope that a process was heard from in, the newest first."""
+def scope_sums(connection: sqlite3.Connection, since: float = 0.0) -> list[ScopeSum]:
+    """Every scope that a process was heard from in at `since` or later, the newest first."""
     known = scopes(connection)
     troubles: dict[int, list[tuple[str, str, int]]] = {}
     for scope, kind, name, value in connection.execute(
         "SELECT p.scope, n.kind, n.name, sum(n.value) FROM counter n JOIN process p ON p.id = n.process"
-        " WHERE n.value > 0 GROUP BY p.scope, n.kind, n.name ORDER BY n.kind, n.name"
+        " WHERE n.value > 0 AND p.seen >= ? GROUP BY p.scope, n.kind, n.name ORDER BY n.kind, n.name",
+        (since,),
     ):
         troubles.setdefault(scope, []).append((kind, name, value))
     rows = connection.execute(
         "SELECT p.scope, count(*), sum(p.ended IS NULL AND NOT p.finished), coalesce(sum(v.seconds), 0),"
         " min(p.started), max(p.seen), group_concat(DISTINCT p.python) FROM process p LEFT JOIN"
         " (SELECT process, sum(until - since) AS seconds FROM observed GROUP BY process) v"
-        " ON v.process = p.id"
-        " GROUP BY p.scope ORDER BY max(p.seen) DESC, p.scope"
+        " ON v.process = p.id WHERE p.seen >= ?"
+        " GROUP BY p.scope ORDER BY max(p.seen) DESC, p.scope",
+        (since,),
     )
     result = []
     for scope, count, running, seconds, first, last, pythons in rows:
@@ -341,7 +345,7 @@ def recent_uses(connection: sqlite3.Connection, now: float) -> tuple[int, int]:
         "SELECT coalesce(sum(CASE WHEN a.hour > :hour - 24 THEN a.count END), 0),"
         " coalesce(sum(CASE WHEN a.hour <= :hour - 24 THEN a.count END), 0)"
         " FROM (SELECT site FROM site_day WHERE day >= :hour / 24 - 8 GROUP BY site) d"
-        " JOIN site_sum s ON s.site = d.site JOIN activity a ON a.site = d.site"
+        " JOIN activity a ON a.site = d.site"
         " WHERE a.hour > :hour - 192 AND a.hour <= :hour",
         {"hour": hour},
     ).fetchone()
@@ -453,6 +457,20 @@ def site_scopes(connection: sqlite3.Connection, numbers: Sequence[int]) -> dict[
         numbers,
     ):
         found.setdefault(site, []).append((known[scope], uses))
+    return found
+
+
+def references(connection: sqlite3.Connection, ref: str) -> dict[Reference, list[Scope]]:
+    """What holds a target under some name, each with the scopes in which that was seen."""
+    known = scopes(connection)
+    found: dict[Reference, list[Scope]] = {}
+    for scope, *rest in connection.execute(
+        "SELECT x.scope, r.module, r.name, r.file, r.line, r.how FROM reference r"
+        " JOIN reference_seen x ON x.reference = r.id WHERE r.target = (SELECT id FROM target WHERE ref = ?)"
+        " ORDER BY r.module, r.name, r.line, r.file, r.how, x.last_seen DESC",
+        (ref,),
+    ):
+        found.setdefault(Reference(ref, *rest), []).append(known[scope])
     return found
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from urllib.parse import urlencode
 
 from lastcall.evidence import STATES
-from lastcall.store.rows import Filter
+from lastcall.report_words import rfc3339
 from lastcall.web import gathering
 from lastcall.web.gathering import DAY, TRAIL, SiteOrder
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Mapping, Sequence
 
-    from lastcall.store.rows import FindingRow, ReferenceRow, Scope
+    from lastcall.evidence import Reference
+    from lastcall.store.rows import Filter, FindingRow, Scope
     from lastcall.web.board import Board, TargetRow
     from lastcall.web.forecast import Forecast
     from lastcall.web.gathering import SiteRow
@@ -90,6 +92,7 @@ def shared(board: Board, page: str) -> Context:
         "page": page,
         "counts": word_counts(board),
         "nothing": _nothing(board),
+        "narrowed": narrowed(board.filter),
     }
 
 
@@ -102,12 +105,35 @@ def word_counts(board: Board) -> dict[str, int]:
 
 
 def _nothing(board: Board) -> str:
-    """Why there is nothing to see: `store`, `process`, `target`, or empty if there is something."""
+    """Why there is nothing to see: `store`, `process`, `target`, `match`, or empty if there is something."""
     if board.store is None:
         return "store"
+    if narrowed(board.filter) and not (board.targets and board.scopes):
+        return "match"
     if not board.scopes:
         return "process"
     return "" if board.targets else "target"
+
+
+def narrowed(filter_: Filter) -> list[tuple[str, str]]:
+    """(what, which) for all that a board is narrowed to; empty if it shows everything."""
+    since = rfc3339(filter_.since) if filter_.since else ""
+    return [
+        (what, which)
+        for what, which in (
+            ("Target", filter_.target),
+            ("Service", filter_.service),
+            ("Environment", filter_.environment),
+            ("Release", filter_.release),
+            ("Since", since),
+        )
+        if which
+    ]
+
+
+def _first_day(board: Board, days: int) -> int:
+    """The day with which a chart begins that shows so many, as a number since the epoch."""
+    return max(board.today - days + 1, int(board.filter.since // DAY))
 
 
 # -- overview ---------------------------------------------------------------------------------------
@@ -155,7 +181,7 @@ def _burn_chart(
     board: Board, days: int, what: str, forecast: Forecast, deadlines: Sequence[tuple[dt.date, int]]
 ) -> Context:
     """One line by day; None where nobody watched, which is not zero."""
-    start = board.today - days + 1
+    start = _first_day(board, days)
     shown = [day for day in board.days if day.day >= start]
     chart: Context = {
         "kind": "line",
@@ -183,7 +209,7 @@ def _burn_chart(
 
 
 def _uses_chart(board: Board, days: int) -> Context:
-    start = board.today - days + 1
+    start = _first_day(board, days)
     shown = [day for day in board.days if day.day >= start]
     return {
         "kind": "bars",
@@ -303,6 +329,7 @@ def target(board: Board, query: Mapping[str, str]) -> Context:
             "stacks": gathering.stacks(connection, numbers),
             "site_scopes": gathering.site_scopes(connection, numbers),
             "chart": _target_chart(board, days, gathering.daily(connection, ref)),
+            "references": references(board, connection, ref),
         }
     return {
         **shared(board, "target"),
@@ -316,14 +343,13 @@ def target(board: Board, query: Mapping[str, str]) -> Context:
         "history": history,
         "older": (row.sums.uses if row.sums else 0) - sum(release.uses for release in history),
         "older_releases": max(0, len(board.scopes) - RELEASES),
-        "references": references(board, ref),
         "findings": [found for found in board.findings if found.finding.target == ref][:FINDINGS],
         "today": dt.datetime.fromtimestamp(board.at, dt.timezone.utc).date(),
     }
 
 
 def _target_chart(board: Board, days: int, daily: Mapping[int, tuple[int, int]]) -> Context:
-    start = max(board.today - days + 1, min(board.observed, default=board.today))
+    start = max(_first_day(board, days), min(board.observed, default=board.today))
     shown = range(start, board.today + 1)
     return {
         "kind": "bars",
@@ -334,19 +360,12 @@ def _target_chart(board: Board, days: int, daily: Mapping[int, tuple[int, int]])
     }
 
 
-def references(board: Board, ref: str) -> list[tuple[ReferenceRow, list[Scope], bool]]:
+def references(
+    board: Board, connection: sqlite3.Connection, ref: str
+) -> list[tuple[Reference, list[Scope], bool]]:
     """Each reference once, with the scopes that held it, and whether one of them runs."""
-    store = board.store
-    if store is None:
-        return []
-    with board.lock:
-        # Brackets are no wildcards for the store, but these are.
-        exact = Filter(target=ref.replace("*", "?"))
-        rows = [row for row in store.references(exact) if row.reference.target == ref]
-    grouped: dict[Any, tuple[ReferenceRow, list[Scope]]] = {}
-    for row in rows:
-        grouped.setdefault(row.reference, (row, []))[1].append(row.scope)
-    return [(row, scopes, any(s in board.live for s in scopes)) for row, scopes in grouped.values()]
+    found = gathering.references(connection, ref)
+    return [(held, scopes, any(s in board.live for s in scopes)) for held, scopes in found.items()]
 
 
 # -- findings ---------------------------------------------------------------------------------------
