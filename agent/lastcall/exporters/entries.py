@@ -138,10 +138,8 @@ def site_fields(site: Site, site_id: str) -> dict[str, Any]:
     return fields
 
 
-def target_fields(target: TargetInfo | None) -> dict[str, Any]:
+def target_fields(target: TargetInfo) -> dict[str, Any]:
     """What is known of a target, as far as a use or finding repeats it."""
-    if target is None:
-        return {}
     return {name: clean(value) for name in names.FIELDS_TARGET if (value := getattr(target, name))}
 
 
@@ -193,6 +191,10 @@ class _Ledger:
         self._observed_uses = 0
         self._allowed: set[str] = set()
         self._references: tuple[Reference, ...] = ()
+        self._target_fields: dict[str, dict[str, Any]] = {}
+        self._context = {"service": clean(process.service) or "unknown"}
+        if process.release:
+            self._context["version"] = clean(process.release)
         self._common = {
             "schema": names.SCHEMA,
             "process": process.id,
@@ -206,6 +208,7 @@ class _Ledger:
         counts = {count.site: count for count in batch.counts}
         known = {id(site): site_id for site_id, site in batch.sites.items()}
         self._references = batch.references or self._references
+        self._target_fields = {}  # of this batch's targets, as its items ask for them
         made = [*self._sightings(batch.sightings, counts, known, targets)]
         made += [self._finding(finding, targets) for finding in batch.findings]
         if batch.observation is not None:
@@ -269,15 +272,16 @@ class _Ledger:
         if sighting.allowed:
             self._allowed.add(site_id)
         insert_id = digest(self._process.id, site_id, sighting.start_ns, "use")
+        start = rfc3339_ns(sighting.start_ns)
         fields: dict[str, Any] = {
             **self._common,
             "event": names.EVENT_USE,
             **site_fields(sighting.site, site_id),
-            **target_fields(target),
+            **self._of_target(target),
             "first": sighting.first,
             "count": count,
             "total": self._reported[site_id],
-            "start": rfc3339_ns(sighting.start_ns),
+            "start": start,
         }
         if sighting.end_ns is not None:
             fields["end"] = rfc3339_ns(sighting.end_ns)
@@ -286,17 +290,17 @@ class _Ledger:
         if sighting.allowed:
             fields["allowed"] = True
             fields["allow_reason"] = clean(sighting.allow_reason)
-        if is_overdue(target, fields["start"]):
+        if is_overdue(target, start):
             fields["overdue"] = True
         if sighting.first and sighting.site.stack:
             fields["stack"], omitted = stack_lines(sighting.site)
             if omitted:
                 fields["stack_omitted"] = omitted
         item = self._entry(
-            fields, "INFO" if sighting.allowed else "WARNING", rfc3339_ns(sighting.start_ns), insert_id,
+            fields, "INFO" if sighting.allowed else "WARNING", start, insert_id,
             use_sentence(sighting.site, target, sighting.error_type),
         )  # fmt: skip
-        _locate(item, sighting.site)
+        _locate(item)
         self._trace(item, sighting, site_id)
         return item
 
@@ -337,7 +341,7 @@ class _Ledger:
                 **self._common,
                 "event": names.EVENT_USE,
                 **site_fields(site, site_id),
-                **target_fields(target),
+                **self._of_target(target),
                 "first": False,
                 "count": missing,
                 "total": count.count,
@@ -351,8 +355,16 @@ class _Ledger:
                 digest(self._process.id, site_id, count.count, "rest"),
                 use_sentence(site, target, count=missing),
             )  # fmt: skip
-            _locate(item, site)
+            _locate(item)
             yield item
+
+    def _of_target(self, target: TargetInfo | None) -> dict[str, Any]:
+        if target is None:
+            return {}
+        fields = self._target_fields.get(target.ref)
+        if fields is None:
+            fields = self._target_fields[target.ref] = target_fields(target)
+        return fields
 
     # -- findings -----------------------------------------------------------------------------------------
 
@@ -366,7 +378,7 @@ class _Ledger:
         if finding.site is not None:
             site_id = finding.site.id
             fields.update(site_fields(finding.site, site_id))
-        fields.update(target_fields(targets.get(finding.target)))
+        fields.update(self._of_target(targets.get(finding.target)))
         fields.update(
             finding=finding.kind, target=clean(finding.target), at=rfc3339(finding.at),
             text=clean(finding.message), count=finding.count,
@@ -381,7 +393,7 @@ class _Ledger:
         nanoseconds = str(int(finding.at // 1) * 10**9 + round(finding.at % 1 * 1e9))
         item["span"] = {"trace": own, "id": own[16:], "start": nanoseconds}
         if finding.site is not None:
-            _locate(item, finding.site)
+            _locate(item)
         return item
 
     # -- observations -------------------------------------------------------------------------------------
@@ -440,15 +452,12 @@ class _Ledger:
         labels = {
             name: fields[name] for name in names.LABELS if isinstance(fields.get(name), str) and fields[name]
         }
-        context = {"service": self._common["service"] or "unknown"}
-        if self._common["release"]:
-            context["version"] = self._common["release"]
         return {
             "severity": severity,
             "timestamp": timestamp,
             "insertId": insert_id,
             "labels": labels,
-            "payload": {"message": message, "serviceContext": context, "lastcall": fields},
+            "payload": {"message": message, "serviceContext": self._context, "lastcall": fields},
         }
 
 
@@ -477,12 +486,9 @@ def _observation_sentence(scalars: dict[str, Any], uses: int) -> str:
     return f"Lastcall observed {service}: {seen} since the last statement; targets: {states or 'none'}."
 
 
-def _locate(item: Item, site: Site) -> None:
-    item["sourceLocation"] = {
-        "file": clean(site.file),
-        "line": site.line,
-        "function": clean(site.function),
-    }
+def _locate(item: Item) -> None:
+    fields = item["payload"]["lastcall"]
+    item["sourceLocation"] = {name: fields[name] for name in ("file", "line", "function")}
 
 
 def _process_fields(process: Process) -> dict[str, Any]:

@@ -21,8 +21,9 @@ from lastcall.exporters.otel_readings import Collector, Readings
 from lastcall.exporters.queueing import Answer, Outbox, RefusedError, UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lastcall.evidence import Batch
-    from lastcall.exporters.otel_spans import SpanMaker
     from lastcall.exporters.spool import Item
 
 CHUNKS: Final[dict[Signal, int]] = {"traces": 1000, "logs": 500, "metrics": 10}
@@ -30,7 +31,7 @@ METRICS_LIMIT: Final = 2 * 1024 * 1024
 """Bytes of metrics history to keep while the backend is away; then only each process's newest collection."""
 
 MODULES: Final[dict[Signal, str]] = {
-    "traces": "lastcall.exporters.otel_spans",
+    "traces": "lastcall.exporters.otel_bytes",
     "logs": "lastcall.exporters.otel_logs",
     "metrics": "lastcall.exporters.otel_metrics",
 }
@@ -52,7 +53,7 @@ class OtlpExporter:
         self._global = settings.otel_provider == "global"
         self._clients: dict[Signal, Client] = {}
         self._outboxes: dict[Signal, Outbox] = {}
-        self._spans: SpanMaker | None = None
+        self._encode_spans: Callable[[list[Item]], Any] | None = None
         self._metrics = Collector(settings)
         self._observed = ""
         self._taking = threading.Lock()
@@ -109,9 +110,14 @@ class OtlpExporter:
         """Put what the batch calls for into the outboxes; also returns it."""
         dropped = self.health().dropped
         items = self._builder.items(batch, dropped)
-        self._collect(batch, dropped)
-        self._put("traces", [item for item in items if "span" in item])
-        self._put("logs", [{key: value for key, value in item.items() if key != "span"} for item in items])
+        if "metrics" in self._wanted:
+            self._collect(batch, dropped)
+        if "traces" in self._outboxes:
+            self._outboxes["traces"].put([item for item in items if "span" in item])
+        if "logs" in self._outboxes:
+            self._outboxes["logs"].put(
+                [{key: value for key, value in item.items() if key != "span"} for item in items]
+            )
         return items
 
     def _collect(self, batch: Batch, dropped: tuple[tuple[str, int], ...]) -> None:
@@ -127,13 +133,11 @@ class OtlpExporter:
             due, collector, errors, dropped = True, Collector(self._settings), (), ()
             if batch.observation is not None:
                 errors, dropped = batch.observation.internal_errors, batch.observation.dropped
-        collector.readings.take(batch, dropped, errors)
-        if "metrics" in self._outboxes and due:
-            self._put("metrics", collector.items(batch))
-
-    def _put(self, signal: Signal, items: list[Item]) -> None:
-        if signal in self._outboxes:
-            self._outboxes[signal].put(items)
+        collector.readings.count_findings(batch)
+        if due or self._global:  # the host's reader asks when it likes
+            collector.readings.take(batch, dropped, errors)
+        if due and not self._global:
+            self._outboxes["metrics"].put(collector.items(batch))
 
     @staticmethod
     def _all_dropped(batch: Batch, dropped: tuple[tuple[str, int], ...]) -> list[tuple[str, int]]:
@@ -165,15 +169,25 @@ class OtlpExporter:
                 register(metrics.get_meter(names.SCOPE), lambda: _global_readings[0])
 
     def _send_spans(self, items: list[Item], timeout: float) -> Answer:
-        if self._spans is None:
-            from lastcall.exporters.otel_spans import SpanMaker
-
-            self._spans = SpanMaker()
+        client = self._clients["traces"]
+        if self._encode_spans is None:
+            self._encode_spans = self._span_encoder(client)
         with discreet():
-            spans = self._spans.spans(items)
+            spans = self._encode_spans(items)
         if spans:
-            self._clients["traces"].send(spans, timeout)
+            client.send(spans, timeout)
         return Answer()
+
+    @staticmethod
+    def _span_encoder(client: Client) -> Callable[[list[Item]], Any]:
+        """Called when the client is loaded."""
+        if client.takes_bytes:
+            from lastcall.exporters.otel_bytes import SpanEncoder
+
+            return SpanEncoder().request
+        from lastcall.exporters.otel_spans import SpanMaker
+
+        return SpanMaker().spans
 
     def _send_logs(self, items: list[Item], timeout: float) -> Answer:
         from lastcall.exporters.otel_logs import records

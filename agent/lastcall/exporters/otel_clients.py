@@ -14,7 +14,7 @@ from lastcall.exporters.reach import knock
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 Signal = Literal["traces", "metrics", "logs"]
 
@@ -63,17 +63,28 @@ class Client:
         self.signal = signal
         self._timeout = timeout
         self._exporter: Any = None
+        self.takes_bytes = False
+        """Whether `send` can pass on a request that is serialised already; known once it is loaded."""
+        self._encoded: bytes | None = None
+        """What the export under way sends in place of what the exporter makes of no spans."""
 
     def send(self, data: Any, timeout: float) -> None:
         """Export within `timeout` seconds. Raises UnavailableError, or RefusedError if the data is to
-        blame."""
+        blame.
+
+        `data` is what the exporter takes, or `bytes`: a serialised request, if `takes_bytes` is true.
+        """
         with discreet() as heard:
             try:
                 exporter = self._connected()
                 _limit(exporter, min(timeout, self._timeout))
+                if isinstance(data, bytes):
+                    self._encoded, data = data, []
                 result = exporter.export(data)
             except Exception as error:  # a bad certificate, header or URL raises whatever it likes
                 raise UnavailableError(f"OTLP {self.signal}: {_one_line(error)}") from error
+            finally:
+                self._encoded = None
         if result.name != "SUCCESS":
             raise self._failure(heard)
 
@@ -93,7 +104,38 @@ class Client:
             self._exporter = getattr(importlib.import_module(f"{package}.{module}"), name)(
                 timeout=self._timeout
             )
+            self.takes_bytes = self._open_seam(self._exporter)
         return self._exporter
+
+    def _open_seam(self, exporter: Any) -> bool:
+        """Let `self._encoded` take the place of what the exporter encodes, between its encoder and its transport.
+
+        Headers, TLS, compression, timeouts and retries stay the exporter's own. Returns False for an exporter
+        that is built in a way not known here: it gets SDK objects, which costs more.
+        """
+        if self.signal != "traces":
+            return False
+        if hasattr(exporter, "_translate_data"):
+            from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+            self._substitute(exporter, "_translate_data", ExportTraceServiceRequest.FromString)
+            return True
+        for holder, name in ((getattr(exporter, "_client", None), "export"), (exporter, "_export")):
+            if hasattr(holder, name):
+                self._substitute(holder, name, None)
+                return True
+        return False
+
+    def _substitute(self, holder: Any, name: str, convert: Callable[[bytes], Any] | None) -> None:
+        """Replace this one object's method: by one that converts, or by itself with another first argument."""
+        original = getattr(holder, name)
+
+        def substituted(data: Any, *rest: Any) -> Any:
+            if self._encoded is None:
+                return original(data, *rest)
+            return convert(self._encoded) if convert else original(self._encoded, *rest)
+
+        setattr(holder, name, substituted)
 
     def _failure(self, heard: list[logging.LogRecord]) -> Exception:
         """The exporters tell why they failed to their logger alone."""

@@ -20,7 +20,7 @@ from lastcall.exporters.merging import METRICS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from lastcall.evidence import Batch, Count, Finding, Site, TargetInfo
+    from lastcall.evidence import Batch, Count, Site, TargetInfo
     from lastcall.exporters import ExporterSettings
     from lastcall.exporters.spool import Item
 
@@ -57,11 +57,11 @@ class Readings:
     def take(
         self, batch: Batch, dropped: Iterable[tuple[str, int]], errors: Iterable[tuple[str, int]]
     ) -> None:
-        """Replace the values by those of `batch`; one assignment, since another thread may be collecting."""
-        base = _pairs(
-            {names.SERVICE_NAME: batch.process.service, names.ENVIRONMENT_NAME: batch.process.environment}
-        )
-        self._count_findings(batch.findings, base)
+        """Replace the values by those of `batch`; one assignment, since another thread may be collecting.
+
+        Findings are not among them: `count_findings` has to hear of every batch, this need not.
+        """
+        base = _base(batch)
         self.values = {
             names.METRIC_USES: self._uses(batch, base),
             names.METRIC_FAILED_USES: self._failed(batch, base),
@@ -74,9 +74,10 @@ class Readings:
             names.METRIC_REMOVE_BY_TIME: _deadlines(batch, base),
         }
 
-    def _count_findings(self, findings: Iterable[Finding], base: Key) -> None:
-        for finding in findings:
-            key = _join(base, {names.FINDING: finding.kind, names.TARGET: finding.target})
+    def count_findings(self, batch: Batch) -> None:
+        """Add a batch's findings, which are told once, to those before."""
+        for finding in batch.findings:
+            key = _join(_base(batch), {names.FINDING: finding.kind, names.TARGET: finding.target})
             self._findings[key] = self._findings.get(key, 0) + finding.count
 
     def _uses(self, batch: Batch, base: Key) -> dict[Key, float]:
@@ -86,40 +87,57 @@ class Readings:
             # An explicit zero for each origin: a series that is born at 3 never increased, to PromQL.
             for origin in ORIGINS:
                 use = NATURAL_USE.get(target.kind, "call")
-                values[self._use_key(target.ref, use, origin, target, base, None)] = 0
+                values[self._use_key(target.ref, use, origin, target, base)] = 0
+        # Thousands of sites share a few keys: add up first.
+        sums: dict[tuple[str, str, str, tuple[str, str]], int] = {}
         for count, site in _sited(batch):
-            key = self._use_key(site.target, site.use, site.origin, targets.get(site.target), base, site)
-            values[key] = values.get(key, 0) + count.count
+            place = (site.target, site.use, site.origin, self._named(count.site, site))
+            sums[place] = sums.get(place, 0) + count.count
+        for (ref, use, origin, named), total in sums.items():
+            key = self._use_key(ref, use, origin, targets.get(ref), base, named)
+            values[key] = values.get(key, 0) + total
         return values
 
     def _failed(self, batch: Batch, base: Key) -> dict[Key, float]:
         targets = {target.ref: target for target in batch.targets}
-        values: dict[Key, float] = {}
+        sums: dict[tuple[str, str, str], int] = {}
         for count, site in _sited(batch):
             if count.errors is not None:
-                key = self._use_key(site.target, site.use, site.origin, targets.get(site.target), base, None)
-                values[key] = values.get(key, 0) + count.errors
-        return values
+                place = (site.target, site.use, site.origin)
+                sums[place] = sums.get(place, 0) + count.errors
+        return {
+            self._use_key(ref, use, origin, targets.get(ref), base): total
+            for (ref, use, origin), total in sums.items()
+        }
 
-    def _use_key(  # noqa: PLR0917 - one point's attributes, called in two places
-        self, ref: str, use: str, origin: str, target: TargetInfo | None, base: Key, site: Site | None
+    @staticmethod
+    def _use_key(  # noqa: PLR0917 - one point's attributes, called in three places
+        ref: str,
+        use: str,
+        origin: str,
+        target: TargetInfo | None,
+        base: Key,
+        named: tuple[str, str] = ("", ""),
     ) -> Key:
         attributes = {names.TARGET: ref, names.USE: use, names.ORIGIN: origin}
         if target is not None:
             attributes[names.REMOVE_BY] = target.remove_by
             attributes[names.OWNER] = target.owner
-        if site is not None and self._may_be_named(site):
-            attributes[names.CODE_FILE] = site.file
-            attributes[names.CODE_FUNCTION] = f"{site.module}.{site.function}"
+        attributes[names.CODE_FILE], attributes[names.CODE_FUNCTION] = named
         return _join(base, attributes)
 
-    def _may_be_named(self, site: Site) -> bool:
-        if site.id in self._named_sites:
-            return True
-        if len(self._named_sites) >= self._settings.metric_call_sites:
-            return False
-        self._named_sites.add(site.id)
-        return True
+    def _named(self, site_id: str, site: Site) -> tuple[str, str]:
+        """The file and function that a point names; empty where the site is one of too many."""
+        if site_id not in self._named_sites:
+            if len(self._named_sites) >= self._settings.metric_call_sites:
+                return ("", "")
+            self._named_sites.add(site_id)
+        return site.file, f"{site.module}.{site.function}"
+
+
+def _base(batch: Batch) -> Key:
+    process = batch.process
+    return _pairs({names.SERVICE_NAME: process.service, names.ENVIRONMENT_NAME: process.environment})
 
 
 def _until(batch: Batch) -> float:

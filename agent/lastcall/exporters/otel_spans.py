@@ -1,13 +1,15 @@
-"""Spans from items: the real start and parent of the call.
+"""What a span says of an item, and spans as OpenTelemetry's own objects.
 
-By default they are made directly, as the SDK's `ReadableSpan`, and handed to the real OTLP exporter by the
-outbox: there is no provider whose sampler, threads or fork and exit hooks could go wrong. With the host's
-provider (`global`) they go through its tracer.
+By default no such object is made: `otel_bytes` encodes the span, and the outbox hands it to the real OTLP
+exporter. There is no provider whose sampler, threads or fork and exit hooks could go wrong. With the host's
+provider (`global`) spans go through its tracer. `SpanMaker` is for an exporter that takes nothing but the SDK's
+`ReadableSpan`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import trace
@@ -60,27 +62,35 @@ def attributes_of(item: Item) -> dict[str, Any]:
     fields = item["payload"]["lastcall"]
     attributes = {ATTRIBUTES[key]: value for key, value in fields.items() if key in ATTRIBUTES}
     if "function" in fields:
-        module, function = fields["module"], fields["function"]
-        attributes[names.CODE_FUNCTION] = f"{module}.{function}" if module else function
+        attributes[names.CODE_FUNCTION] = function_name(fields)
     if "stack" in fields:
         attributes[names.CODE_STACKTRACE] = stacktrace(fields["stack"], fields.get("stack_omitted", 0))
     return attributes
 
 
+def function_name(fields: dict[str, Any]) -> str:
+    """The caller's function with its module, as the semantic conventions want it."""
+    module, function = fields["module"], fields["function"]
+    return f"{module}.{function}" if module else function
+
+
 def stacktrace(lines: list[str], omitted: int = 0) -> str:
     """`file:line function` lines as Python prints a traceback, innermost last; cut to what a backend
     keeps."""
-    text: list[str] = []
-    for line in reversed(lines):
-        where, _, function = line.rpartition(" ")
-        file, _, number = where.rpartition(":")
-        text.append(f'  File "{file}", line {number}, in {function}')
+    text = [_frame_text(line) for line in reversed(lines)]
     if omitted:
         text.insert(len(text) // 3, f"  ... {omitted} frames omitted ...")
     joined = "\n".join(text)
     if len(joined) > STACKTRACE_CHARS:
         joined = "  ...\n" + joined[-STACKTRACE_CHARS:].partition("\n")[2]  # the end is next to the call
     return joined
+
+
+@lru_cache(maxsize=2048)  # the outer frames of most stacks are the same few
+def _frame_text(line: str) -> str:
+    where, _, function = line.rpartition(" ")
+    file, _, number = where.rpartition(":")
+    return f'  File "{file}", line {number}, in {function}'
 
 
 def span_name(item: Item) -> str:

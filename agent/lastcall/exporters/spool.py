@@ -27,6 +27,8 @@ Item = dict[str, Any]
 HEADER: Final = '{{"lastcall":1,"at":{:<16d}}}\n'
 HEADER_BYTES: Final = len(HEADER.format(0))
 CACHED_ITEMS: Final = 4096
+encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+"""An item as one line of JSON. One encoder for all: `json.dumps` with separators makes one for each call."""
 SUFFIX: Final = ".items"
 
 _ours: Final[dict[Path, int]] = {}
@@ -70,7 +72,7 @@ class MemoryQueue:
     def put(self, items: list[Item]) -> None:
         """Keep the items."""
         for item in items:
-            size = len(json.dumps(item, separators=(",", ":")))
+            size = len(encode(item))
             self._items.append((item, size))
             self._bytes += size
 
@@ -147,16 +149,18 @@ class SpoolFile:
 
     def put(self, items: list[Item]) -> None:
         """Append in one write. On a full disk nothing is kept and OSError is raised."""
-        lines = [json.dumps(item, separators=(",", ":")).encode() + b"\n" for item in items]
+        lines = [encode(item).encode() + b"\n" for item in items]
         data = b"".join(lines)
         try:
             _write_all(self._fd, data, self._end)
         except OSError:
             os.ftruncate(self._fd, self._end)
             raise
-        if self._cached_to == self._end and len(self._cache) + len(items) <= CACHED_ITEMS:
-            self._cache.extend((item, len(line)) for item, line in zip(items, lines, strict=True))
-            self._cached_to += len(data)
+        if self._cached_to == self._end:
+            room = CACHED_ITEMS - len(self._cache)
+            sizes = [len(line) for line in lines[:room]]
+            self._cache.extend(zip(items, sizes))  # noqa: B905 - as many as there is room for
+            self._cached_to += sum(sizes)
         self._end += len(data)
         self._waiting += len(items)
 
@@ -218,7 +222,7 @@ class SpoolFile:
         fresh = self.path.with_suffix(".tmp")
         fd = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
         data = HEADER.format(HEADER_BYTES).encode() + b"".join(
-            json.dumps(item, separators=(",", ":")).encode() + b"\n" for item in items
+            encode(item).encode() + b"\n" for item in items
         )
         try:
             fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
