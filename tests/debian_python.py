@@ -22,6 +22,9 @@ _ALSO = ("libstdc++6", "libgcc-s1")
 # The suite and package of each version that no stable Debian release has yet.
 KNOWN = {"3.14": ("forky", "python3.14")}
 
+# Of versions that are not supported yet.
+EXPERIMENTAL = {"3.15": ("sid", "python3.15")}
+
 
 class UnavailableError(Exception):
     """This machine cannot get the package; the message says why."""
@@ -60,12 +63,29 @@ def _mirror() -> str:
 
 def _download(work: Path, mirror: str, suite: str, package: str) -> list[Path]:
     """The package and everything it depends on, as apt resolves it for a machine with nothing installed."""
+    apt = _apt(work, mirror, suite, "deb")
+    _run([*apt, "install", "--yes", "--download-only", package, *_ALSO], work)
+    return sorted((work / "cache/archives").glob("*.deb"))
+
+
+def download_source(work: Path, suite: str, package: str) -> Path:
+    """The upstream archive of `package`'s source, below the new folder `work`. Raises UnavailableError."""
+    apt = _apt(work, _mirror(), suite, "deb-src")
+    _run([*apt, "source", "--download-only", package], work)
+    found = sorted(work.glob("*.orig.tar.*[!c]"))
+    if not found:
+        raise UnavailableError(f"the source package {package} has no upstream archive")
+    return found[0]
+
+
+def _apt(work: Path, mirror: str, suite: str, types: str) -> list[str]:
+    """apt-get with a state of its own below `work`, in which only `suite` is known and nothing is installed."""
     for part in ("etc/sources.list.d", "etc/preferences.d", "etc/apt.conf.d", "state/lists/partial", "cache/archives/partial"):
         (work / part).mkdir(parents=True)
     (work / "status").touch()
     keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
     (work / "etc/sources.list.d/suite.sources").write_text(
-        f"Types: deb\nURIs: {mirror}\nSuites: {suite}\nComponents: main\nSigned-By: {keyring}\n"
+        f"Types: {types}\nURIs: {mirror}\nSuites: {suite}\nComponents: main\nSigned-By: {keyring}\n"
     )
     options = {
         "Dir::Etc": work / "etc",
@@ -76,11 +96,14 @@ def _download(work: Path, mirror: str, suite: str, package: str) -> list[Path]:
         "APT::Install-Recommends": "false",
     }
     apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
-    for command in (["update"], ["install", "--yes", "--download-only", package, *_ALSO]):
-        done = subprocess.run([*apt, *command], capture_output=True, text=True, timeout=600)
-        if done.returncode:
-            raise UnavailableError((done.stderr.strip().splitlines() or ["apt-get failed"])[-1])
-    return sorted((work / "cache/archives").glob("*.deb"))
+    _run([*apt, "update"], work)
+    return apt
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=folder)
+    if done.returncode:
+        raise UnavailableError((done.stderr.strip().splitlines() or ["apt-get failed"])[-1])
 
 
 def _wrap(folder: Path, python: Path) -> None:

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 SUPPORTED = ((3, 10), (3, 11), (3, 12), (3, 13), (3, 14))
+EXPERIMENTAL = ((3, 15),)
+"""Tried, so that a new version holds no surprise, and not promised."""
 
 _PLACES = (
     "/usr/bin",
@@ -62,6 +64,11 @@ def find() -> tuple[Interpreter, ...]:
 def supported() -> tuple[Interpreter, ...]:
     """Those that Lastcall supports."""
     return tuple(one for one in find() if one.version[:2] in SUPPORTED)
+
+
+def experimental() -> tuple[Interpreter, ...]:
+    """Those that it does not support yet."""
+    return tuple(one for one in find() if one.version[:2] in EXPERIMENTAL)
 
 
 def _candidates() -> list[str]:

@@ -4,6 +4,9 @@
     python tests/matrix.py --host-only     only the tests of what runs inside the host process
     python tests/matrix.py --only 3.12,3.14
     python tests/matrix.py --fetch         get the versions that are missing as Debian packages first
+    python tests/matrix.py --build-free-threaded    build a free-threaded one first, if there is none
+    python tests/matrix.py --experimental  versions to come as well; their failures are shown and not counted
+    python tests/matrix.py --wrapt 1.17.3  another wrapt than the newest
 
 Each interpreter gets an environment below .venvs/matrix, kept for the next run. The exit code is 0 if every
 test passed on at least two versions. The last line is `N passed, N failed, N skipped`.
@@ -19,11 +22,17 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import debian_python
+import free_threaded_python
 import interpreters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = ROOT / ".venvs" / "matrix"
@@ -34,6 +43,9 @@ HOST_TESTS = (
     "test_config*.py", "test_counts*.py", "test_engine*.py", "test_host*.py", "test_importing*.py", "test_journal*.py",
     "test_kill*.py", "test_life*.py", "test_patch*.py", "test_recorder*.py", "test_startup*.py", "test_target*.py",
 )  # fmt: skip
+
+# A build of these from source takes longer than all of the tests.
+COMPILED = "grpcio,pydantic-core,cryptography,numpy,matplotlib,pillow,gevent,hypothesis"
 
 # What these need where not every dependency has a build, as on free-threaded interpreters.
 HOST_REQUIREMENTS = (
@@ -53,19 +65,21 @@ class Outcome:
     skipped: int
     seconds: float
     note: str = ""
+    experimental: bool = False
 
 
 def main() -> int:
     options = _options()
-    chosen = [one for one in _interpreters(fetch=options.fetch) if not options.only or one.name in options.only]
+    chosen = [one for one in _interpreters(options) if not options.only or one.name in options.only]
     outcomes: list[Outcome] = []
     for one in chosen:
         print(f"== {one.name} ({'.'.join(map(str, one.version))}, {one.path})", flush=True)
         outcomes += _run_version(one, options)
     _print_table(outcomes, chosen)
-    passed, failed, skipped = (sum(getattr(one, key) for one in outcomes) for key in ("passed", "failed", "skipped"))
+    counted = [one for one in outcomes if not one.experimental]
+    passed, failed, skipped = (sum(getattr(one, key) for one in counted) for key in ("passed", "failed", "skipped"))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
-    versions = {one.name for one in outcomes if one.passed}
+    versions = {one.name for one in counted if one.passed}
     enough = len(versions) >= min(2, len(options.only) or 2)
     if not enough:
         print(f"only {len(versions)} version ran; at least two are needed", file=sys.stderr)
@@ -77,34 +91,44 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", default=(), type=lambda text: tuple(text.split(",")), help="3.12,3.13t")
     parser.add_argument("--host-only", action="store_true")
     parser.add_argument("--fetch", action="store_true")
+    parser.add_argument("--build-free-threaded", action="store_true")
+    parser.add_argument("--experimental", action="store_true")
+    parser.add_argument("--wrapt", default="", metavar="VERSION", help="1.17.3; default: the newest")
     parser.add_argument("--workers", default="auto", help="processes of each test run")
     return parser.parse_args()
 
 
-def _interpreters(*, fetch: bool) -> list[interpreters.Interpreter]:
-    """What is installed, and, if asked for, what Debian has of the versions that are not."""
-    if fetch:
-        present = {one.name for one in interpreters.supported()}
-        for name, (suite, package) in debian_python.KNOWN.items():
-            if name not in present:
-                _fetch(suite, package)
-        interpreters.find.cache_clear()
+def _interpreters(options: argparse.Namespace) -> list[interpreters.Interpreter]:
+    """What is installed, and, if asked for, what can be had of the versions that are not."""
+    present = interpreters.find()
+    names = {one.name for one in present}
+    pythons = ROOT / ".cache" / "pythons"
+    known = debian_python.KNOWN | (debian_python.EXPERIMENTAL if options.experimental else {})
+    for name, (suite, package) in known.items() if options.fetch else ():
+        if name not in names:
+            _add(package, lambda suite=suite, package=package: debian_python.fetch(suite, package, pythons / package))
+    if options.build_free_threaded and not any(one.free_threaded for one in present):
+        folder = pythons / f"python{free_threaded_python.VERSION}t"
+        _add("a free-threaded build", lambda: free_threaded_python.fetch(folder))
+    interpreters.find.cache_clear()
     found = interpreters.supported()
     wanted = [f"3.{minor}" for _, minor in interpreters.SUPPORTED]
     missing = [name for name in wanted if name not in {one.name for one in found}]
     missing += [] if any(one.free_threaded for one in found) else ["a free-threaded build"]
     print("found:", ", ".join(one.name for one in found))
     print("not found:", ", ".join(missing) or "none is missing", flush=True)
-    return list(found)
+    return [*found, *(interpreters.experimental() if options.experimental else ())]
 
 
-def _fetch(suite: str, package: str) -> None:
-    folder = ROOT / ".cache" / "pythons" / package
+def _add(what: str, fetch: Callable[[], Path]) -> None:
+    """Fetch one more interpreter, and have it found; say so if it cannot be had."""
+    began = time.monotonic()
     try:
-        path = str(debian_python.fetch(suite, package, folder))
+        path = str(fetch())
     except (debian_python.UnavailableError, subprocess.SubprocessError, OSError) as reason:
-        print(f"{package} could not be fetched: {reason}", flush=True)
+        print(f"{what} could not be had: {reason}", flush=True)
         return
+    print(f"{what} is ready after {time.monotonic() - began:.0f} s", flush=True)
     known = os.environ.get("LASTCALL_TEST_PYTHONS")
     os.environ["LASTCALL_TEST_PYTHONS"] = os.pathsep.join(filter(None, [known, path]))
 
@@ -112,9 +136,9 @@ def _fetch(suite: str, package: str) -> None:
 def _run_version(one: interpreters.Interpreter, options: argparse.Namespace) -> list[Outcome]:
     """Both modes of wrapt on one interpreter; the Python mode only for the tests that it can make a difference to."""
     began = time.monotonic()
-    python, complete = _environment(one)
-    print(f"   environment ready after {time.monotonic() - began:.0f} s", flush=True)
-    in_c = _wrapt_in_c(python)
+    python, complete = _environment(one, options.wrapt)
+    in_c, wrapt = _wrapt(python)
+    print(f"   environment with wrapt {wrapt} ready after {time.monotonic() - began:.0f} s", flush=True)
     note = "" if complete else "host tests only: not every dependency has a build for it"
     outcomes = []
     if in_c:
@@ -124,33 +148,51 @@ def _run_version(one: interpreters.Interpreter, options: argparse.Namespace) -> 
     return outcomes
 
 
-def _environment(one: interpreters.Interpreter) -> tuple[Path, bool]:
+def _environment(one: interpreters.Interpreter, wrapt: str) -> tuple[Path, bool]:
     """The environment's interpreter, and whether all of the project's dependencies could be installed."""
-    folder = ENVIRONMENTS / one.name
+    folder = ENVIRONMENTS / (one.name + (f"-wrapt-{wrapt}" if wrapt else ""))
     python, ready = folder / "bin" / "python", folder / ".ready"
     wanted = (ROOT / "pyproject.toml").read_text() + (ROOT / "agent" / "lastcall.pth").read_text()
     if ready.exists() and ready.read_text().partition("\n")[2] == wanted:
         return python, ready.read_text().startswith("complete")
     subprocess.run([one.path, "-m", "venv", "--without-pip", "--clear", folder], check=True, env=_plain())
-    complete = _pip(python, "--only-binary", "grpcio,pydantic-core,cryptography", "--editable", f"{ROOT}[dev]")
-    if not complete and not (_pip(python, *HOST_REQUIREMENTS) and _pip(python, "--no-deps", "--editable", str(ROOT))):
+    pinned = [f"wrapt=={wrapt}"] if wrapt else []
+    complete = _pip(python, "--only-binary", COMPILED, *pinned, "--editable", f"{ROOT}[dev]")
+    if not complete and not (
+        _pip(python, "--only-binary", ":all:", *HOST_REQUIREMENTS, *pinned) and _pip(python, "--no-deps", "--editable", str(ROOT))
+    ):
         sys.exit(f"cannot install even the host's dependencies on {one.name}")
     ready.write_text(("complete" if complete else "host") + "\n" + wanted)
     return python, complete
 
 
 def _pip(python: Path, *arguments: str) -> bool:
-    """Install into another interpreter's environment with this one's pip; not every interpreter brings its own."""
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+    """Install into another interpreter's environment with our pip; not every interpreter brings its own."""
+    pip = [_newest_pip(), "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
     done = subprocess.run([*pip, *arguments], env=_plain(), capture_output=True, text=True)
     if done.returncode:
         print("   " + (done.stderr.strip().splitlines() or ["pip failed"])[-1], flush=True)
     return done.returncode == 0
 
 
-def _wrapt_in_c(python: Path) -> bool:
-    question = "import sys, wrapt; sys.exit(type(wrapt.FunctionWrapper.__init__).__name__ != 'wrapper_descriptor')"
-    return subprocess.run([python, "-c", question], env=_plain()).returncode == 0
+@lru_cache(maxsize=1)
+def _newest_pip() -> Path:
+    """An interpreter with the newest pip: older ones fail on versions to come, and for a free-threaded build they
+    take packages that were compiled for the others."""
+    folder = ENVIRONMENTS / "pip"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True, env=_plain())
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--upgrade", "pip"], check=True, env=_plain())
+    return python
+
+
+def _wrapt(python: Path) -> tuple[bool, str]:
+    """Whether wrapt has its C extension there, and its version."""
+    question = "import wrapt; print(type(wrapt.FunctionWrapper.__init__).__name__, wrapt.__version__)"
+    done = subprocess.run([python, "-c", question], env=_plain(), capture_output=True, text=True, check=True)
+    kind, version = done.stdout.split()
+    return kind == "wrapper_descriptor", version
 
 
 def _suite(
@@ -171,8 +213,9 @@ def _suite(
         print(done.stdout[-6000:], done.stderr[-2000:], flush=True)
     seconds = time.monotonic() - began
     print(f"   wrapt in {wrapt}: {passed} passed, {failed} failed, {skipped} skipped, {seconds:.0f} s", flush=True)
-    suite = "host tests" if host_only else "all tests"
-    return Outcome(one.name, wrapt, passed, failed, skipped, seconds, note or suite)
+    experimental = one.version[:2] in interpreters.EXPERIMENTAL
+    note = (note or ("host tests" if host_only else "all tests")) + (", not counted: experimental" if experimental else "")
+    return Outcome(one.name, wrapt, passed, failed, skipped, seconds, note, experimental)
 
 
 def _count(xml: Path) -> tuple[int, int, int]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 MAX_REGISTRY = 2_000
 """Dictionaries and lists at module level longer than this are data, not registries."""
 _PLAIN = (str, bytes, int, float, bool, type(None))
+_BOUND = (classmethod, staticmethod)
+"""What holds a function of a class without being it. Other objects are not asked: their answer may be an import."""
 
 
 class Holders:
@@ -88,13 +90,13 @@ def _looked_into(module: str, name: str, value: Any) -> Iterable[tuple[str, Any,
     elif kind in (list, tuple) and len(value) <= MAX_REGISTRY:
         for index, held in enumerate(list(value)):
             yield f"{name}[{index}]", held, "registry"
-    elif isinstance(value, type) and value.__module__ == module:
+    elif issubclass(kind, type) and value.__module__ == module:  # isinstance() would ask a proxy what it stands for
         for inner, held in list(vars(value).items()):
-            yield f"{name}.{inner}", getattr(held, "__func__", held), "class"
+            yield f"{name}.{inner}", held.__func__ if issubclass(type(held), _BOUND) else held, "class"
 
 
 def _file_of(name: str, module: Any) -> str:
-    file = getattr(module, "__file__", None)
+    file = vars(module).get("__file__")  # a module's own `__getattr__` is not for us to call
     if file is None and name == "__main__" and sys.argv and sys.argv[0].endswith(".py"):
         file = sys.argv[0]  # Python takes the script's `__file__` away before the exit handlers run
     return os.path.abspath(file) if file else ""
