@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from lastcall import callsite
 from lastcall.errors import InternalErrors
 from lastcall.journal import HEADER_SLOTS, Journal
-from lastcall.recorder import Recorder, current
+from lastcall.recorder import Recorder
+from lastcall.sites import current
 from lastcall.targets import Target
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .config import Config
     from .importing import Wanted
-    from .recorder import SiteRecord, Tap
+    from .sites import SiteRecord, Tap
     from .targets import Target
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .agent import Agent
     from .evidence import Site
-    from .recorder import SiteRecord
+    from .sites import SiteRecord
 
 
 @dataclass(frozen=True, slots=True)

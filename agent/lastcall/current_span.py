@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .agent import Agent
-    from .recorder import Tap
+    from .sites import Tap
 
 
 class CurrentSpan:

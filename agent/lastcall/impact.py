@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .agent import Agent
-    from .recorder import SiteRecord
+    from .sites import SiteRecord
 
 CLOSE_INTERNAL_ERROR = 1011
 FIRST_SERVER_ERROR = 500

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .agent import Agent
-    from .recorder import SiteRecord, Tap
+    from .sites import SiteRecord, Tap
 
 _MISSING = object()
 _SHARED_BY_NATURE = (str, bytes, int, float, bool, tuple, frozenset, type(None), type)

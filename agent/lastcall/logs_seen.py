@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .agent import Agent
-    from .recorder import Tap
+    from .sites import Tap
 
 MAX_TAPS = 5_000
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .importing import Wanted
-    from .recorder import Recorder, Tap
+    from .recorder import Recorder
+    from .sites import Tap
     from .targets import Target
 
 WILDCARD_LIMIT = 50_000

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .evidence import Kind, Origin, UseKind
     from .exporters import Exporter
     from .exporters.orphans import Orphans
-    from .recorder import Sample, SiteRecord
+    from .sites import Sample, SiteRecord
     from .store import Store
     from .targets import Target
 

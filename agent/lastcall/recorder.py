@@ -1,35 +1,27 @@
-"""The hot path: count a use; first sight; drain.
+"""Recording: first sight of a call site, sampling, draining. What runs at each use is in `hotpath`.
 
 A use of a known call site costs one dictionary look-up and one store into mapped memory; everything that
-is dear happens on first sight, and everything that can wait happens in `drain()`, in another thread.
-
-Each armed target has a dictionary `counters`, from a call site's key to `(slot, next)`. The key is made of
-the caller's code object (by `id`: hashing a code object walks all of it, 50 us for a long function) and
-`f_lasti`, the offset of the instruction that calls. From 3.11 on the bytecode lies inside the code object,
-so `id + offset` is an address that nothing else can have; before, a tuple. `next` is the bound
-`__next__` of an `itertools.count`: atomic on every build, where `+= 1` is not. Its value is published in
-`table[slot]`, which is the journal's mapped file, so a killed process leaves its counts behind. Two
-threads can publish in the wrong order, so a slot may lag by the threads in flight until `drain()`
-publishes again.
-
-Whatever needs more than counting takes the place of `next` for a while: a sampled repeat, a call site
-behind a pass-through frame, a site that our own thread also reaches. The hot path never tests for them.
+is dear happens on first sight, here, and everything that can wait happens in another thread.
 """
 
 from __future__ import annotations
 
 import sys
+from _collections import deque
 from _thread import allocate_lock, get_ident
 from itertools import count
 
 from . import callsite as cs
-from .journal import (
-    FLAG_ALLOWED,
-    HEADER_HEARTBEAT,
-    HEADER_SCRATCH,
-    HEADER_SLOTS,
-    Journal,
+from .hotpath import (
+    caller_behind_wrapt,
+    is_wrapper_frame,
+    make_hooks,
+    record_unless_hosts,
+    site_key,
+    skip_own_frames,
 )
+from .journal import FLAG_ALLOWED, HEADER_HEARTBEAT, HEADER_SCRATCH, HEADER_SLOTS, Journal
+from .sites import NO_CODE, NOT_COUNTED, Sample, SiteRecord, Tap
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -39,10 +31,8 @@ if TYPE_CHECKING:
 
     from .engines.ends import Ends
     from .errors import InternalErrors
+    from .sites import Counters, Entry
     from .targets import Target
-
-    Entry = tuple[int, Callable[[], int]]
-    Counters = dict[Any, Entry]
 
 MAX_SITES = 10_000
 MAX_ALIASES = 64
@@ -52,191 +42,6 @@ MAX_KEPT = 50_000
 """Code objects kept alive for instructions that were looked at and are no use, or hand the use on."""
 MAX_CALL_NS = 30_000_000_000
 """A sampled call that has not ended after so long is reported without its end."""
-
-
-NO_CODE = (lambda: None).__code__
-
-
-def current(counter: Any) -> int:
-    """How often `counter` (an `itertools.count` started at 1) was drawn, without drawing from it."""
-    return int(repr(counter)[6:-1]) - 1
-
-
-class SiteRecord:
-    """A call site in this process: its slot, its counter, and what first sight captured."""
-
-    __slots__ = (
-        "aliases",
-        "allowed",
-        "at_ns",
-        "code",
-        "counter",
-        "expression",
-        "failures",
-        "file",
-        "flags",
-        "frames",
-        "frames_text",
-        "function",
-        "lasti",
-        "line",
-        "module",
-        "note",
-        "origin",
-        "reported",
-        "sampled_ns",
-        "slot",
-        "target",
-        "trace",
-        "use",
-        "via",
-        "written",
-        "written_errors",
-    )
-
-    def __init__(self) -> None:
-        self.counter = count(1)
-        self.failures: count[int] | None = None
-        """Uses known to have raised; None while no end was seen."""
-        self.written_errors: int | None = None
-        self.expression: str | None = None
-        self.reported = 0
-        self.sampled_ns = 0
-        self.aliases: list[tuple[Counters, Any, CodeType]] = []
-        self.written = False
-
-    slot: int
-    target: Target
-    use: str
-    at_ns: int
-    flags: int
-    file: str
-    line: int
-    function: str
-    module: str
-    origin: str
-    via: str
-    note: str
-    frames: tuple[tuple[str, int, str], ...]
-    frames_text: str
-    code: CodeType
-    lasti: int
-    trace: tuple[int, int, int]
-    allowed: str | None
-
-    @property
-    def number(self) -> int:
-        """The slot as the journal numbers it: from 0, behind the table's header."""
-        return self.slot - HEADER_SLOTS
-
-    @property
-    def errors(self) -> int | None:
-        """Uses known to have raised; None while no end was seen."""
-        return None if self.failures is None else current(self.failures)
-
-    def total(self) -> int:
-        """Uses so far."""
-        return current(self.counter)
-
-    def journal_line(self) -> str:
-        """The S record (see `journal`) as text: the frames are text already."""
-        text = ascii(
-            (
-                "S",
-                self.number,
-                self.target.ref,
-                self.use,
-                self.at_ns,
-                self.flags,
-                self.file,
-                self.line,
-                self.function,
-                self.module,
-                self.origin,
-                self.via,
-                self.note,
-            )
-        )
-        return f"{text[:-1]}, {self.frames_text})"
-
-
-class Sample:
-    """One use seen in detail; `record.total()` at that moment is `total`."""
-
-    __slots__ = ("end_ns", "error_type", "first", "own", "pending", "record", "start_ns", "total", "trace")
-
-    def __init__(
-        self, record: SiteRecord, start_ns: int, total: int, trace: tuple[int, int, int], *, first: bool
-    ) -> None:
-        self.record = record
-        self.start_ns = start_ns
-        self.total = total
-        self.trace = trace
-        self.first = first
-        self.end_ns: int | None = None
-        self.error_type = ""
-        self.own = (0, 0)
-        self.pending = False
-        """Its end is still to come; it is not taken before."""
-
-
-class Tap:
-    """Where the uses of one armed target arrive: its counters and the hook an engine calls at each use."""
-
-    __slots__ = ("counters", "deep", "hook", "ignores", "note", "pass_through", "target", "use")
-
-    def __init__(self, target: Target, use: str) -> None:
-        self.target = target
-        self.use = use
-        self.counters: Counters = {}
-        self.deep: Counters = {}
-        self.pass_through: dict[int, CodeType] = {}
-        """Code that was seen to only hand the use on: a decorator's shim. Kept alive, so that its id stays its own."""
-        self.hook: Callable[[], None]
-        self.note = ""
-        """What a `warning` said; part of the call site's identity."""
-        self.ignores: Callable[[FrameType], bool] | None = None
-        """Says of a frame's present instruction that it is no use. Asked once per instruction."""
-
-
-def _zero() -> int:
-    return 0
-
-
-NOT_COUNTED: Entry = (HEADER_SCRATCH, _zero)
-"""The entry of an instruction that is no use, or that has been counted already."""
-
-if sys.version_info >= (3, 11):
-
-    def site_key(frame: FrameType) -> Any:
-        """The key of the instruction that `frame` is executing."""
-        return id(frame.f_code) + frame.f_lasti
-
-else:
-
-    def site_key(frame: FrameType) -> Any:
-        """The key of the instruction that `frame` is executing."""
-        return id(frame.f_code), frame.f_lasti
-
-
-def raise_if_hosts(error: BaseException | None) -> None:
-    """Let an exception go on that a signal handler of the host's raised while our code was running.
-
-    It says "stop" to the host's code below (a timeout, a worker's end); swallowing it would be a fault of ours.
-    """
-    trace = None if error is None else error.__traceback__
-    if trace is None or trace.tb_next is None:  # raised by our own innermost frame: the usual miss
-        return
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    if error is not None and cs.file_kind(trace.tb_frame.f_code.co_filename) in (cs.APPLICATION, cs.THIRD_PARTY):
-        raise error
-
-
-def record_unless_hosts(errors: InternalErrors, slug: str, error: Exception) -> None:
-    """Count a failure of ours; an exception of the host's goes on its way."""
-    raise_if_hosts(error)
-    errors.record(slug, error)
 
 
 class Still:
@@ -296,7 +101,7 @@ class Recorder:
         """What follows sampled calls to their end, where that can be had."""
         self._busy: set[int] = set()
         self._deferred: list[tuple[Tap, FrameType]] = []
-        self.hooks = _hot_path(self)
+        self.hooks = make_hooks(self.first_sight, errors)
         self.reset()
 
     # -- life cycle ---------------------------------------------------------------------------------
@@ -307,7 +112,7 @@ class Recorder:
         self._journal_failed = False
         self.records: list[SiteRecord] = []
         self._by_identity: dict[tuple[Any, ...], SiteRecord] = {}
-        self.samples: list[Sample] = []
+        self.samples: deque[Sample] = deque()
         self.dropped: dict[str, int] = {}
         self._unwritten: list[tuple[object, ...] | str] = []
         self._kept: list[CodeType] = []
@@ -329,13 +134,10 @@ class Recorder:
             self._journal_failed = True
             self.errors.record("journal-open", error)
             return
-        # Nothing was published in a mapped table before this, so nothing needs copying but what was
-        # counted while the journal could not be had.
-        for record in self.records:
-            journal.counts[record.slot] = record.total()
         self.journal = journal
         self.table = journal.counts
         self.hooks.set_table(self.table)
+        self._publish_counts()  # what was counted while the journal could not be had
 
     def write(self, *records: tuple[object, ...] | str) -> bool:
         """Append to the journal; what cannot be written is kept for the next flush. Call with the lock held."""
@@ -410,18 +212,27 @@ class Recorder:
         key = site_key(frame)
         entry = tap.counters.get(key)
         if entry is not None:  # another thread was first
-            self.table[entry[0]] = entry[1]()
+            self._count(entry)
             return
         if tap.ignores is not None and tap.ignores(frame):
             self._keep(tap, key, frame.f_code, NOT_COUNTED)
             return
         if self._is_pass_through(tap, frame):
-            self._keep(tap, key, frame.f_code, (HEADER_SCRATCH, self._deep_counter(tap)))
+            self._keep(tap, key, frame.f_code, (HEADER_SCRATCH, iter(self._deep_counter(tap), None)))
             self._see_deep(tap, frame)
             return
         if self.attribution.kind_of(frame.f_code) == cs.OWN:
             return
         self._count_at(tap, tap.counters, key, frame)
+
+    def _count(self, entry: Entry) -> int:
+        """One use; how many there were by then."""
+        slot, uses = entry
+        table = self.table
+        for total in uses:  # drawn and stored without a change of threads between (see `hotpath`)
+            table[slot] = total
+            return total
+        return 0
 
     def _keep(self, tap: Tap, key: Any, code: CodeType, entry: Entry) -> None:
         """An entry that belongs to no record; its code stays alive, or the key could become another's."""
@@ -434,8 +245,7 @@ class Recorder:
         if record is None:
             return
         entry = self._entry(record, frame)
-        total = entry[1]()
-        self.table[record.slot] = total
+        total = self._count(entry)
         if len(record.aliases) < MAX_ALIASES:
             record.aliases.append((counters, key, frame.f_code))
             counters[key] = entry
@@ -448,13 +258,13 @@ class Recorder:
                 self.on_first_sight()
 
     def _entry(self, record: SiteRecord, frame: FrameType) -> Entry:
-        step = record.counter.__next__
+        step = plain = record.counter.__next__
         if self.attribution.kind_of(frame.f_code) != cs.APPLICATION:
             # Our own thread, too, may run this library code; what it does there is not a use.
             step = self._checked(record)
         if self.observe_use is not None:
             step = self.observe_use(record, step)
-        return record.slot, step
+        return record.slot, record.counter if step is plain else iter(step, None)
 
     def _checked(self, record: SiteRecord) -> Callable[[], int]:
         step, own, total = record.counter.__next__, self.own_threads, record.total
@@ -532,7 +342,7 @@ class Recorder:
             self.records.append(record)
             record.written = self.write(record.journal_line())
             self._sight(Sample(record, record.at_ns, 1, record.trace, first=True))
-        self.table[record.slot] = next(record.counter)
+        self._count((record.slot, record.counter))
 
     def _blank_record(self, tap: Tap) -> SiteRecord:
         record = SiteRecord()
@@ -573,7 +383,7 @@ class Recorder:
         key = site_key(behind)
         entry = tap.deep.get(key)
         if entry is not None:
-            self.table[entry[0]] = entry[1]()
+            self._count(entry)
         elif self.attribution.kind_of(behind.f_code) != cs.OWN:
             self._count_at(tap, tap.deep, key, behind)
 
@@ -583,7 +393,7 @@ class Recorder:
 
         def count_behind() -> int:
             frame: FrameType | None = getframe(1)
-            while frame is not None and (kind_of(frame.f_code) == cs.OWN or _is_wrapper_frame(frame)):
+            while frame is not None and (kind_of(frame.f_code) == cs.OWN or is_wrapper_frame(frame)):
                 frame = frame.f_back
             target_frame = frame
             if frame is not None and tap.target.is_own_frame(frame):
@@ -592,7 +402,7 @@ class Recorder:
             if behind is not None:
                 entry = tap.deep.get(site_key(behind))
                 if entry is not None:
-                    self.table[entry[0]] = entry[1]()
+                    self._count(entry)
                     return 0
             self.first_sight_behind(tap, behind)
             return 0
@@ -625,14 +435,14 @@ class Recorder:
                 entry = counters.get(key)
                 if entry is None or self.attribution.kind_of(code) != cs.APPLICATION:
                     continue
-                counters[key] = (record.slot, self._sampling(record, counters, key, entry))
+                counters[key] = (record.slot, iter(self._sampling(record, counters, key, entry), None))
 
     def _sampling(self, record: SiteRecord, counters: Counters, key: Any, entry: Entry) -> Callable[[], int]:
-        step, getframe = entry[1], sys._getframe
+        uses, getframe = entry[1], sys._getframe
 
         def count_and_sample() -> int:
             counters[key] = entry
-            total = step()
+            total = next(uses)
             try:
                 sample = Sample(record, self.clock(), total, self.trace_now(), first=False)
                 self._sight(sample)
@@ -657,7 +467,7 @@ class Recorder:
         record = self.record_at(tap, frame)
         if record is None:
             return None
-        sample = next((s for s in self.samples if s.record is record and s.first and not s.own[1]), None)
+        sample = next((s for s in list(self.samples) if s.record is record and s.first and not s.own[1]), None)
         if sample is None:
             sample = Sample(record, self.clock(), record.total(), parent, first=False)
             self._sight(sample)
@@ -688,190 +498,28 @@ class Recorder:
 
     def publish(self) -> None:
         """Put every counter's exact value into the mapped table, and the time beside it."""
+        self._publish_counts()
+        self.table[HEADER_HEARTBEAT] = self.clock()
+
+    def _publish_counts(self) -> None:
         table = self.table
         for record in self.records:
             total = record.total()
-            if table[record.slot] != total:
+            while table[record.slot] < total:
                 table[record.slot] = total
-        table[HEADER_HEARTBEAT] = self.clock()
+                total = record.total()  # a use that was stored meanwhile may just have been overwritten
 
     def take_samples(self) -> list[Sample]:
         """The samples since the last call, but for those whose call has not ended yet."""
         deadline = self.clock() - MAX_CALL_NS
-        with self.lock:
-            samples = [s for s in self.samples if not s.pending or s.start_ns < deadline]
-            self.samples = [s for s in self.samples if s.pending and s.start_ns >= deadline]
+        samples = []
+        for _ in range(len(self.samples)):  # others append meanwhile, without the lock
+            sample = self.samples.popleft()
+            if sample.pending and sample.start_ns >= deadline:
+                self.samples.append(sample)
+            else:
+                samples.append(sample)
         return samples
 
 
-_wrapper_globals: list[dict[str, Any]] = []
-
-
-def skip_frames_of(module_globals: dict[str, Any]) -> None:
-    """Never take a frame whose globals are these for a caller: wrapt's, when it runs without its C extension."""
-    _wrapper_globals.append(module_globals)
-
-
-def caller_behind_wrapt(frame: FrameType) -> FrameType:
-    """The first frame from `frame` outwards that is neither the recorder's nor wrapt's."""
-    here = globals()
-    back: FrameType | None = frame
-    while back is not None and (back.f_globals is here or _is_wrapper_frame(back)):
-        back = back.f_back
-    return frame if back is None else back
-
-
-def _is_wrapper_frame(frame: FrameType) -> bool:
-    return any(frame.f_globals is names for names in _wrapper_globals)
-
-
-def _hot_path(recorder: Recorder) -> Hooks:  # noqa: C901, PLR0915 - small functions that share one cell
-    """Make the functions that run at each use, closing over one shared table that a fork can replace.
-
-    Inlined by hand and repeated, because every call it would take to share a line costs 40 ns on 580.
-    """
-    getframe = sys._getframe
-    table: Any = None
-    see = recorder.first_sight
-    errors = recorder.errors
-
-    def set_table(new: Any) -> None:
-        nonlocal table
-        table = new
-
-    def missed(tap: Tap, depth: int) -> None:
-        """A use without a fast entry, `depth` frames below this one. Looks for the frame anew: on a hit, a name
-        that an `except` could use would have to be bound first, and that costs."""
-        raise_if_hosts(sys.exc_info()[1])
-        try:
-            frame = getframe(depth)
-        except ValueError:  # C called, with no Python frame below
-            frame = None
-        see(tap, frame)
-
-    def make_hook(tap: Tap) -> Callable[[], None]:  # noqa: C901 - three versions of one hook
-        counters = tap.counters
-
-        if sys.version_info >= (3, 11):
-
-            def hook() -> None:
-                try:
-                    frame = getframe(1)
-                    slot, step = counters[id(frame.f_code) + frame.f_lasti]
-                    table[slot] = step()
-                except (KeyError, ValueError):
-                    missed(tap, 2)
-                except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    record_unless_hosts(errors, "count", error)
-
-        else:
-
-            def hook() -> None:
-                try:
-                    frame = getframe(1)
-                    slot, step = counters[id(frame.f_code), frame.f_lasti]
-                    table[slot] = step()
-                except (KeyError, ValueError):
-                    missed(tap, 2)
-                except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    record_unless_hosts(errors, "count", error)
-
-        def hook_behind_wrapt() -> None:
-            frame = None
-            try:
-                frame = caller_behind_wrapt(getframe(1))
-                slot, step = counters[site_key(frame)]
-                table[slot] = step()
-            except (KeyError, ValueError) as error:
-                raise_if_hosts(error)
-                see(tap, frame)
-            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                record_unless_hosts(errors, "count", error)
-
-        return hook_behind_wrapt if _wrapper_globals else hook
-
-    def make_callback(tap: Tap) -> Callable[[FrameType], None]:
-        counters = tap.counters
-
-        def callback(frame: FrameType) -> None:
-            try:
-                slot, step = counters[site_key(frame)]
-                table[slot] = step()
-            except KeyError as error:
-                raise_if_hosts(error)
-                see(tap, frame)
-            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                record_unless_hosts(errors, "count", error)
-
-        return callback
-
-    def make_inner_hook(tap: Tap) -> Callable[[], None]:
-        """For a call written into the target's own code: the caller is one frame further."""
-        counters = tap.counters
-
-        if sys.version_info >= (3, 11):
-
-            def inner_hook() -> None:
-                try:
-                    frame = getframe(2)
-                    slot, step = counters[id(frame.f_code) + frame.f_lasti]
-                    table[slot] = step()
-                except (KeyError, ValueError):
-                    missed(tap, 3)
-                except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    record_unless_hosts(errors, "count", error)
-
-        else:
-
-            def inner_hook() -> None:
-                try:
-                    frame = getframe(2)
-                    slot, step = counters[id(frame.f_code), frame.f_lasti]
-                    table[slot] = step()
-                except (KeyError, ValueError):
-                    missed(tap, 3)
-                except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    record_unless_hosts(errors, "count", error)
-
-        return inner_hook
-
-    def make_start_callback(
-        taps: dict[int, Tap], counters_of: dict[int, Counters]
-    ) -> Callable[[CodeType, int], None]:
-        """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together."""
-
-        def on_start(code: CodeType, _offset: int) -> None:
-            try:
-                frame = getframe(2)
-                slot, step = counters_of[id(code)][id(frame.f_code) + frame.f_lasti]
-                table[slot] = step()
-            except (KeyError, ValueError):
-                tap = taps.get(id(code))
-                if tap is not None:
-                    missed(tap, 3)
-            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                record_unless_hosts(errors, "count", error)
-
-        return on_start
-
-    return Hooks(make_hook, make_callback, make_inner_hook, make_start_callback, set_table)
-
-
-class Hooks:
-    """The functions that engines call at each use, made for one recorder."""
-
-    __slots__ = ("frame_callback", "hook", "inner_hook", "set_table", "start_callback")
-
-    def __init__(
-        self,
-        hook: Callable[[Tap], Callable[[], None]],
-        frame_callback: Callable[[Tap], Callable[[FrameType], None]],
-        inner_hook: Callable[[Tap], Callable[[], None]],
-        start_callback: Callable[[dict[int, Tap], dict[int, Counters]], Callable[[CodeType, int], None]],
-        set_table: Callable[[Any], None],
-    ) -> None:
-        self.hook = hook
-        self.frame_callback = frame_callback
-        self.inner_hook = inner_hook
-        self.start_callback = start_callback
-        self.set_table = set_table
+skip_own_frames(globals())

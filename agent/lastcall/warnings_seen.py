@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import sys
 
-from . import recorder as recording
+from . import hotpath
 from .callsite import glob_match, position_of
 from .expressions import source_lines
 from .named import reference_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .agent import Agent
     from .callsite import Position
-    from .recorder import Tap
+    from .sites import Tap
 
 MAX_TAPS = 5_000
 MAX_NOTE = 300
@@ -102,8 +102,8 @@ class WarningsSeen:
     def _hook(self) -> bool:
         """wrapt's `enabled=` hook: counts, or asks for the frame that sees the arguments."""
         try:
-            frame = recording.caller_behind_wrapt(sys._getframe(1))
-            key = recording.site_key(frame)
+            frame = hotpath.caller_behind_wrapt(sys._getframe(1))
+            key = hotpath.site_key(frame)
             call = self.calls.get(key, self)
             if call is self:
                 call = self.calls[key] = _read(frame)
@@ -131,7 +131,7 @@ class WarningsSeen:
         values = dict(zip(("message", "category", "stacklevel", "source"), args, strict=False))
         values.update(kwargs)
         try:
-            frame = recording.caller_behind_wrapt(sys._getframe(1))
+            frame = hotpath.caller_behind_wrapt(sys._getframe(1))
             self._count(
                 values.get("message"),
                 values.get("category"),

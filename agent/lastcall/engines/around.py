@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .. import recorder as recording
+from .. import hotpath
 from . import wrapping
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any, Protocol
 
-    from ..recorder import Recorder, Tap
+    from ..recorder import Recorder
+    from ..sites import Tap
 
     class Advice(Protocol):
         """Something done around each call of one target."""
@@ -57,7 +58,7 @@ class _Around:
     def count_and_go_on(self) -> bool:
         """wrapt's `enabled=` hook: counts, and has the wrapper function run."""
         try:
-            self.count(recording.caller_behind_wrapt(sys._getframe(1)))
+            self.count(hotpath.caller_behind_wrapt(sys._getframe(1)))
         except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
             self.errors.record("count", error)
         return True
@@ -91,7 +92,7 @@ class _Around:
         return result
 
     def _enter(self, args: Any, kwargs: Any) -> list[Any]:
-        frame = recording.caller_behind_wrapt(sys._getframe(2))
+        frame = hotpath.caller_behind_wrapt(sys._getframe(2))
         for before in self.befores:
             before(frame)
         entered = []

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-    from ..recorder import Recorder, Sample
+    from ..recorder import Recorder
+    from ..sites import Sample
     from .inplace import InPlace
 
 MAX_WATCHED = 256

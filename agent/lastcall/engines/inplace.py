@@ -12,7 +12,7 @@ import sys
 from types import FunctionType
 
 from ..callsite import qualname_of
-from ..recorder import NOT_COUNTED
+from ..sites import NOT_COUNTED
 from .prologue import Unavailable, with_prologue
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-    from ..recorder import Recorder, Tap
+    from ..recorder import Recorder
+    from ..sites import Entry, Tap
 
 CO_SUSPENDS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
 TOOL_NAME = "lastcall"
@@ -244,7 +245,7 @@ class Watcher:
         self.recorder = recorder
         self.see = see
 
-    def __getitem__(self, _key: Any) -> tuple[int, Callable[[], int]]:
+    def __getitem__(self, _key: Any) -> Entry:
         self.guarded(sys._getframe(2))
         return NOT_COUNTED
 
@@ -266,7 +267,7 @@ class Several:
     def __init__(self, parts: list[Callable[[FrameType], None]]) -> None:
         self.parts = parts
 
-    def __getitem__(self, _key: Any) -> tuple[int, Callable[[], int]]:
+    def __getitem__(self, _key: Any) -> Entry:
         called = sys._getframe(2)
         for see in self.parts:
             see(called)
@@ -286,7 +287,7 @@ class ByClass:
         self.classes: list[tuple[type, Callable[[FrameType], None]]] = []
         self.undo: Callable[[], None] = lambda: None
 
-    def __getitem__(self, _key: Any) -> tuple[int, Callable[[], int]]:
+    def __getitem__(self, _key: Any) -> Entry:
         self.guarded(sys._getframe(2))
         return NOT_COUNTED
 

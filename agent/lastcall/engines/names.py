@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from types import FrameType, ModuleType
     from typing import Any
 
-    from ..recorder import Recorder, Tap
+    from ..recorder import Recorder
+    from ..sites import Tap
 
 _MARK = "__lastcall_watched__"
 

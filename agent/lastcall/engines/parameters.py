@@ -12,7 +12,7 @@ import sys
 from opcode import HAVE_ARGUMENT, hasjabs, hasjrel, opmap, opname
 from types import FunctionType, MethodType
 
-from .. import recorder as recording
+from .. import hotpath
 from . import wrapping
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..patch import Found
-    from ..recorder import Recorder, Tap
+    from ..recorder import Recorder
+    from ..sites import Tap
     from ..targets import Target
 
 NO, YES, LOOK = range(3)
@@ -230,8 +231,8 @@ class _Watch:
     def decide(self) -> bool:
         """wrapt's `enabled=` hook: counts, or asks for the wrapper function where only the call can tell."""
         try:
-            frame = recording.caller_behind_wrapt(sys._getframe(1))
-            key = recording.site_key(frame)
+            frame = hotpath.caller_behind_wrapt(sys._getframe(1))
+            key = hotpath.site_key(frame)
             answer = self.decided.get(key)
             if answer is None:
                 answer = self._read(frame.f_code, frame.f_lasti)
@@ -254,7 +255,7 @@ class _Watch:
         """The wrapper function. What a binding filled is among `args` here."""
         if self.name in kwargs or 0 <= self.position < len(args):
             try:
-                self.count(recording.caller_behind_wrapt(sys._getframe(1)))
+                self.count(hotpath.caller_behind_wrapt(sys._getframe(1)))
             except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
                 self.recorder.errors.record("count", error)
         return wrapped(*args, **kwargs)

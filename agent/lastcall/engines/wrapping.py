@@ -13,14 +13,14 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 
 import wrapt
 
-from .. import recorder as recording
+from .. import hotpath
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ..recorder import Tap
+    from ..sites import Tap
 
 
 class Wrapper(wrapt.FunctionWrapper):
@@ -172,7 +172,7 @@ def _calibrate() -> bool:
     Wrapper(lambda: None, _never_runs, enabled=probe)()
     if not frames or frames[0] is here:
         return False
-    recording.skip_frames_of(frames[0].f_globals)
+    hotpath.skip_frames_of(frames[0].f_globals)
     return True
 
 

@@ -1,0 +1,263 @@
+"""The hot path: what runs at each use of a target, and what it must know about frames.
+
+Each armed target has a dictionary `counters`, from a call site's key to `(slot, uses)`. The key is made of
+the caller's code object (by `id`: hashing a code object walks all of it, 50 us for a long function) and
+`f_lasti`, the offset of the instruction that calls. From 3.11 on the bytecode lies inside the code object,
+so `id + offset` is an address that nothing else can have; before, a tuple. `uses` is an `itertools.count`,
+which is drawn from atomically on every build, where `+= 1` is not. What is drawn goes to `table[slot]`, which is
+the journal's mapped file, so a killed process leaves its counts behind.
+
+The two happen in one statement, `for table[slot] in uses: break`. A call (`table[slot] = next(uses)`) would be a
+place where the interpreter may change threads with the number drawn and not yet stored: stored late, it would
+set the slot back by all that the other threads counted meanwhile. Between the steps of a `for` there is no such
+place, so with a GIL a slot never goes back. Without one it can, until the next use or the next flush.
+
+Whatever needs more than counting takes the place of `uses` for a while: a sampled repeat, a call site behind a
+pass-through frame, a site that our own thread also reaches. The hooks never test for them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import callsite as cs
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+    from typing import Any
+
+    from .errors import InternalErrors
+    from .sites import Counters, Tap
+
+
+if sys.version_info >= (3, 11):
+
+    def site_key(frame: FrameType) -> Any:
+        """The key of the instruction that `frame` is executing."""
+        return id(frame.f_code) + frame.f_lasti
+
+else:
+
+    def site_key(frame: FrameType) -> Any:
+        """The key of the instruction that `frame` is executing."""
+        return id(frame.f_code), frame.f_lasti
+
+
+def raise_if_hosts(error: BaseException | None) -> None:
+    """Let an exception go on that a signal handler of the host's raised while our code was running.
+
+    It says "stop" to the host's code below (a timeout, a worker's end); swallowing it would be a fault of ours.
+    """
+    trace = None if error is None else error.__traceback__
+    if trace is None or trace.tb_next is None:  # raised by our own innermost frame: the usual miss
+        return
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    if error is not None and cs.file_kind(trace.tb_frame.f_code.co_filename) in (cs.APPLICATION, cs.THIRD_PARTY):
+        raise error
+
+
+def record_unless_hosts(errors: InternalErrors, slug: str, error: Exception) -> None:
+    """Count a failure of ours; an exception of the host's goes on its way."""
+    raise_if_hosts(error)
+    errors.record(slug, error)
+
+
+behind_wrapt: set[int] = set()
+"""The globals, by id, of wrapt's modules that put a frame below our hook: none if its C extension runs."""
+_skipped: set[int] = {id(globals())}
+"""The globals, by id, of modules whose frames are no callers. Modules live as long as the process."""
+
+
+def skip_frames_of(module_globals: dict[str, Any]) -> None:
+    """Never take a frame whose globals are these for a caller: wrapt's, when it runs without its C extension."""
+    behind_wrapt.add(id(module_globals))
+    _skipped.add(id(module_globals))
+
+
+def skip_own_frames(module_globals: dict[str, Any]) -> None:
+    """The same for a module of ours whose functions lie between a hook and what it calls."""
+    _skipped.add(id(module_globals))
+
+
+def caller_behind_wrapt(frame: FrameType) -> FrameType:
+    """The first frame from `frame` outwards that is neither the recorder's nor wrapt's."""
+    back: FrameType | None = frame
+    while back is not None and id(back.f_globals) in _skipped:
+        back = back.f_back
+    return frame if back is None else back
+
+
+def is_wrapper_frame(frame: FrameType) -> bool:
+    """Whether `frame` is wrapt's, running without its C extension."""
+    return id(frame.f_globals) in behind_wrapt
+
+
+def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErrors) -> Hooks:  # noqa: C901, PLR0915 - small functions that share one cell
+    """Make the functions that run at each use, closing over one shared table that a fork can replace.
+
+    `see` is told of a use without a fast entry. The hooks are written out one by one, once for each way of finding
+    the caller, because every call it would take to share a line costs 40 ns on 200.
+    """
+    getframe = sys._getframe
+    table: Any = None
+
+    def set_table(new: Any) -> None:
+        nonlocal table
+        table = new
+
+    def missed(tap: Tap, depth: int) -> None:
+        """A use that has no fast entry, or whose counting failed; its caller is `depth` frames below this one.
+
+        Looks for the frame and the error anew: on a hit, a name that an `except` could use would have to be bound
+        first, and that costs.
+        """
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception) and not isinstance(error, (KeyError, ValueError)):
+            record_unless_hosts(errors, "count", error)
+            return
+        raise_if_hosts(error)
+        try:
+            frame = getframe(depth)
+        except ValueError:  # C called, with no Python frame below
+            frame = None
+        see(tap, frame)
+
+    def make_hook(tap: Tap) -> Callable[[], None]:
+        """For wrapt, which calls it from C: the caller is the next frame."""
+        counters = tap.counters
+
+        if sys.version_info >= (3, 11):
+
+            def hook() -> None:
+                try:
+                    frame = getframe(1)
+                    slot, uses = counters[id(frame.f_code) + frame.f_lasti]
+                    for table[slot] in uses:
+                        break
+                except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
+                    missed(tap, 2)
+
+        else:
+
+            def hook() -> None:
+                try:
+                    frame = getframe(1)
+                    slot, uses = counters[id(frame.f_code), frame.f_lasti]
+                    for table[slot] in uses:
+                        break
+                except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
+                    missed(tap, 2)
+
+        return hook
+
+    def make_hook_behind_wrapt(tap: Tap) -> Callable[[], None]:
+        """For wrapt without its C extension, which has a frame of its own below the hook's."""
+        counters = tap.counters
+
+        def hook_behind_wrapt() -> None:
+            frame = None
+            try:
+                frame = caller_behind_wrapt(getframe(1))
+                slot, uses = counters[site_key(frame)]
+                for table[slot] in uses:
+                    break
+            except (KeyError, ValueError) as error:
+                raise_if_hosts(error)
+                see(tap, frame)
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                record_unless_hosts(errors, "count", error)
+
+        return hook_behind_wrapt
+
+    def make_callback(tap: Tap) -> Callable[[FrameType], None]:
+        """For whoever knows the caller's frame."""
+        counters = tap.counters
+
+        def callback(frame: FrameType) -> None:
+            try:
+                slot, uses = counters[site_key(frame)]
+                for table[slot] in uses:
+                    break
+            except KeyError as error:
+                raise_if_hosts(error)
+                see(tap, frame)
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                record_unless_hosts(errors, "count", error)
+
+        return callback
+
+    def make_inner_hook(tap: Tap) -> Callable[[], None]:
+        """For a call written into the target's own code: the caller is one frame further."""
+        counters = tap.counters
+
+        if sys.version_info >= (3, 11):
+
+            def inner_hook() -> None:
+                try:
+                    frame = getframe(2)
+                    slot, uses = counters[id(frame.f_code) + frame.f_lasti]
+                    for table[slot] in uses:
+                        break
+                except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
+                    missed(tap, 3)
+
+        else:
+
+            def inner_hook() -> None:
+                try:
+                    frame = getframe(2)
+                    slot, uses = counters[id(frame.f_code), frame.f_lasti]
+                    for table[slot] in uses:
+                        break
+                except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
+                    missed(tap, 3)
+
+        return inner_hook
+
+    def make_start_callback(
+        taps: dict[int, Tap], counters_of: dict[int, Counters]
+    ) -> Callable[[CodeType, int], None]:
+        """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together."""
+
+        def on_start(code: CodeType, _offset: int) -> None:
+            try:
+                frame = getframe(2)
+                slot, uses = counters_of[id(code)][id(frame.f_code) + frame.f_lasti]
+                for table[slot] in uses:
+                    break
+            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+                tap = taps.get(id(code))
+                if tap is not None:
+                    missed(tap, 3)
+                elif not isinstance(error, (KeyError, ValueError)):
+                    record_unless_hosts(errors, "count", error)
+
+        return on_start
+
+    def make_hook_for_wrapt(tap: Tap) -> Callable[[], None]:
+        return make_hook_behind_wrapt(tap) if behind_wrapt else make_hook(tap)
+
+    return Hooks(make_hook_for_wrapt, make_callback, make_inner_hook, make_start_callback, set_table)
+
+
+class Hooks:
+    """The functions that engines call at each use, made for one recorder."""
+
+    __slots__ = ("frame_callback", "hook", "inner_hook", "set_table", "start_callback")
+
+    def __init__(
+        self,
+        hook: Callable[[Tap], Callable[[], None]],
+        frame_callback: Callable[[Tap], Callable[[FrameType], None]],
+        inner_hook: Callable[[Tap], Callable[[], None]],
+        start_callback: Callable[[dict[int, Tap], dict[int, Counters]], Callable[[CodeType, int], None]],
+        set_table: Callable[[Any], None],
+    ) -> None:
+        self.hook = hook
+        self.frame_callback = frame_callback
+        self.inner_hook = inner_hook
+        self.start_callback = start_callback
+        self.set_table = set_table

@@ -1,0 +1,167 @@
+"""What is counted: the record of a call site, a use seen in detail, and the tap through which a target's uses come."""
+
+from __future__ import annotations
+
+from itertools import count, repeat
+
+from .journal import HEADER_SCRATCH, HEADER_SLOTS
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import CodeType, FrameType
+    from typing import Any
+
+    from .targets import Target
+
+    Entry = tuple[int, Iterator[int]]
+    """A slot of the counters' table, and what gives the next value to put there."""
+    Counters = dict[Any, Entry]
+
+NO_CODE = (lambda: None).__code__
+
+
+def current(counter: Any) -> int:
+    """How often `counter` (an `itertools.count` started at 1) was drawn, without drawing from it."""
+    return int(repr(counter)[6:-1]) - 1
+
+
+class SiteRecord:
+    """A call site in this process: its slot, its counter, and what first sight captured."""
+
+    __slots__ = (
+        "aliases",
+        "allowed",
+        "at_ns",
+        "code",
+        "counter",
+        "expression",
+        "failures",
+        "file",
+        "flags",
+        "frames",
+        "frames_text",
+        "function",
+        "lasti",
+        "line",
+        "module",
+        "note",
+        "origin",
+        "reported",
+        "sampled_ns",
+        "slot",
+        "target",
+        "trace",
+        "use",
+        "via",
+        "written",
+        "written_errors",
+    )
+
+    def __init__(self) -> None:
+        self.counter = count(1)
+        self.failures: count[int] | None = None
+        """Uses known to have raised; None while no end was seen."""
+        self.written_errors: int | None = None
+        self.expression: str | None = None
+        self.reported = 0
+        self.sampled_ns = 0
+        self.aliases: list[tuple[Counters, Any, CodeType]] = []
+        self.written = False
+
+    slot: int
+    target: Target
+    use: str
+    at_ns: int
+    flags: int
+    file: str
+    line: int
+    function: str
+    module: str
+    origin: str
+    via: str
+    note: str
+    frames: tuple[tuple[str, int, str], ...]
+    frames_text: str
+    code: CodeType
+    lasti: int
+    trace: tuple[int, int, int]
+    allowed: str | None
+
+    @property
+    def number(self) -> int:
+        """The slot as the journal numbers it: from 0, behind the table's header."""
+        return self.slot - HEADER_SLOTS
+
+    @property
+    def errors(self) -> int | None:
+        """Uses known to have raised; None while no end was seen."""
+        return None if self.failures is None else current(self.failures)
+
+    def total(self) -> int:
+        """Uses so far."""
+        return current(self.counter)
+
+    def journal_line(self) -> str:
+        """The S record (see `journal`) as text: the frames are text already."""
+        text = ascii(
+            (
+                "S",
+                self.number,
+                self.target.ref,
+                self.use,
+                self.at_ns,
+                self.flags,
+                self.file,
+                self.line,
+                self.function,
+                self.module,
+                self.origin,
+                self.via,
+                self.note,
+            )
+        )
+        return f"{text[:-1]}, {self.frames_text})"
+
+
+class Sample:
+    """One use seen in detail; `record.total()` at that moment is `total`."""
+
+    __slots__ = ("end_ns", "error_type", "first", "own", "pending", "record", "start_ns", "total", "trace")
+
+    def __init__(
+        self, record: SiteRecord, start_ns: int, total: int, trace: tuple[int, int, int], *, first: bool
+    ) -> None:
+        self.record = record
+        self.start_ns = start_ns
+        self.total = total
+        self.trace = trace
+        self.first = first
+        self.end_ns: int | None = None
+        self.error_type = ""
+        self.own = (0, 0)
+        self.pending = False
+        """Its end is still to come; it is not taken before."""
+
+
+class Tap:
+    """Where the uses of one armed target arrive: its counters and the hook an engine calls at each use."""
+
+    __slots__ = ("counters", "deep", "hook", "ignores", "note", "pass_through", "target", "use")
+
+    def __init__(self, target: Target, use: str) -> None:
+        self.target = target
+        self.use = use
+        self.counters: Counters = {}
+        self.deep: Counters = {}
+        self.pass_through: dict[int, CodeType] = {}
+        """Code that was seen to only hand the use on: a decorator's shim. Kept alive, so that its id stays its own."""
+        self.hook: Callable[[], None]
+        self.note = ""
+        """What a `warning` said; part of the call site's identity."""
+        self.ignores: Callable[[FrameType], bool] | None = None
+        """Says of a frame's present instruction that it is no use. Asked once per instruction."""
+
+
+NOT_COUNTED: Entry = (HEADER_SCRATCH, repeat(0))
+"""The entry of an instruction that is no use, or that has been counted already."""
