@@ -1,0 +1,79 @@
+"""What was captured before a target was armed: functions, and the code objects that some know frames by."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+
+from lastcall.captured import code_is_known_elsewhere
+from worlds import World
+
+LEGACY = """
+    import sys
+    internal = set()
+    def internalcode(function):
+        internal.add(function.__code__)
+        return function
+    class Context:
+        @internalcode
+        def call(self):
+            return sys._getframe().f_code in internal
+        def plain(self):
+            return sys._getframe().f_code in internal
+    """
+
+SOURCE = """
+known = []
+def mark(function):
+    known.append(function.__code__)
+    return function
+
+class Marked:
+    @mark
+    def yes(self): pass
+    def no(self): pass
+
+def decorated(function):
+    def wrapper(): return function()
+    return wrapper
+
+@decorated
+def one(): pass
+@decorated
+def two(): pass
+within = {name: held(function) for name, function in dict(
+    yes=Marked.yes, no=Marked.no, one=one, two=two, mark=mark).items()}
+"""
+
+
+def test_code_that_someone_keeps_is_told_from_code_that_functions_share():
+    names = {"held": code_is_known_elsewhere}
+    exec(compile(SOURCE, "marked.py", "exec"), names)
+    expected = {"yes": True, "no": False, "one": False, "two": False, "mark": False}
+    assert names["within"] == expected, "while the module's code still runs"
+    found = {name: code_is_known_elsewhere(names.get(name) or getattr(names["Marked"], name)) for name in expected}
+    assert found == expected
+
+
+def test_a_weak_reference_counts_as_well():
+    def function(): ...
+
+    kept = weakref.ref(function.__code__)
+    assert code_is_known_elsewhere(function)
+    assert kept() is function.__code__
+
+
+@pytest.mark.parametrize("engine", ["auto", "inplace"])
+def test_who_knows_frames_by_their_code_still_does(tmp_path, engine):
+    """As jinja leaves its own frames out of tracebacks: by a set of code objects that a decorator filled."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import legacy
+        context = legacy.Context()
+        print(context.call(), context.call(), context.plain())
+        """}, ("legacy:Context.call", "legacy:Context.plain"))  # fmt: skip
+    run = world.run(engine)
+    assert run.err == ""
+    assert run.out.split() == world.run().out.split() == ["True", "True", "False"]
+    assert run.total("legacy:Context.call") == 2
+    assert run.total("legacy:Context.plain") == 1
