@@ -31,6 +31,8 @@ MAPPED = 5.0
 """Seconds between readings while live files are there, whose counters change unannounced."""
 STALE = 300.0
 """Seconds after which it is read anew though nothing has changed: verdicts move with the clock."""
+RETRY = 10.0
+"""Seconds after which reading is tried again where it failed, though nothing has changed that we can see."""
 
 
 class Keeper:
@@ -110,7 +112,8 @@ class Keeper:
         read_at = time.monotonic()
         while not self._stop.wait(pause):
             pause = LOOK
-            if self._fingerprint() == self._seen and time.monotonic() - read_at < STALE:
+            good_for = RETRY if self.board.problem else STALE
+            if self._fingerprint() == self._seen and time.monotonic() - read_at < good_for:
                 continue
             began = time.monotonic()
             self.refresh()

@@ -105,9 +105,9 @@ def word_counts(board: Board) -> dict[str, int]:
 
 
 def _nothing(board: Board) -> str:
-    """Why there is nothing to see: `store`, `process`, `target`, `match`, or empty if there is something."""
+    """Why there is nothing to see: `unread`, `store`, `process`, `target`, `match`; empty if there is something."""
     if board.store is None:
-        return "store"
+        return "unread" if board.problem or not board.path else "store"
     if narrowed(board.filter) and not (board.targets and board.scopes):
         return "match"
     if not board.scopes:
