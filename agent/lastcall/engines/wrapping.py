@@ -3,7 +3,7 @@
 wrapt asks the hook before the call, from C, so that the hook's caller is the call site; told no, it calls
 the original itself. No frame of ours is on the stack during the call, and the wrapper function never runs.
 
-Importing this module imports wrapt (4 to 80 ms): only when the first target's module has been imported.
+Importing this module loads wrapt's C extension (see `wrapt_core`): only when the first target's module has run.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import sys
 from types import BuiltinFunctionType, FunctionType, MethodType
 
-import wrapt
-
 from .. import hotpath
+from .wrapt_core import load
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ..sites import Tap
+
+wrapt: Any = load()
 
 
 class Wrapper(wrapt.FunctionWrapper):
