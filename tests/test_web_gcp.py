@@ -207,7 +207,7 @@ def both(fleet, cloud, config):
 
 MEASURED = re.compile(r'(?<=datetime=")[^"]+|(?<=title=")[0-9T:Z-]{20}(?=")|[\d.,]+(?= seconds| %| an hour| a day)')
 """What goes by observed time. At an exit the store hears last words a few milliseconds after the log did."""
-SHARE = re.compile(r"\d+%")
+GAPS = re.compile(r"<li>(?:(?!</li>).)*Not all of the time since the last use was observed.*?</li>", re.DOTALL)
 """How much of the time since the last use was observed: here of those same milliseconds."""
 
 
@@ -215,9 +215,10 @@ def comparable(page):
     """(a page without what tells when it was read and from where, what was measured in it)."""
     page = page[page.index("<main") : page.index('<footer class="foot"')]
     page = re.sub(r"(<time[^>]*>)[^<]*(</time>)", r"\1\2", page)
+    page = GAPS.sub("", page)
     page = re.sub(r'id="(site|stack)-\d+"', r'id="\1"', page)
     measured = [instant(text) if "T" in text else float(text.replace(",", "")) for text in MEASURED.findall(page)]
-    return SHARE.sub("#%", MEASURED.sub("#", page)), measured
+    return re.sub(r"\s+", " ", MEASURED.sub("#", page)), measured
 
 
 def instant(text):
