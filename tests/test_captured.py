@@ -77,3 +77,37 @@ def test_who_knows_frames_by_their_code_still_does(tmp_path, engine):
     assert run.out.split() == world.run().out.split() == ["True", "True", "False"]
     assert run.total("legacy:Context.call") == 2
     assert run.total("legacy:Context.plain") == 1
+
+
+INSTANCES = """
+    import functools, pickle
+    class Task:
+        def __init__(self, function):
+            self.function = function
+            functools.update_wrapper(self, function)
+        def __call__(self, *args):
+            return self.function(*args)
+        def __reduce__(self):
+            return self.__qualname__ if globals()[self.__qualname__] is self else (Task, (self.function,))
+    @Task
+    def old_task(x): return x
+    @functools.lru_cache
+    def old_cached(x): return x
+    """
+
+
+def test_a_wildcard_leaves_objects_alone_that_tell_themselves_by_identity(tmp_path):
+    world = World(tmp_path, {"legacy.py": INSTANCES, "host.py": """
+        import pickle, legacy
+        task = legacy.old_task
+        print(task(1), legacy.old_cached(2), type(task) is legacy.Task, pickle.loads(pickle.dumps(task)) is task)
+        """}, ("legacy:old_*",))  # fmt: skip
+    run = world.run("auto")
+    assert run.err == ""
+    assert run.out == world.run().out
+    assert run.total("legacy:old_cached") == 1
+    state, reason, _ = run.states()["legacy:old_task"]
+    assert state == "failed"
+    assert "an instance of legacy.Task" in reason
+    world.targets = ("legacy:old_task",)
+    assert world.run("auto").total("legacy:old_task") == 1, "named, it is wrapped"

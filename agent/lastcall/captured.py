@@ -7,11 +7,13 @@ walk over the heap, so that is done only when the count says so.
 
 from __future__ import annotations
 
+import _weakref
 import sys
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType, FunctionType
     from typing import Any
 
 
@@ -27,6 +29,41 @@ def _fresh() -> int:
 
 _ALONE = _fresh()
 _COUNTS_ARE_EXACT = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def _fresh_code() -> int:
+    namespace: dict[str, Any] = {}
+    exec("def probe(): pass", namespace)  # noqa: S102 - a function whose module has run, so that nothing else holds its code
+    code = namespace["probe"].__code__
+    return sys.getrefcount(code)
+
+
+_CODE_ALONE = _fresh_code()
+_SCANS = 20
+_scanned: dict[int, tuple[CodeType, bool]] = {}
+
+
+def code_is_known_elsewhere(function: FunctionType) -> bool:
+    """Whether someone keeps this function's code object, to know frames by it or functions apart.
+
+    Jinja's `internalcode` does: it leaves out of tracebacks what has one of the code objects it collected. Code
+    with a prologue is another object. The reference count tells whether to look; a look walks over the heap,
+    so there are few, each for one code object that decorated functions may share.
+    """
+    code = function.__code__
+    if sys.getrefcount(code) <= _CODE_ALONE and not _weakref.getweakrefcount(code):
+        return False
+    known = _scanned.get(id(code))
+    if known is None and len(_scanned) < _SCANS:
+        known = _scanned[id(code)] = code, bool(_weakref.getweakrefcount(code)) or _is_collected(code)
+    return known is not None and known[1]
+
+
+def _is_collected(code: CodeType) -> bool:
+    """Whether a container holds it. Functions run it, and tuples are the constants of the code around it."""
+    import gc
+
+    return any(type(holder) in {set, frozenset, dict, list} for holder in gc.get_referrers(code))
 
 
 def may_be_held_elsewhere(namespace: dict[str, Any], name: str) -> bool:

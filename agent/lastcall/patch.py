@@ -331,6 +331,14 @@ class Patcher:
         if wrapping.counts_for(value, tap):
             target.engine = "wrapping"
             return ""
+        if self.engine == "auto" and target.source == "wildcard" and _is_instance(value):
+            # Such objects tell themselves by identity (tasks, commands, curried functions): a risk to take for
+            # what someone named, and not for what a pattern happened to match.
+            raise CannotArm(
+                "failed",
+                f"an instance of {type(value).__module__}.{type(value).__qualname__}, which only a wrapper in its "
+                "place could count; name it as a target of its own to have that",
+            )
         tap.hook = self.recorder.hooks.hook(tap)  # wrapt is loaded now, and known to add a frame or not
         if advices:
             from .engines import around
@@ -530,6 +538,13 @@ def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[s
         elif isinstance(value, type) and value.__qualname__ == name:
             names.extend(f"{name}.{inner}" for inner in _members(value, rest))
     return names
+
+
+def _is_instance(value: object) -> bool:
+    """Whether it is called through a class's `__call__` in Python; a proxy that passes for a function is not."""
+    function = type(_is_instance)
+    call = getattr(type(value), "__call__", None)  # noqa: B004 - what kind of thing it is, not whether it is there
+    return type(call) is function and not isinstance(value, function)
 
 
 def _is_module(value: object) -> bool:

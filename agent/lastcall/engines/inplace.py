@@ -12,6 +12,7 @@ import sys
 from types import FunctionType
 
 from ..callsite import qualname_of
+from ..captured import code_is_known_elsewhere
 from ..sites import NOT_COUNTED
 from .prologue import Unavailable, with_prologue
 
@@ -225,6 +226,8 @@ class InPlace:
     def _add_prologue(
         self, function: FunctionType, hook: Callable[[], None]
     ) -> tuple[CodeType, Callable[[], None]]:
+        if code_is_known_elsewhere(function):
+            raise Unavailable("its code object is known elsewhere, and this engine would give it another one")
         original = function.__code__
         code = with_prologue(original, hook)
         function.__code__ = code
