@@ -6,11 +6,14 @@ import importlib
 import os
 import sys
 from importlib.util import find_spec
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from lastcall.errors import LastcallError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMANDS = (
     "run",
@@ -47,8 +50,8 @@ Settings live in lastcall.toml or in LASTCALL_* variables; `lastcall doctor` sho
 """
 
 
-def build_app() -> typer.Typer:
-    """The typer application with every subcommand that this installation has."""
+def build_app(names: Sequence[str] = COMMANDS) -> typer.Typer:
+    """The typer application with the subcommands `names`, as far as this installation has them."""
     app = typer.Typer(
         name="lastcall",
         help=HELP,
@@ -66,7 +69,7 @@ def build_app() -> typer.Typer:
     ) -> None:
         del version  # its callback has acted on it
 
-    for name in COMMANDS:
+    for name in names:
         module = f"lastcall.commands.{name}"
         if find_spec(module) is not None:
             importlib.import_module(module).register(app)
@@ -78,7 +81,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         # typer's own wrong-usage exit is 2, which here means `unproven`: so it must not exit by itself.
         given = sys.argv[1:] if arguments is None else arguments
-        code = build_app()(args=given or ["--help"], prog_name="lastcall", standalone_mode=False)
+        # Who names a command waits for that one only: all of them take a tenth of a second.
+        app = build_app(given[:1]) if given and given[0] in COMMANDS else build_app()
+        code = app(args=given or ["--help"], prog_name="lastcall", standalone_mode=False)
         sys.stdout.flush()
     except Exception as error:  # noqa: BLE001 - the last seam before the user; defects are raised again
         sys.exit(_explain(error))

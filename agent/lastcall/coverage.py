@@ -23,8 +23,9 @@ LIVE_GRACE = DAY
 RESTART = HOUR
 RESTART_SHARE = 0.02
 """A service that is away for less than an hour, and than this share of its time, was restarted."""
-SEEING = ("armed", "pending")
-"""States in which no use goes unseen: what is not imported yet cannot be used either."""
+SEEING = ("armed", "pending", "removed")
+"""States in which no use goes unseen: what is not imported yet cannot be used either, and what was taken away
+is asked for in vain."""
 
 Where = tuple[str, str]
 
@@ -79,12 +80,25 @@ class Fleet:
 
         A named release was built before it was first heard from; without a name, before its processes began.
         """
-        starts = [
-            life.heard[0][0] if life.scope.release else life.oldest or life.heard[0][0]
-            for life in self.services.get(where, ())
-            if life.scope in self.live
-        ]
-        return min(starts, default=0.0)
+        return self._built.get(where, 0.0)
+
+    @cached_property
+    def _built(self) -> dict[Where, float]:
+        result: dict[Where, float] = {}
+        for where, lives in self.services.items():
+            for life in lives:
+                if life.scope in self.live:
+                    start = life.heard[0][0] if life.scope.release else life.oldest or life.heard[0][0]
+                    result[where] = min(start, result.get(where, start))
+        return result
+
+    @cached_property
+    def live_releases(self) -> dict[Where, tuple[str, ...]]:
+        """The releases that run now, of each service."""
+        found: dict[Where, list[str]] = defaultdict(list)
+        for scope in self.live:
+            found[scope.where].append(scope.release)
+        return {where: tuple(sorted(releases)) for where, releases in found.items()}
 
     def last_heard(self, where: Where) -> float:
         """When a service was last heard from; 0 if never."""
@@ -138,7 +152,7 @@ def observed_since(fleet: Fleet, where: Where, during: Intervals, since: float) 
     start = since or (during[0][0] if during else fleet.now)
     seconds = measure(clip(during, start, fleet.now))
     span = fleet.now - start
-    live = tuple(sorted(scope.release for scope in fleet.live if scope.where == where))
+    live = fleet.live_releases.get(where, ())
     return Observed(
         where, seconds, total, min(1.0, seconds / span) if span > 0 else 0.0, fleet.last_heard(where), live
     )

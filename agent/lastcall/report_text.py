@@ -221,7 +221,11 @@ def _grouped(entries: Iterable[Document], key: str) -> Iterator[tuple[str, list[
 def _wrapped(text: str, indent: str, style: str) -> Iterator[Line]:
     """`text` after `indent`, on as many lines as WIDTH asks for. Long names break after dots and slashes."""
     room = WIDTH - len(indent)
-    pieces = textwrap.wrap(printable(text), room, break_long_words=False, break_on_hyphens=False) or [""]
+    text = printable(text)
+    if 0 < len(text) <= room and text.strip() == text:  # nearly always: the rest takes ten times as long
+        yield Line(indent + text, style)
+        return
+    pieces = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
     first = True
     for piece in pieces:
         for part in _broken(piece, room):

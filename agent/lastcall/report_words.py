@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timezone
 
 from lastcall.errors import UsageError
@@ -39,7 +40,7 @@ def ago(then: float, now: float) -> str:
 
 def rfc3339(moment: float) -> str:
     """UTC, to the second: `2026-11-22T10:00:00Z`."""
-    return datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
 def moment(text: str, now: float) -> float:

@@ -209,10 +209,11 @@ class _Tail:
         beyond = t - self._scale
         if beyond <= 0:
             return self._share
-        chance = 0.0
+        chance, log = 0.0, math.log(t)
         for weight, spread, freedom, below in self._families:
             if spread:
-                chance += weight * min(1.0, self._log_survival(t, spread, freedom) / below)
+                tail = student_survival((log - self._centre) / spread, freedom) / below
+                chance += weight * min(1.0, tail)
             else:
                 chance += weight * (self._sum / (self._sum + beyond)) ** self._count
         return self._share * chance

@@ -1,8 +1,8 @@
 """Who watched which target, and when: the biggest table of a store, read without reading most of it.
 
 A year of a large system holds millions of rows, one for each target, process and state; nearly all say the
-same: watched from the start of the process to its end. So processes with the same set of targets are taken
-together, and only what is otherwise (missing, failed, partial) is read row by row.
+same: watched from the start of the process to its end. So processes with the same set of states are taken
+together (`lastcall.store.state_sets`), and only what is otherwise (missing, failed, partial) is read row by row.
 """
 
 # ruff: noqa: S608 - what is pieced together are question marks and constants; values go in as parameters
@@ -10,21 +10,25 @@ together, and only what is otherwise (missing, failed, partial) is read row by r
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lastcall.coverage import SEEING
 from lastcall.dossier import Watch
 from lastcall.intervals import Intervals, clip, union
+from lastcall.store import state_sets
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
 
     from lastcall.dossier import Scope
 
 Odd = dict[tuple[int, int], list[tuple[int, float, float, int]]]
 """By target and scope: (process, since, until, outcome)."""
-FEW = 3
+Groups = Mapping[tuple[state_sets.Member, ...], list[int]]
+"""Processes by their target states."""
+CHUNK = 500
+"""Values bound in one statement: SQLite allows 999 in the oldest versions."""
 
 
 class Watching:
@@ -47,57 +51,46 @@ class Watching:
 
     def watches(self, refs: Mapping[int, str]) -> dict[str, list[Watch]]:
         """The watches of each target in `refs` (number in the store: reference)."""
-        odd, armed = self._odd(refs), self._armed(refs)
+        groups = state_sets.alike(self.connection)
+        odd = self._odd(groups, refs)
         result: dict[str, list[Watch]] = {ref: [] for ref in refs.values()}
-        for processes in self._alike():
-            targets = self._targets_of(processes[0]) & refs.keys()
+        for states, processes in groups.items():
+            targets = sorted({target for target, _, last in states if last and target in refs})
+            armed = {target for target, outcome, _ in states if self.outcomes[outcome][0] == "armed"}
+            gone = {target for target, outcome, _ in states if self.outcomes[outcome][0] == "removed"}
             by_scope: dict[int, list[int]] = defaultdict(list)
             for process in processes:
                 by_scope[self.home[process]].append(process)
-            for scope, members in by_scope.items():
+            for scope, members in by_scope.items() if targets else ():
                 during = union(stretch for process in members for stretch in self.heard.get(process, ()))
                 here = self.scopes[scope]
                 seen = Watch(here, "armed", during, len(members))
                 unseen = Watch(here, "pending", during, len(members))
+                removed = Watch(here, "removed", during, len(members))
                 for target in targets:
-                    watch = seen if target in armed else unseen
+                    watch = seen if target in armed else removed if target in gone else unseen
                     strange = odd.get((target, scope))
                     found = [watch] if strange is None else self._apart(watch, members, strange)
                     result[refs[target]].extend(found)
         return result
 
-    def _alike(self) -> list[list[int]]:
-        """Processes with the same targets, together: the same number, and the same sum of squares."""
-        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for process, count, squares in self.connection.execute(
-            "SELECT process, count(*), sum(target * target) FROM target_state WHERE until IS NULL"
-            " GROUP BY process"
-        ):
-            groups[count, squares].append(process)
-        return list(groups.values())
-
-    def _odd(self, refs: Mapping[int, str]) -> Odd:
+    def _odd(self, groups: Groups, refs: Mapping[int, str]) -> Odd:
         """The states of `refs` in which a use may go unseen."""
+        blind = {number for number, (state, _) in self.outcomes.items() if state not in SEEING}
         odd: Odd = defaultdict(list)
-        numbers = [number for number, (state, _) in self.outcomes.items() if state not in SEEING]
-        # SQLite compares with one or two numbers much faster than with a list.
-        few = len(numbers) <= FEW
-        condition = " OR ".join(["outcome = ?"] * len(numbers)) if few else f"outcome IN ({_marks(numbers)})"
-        rows = self.connection.execute(
-            f"SELECT target, process, since, until, outcome FROM target_state WHERE {condition or '0'}",
-            numbers,
-        )
-        for target, process, since, until, outcome in rows:
-            if target in refs:
-                end = float("inf") if until is None else until
-                odd[target, self.home[process]].append((process, since, end, outcome))
+        for states, processes in groups.items():
+            strange = sorted({t for t, outcome, _ in states if outcome in blind and t in refs})
+            for some in _chunks(strange):
+                query = (
+                    "SELECT target, since, until, outcome FROM target_state"
+                    f" WHERE process = ? AND target IN ({_marks(some)})"
+                )
+                for process in processes:
+                    for target, since, until, outcome in self.connection.execute(query, (process, *some)):
+                        if outcome in blind:
+                            end = float("inf") if until is None else until
+                            odd[target, self.home[process]].append((process, since, end, outcome))
         return odd
-
-    def _targets_of(self, process: int) -> set[int]:
-        rows = self.connection.execute(
-            "SELECT target FROM target_state WHERE process = ? AND until IS NULL", (process,)
-        )
-        return {target for (target,) in rows}
 
     def _apart(
         self, watch: Watch, members: list[int], strange: list[tuple[int, float, float, int]]
@@ -121,24 +114,16 @@ class Watching:
             result.append(Watch(watch.scope, state, during, len({row[0] for row in rows}), reason))
         return result
 
-    def _armed(self, refs: Mapping[int, str]) -> set[int]:
-        """The targets that some process had armed. Only one that did knows where a target is defined."""
-        defined = {n for (n,) in self.connection.execute("SELECT id FROM target WHERE defined_file != ''")}
-        found = refs.keys() & defined
-        numbers = [number for number, (state, _) in self.outcomes.items() if state == "armed"]
-        if found != refs.keys() and numbers:
-            rows = self.connection.execute(
-                f"SELECT DISTINCT target FROM target_state WHERE outcome IN ({_marks(numbers)})", numbers
-            )
-            found |= refs.keys() & {target for (target,) in rows}
-        return found
-
 
 def _without(intervals: Intervals, holes: list[tuple[float, float]]) -> Intervals:
     """The part of the intervals outside of the holes."""
     for since, until in holes:
         intervals = (*clip(intervals, float("-inf"), since), *clip(intervals, until, float("inf")))
     return intervals
+
+
+def _chunks(values: list[int]) -> list[list[int]]:
+    return [values[start : start + CHUNK] for start in range(0, len(values), CHUNK)]
 
 
 def _marks(values: list[int]) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lastcall.errors import StoreError
 from lastcall.journal import HEADER_HEARTBEAT, HEADER_MAGIC, HEADER_SLOTS, MAGIC, live_folder
-from lastcall.store import writing
+from lastcall.store import state_sets, writing
 from lastcall.store.records import Record, SiteRecord, parse
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class Absorber:
         if own is None:
             with self._database.transaction() as connection:
                 writing.spell_the_rest(connection, _resolve)
+                state_sets.complete(connection)
         if not self._database.copied:
             _delete_lone_counts(self._folder)
         return done

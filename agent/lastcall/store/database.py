@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lastcall.errors import StoreError
-from lastcall.store.schema import SCHEMA, SCHEMA_VERSION, statements
+from lastcall.store.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,16 +77,16 @@ class Database:
 
     def copy(self) -> None:
         """Turn to a private, writable copy of the file, deleted when closed."""
-        with self.errors():
-            copy = _private_database()
-            try:
-                if os.path.exists(self.path):  # noqa: PTH110 - plain paths throughout this module
-                    self.connection.backup(copy)
-                else:
-                    _create_tables(copy)
-            except BaseException:
-                copy.close()
-                raise
+        if not os.path.exists(self.path):  # noqa: PTH110 - plain paths throughout this module
+            with self.errors():
+                copy = _private_database()
+                _create_tables(copy)
+        else:
+            source = self.connection
+            if self.copied:  # its tables had to be brought up to date
+                return
+            with self.errors():
+                copy = _copy_of(source)
         self.close()
         self._connection, self._pid, self.copied = copy, os.getpid(), True
 
@@ -154,11 +154,21 @@ class Database:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 connection.execute("PRAGMA journal_mode = WAL")
                 _create_if_empty(connection)
-            _check_schema(connection, self.path)
+            version = _checked_schema(connection, self.path)
+            if version < SCHEMA_VERSION:
+                if self.read_only:
+                    connection = self._replaced_by_copy(connection)
+                _migrate(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _replaced_by_copy(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        copy = _copy_of(connection)
+        connection.close()
+        self.copied = True
+        return copy
 
     def _connect(self, name: str, *, uri: bool = False) -> sqlite3.Connection:
         # The host's background thread opens it, its exit flush may come from another: never both at once.
@@ -197,6 +207,16 @@ def _private_database() -> sqlite3.Connection:
     return connection
 
 
+def _copy_of(connection: sqlite3.Connection) -> sqlite3.Connection:
+    copy = _private_database()
+    try:
+        connection.backup(copy)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
 def _create_if_empty(connection: sqlite3.Connection) -> None:
     if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         return
@@ -218,23 +238,47 @@ def _create_tables(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
 
 
-def _check_schema(connection: sqlite3.Connection, path: str) -> None:
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables up to date, step by step, all or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Another process may have been faster while we waited for the lock.
+        version = _schema(connection)
+        while version is not None and version < SCHEMA_VERSION:
+            for statement in statements(MIGRATIONS[version]):
+                connection.execute(statement)
+            version += 1
+            connection.execute("UPDATE meta SET value = ? WHERE key = 'schema'", (str(version),))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _schema(connection: sqlite3.Connection) -> int | None:
+    """The version of the tables; None if they are not ours."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    return None if row is None or not str(row[0]).isdecimal() else int(row[0])
+
+
+def _checked_schema(connection: sqlite3.Connection, path: str) -> int:
+    """The version of the tables. Raises StoreError if they are not ours, or of a newer version."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    row = None
-    if "meta" in tables and "use_count" in tables:
-        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if row is None or not str(row[0]).isdecimal():
+    version = _schema(connection) if "meta" in tables and "use_count" in tables else None
+    if version is None or version < min(MIGRATIONS):
         raise StoreError(
             "store-foreign",
             f"{path} is a database, but not a store of Lastcall. "
             "Point LASTCALL_STORE or --store to another file.",
         )
-    if int(row[0]) > SCHEMA_VERSION:
+    if version > SCHEMA_VERSION:
         raise StoreError(
             "store-newer-schema",
-            f"The store {path} has schema {row[0]}; this version of Lastcall reads up to {SCHEMA_VERSION}. "
+            f"The store {path} has schema {version}; this version of Lastcall reads up to {SCHEMA_VERSION}. "
             "Upgrade Lastcall, or use another store.",
         )
+    return version
 
 
 # SQLite says what happened in words that have been stable for years; its numeric codes reach Python only

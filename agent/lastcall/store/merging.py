@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from lastcall.store import state_sets
 from lastcall.store.intervals import united
 from lastcall.store.schema import statements
 
@@ -66,7 +67,7 @@ INSERT INTO target_state
     JOIN map_target t ON t.old = x.target
     JOIN other.outcome theirs ON theirs.id = x.outcome
     JOIN main.outcome ours USING (state, reason, engine)
-    WHERE true ON CONFLICT DO UPDATE SET until = coalesce(until, excluded.until);
+    WHERE true ON CONFLICT DO UPDATE SET until = excluded.until WHERE until IS NULL AND excluded.until IS NOT NULL;
 INSERT OR IGNORE INTO frame (file, line, function)
     SELECT file, line, function
     FROM other.frame;
@@ -168,6 +169,7 @@ def merge(connection: sqlite3.Connection) -> None:
     for step in statements(_AFTER_STACKS):
         connection.execute(step.format(**_NAMES))
     _merge_observed(connection)
+    state_sets.complete(connection)
     _drop_maps(connection)
 
 

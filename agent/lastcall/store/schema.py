@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # The history of the schema, one line a version:
 #   1: processes, targets and their states, observed time, call sites and counts, references, findings
+#   2: sets of target states, so that a year of processes that watched alike is read as one
 
-SCHEMA = """
+_FIRST = """
 CREATE TABLE meta (
     key TEXT PRIMARY KEY,      -- 'schema': the version of these tables; 'lastcall': who made them
     value TEXT NOT NULL        -- see there
@@ -208,6 +209,48 @@ CREATE TABLE counter (
     PRIMARY KEY (process, kind, name)
 ) WITHOUT ROWID;
 """
+
+_STATE_SETS = """
+CREATE TABLE state_set_digest (
+    -- What the processes of a fleet say of their targets, each different answer once. Made from target_state.
+    id INTEGER PRIMARY KEY,        -- what state_set and process_states say for it
+    digest TEXT NOT NULL UNIQUE    -- of the set's names: equal in every store
+);
+
+CREATE TABLE state_set (
+    -- The states in a set: those that lasted, and those that came before.
+    id INTEGER NOT NULL REFERENCES state_set_digest (id), -- which set
+    target INTEGER NOT NULL REFERENCES target (id), -- of which target
+    outcome INTEGER NOT NULL REFERENCES outcome (id), -- what became of it
+    last INTEGER NOT NULL,         -- 1: to the end of the process; 0: another state came after it
+    PRIMARY KEY (id, target, outcome, last)
+) WITHOUT ROWID;
+
+CREATE TABLE process_states (
+    -- Which set a process has. No row: not worked out since its states last changed.
+    process INTEGER PRIMARY KEY REFERENCES process (id), -- which process
+    state_set INTEGER NOT NULL REFERENCES state_set_digest (id) -- its set
+);
+CREATE INDEX process_states_set ON process_states (state_set);
+
+-- Whoever changes the rows of a process, an older version of Lastcall too, need not know of the sets.
+CREATE TRIGGER target_state_inserted AFTER INSERT ON target_state BEGIN
+    DELETE FROM process_states WHERE process = NEW.process;
+END;
+CREATE TRIGGER target_state_updated AFTER UPDATE ON target_state BEGIN
+    DELETE FROM process_states WHERE process = NEW.process;
+END;
+CREATE TRIGGER target_state_deleted AFTER DELETE ON target_state BEGIN
+    DELETE FROM process_states WHERE process = OLD.process;
+END;
+"""
+
+SCHEMA = _FIRST + _STATE_SETS
+"""The tables of a new store."""
+
+MIGRATIONS = {1: _STATE_SETS}
+"""By version: what makes the next one of it. Quick, for it may be a host that opens the store: what takes long
+is left to who reads (`state_sets.complete`)."""
 
 
 def statements(script: str) -> Iterator[str]:

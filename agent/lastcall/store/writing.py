@@ -19,6 +19,7 @@ from lastcall.journal import (
     FLAG_DURING_IMPORT,
     FLAG_SCANNER,
 )
+from lastcall.store import state_sets
 from lastcall.store.intervals import united
 from lastcall.store.names import Names, digest
 from lastcall.store.records import (
@@ -140,6 +141,8 @@ class _Writer:
                 self._reference(record)
             elif isinstance(record, (CountersRecord, EndRecord)):
                 self._health(record)
+        if self._reading.finished:  # of a process that lives, whoever asks works it out
+            state_sets.complete(self._connection, (self._process,))
         self._write_counts()
         self._observe()
         self._counters("reading", tuple(self._reading.faults.items()), add=True)
