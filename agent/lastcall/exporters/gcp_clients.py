@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from lastcall.exporters.gcp_resource import on_google
 from lastcall.exporters.gcp_wire import fill_entry, log_name, rest_entry
 from lastcall.exporters.queueing import Answer, RefusedError, UnavailableError
+from lastcall.exporters.spool import encode
 
 if TYPE_CHECKING:
     from google.cloud.logging_v2.client import Client
@@ -156,7 +157,11 @@ class RestWriter:
         try:
             # Not `client.logging_api.write_entries`, which takes no timeout: its 60 s would outlive any exit.
             self._client._connection.api_request(
-                method="POST", path="/entries:write", data=body, timeout=timeout
+                method="POST",
+                path="/entries:write",
+                data=encode(body),
+                content_type="application/json",
+                timeout=timeout,
             )
         except GoogleAPICallError as error:
             return answer_of(error, len(items), self.project)

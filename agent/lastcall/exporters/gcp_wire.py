@@ -6,6 +6,9 @@ All three hold the same; a test turns each into a `LogEntry` and compares.
 from __future__ import annotations
 
 import json
+from calendar import timegm
+from functools import lru_cache
+from time import strptime
 from typing import TYPE_CHECKING, Any
 
 from lastcall.exporters import names
@@ -72,7 +75,9 @@ def fill_entry(entry: Any, item: Item, project: str, severities: Any) -> None:
     """Fill an empty protobuf `LogEntry`; `severities` is the enum wrapper. By hand: five times as fast as
     json_format, which matters in a burst."""
     entry.severity = severities.Value(item["severity"])
-    entry.timestamp.FromJsonString(item["timestamp"])
+    whole, _, fraction = item["timestamp"].rstrip("Z").partition(".")
+    entry.timestamp.seconds = _seconds(whole)
+    entry.timestamp.nanos = int(fraction.ljust(9, "0"))
     entry.insert_id = item["insertId"]
     entry.labels.update(item["labels"])
     _fill_struct(entry.json_payload, item["payload"])
@@ -89,10 +94,18 @@ def fill_entry(entry: Any, item: Item, project: str, severities: Any) -> None:
         entry.trace_sampled = item["traceSampled"]
 
 
+@lru_cache(maxsize=64)  # a burst's entries are of few seconds
+def _seconds(text: str) -> int:
+    return timegm(strptime(text, "%Y-%m-%dT%H:%M:%S"))
+
+
 def _fill_struct(struct: Any, fields: dict[str, Any]) -> None:
     values = struct.fields
     for key, value in fields.items():
-        _fill_value(values[key], value)
+        if isinstance(value, str):
+            values[key].string_value = value
+        else:
+            _fill_value(values[key], value)
 
 
 def _fill_value(target: Any, value: Any) -> None:
@@ -109,6 +122,9 @@ def _fill_value(target: Any, value: Any) -> None:
         target.list_value.SetInParent()
         add = target.list_value.values.add
         for element in value:
-            _fill_value(add(), element)
+            if isinstance(element, str):
+                add().string_value = element
+            else:
+                _fill_value(add(), element)
     else:
         target.null_value = 0
