@@ -12,6 +12,7 @@ finds the module already loaded.
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
 from opcode import opname
 
 from ..callsite import is_import_machinery
@@ -26,16 +27,28 @@ if TYPE_CHECKING:
     from ..sites import Tap
 
 _MARK = "__lastcall_watched__"
+_LOOK_HERE: dict[str, Any] = {}
+"""What a watched module's class needs besides its descriptors.
+
+From 3.14 on the interpreter takes a repeated `module.name` straight from the module's dictionary, past the
+descriptors of a subclass, wherever attributes are looked up as `types.ModuleType` does. Looked up as for any
+other object, they are found; what is not found is then asked of `ModuleType`, which knows the module's own
+`__getattr__` and the words of the error. Both are C functions: no frame is added.
+"""
+if sys.version_info >= (3, 14):
+    _LOOK_HERE = {"__getattribute__": object.__getattribute__, "__getattr__": type(sys).__getattribute__}
 
 
 class _Name:
     """A data descriptor for one name of one module."""
 
-    __slots__ = ("count", "name", "taps")
+    __slots__ = ("count", "name", "refused", "taps")
 
     def __init__(self, name: str, taps: list[tuple[Tap, Callable[[FrameType], None]]]) -> None:
         self.name = name
         self.taps = taps
+        self.refused: set[int] = set()
+        """Threads that were told there is no such name and will ask again at once; from 3.14 on (`_LOOK_HERE`)."""
         self.count = taps[0][1] if len(taps) == 1 else self._count_all
 
     def _count_all(self, frame: FrameType) -> None:
@@ -45,7 +58,14 @@ class _Name:
     def __get__(self, module: Any, owner: Any = None) -> Any:
         if module is None:
             return self
-        self.count(sys._getframe(1))
+        thread = get_ident()
+        if self.name in module.__dict__ or not _LOOK_HERE:
+            self.count(sys._getframe(1))
+        elif thread in self.refused:
+            self.refused.discard(thread)
+        else:
+            self.refused.add(thread)
+            self.count(sys._getframe(1))
         try:
             return module.__dict__[self.name]
         except KeyError:
@@ -121,6 +141,18 @@ def _watch(recorder: Recorder, module: ModuleType, name: str, tap: Tap) -> Calla
     return undo
 
 
+def put(module: ModuleType, name: str, descriptor: Any) -> Callable[[], None]:
+    """Have `descriptor` answer for reads of `module.name`. Returns the undo. Raises TypeError."""
+    cls = _watched_class(module)
+    setattr(cls, name, descriptor)
+
+    def undo() -> None:
+        if cls.__dict__.get(name) is descriptor:
+            delattr(cls, name)
+
+    return undo
+
+
 def _watched_class(module: ModuleType) -> Any:
     cls: Any = type(module)
     if _MARK in cls.__dict__:
@@ -132,6 +164,8 @@ def _watched_class(module: ModuleType) -> Any:
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
     }
+    if cls.__getattribute__ is type(sys).__getattribute__:  # not where the host has a lazy module of its own
+        body |= _LOOK_HERE
     watched = type(cls.__name__, (cls,), body)
     module.__class__ = watched
     return watched
