@@ -13,23 +13,31 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-_DUNDER_CONSTRUCTORS = (".__init__", ".__new__", ".__post_init__")
+_DUNDER_CONSTRUCTORS = (".__init__", ".__new__", ".__post_init__", ".__init_subclass__")
 
 
 def reference_of(frame: FrameType) -> str:
     """`module:qualname` of the function that `frame` runs, `module` for module-level code."""
+    return reference_to(frame, wrapped_by(frame))
+
+
+def reference_to(frame: FrameType, wrapped: Any) -> str:
+    """The same, where `wrapped_by(frame)` is known already."""
     module = str(frame.f_globals.get("__name__") or "?")
     code = frame.f_code
-    wrapped = _wrapped_by(frame, module)
     if wrapped is not None:
-        return f"{wrapped.__module__}:{wrapped.__qualname__}"
+        return _without_constructor(f"{wrapped.__module__}:{wrapped.__qualname__}")
     if code.co_name == "<module>":
         return module
-    qualname = _qualname(frame, code).replace(".<locals>", "")
-    for ending in _DUNDER_CONSTRUCTORS:
-        if qualname.endswith(ending):
-            return f"{module}:{qualname[: -len(ending)]}"
+    qualname = _without_constructor(_qualname(frame, code).replace(".<locals>", ""))
     return f"{module}:{qualname.replace('<', '').replace('>', '')}"
+
+
+def _without_constructor(name: str) -> str:
+    for ending in _DUNDER_CONSTRUCTORS:
+        if name.endswith(ending):
+            return name[: -len(ending)]
+    return name
 
 
 if sys.version_info >= (3, 11):
@@ -48,25 +56,44 @@ else:
         return code.co_name
 
 
-def _wrapped_by(frame: FrameType, module: str) -> Any:
-    """The function or class that a decorator's wrapper stands for: a variable of it from another module."""
+def may_wrap(code: CodeType) -> bool:
+    """Whether `code` may be a decorator's wrapper: one code object that stands for many functions."""
+    return bool(code.co_flags & 0x04) or "wrapped" in "".join(code.co_varnames[:2])
+
+
+def wrapped_by(frame: FrameType) -> Any:
+    """The function or class that a decorator's wrapper stands for, None if `frame` runs no such wrapper.
+
+    It is a variable of the wrapper's that holds a function of another module, or one of the same module whose
+    name now leads to this very wrapper.
+    """
     code = frame.f_code
-    if not code.co_flags & 0x04 and "wrapped" not in "".join(code.co_varnames[:2]):
+    if not may_wrap(code):
         return None
-    names = frame.f_locals
+    names, module = frame.f_locals, frame.f_globals.get("__name__")
     for name in (*code.co_freevars, *code.co_varnames[:1]):
         value: Any = names.get(name)
         value = getattr(value, "__func__", value)
-        if type(value).__name__ not in ("function", "type") and not isinstance(value, type):
+        if not isinstance(value, type) and type(value).__name__ != "function":
             continue
         home = getattr(value, "__module__", None)
-        if (
-            isinstance(home, str)
-            and home not in (module, "builtins", "warnings")
-            and "<locals>" not in value.__qualname__
-        ):
+        if not isinstance(home, str) or home in ("builtins", "warnings") or "<locals>" in value.__qualname__:
+            continue
+        if home != module or _leads_to(value, code):
             return value
     return None
+
+
+def _leads_to(value: Any, code: CodeType) -> bool:
+    """Whether what goes by the name of `value` runs `code`."""
+    found: Any = sys.modules.get(value.__module__)
+    for part in value.__qualname__.split("."):
+        found = getattr(found, "__dict__", {}).get(part)
+    while found is not None:
+        if _code_of(found) is code:
+            return True
+        found = getattr(found, "__dict__", {}).get("__wrapped__")
+    return False
 
 
 def _code_of(value: Any) -> Any:

@@ -1,0 +1,201 @@
+"""What one `warnings.warn(...)` instruction passes, read off its source when it is met for the first time.
+
+Nothing of the host's is run to learn it: names are looked up, constants taken, numbers added. Whatever else an
+argument may be (a call, a subscript, `*args`) makes the call unreadable, and the caller of this module then takes
+the arguments from the call itself, at the price of a frame.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+
+from .callsite import position_of
+from .expressions import source_lines
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+    from typing import Any
+
+    from .callsite import Position
+
+POSITIONAL = ("message", "category", "stacklevel", "source")
+"""The parameters of `warnings.warn` that may be given by position."""
+_READ = ("message", "category", "stacklevel", "skip_file_prefixes")
+_DEFAULTS: dict[str, Any] = {"category": None, "stacklevel": 1, "skip_file_prefixes": ()}
+_SAFE = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.Add, ast.Sub, ast.Load, ast.Tuple)
+
+
+class Call:
+    """The arguments of one instruction, in the form that costs least to look at again."""
+
+    __slots__ = ("builtin", "category", "code", "level", "needs_locals", "read_at", "template", "values")
+
+    def __init__(self, code: CodeType, lasti: int, arguments: dict[str, ast.expr]) -> None:
+        self.code = code
+        """Kept alive: instructions are known by the id of their code."""
+        self.template = template_of(arguments.get("message"))
+        """The constant words of the message, `{}` where something is filled in; None if only the frame tells."""
+        self.category = _global_name(code, arguments.get("category"))
+        """The name of the category, if no local variable hides it."""
+        self.builtin = getattr(builtins, self.category, None)
+        level = arguments.get("stacklevel")
+        value: Any = 1 if level is None else getattr(level, "value", None)
+        self.level: int | None = value if type(value) is int and "skip_file_prefixes" not in arguments else None
+        own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
+        if code.co_name == "<module>" or not code.co_flags & 0x02:  # without the fast locals of a function
+            own.update(code.co_names)
+        self.values, self.needs_locals = _looking(arguments, own, with_message=self.template is None)
+        """(locals, globals) -> (message, category, stacklevel, skip_file_prefixes); any exception if it cannot tell."""
+        self.read_at = _read_at(code, lasti)
+        """The offset of the instruction that reads `.warn` for this call; -1 if there is none."""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the category has to be looked up, among the globals."""
+        return self.template is not None and self.level is not None and bool(self.category)
+
+
+def read(frame: FrameType, watched: Any) -> Call | None:
+    """The arguments of the call of `watched` that `frame` is making, None if the source does not tell them plainly."""
+    position = position_of(frame.f_code, frame.f_lasti)
+    node = _call_at(frame.f_code.co_filename, position, frame.f_lineno)
+    if node is None or not _calls(node.func, frame, watched):
+        return None
+    if any(isinstance(item, ast.Starred) for item in node.args) or any(key.arg is None for key in node.keywords):
+        return None
+    arguments = dict(zip(POSITIONAL, node.args, strict=False))
+    arguments.update({keyword.arg: keyword.value for keyword in node.keywords if keyword.arg})
+    if "message" not in arguments:
+        return None
+    for name in _READ:
+        if name == "message" and template_of(arguments[name]) is not None:
+            continue
+        if name in arguments and not _is_safe(arguments[name]):
+            return None
+    return Call(frame.f_code, frame.f_lasti, arguments)
+
+
+def _calls(callee: ast.expr, frame: FrameType, watched: Any) -> bool:
+    """Whether the expression called is the watched function itself, and no `partial` that adds arguments."""
+    if isinstance(callee, ast.Name):
+        name, holder = callee.id, None
+    elif isinstance(callee, ast.Attribute) and isinstance(callee.value, ast.Name):
+        name, holder = callee.value.id, callee.attr
+    else:
+        return False
+    local = frame.f_locals
+    value = local[name] if name in local else frame.f_globals.get(name, getattr(builtins, name, None))
+    if holder is None:
+        return value is watched
+    return type(value).__name__ == "module" and vars(value).get(holder) is watched
+
+
+def _call_at(filename: str, position: Position | None, line: int) -> ast.Call | None:
+    lines = source_lines(filename)
+    if position is not None and position[2] <= len(lines):
+        first, left, last, right = position
+        piece = list(lines[first - 1 : last])
+        piece[-1] = piece[-1][:right]
+        piece[0] = piece[0][left:]
+        try:
+            node = ast.parse(b"(" + b"\n".join(piece) + b")", mode="eval").body
+        except (SyntaxError, ValueError):
+            return None
+        return node if isinstance(node, ast.Call) else None
+    return _only_call_on(filename, line or 0)
+
+
+def _only_call_on(filename: str, line: int) -> ast.Call | None:
+    """Before 3.11, which kept no columns: the one call of something named warn that covers this line."""
+    try:
+        tree = ast.parse(b"\n".join(source_lines(filename)))
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    found = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+        and (getattr(node.func, "attr", None) == "warn" or getattr(node.func, "id", None) == "warn")
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _read_at(code: CodeType, lasti: int) -> int:
+    """The offset of the last instruction before `lasti` that reads an attribute called `warn`, -1 if there is none."""
+    import dis  # once for each instruction that warns
+
+    found = -1
+    for instruction in dis.get_instructions(code):
+        if instruction.offset >= lasti:
+            break
+        if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and instruction.argval == "warn":
+            found = instruction.offset
+    return found
+
+
+def _is_safe(node: ast.expr) -> bool:
+    return all(isinstance(part, _SAFE) for part in ast.walk(node))
+
+
+def _global_name(code: CodeType, node: ast.expr | None) -> str:
+    if not isinstance(node, ast.Name):
+        return ""
+    own = (*code.co_varnames, *code.co_cellvars, *code.co_freevars)
+    return "" if node.id in own or code.co_name == "<module>" else node.id
+
+
+class _Looking(ast.NodeTransformer):
+    """Turns names into look-ups in the frame's own names, its globals and the builtins."""
+
+    def __init__(self, own: set[str]) -> None:
+        self.own = own
+        self.uses_own = False
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id in self.own:
+            self.uses_own = True
+            return _expression(f"own[{node.id!r}]")
+        return _expression(f"names[{node.id!r}] if {node.id!r} in names else builtins[{node.id!r}]")
+
+
+def _expression(source: str) -> ast.expr:
+    return ast.parse(source, mode="eval").body
+
+
+def _looking(arguments: dict[str, ast.expr], own: set[str], *, with_message: bool) -> tuple[Any, bool]:
+    """A function of a frame's locals and globals that gives what the call passes, and whether it needs the locals.
+
+    Compiled, because looking is what a warning pays for each time, and `eval` is twice as dear as a function.
+    """
+    parts: list[ast.expr] = []
+    looking = _Looking(own)
+    for name in _READ:
+        if (name == "message" and not with_message) or name not in arguments:
+            parts.append(ast.Constant(_DEFAULTS.get(name)))
+        else:
+            parts.append(looking.visit(arguments[name]))
+    tree = _expression("lambda own, names: None")
+    assert isinstance(tree, ast.Lambda)
+    tree.body = ast.Tuple(parts, ast.Load())
+    code = compile(ast.fix_missing_locations(ast.Expression(tree)), "<lastcall>", "eval")
+    return eval(code, {"builtins": vars(builtins)}), looking.uses_own  # noqa: S307 - `_is_safe` let in names, constants and sums
+
+
+def template_of(node: ast.expr | None) -> str | None:
+    """The constant text of a message, `{}` for each part that is filled in; None if it is no literal."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        return template_of(node.left)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = template_of(node.left), template_of(node.right)
+        if left is not None or right is not None:
+            return (left or "{}") + (right or "{}")
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return template_of(node.func.value)
+    return None

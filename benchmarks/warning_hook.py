@@ -1,0 +1,369 @@
+"""What watching warnings and log records costs the call that warns, the one that logs, and a program of neither.
+
+    python benchmarks/warning_hook.py [--rounds 25] [--json FILE]
+
+Process CPU time. One process, one set of callers; before each batch `warnings.warn` is set to Python's own, to
+the watched one, or to a C function that does nothing (`"".format` takes any arguments), in an order drawn
+anew each round. "warn" is Python's own less the one that does nothing; "added" is the watched one less Python's own;
+the median of the paired differences. A warning must cost less added than by itself. Log records likewise: the
+same call, watched and not watched.
+
+For the program that never warns the proof is not a clock: the benchmark lists every function and every module
+attribute that differs from a process without the agent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import logging
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from itertools import repeat
+from pathlib import Path
+
+BATCH = 2_000
+LOG_BATCH = 300
+LIMIT = 1.0
+
+LIBRARY = """\
+import functools
+import logging
+import warnings
+
+from typing_extensions import deprecated
+
+log = logging.getLogger("library")
+CATEGORY = DeprecationWarning
+
+
+def literal():
+    warnings.warn("literal() is deprecated", DeprecationWarning, stacklevel=2)
+
+
+def filled(name="this"):
+    warnings.warn(f"{name} is deprecated, use {name}2", DeprecationWarning, stacklevel=2)
+
+
+def computed(message="computed() is deprecated"):
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+
+
+def third_level():
+    literal_inner()
+
+
+def literal_inner():
+    warnings.warn("third_level() is deprecated", CATEGORY, stacklevel=3)
+
+
+def no_level():
+    warnings.warn("no_level() is deprecated", DeprecationWarning)
+
+
+@deprecated("marked() is deprecated")
+def marked():
+    return None
+
+
+def decorator(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        warnings.warn("{} is deprecated".format(function.__name__), category=DeprecationWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+@decorator
+def decorated():
+    return None
+
+
+def other():
+    warnings.warn("not a deprecation", UserWarning, stacklevel=2)
+
+
+def debug_off():
+    log.debug("debug_off() is deprecated")
+
+
+def logs_other():
+    log.warning("nothing special")
+
+
+def logs():
+    log.warning("logs() is deprecated")
+"""
+
+WARNING_ROWS = ("literal", "filled", "computed", "third_level", "no_level", "marked", "decorated", "other")
+FILTERS = ("ignore", "default", "error")
+LOG_ROWS = ("debug_off", "logs_other", "logs")
+LOGURU_ROWS = ("loguru_off", "loguru_other", "loguru_says")
+
+LOGURU_LIBRARY = """\
+from loguru import logger
+
+
+def loguru_off():
+    logger.debug("loguru_off() is deprecated")
+
+
+def loguru_other():
+    logger.warning("nothing special")
+
+
+def loguru_says():
+    logger.warning("loguru_says() is deprecated")
+"""
+
+CALLER = """
+
+def call_{name}(times):
+    for _ in times:
+        try:
+            library.{name}()
+        except Warning:
+            pass
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--list", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.list:
+        print(json.dumps(_listed()))
+        return
+    if options.serve:
+        _serve()
+        return
+    if options.measure:
+        print(json.dumps(_measure(options.rounds)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Path(folder))
+        plain = _run(Path(folder), "--list", watched=False)
+        watched = _run(Path(folder), "--list", watched=True)
+        result = _run(Path(folder), "--measure", "--rounds", str(options.rounds), watched=True)
+        result["logs"] = _logs(Path(folder), options.rounds, result["made"])
+        _check_counts(Path(folder), result)
+    result["differs"] = sorted(name for name in watched if watched[name] != plain.get(name, watched[name]))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1))
+    _print(result)
+    missed = [row for row in result["warnings"] if row["ratio"] > LIMIT]
+    sys.exit(f"{len(missed)} rows over the limit" if missed else 0)
+
+
+def _write(folder: Path) -> None:
+    (folder / "library.py").write_text(LIBRARY)
+    callers = "".join(CALLER.format(name=name) for name in WARNING_ROWS + LOG_ROWS)
+    (folder / "caller.py").write_text("import library\n" + callers)
+    (folder / "loguru_library.py").write_text(LOGURU_LIBRARY)
+    callers = "".join(CALLER.format(name=name) for name in LOGURU_ROWS)
+    (folder / "loguru_caller.py").write_text("import loguru_library as library\n" + callers)
+    (folder / "lastcall.toml").write_text('[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n')
+
+
+def _run(folder: Path, *arguments: str, watched: bool) -> dict:
+    command = [sys.executable, __file__, *arguments]
+    done = subprocess.run(
+        command, env=_environment(folder, watched), cwd=folder, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def _environment(folder: Path, watched: bool) -> dict[str, str]:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("LASTCALL", "PYTHON"))}
+    checkout = Path(__file__).resolve().parents[1]
+    return environ | {
+        "PYTHONPATH": f"{folder}{os.pathsep}{checkout}",
+        "LASTCALL_ENABLED": "1" if watched else "",
+        "LASTCALL_STORE": str(folder / "store.db"),
+        "LASTCALL_DEBUG": "1",
+    }
+
+
+def _logs(folder: Path, rounds: int, made: dict[str, int]) -> list[dict]:
+    """The same batches in two processes, one of them watched, in turn."""
+    command = [sys.executable, __file__, "--serve"]
+    workers = {
+        watched: subprocess.Popen(
+            command,
+            env=_environment(folder, watched),
+            cwd=folder,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for watched in (False, True)
+    }
+
+    def ask(watched: bool, name: str) -> float:
+        workers[watched].stdin.write(f"{name} {LOG_BATCH}\n")
+        workers[watched].stdin.flush()
+        if watched and name.endswith(("logs", "says")):
+            target = f"{'loguru_' * name.startswith('loguru')}library:{name}"
+            made[target] = made.get(target, 0) + LOG_BATCH
+        return float(workers[watched].stdout.readline())
+
+    found = []
+    for name in LOG_ROWS + LOGURU_ROWS:
+        figures: dict[bool, list[float]] = {False: [], True: []}
+        for _ in range(rounds + 2):
+            for watched in random.sample([False, True], 2):
+                figures[watched].append(ask(watched, name))
+        own = statistics.median(figures[False][2:])
+        added = statistics.median(b - a for a, b in list(zip(*figures.values(), strict=True))[2:])
+        found.append({"name": name, "own": own, "added": added, "ratio": added / own})
+    for worker in workers.values():
+        worker.stdin.close()
+        worker.wait()
+        worker.stdout.close()
+    return found
+
+
+def _check_counts(folder: Path, result: dict) -> None:
+    """Every watched call must have been counted, or the figures would mean nothing."""
+    from lastcall.store import Store
+
+    with Store.current(folder / "store.db") as store:
+        counted = {row.site.target: 0 for row in store.uses()}
+        for row in store.uses():
+            counted[row.site.target] += row.count
+    for name, made in result.pop("made").items():
+        if counted.get(name, 0) != made:
+            sys.exit(f"{name}: {made} uses made, {counted.get(name, 0)} counted")
+
+
+# -- inside the measured process ----------------------------------------------------------------------
+
+
+def _listed() -> dict:
+    """Every attribute of every module and class of the standard library in use, and the code of every function."""
+    import loguru_library  # noqa: F401 - so that loguru's functions are among those compared
+
+    found = {}
+    for name, module in sorted(sys.modules.items()):
+        if name.startswith(("lastcall", "wrapt", "sitecustomize", "__main__")) or module is None:
+            continue
+        for key, value in list(vars(module).items()):
+            found[f"{name}.{key}"] = _shape(value)
+            if isinstance(value, type) and value.__module__ == name:
+                found.update({f"{name}.{key}.{inner}": _shape(held) for inner, held in list(vars(value).items())})
+    return found
+
+
+def _shape(value: object) -> str:
+    value = getattr(value, "__func__", value)
+    code = getattr(value, "__code__", None)
+    if code is None or type(value).__name__ != "function":
+        return type(value).__name__
+    events = ""
+    if sys.version_info >= (3, 12):
+        tools = [tool for tool in range(6) if sys.monitoring.get_tool(tool)]
+        events = str([sys.monitoring.get_local_events(tool, code) for tool in tools])
+    return code.co_code.hex() + (events if set(events) - set("[0, ]") else "")
+
+
+def _measure(rounds: int) -> dict:
+    import caller
+
+    watched = warnings.warn
+    own = watched.__wrapped__
+    result = {"python": platform.python_version(), "load": os.getloadavg()[0], "warnings": [], "made": {}}
+    made = _Made()
+    variants = {"nothing": "".format, "own": own, "watched": watched}
+    for filters in FILTERS:
+        for name in WARNING_ROWS:
+            call = getattr(caller, f"call_{name}")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore" if filters == "default" else filters)
+                if filters == "default":  # shown once, to nobody
+                    warnings.simplefilter("default")
+                    warnings.showwarning = lambda *_: None
+                row = _warning_row(call, variants, rounds, made, name)
+            result["warnings"].append({"filter": filters, "name": name, **row})
+    warnings.warn = watched
+    result["made"] = made.totals
+    return result
+
+
+class _Made:
+    """How many uses the store must show, by target."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, int] = {}
+
+    def add(self, name: str, times: int) -> None:
+        if name == "other":
+            return
+        self.totals[f"library:{name}"] = self.totals.get(f"library:{name}", 0) + times
+
+
+def _batch(call, times: int = BATCH) -> float:
+    began = time.process_time_ns()
+    call(repeat(None, times))
+    return (time.process_time_ns() - began) / times
+
+
+def _warning_row(call, variants, rounds, made, name) -> dict:
+    figures = {key: [] for key in variants}
+    for turn in range(rounds + 2):
+        for key in random.sample(list(variants), len(variants)):
+            warnings.warn = variants[key]
+            spent = _batch(call)
+            if key == "watched":
+                made.add(name, BATCH)
+            if turn >= 2:
+                figures[key].append(spent)
+    own = statistics.median(a - b for a, b in zip(figures["own"], figures["nothing"], strict=True))
+    added = statistics.median(a - b for a, b in zip(figures["watched"], figures["own"], strict=True))
+    return {"own": own, "added": added, "ratio": added / own}
+
+
+def _serve() -> None:
+    """Run batches of log calls on demand: one line `name times` in, nanoseconds a call out."""
+    import caller
+    import loguru_caller
+    from loguru import logger
+
+    logging.getLogger("library").addHandler(logging.StreamHandler(io.StringIO()))
+    logging.getLogger("library").propagate = False
+    logger.remove()
+    logger.add(lambda _: None, level="INFO", format="{message}")
+    for line in sys.stdin:
+        name, times = line.split()
+        call = getattr(loguru_caller if name.startswith("loguru") else caller, f"call_{name}")
+        print(_batch(call, int(times)), flush=True)
+
+
+def _print(result: dict) -> None:
+    print(f"Python {result['python']}, load {result['load']:.1f}; nanoseconds of process CPU time, medians")
+    print("\nWhat is not as it would be without the agent, in all modules loaded:")
+    for name in result["differs"]:
+        print(f"  {name}")
+    print(f"\n{'a call of warnings.warn':<24}{'filter':<9}{'warn':>8}{'added':>8}{'ratio':>7}")
+    for row in result["warnings"]:
+        over = "  over" if row["ratio"] > LIMIT else ""
+        print(f"{row['name']:<24}{row['filter']:<9}{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}{over}")
+    print(f"\n{'a log call':<33}{'call':>8}{'added':>8}{'ratio':>7}")
+    for row in result["logs"]:
+        print(f"{row['name']:<33}{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}")
+
+
+if __name__ == "__main__":
+    main()
