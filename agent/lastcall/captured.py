@@ -28,7 +28,10 @@ def _fresh() -> int:
 
 
 _ALONE = _fresh()
-_COUNTS_ARE_EXACT = getattr(sys, "_is_gil_enabled", lambda: True)()
+_FREE_THREADED = "t" in getattr(sys, "abiflags", "")
+_WALKS = 200
+"""Walks over the heap that a process may cost where reference counts do not say who needs one."""
+_walks = 0
 
 
 def _fresh_code() -> int:
@@ -69,16 +72,15 @@ def _is_collected(code: CodeType) -> bool:
 def may_be_held_elsewhere(namespace: dict[str, Any], name: str) -> bool:
     """Whether anything but `namespace` may hold what it calls `name`.
 
-    Free-threaded builds defer the counting of functions, so there the answer comes from the loaded modules.
+    Free-threaded builds defer the counting of functions: there it may be so until `_WALKS` have been made for it,
+    and after that if a loaded module holds it.
     """
-    if _COUNTS_ARE_EXACT:
+    if not _FREE_THREADED:
         return _count(namespace, name) > _ALONE
     value = namespace[name]
-    for module in list(sys.modules.values()):
-        names = getattr(module, "__dict__", None)
-        if type(names) is dict and names is not namespace and any(v is value for v in list(names.values())):
-            return True
-    return False
+    return _walks < _WALKS or any(
+        names is not namespace and any(v is value for v in list(names.values())) for names in _namespaces()
+    )
 
 
 def rebind(original: Any, replacement: Any, ours: dict[str, Any]) -> list[str]:
@@ -90,7 +92,11 @@ def rebind(original: Any, replacement: Any, ours: dict[str, Any]) -> list[str]:
     """
     import gc
 
+    global _walks  # noqa: PLW0603 - a budget of the process
+    _walks += 1
     left: list[str] = []
+    if _FREE_THREADED:
+        _in_modules(original, replacement, ours, left)
     holders = gc.get_referrers(original)
     for holder in holders:
         if holder is ours or holder is holders:
@@ -101,6 +107,23 @@ def rebind(original: Any, replacement: Any, ours: dict[str, Any]) -> list[str]:
         elif type(holder).__name__ not in _TRANSIENT:
             left.append(f"a {type(holder).__name__}")
     return left
+
+
+def _namespaces() -> list[dict[str, Any]]:
+    """Those of the loaded modules."""
+    found = [getattr(module, "__dict__", None) for module in list(sys.modules.values())]
+    return [names for names in found if type(names) is dict]
+
+
+def _in_modules(original: Any, replacement: Any, ours: dict[str, Any], left: list[str]) -> None:
+    """What the collector does not show: 3.13 hides namespaces and functions from it once a second thread ran."""
+    for names in _namespaces():
+        for value in list(names.values()):
+            defaults = value.__defaults__ if type(value).__name__ == "function" else None
+            if defaults and any(held is original for held in defaults):
+                value.__defaults__ = _replaced(defaults, original, replacement)
+        if names is not ours:
+            _in_dict(names, original, replacement, left)
 
 
 def _in_dict(holder: dict[Any, Any], original: Any, replacement: Any, left: list[str]) -> None:
@@ -127,9 +150,13 @@ def _in_tuple(holder: tuple[Any, ...], original: Any, replacement: Any, left: li
 
     for owner in gc.get_referrers(holder):
         if getattr(owner, "__defaults__", None) is holder and type(owner).__name__ == "function":
-            owner.__defaults__ = tuple(replacement if value is original else value for value in holder)
+            owner.__defaults__ = _replaced(holder, original, replacement)
             return
     left.append("a tuple")
+
+
+def _replaced(items: tuple[Any, ...], original: Any, replacement: Any) -> tuple[Any, ...]:
+    return tuple(replacement if item is original else item for item in items)
 
 
 def _in_function(_holder: Any, _original: Any, _replacement: Any, _left: list[str]) -> None:
