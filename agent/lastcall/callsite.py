@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Position = tuple[int, int, int, int]
     """First line, first column, last line, last column; lines from 1, columns in UTF-8 bytes from 0."""
+    Place = tuple[tuple[str, int, str], str, int, CodeType]
+    """An instruction as it is shown, the same as text, its flags, and its code, kept so that its id stays its own."""
 
 MAX_FRAMES = 50
 MAX_WALK = 400
@@ -162,8 +164,13 @@ def _is_package(module: str) -> bool:
 
 
 DURING_IMPORT, BY_TEST, SCANNER = 1, 2, 4
+_OUR_OWN = 1 << 16
+"""Of a frame that is left out."""
 
 MAX_PLACES = 20_000
+_WALKED = range(MAX_WALK)
+ADDRESSED = sys.version_info >= (3, 11)
+"""The bytecode lies inside the code object: `id(code)` and an offset add up to an address of its own."""
 
 
 class Stack:
@@ -183,40 +190,44 @@ class Stacks:
 
     def __init__(self, limit: int = MAX_FRAMES) -> None:
         self.limit = limit
-        self._places: dict[Any, tuple[tuple[str, int, str] | None, str, int, CodeType]] = {}
+        self._places: dict[Any, Place] = {}
 
     def walk(self, frame: FrameType) -> Stack:
         """The stack from `frame` outwards: `limit` frames of it, flags from MAX_WALK. Ours are left out."""
-        places, limit = self._places, self.limit
-        frames, texts = [], []
-        flags = walked = 0
-        current: FrameType | None = frame
-        while current is not None and walked < MAX_WALK:
+        known = self._places.get
+        shown, text, flags, _ = _look(frame, frame.f_code)  # hardly ever anybody's outer frame: not remembered
+        frames, texts = [shown], [text]
+        current = frame.f_back
+        for _ in _WALKED:
+            if current is None:
+                break
             code = current.f_code
-            place = places.get((id(code), current.f_lasti))
-            if place is None:
-                place = self._look(current, code)
-            flags |= place[2]
-            if walked < limit and place[0] is not None:
-                frames.append(place[0])
-                texts.append(place[1])
+            key = id(code) + current.f_lasti if ADDRESSED else (id(code), current.f_lasti)
+            shown, text, said, _ = known(key) or self._remember(key, _look(current, code))
+            frames.append(shown)
+            texts.append(text)
+            if said:
+                flags |= said
             current = current.f_back
-            walked += 1
-        text = "(" + ", ".join(texts) + ",)" if texts else "()"
-        return Stack(tuple(frames), text, flags)
+        if flags & _OUR_OWN:
+            flags -= _OUR_OWN
+            frames = [shown for shown in frames if shown[0]]
+            texts = [text for text in texts if text]
+        del frames[self.limit :], texts[self.limit :]
+        return Stack(tuple(frames), "(" + ", ".join(texts) + ",)" if texts else "()", flags)
 
-    def _look(
-        self, frame: FrameType, code: CodeType
-    ) -> tuple[tuple[str, int, str] | None, str, int, CodeType]:
-        shown = (code.co_filename, frame.f_lineno or code.co_firstlineno, qualname_of(code))
-        if code.co_filename.startswith(_OWN):
-            place: tuple[tuple[str, int, str] | None, str, int, CodeType] = (None, "", 0, code)
-        else:
-            place = (shown, ascii(shown), _flags_of(code.co_name, frame.f_globals.get("__name__")), code)
+    def _remember(self, key: Any, place: Place) -> Place:
         if len(self._places) >= MAX_PLACES:
             self._places.clear()
-        self._places[id(code), frame.f_lasti] = place
+        self._places[key] = place
         return place
+
+
+def _look(frame: FrameType, code: CodeType) -> Place:
+    if code.co_filename.startswith(_OWN):
+        return ("", 0, ""), "", _OUR_OWN, code
+    shown = (code.co_filename, frame.f_lineno or code.co_firstlineno, qualname_of(code))
+    return shown, ascii(shown), _flags_of(code.co_name, frame.f_globals.get("__name__")), code
 
 
 def _flags_of(function: str, module: object) -> int:
