@@ -15,6 +15,8 @@ attribute that differs from a process without the agent.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib.util
 import io
 import json
 import logging
@@ -221,7 +223,7 @@ def _logs(folder: Path, rounds: int, made: dict[str, int]) -> list[dict]:
         return float(workers[watched].stdout.readline())
 
     found = []
-    for name in LOG_ROWS + LOGURU_ROWS:
+    for name in LOG_ROWS + (LOGURU_ROWS if importlib.util.find_spec("loguru") else ()):
         figures: dict[bool, list[float]] = {False: [], True: []}
         for _ in range(rounds + 2):
             for watched in random.sample([False, True], 2):
@@ -238,6 +240,7 @@ def _logs(folder: Path, rounds: int, made: dict[str, int]) -> list[dict]:
 
 def _check_counts(folder: Path, result: dict) -> None:
     """Every watched call must have been counted, or the figures would mean nothing."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "agent"))
     from lastcall.store import Store
 
     with Store.current(folder / "store.db") as store:
@@ -254,7 +257,8 @@ def _check_counts(folder: Path, result: dict) -> None:
 
 def _listed() -> dict:
     """Every attribute of every module and class of the standard library in use, and the code of every function."""
-    import loguru_library  # noqa: F401 - so that loguru's functions are among those compared
+    with contextlib.suppress(ImportError):
+        import loguru_library  # noqa: F401 - so that loguru's functions are among those compared
 
     found = {}
     for name, module in sorted(sys.modules.items()):
@@ -338,13 +342,16 @@ def _warning_row(call, variants, rounds, made, name) -> dict:
 def _serve() -> None:
     """Run batches of log calls on demand: one line `name times` in, nanoseconds a call out."""
     import caller
-    import loguru_caller
-    from loguru import logger
-
+    try:
+        import loguru_caller
+        from loguru import logger
+    except ImportError:
+        loguru_caller = None
+    else:
+        logger.remove()
+        logger.add(lambda _: None, level="INFO", format="{message}")
     logging.getLogger("library").addHandler(logging.StreamHandler(io.StringIO()))
     logging.getLogger("library").propagate = False
-    logger.remove()
-    logger.add(lambda _: None, level="INFO", format="{message}")
     for line in sys.stdin:
         name, times = line.split()
         call = getattr(loguru_caller if name.startswith("loguru") else caller, f"call_{name}")

@@ -1,8 +1,9 @@
 """Log records that say "deprecated" as uses: much real code warns with `logger.warning` and no category.
 
-The function that handles every record, `logging.Logger.handle` (and loguru's `Logger._log`), is watched in
-place, so no frame and no handler is added. The record's template is looked at, never its arguments. The use
-is one of the function that logged, made by *its* caller.
+A function that runs once for each record that is really logged is watched in place: `logging.Logger.handle`, and
+in loguru the making of the record's level. No frame and no handler is added, and a call that is switched off
+by its level costs nothing. The record's template is looked at, never its arguments. The use is one of the function
+that logged, made by *its* caller.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ MAX_TAPS = 5_000
 def install(agent: Agent, words: tuple[str, ...]) -> None:
     """Count log records whose message holds one of `words` (any case), from `logging` and from loguru."""
     seen = LogsSeen(agent, words)
-    for module, arm in (("logging", seen.arm_logging), ("loguru._logger", seen.arm_loguru)):
+    for module, arm in (("logging", seen.arm_logging), ("loguru._recattrs", seen.arm_loguru)):
         agent.patcher.wanted.also_exactly(module, arm)
         if module in sys.modules:
             arm(sys.modules[module])
@@ -46,20 +47,27 @@ class LogsSeen:
 
     def arm_logging(self, module: ModuleType) -> None:
         """Watch the standard library's logging."""
-        self._watch(vars(module)["Logger"].handle, lambda names: getattr(names.get("record"), "msg", None))
+
+        def see(frame: FrameType) -> None:
+            self._look(getattr(frame.f_locals.get("record"), "msg", None), frame)
+
+        self._watch(vars(module)["Logger"].handle, see)
 
     def arm_loguru(self, module: ModuleType) -> None:
         """Watch loguru."""
-        self._watch(vars(module)["Logger"]._log, lambda names: names.get("message"))
-
-    def _watch(self, function: Any, message_in: Callable[[Any], Any]) -> None:
-        home = function.__globals__
 
         def see(frame: FrameType) -> None:
-            message = message_in(frame.f_locals)
-            if type(message) is str and self._says(message):
-                self._count(message, frame, home)
+            logger = frame.f_back  # `Logger._log`, past every reason not to log
+            if logger is not None and logger.f_code.co_name == "_log":
+                self._look(logger.f_locals.get("message"), logger)
 
+        self._watch(vars(module)["RecordLevel"].__init__, see)
+
+    def _look(self, message: Any, frame: FrameType) -> None:
+        if type(message) is str and self._says(message):
+            self._count(message, frame, frame.f_globals)
+
+    def _watch(self, function: Any, see: Callable[[FrameType], None]) -> None:
         from .engines.prologue import Unavailable
 
         try:

@@ -60,7 +60,7 @@ class Warned:
     def count(self, where: FrameType) -> None:
         """A use from `where`, unless the call itself was counted a moment ago as one of an armed target."""
         target = self.target
-        if target.source != "warning" and target.state in ("armed", "partial"):
+        if target.source not in ("warning", "log") and target.state in ("armed", "partial"):
             return
         if self._count is None:
             self.tap = self.seen.tap(target, self.note)
@@ -166,7 +166,7 @@ class WarningsSeen:
             try:
                 frame: Any = getframe(1)
                 found = known.get(id(frame.f_code) + frame.f_lasti)
-                if found is not None and names["warn"] is wrapper:
+                if found is not None and names.get("warn") is wrapper:
                     kind = type(found)
                     if kind is dict:  # by the instruction that the warning blames
                         frame = frame.f_back
@@ -188,12 +188,16 @@ class WarningsSeen:
                 hotpath.raise_if_hosts(error)
             except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
                 hotpath.record_unless_hosts(recorder.errors, "warning", error)
+            if "warn" not in names:
+                raise AttributeError("warn")
             return names["warn"]
 
         def write(_module: Any, value: Any) -> None:
             names["warn"] = value
 
         def remove(_module: Any) -> None:
+            if "warn" not in names:
+                raise AttributeError("warn")
             del names["warn"]
 
         return property(read, write, remove)
@@ -333,9 +337,16 @@ class WarningsSeen:
         entry = self.warned.get((id(deprecated.f_code), text, id(wrapped)))
         if entry is None:
             entry = self._enter(deprecated, wrapped, text, category)
-        if entry is not None:
-            entry.count(where)
+        if entry is None or self._warned_outside(where, entry.target):
+            return None
+        entry.count(where)
         return entry
+
+    def _warned_outside(self, where: FrameType, target: Target) -> bool:
+        """Whether the warning blames a decorator's wrapper around the same function, which has warned by itself."""
+        if not self.holding.get(id(where.f_code)):
+            return False
+        return reference_to(where, self._wrapped(where, None)) == target.ref
 
     def _wrapped(self, frame: FrameType, names: Mapping[str, Any] | None) -> Any:
         """What a decorator's wrapper stands for. Which of its variables holds it is looked for once."""

@@ -1,0 +1,294 @@
+"""Deprecation warnings as uses: every way to call `warnings.warn`, again and again, and every way to look at it."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from worlds import Run, World
+
+DISCOVER = '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n'
+
+LIBRARY = """
+    import functools
+    import warnings
+    from warnings import warn
+
+    from typing_extensions import deprecated
+
+    def mark(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            warnings.warn("use the new one", DeprecationWarning, stacklevel=2)
+            return function(*args, **kwargs)
+        return wrapper
+
+    @mark
+    def first():
+        pass
+
+    @mark
+    def second():
+        pass
+
+    @deprecated("same words")
+    def third():
+        pass
+
+    @deprecated("same words")
+    def fourth():
+        pass
+
+    def helper(name):
+        warnings.warn(f"{name} is deprecated", DeprecationWarning, stacklevel=3)
+
+    def through_helper():
+        helper("through_helper")
+
+    def other_through_helper():
+        helper("other_through_helper")
+
+    def imported():
+        warn("imported by name", DeprecationWarning, stacklevel=2)
+
+    def own_line():
+        warnings.warn("own line", DeprecationWarning)
+
+    def partially(warning=functools.partial(warnings.warn, category=DeprecationWarning, stacklevel=2)):
+        warning("through partial")
+
+    def instance():
+        warnings.warn(DeprecationWarning("an instance"), stacklevel=2)
+
+    def keywords():
+        warnings.warn(message="by keywords", stacklevel=2, category=DeprecationWarning)
+
+    def chosen(category):
+        warnings.warn("the category is the caller's", category, stacklevel=2)
+
+    class Thing:
+        words = "an attribute"
+
+        def method(self):
+            warnings.warn(self.words, DeprecationWarning, stacklevel=2)
+"""
+
+ONCE = ("first", "second", "third", "fourth", "through_helper", "other_through_helper", "imported", "own_line", "instance", "keywords")
+
+
+def run(folder: Path, host: str, *, config: str = DISCOVER, **files: str) -> Run:
+    """Run it with and without the agent, see that the host shows the same, and give what was counted."""
+    named = {f"{name}.py": text for name, text in files.items()}
+    world = World(folder, {"library.py": LIBRARY, "host.py": host, "lastcall.toml": config, **named},
+                  environ={"LASTCALL_DEBUG": "1"})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.internal_errors() == {}
+    return watched
+
+
+def test_each_of_many_calls_is_counted_for_the_function_that_warned(tmp_path: Path) -> None:
+    calls = "\n".join(f"        library.{name}()" for name in ONCE)
+    watched = run(tmp_path, "import library\n\nfor number in range(50):\n    if True:\n" + calls
+                  + "\n        library.Thing().method()\n")
+    counted = {use.target: use.count for use in watched.uses()}
+    assert counted == {**{f"library:{name}": 50 for name in ONCE}, "library:Thing.method": 50}
+    lines = {use.target: (use.file, use.line) for use in watched.uses()}
+    assert all(lines[f"library:{name}"] == ("host.py", ONCE.index(name) + 5) for name in ONCE if name != "own_line")
+
+
+def test_a_second_call_site_of_a_known_warning_is_its_own(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import library
+        for _ in range(3):
+            library.keywords()
+            library.through_helper()
+        for _ in range(4):
+            library.keywords()
+            library.through_helper()
+    """)
+    counted = {(use.target, use.line): use.count for use in watched.uses()}
+    assert counted == {("library:keywords", 4): 3, ("library:through_helper", 5): 3,
+                       ("library:keywords", 7): 4, ("library:through_helper", 8): 4}
+
+
+def test_the_category_decides_each_time_and_partial_arguments_are_read_off_the_call(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import library
+        for _ in range(3):
+            library.chosen(DeprecationWarning)
+            library.chosen(UserWarning)
+            library.partially()
+    """)
+    assert {use.target: use.count for use in watched.uses()} == {"library:chosen": 3, "library:partially": 3}
+
+
+def test_a_module_that_warns_of_itself_is_the_target_and_the_import_the_use(tmp_path: Path) -> None:
+    gone = 'import warnings\nwarnings.warn("this module is deprecated", DeprecationWarning, stacklevel=2)\n'
+    watched = run(tmp_path, "def load():\n    import gone\n\nload()\n", gone=gone)
+    assert [(use.target, use.file, use.line, use.count) for use in watched.uses()] == [("gone", "host.py", 2, 1)]
+
+
+def test_what_replaces_warn_for_a_while_is_called_and_afterwards_counting_goes_on(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import warnings
+        from unittest import mock
+        import library
+
+        def twice():
+            for _ in range(2):
+                library.keywords()
+
+        twice()
+        with mock.patch("warnings.warn") as replaced:
+            twice()
+        print(replaced.call_args_list)
+        with mock.patch.object(warnings, "warn", lambda *a, **k: print("mine", a, k)):
+            twice()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            twice()
+        print([(str(item.message), item.lineno) for item in caught])
+        twice()
+        print(warnings.warn is library.warn, warnings.warn.__name__, isinstance(warnings, type(library)))
+        saved = warnings.warn
+        del warnings.warn
+        try:
+            library.keywords()
+        except AttributeError as error:
+            print(error)
+        warnings.warn = saved
+        twice()
+    """)
+    assert watched.total("library:keywords") == 8
+
+
+def test_warnings_of_many_threads_are_counted_exactly(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import sys, threading, warnings
+        import library
+        warnings.simplefilter("ignore")
+        sys.setswitchinterval(1e-6)
+
+        def work():
+            for _ in range(2000):
+                library.keywords()
+                library.third()
+                library.through_helper()
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    """)
+    assert {use.target: use.count for use in watched.uses()} == {
+        "library:keywords": 16000, "library:third": 16000, "library:through_helper": 16000}
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "WARNING"])
+def test_a_loguru_call_that_its_level_switches_off_is_no_record_and_no_use(tmp_path: Path, level: str) -> None:
+    pytest.importorskip("loguru")
+    watched = run(tmp_path, f"""
+        import sys
+        from loguru import logger
+        logger.remove()
+        logger.add(sys.stdout, level="{level}", format="{{level}} {{message}}")
+        logger.add(sys.stdout, level="ERROR", format="again {{message}}")
+
+        def old():
+            logger.debug("old() is deprecated since {{}}", 3)
+
+        def older():
+            logger.warning("older() is deprecated")
+
+        def go():
+            for _ in range(5):
+                old()
+                older()
+
+        go()
+    """)
+    expected = {"__main__:older": 5, "__main__:old": 5} if level == "DEBUG" else {"__main__:older": 5}
+    assert {use.target: use.count for use in watched.uses()} == expected
+
+
+# -- once, and only once ------------------------------------------------------------------------------
+
+WARNS = {
+    1: 'warnings.warn("old() is deprecated", DeprecationWarning)',
+    2: 'warnings.warn("old() is deprecated", DeprecationWarning, stacklevel=2)',
+    3: 'helper("old() is deprecated")',
+}
+SHIM = """
+import logging
+import warnings
+from typing_extensions import deprecated
+
+log = logging.getLogger("shim")
+log.addHandler(logging.NullHandler())
+
+def helper(words):
+    warnings.warn(words, DeprecationWarning, stacklevel=3)
+
+{definition}
+"""
+PLAIN = "def old():\n    {body}\n"
+CASES = {
+    "level 1": (PLAIN.format(body=WARNS[1]), "shim.old()", "shim:old", "call"),
+    "level 2": (PLAIN.format(body=WARNS[2]), "shim.old()", "shim:old", "call"),
+    "level 3, through a helper": (PLAIN.format(body=WARNS[3]), "shim.old()", "shim:old", "call"),
+    "logs": (PLAIN.format(body='log.warning("old() is deprecated")'), "shim.old()", "shim:old", "call"),
+    "warns and logs": (PLAIN.format(body='log.warning("old() is deprecated"); ' + WARNS[2]), "shim.old()", "shim:old", "call"),
+    "decorated": ('@deprecated("use new")\ndef old():\n    pass\n', "shim.old()", "shim:old", "call"),
+    "decorated, and warns itself": ('@deprecated("use new")\ndef old():\n    ' + WARNS[2] + "\n", "shim.old()", "shim:old", "call"),
+    "class": (f"class Old:\n    def __init__(self):\n        {WARNS[2]}\n", "shim.Old()", "shim:Old", "construct"),
+    "decorated class": ('@deprecated("use New")\nclass Old:\n    pass\n', "shim.Old()", "shim:Old", "construct"),
+    "method": (f"class Kept:\n    def old(self):\n        {WARNS[2]}\n", "shim.Kept().old()", "shim:Kept.old", "call"),
+    "classmethod": (f"class Kept:\n    @classmethod\n    def old(cls):\n        {WARNS[2]}\n", "shim.Kept.old()", "shim:Kept.old", "call"),
+    "property": (f"class Kept:\n    @property\n    def old(self):\n        {WARNS[2]}\n", "shim.Kept().old", "shim:Kept.old", "access"),
+    "generator": (f"def old():\n    {WARNS[2]}\n    yield\n", "list(shim.old())", "shim:old", "call"),
+}
+WATCHED = {
+    "warnings": '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n',
+    "warnings and target": '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n[[target]]\nref = "TARGET"\n',
+    "warnings and pep702": '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\npep702 = ["shim"]\n',
+    "all of them": '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\npep702 = ["shim"]\n'
+                   '[[target]]\nref = "TARGET"\n',
+}
+
+
+@pytest.mark.parametrize("filters", ["ignore", "error"])
+@pytest.mark.parametrize("watching", WATCHED)
+@pytest.mark.parametrize("case", CASES)
+def test_a_use_is_counted_once_however_many_ways_there_are_to_see_it(
+    tmp_path: Path, case: str, watching: str, filters: str
+) -> None:
+    definition, call, target, use = CASES[case]
+    host = textwrap.dedent(f"""
+        import warnings
+        import shim
+        warnings.simplefilter("{filters}")
+
+        def go():
+            for _ in range(3):
+                try:
+                    {call}
+                except DeprecationWarning as error:
+                    print(error)
+        go()
+    """)
+    watched = run(tmp_path, host, config=WATCHED[watching].replace("TARGET", target),
+                  shim=SHIM.format(definition=definition))
+    counted: dict[tuple[str, str], int] = {}
+    for item in watched.uses():
+        counted[item.target, item.use] = counted.get((item.target, item.use), 0) + item.count
+    armed = "target" in watching or watching == "all of them" or ("pep702" in watching and "decorated" in case)
+    if armed:
+        assert counted == {(target, use): 3}
+    elif case == "warns and logs":  # two events of kind `warning` in each call; their notes tell them apart
+        assert counted == {(target, "warning"): 6}
+    else:
+        assert counted == {(target, "warning"): 3}
