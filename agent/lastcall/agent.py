@@ -53,6 +53,7 @@ class Agent:
         self.recorder.before_site = self._before_site
         self.patcher = Patcher(wanted, self.recorder, config.engine, self._changed)
         self.patcher.advices = self._advices
+        self.patcher.asked = self._asked_for
         self._to_write: list[Target] = list(self.patcher.by_ref.values())
         self._known: set[str] = set()
         self._pipeline: Any = None
@@ -118,6 +119,11 @@ class Agent:
 
     def _changed(self, target: Target) -> None:
         self._to_write.append(target)
+
+    def _asked_for(self, target: Target, record: SiteRecord | None) -> None:
+        """A removed target was asked for."""
+        who = f"{record.function} in {record.module}" if record is not None else "a caller beyond the limit"
+        self.finding_at("removed", target, f"{who} asked for {target.ref}, which is removed", record)
 
     def finding_at(
         self,

@@ -49,7 +49,7 @@ class Life:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.wanted = Wanted(config.targets)
-        self.finder = Finder(self.wanted, self._loaded, internal_errors)
+        self.finder = Finder(self.wanted, self._loaded, internal_errors, self._missed)
         self.stopped = False
         self._agent: Agent | None = None
         self._making = allocate_lock()
@@ -82,6 +82,9 @@ class Life:
             import typing  # noqa: F401 - here, where the host cannot meet it half made: see `hidden_import`
 
         self.agent().loaded(module)
+
+    def _missed(self, name: str) -> None:
+        self.agent().patcher.missed(name)
 
     def start(self) -> None:
         """Put the finder in its place, arm what is loaded already, start the thread."""

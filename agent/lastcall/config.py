@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
-from . import toml_subset
 from .callsite import Pattern
-from .targets import KINDS, METADATA, MODES, SCHEDULES, Allow, BadReferenceError, Target, day_number
+from .targets import KINDS, METADATA, MODES, SCHEDULES, Allow, BadReferenceError, Target, day_number, wild
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -169,7 +168,14 @@ SETTINGS = (
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 DISCOVER_KEYS = ("pep702", "warnings", "logs")
-TARGET_KEYS = ("ref", "kind", "allow", "isolation", "mode", "brownout", *METADATA)
+TARGET_KEYS = ("ref", "kind", "allow", "isolation", "mode", "brownout", "removed", *METADATA)
+_TARGET_KEYS = frozenset(TARGET_KEYS)
+_METADATA = frozenset(METADATA)
+_PLAIN_KEYS = _METADATA | {"ref"}
+_CHECKED = frozenset(("since", "remove_by", "schedule"))
+"""Metadata that is more than a text."""
+_good_dates: set[str] = set()
+"""Many targets have the same few dates, and to look at one takes 4 us."""
 ALLOW_KEYS = ("caller", "reason", "until")
 
 
@@ -313,6 +319,8 @@ def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None
     folder = os.path.dirname(path)
     if config.root == folder or config.root.startswith(folder.rstrip(os.sep) + os.sep):
         config.root = folder  # else the file lies apart from the project, which is where the process runs
+    from . import toml_subset
+
     try:
         return toml_subset.loads(text)
     except toml_subset.NotInSubset:
@@ -369,7 +377,7 @@ def _take_refs(config: Config, value: Any, where: str) -> None:
         config.problems.append(f"{where}: targets must be {expected}, not {value!r}")
         return
     for ref in refs:
-        _take_target(config, {"ref": ref}, where)
+        _take_ref(config, ref, where)
 
 
 def _mode(config: Config, table: dict[str, Any], where: str) -> str:
@@ -389,34 +397,70 @@ def _mode(config: Config, table: dict[str, Any], where: str) -> str:
 
 
 def _take_target(config: Config, table: Any, where: str) -> None:
+    """Add the target that a `[[target]]` table describes. Hundreds may pass here at every start of a host."""
     if not isinstance(table, dict) or not isinstance(table.get("ref"), str):
         config.problems.append(f"{where}: a target needs ref = 'package.module:qualname'")
         return
     where = f"{where} ({table['ref']})"
-    for key in table:
-        if key not in TARGET_KEYS:
-            config.problems.append(f"{where}: unknown key {key!r}{_nearest(key, TARGET_KEYS)}")
     metadata = {}
-    for key in METADATA:
-        if key in table:
+    for key in table:
+        if key in _METADATA:
             metadata[key] = _metadata(config, key, table[key], where)
-    kind, mode = table.get("kind", ""), _mode(config, table, where)
-    if kind and kind not in KINDS:
-        config.problems.append(f"{where}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
-        kind = ""
+        elif key not in _TARGET_KEYS:
+            config.problems.append(f"{where}: unknown key {key!r}{_nearest(key, TARGET_KEYS)}")
+    conduct = {} if table.keys() <= _PLAIN_KEYS else _conduct(config, table, where)
     try:
-        target = Target(
-            table["ref"],
-            kind=kind,
-            metadata=metadata,
-            allow=_allow(config, table.get("allow", []), where),
-            isolation=_isolation(config, table.get("isolation"), where),
-            mode=mode,
-            brownout=table.get("brownout") if isinstance(table.get("brownout"), dict) else None,
-        )
+        target = Target(table["ref"], metadata=metadata, **conduct)
     except BadReferenceError as error:
         config.problems.append(f"{where}: {error}")
         return
+    _add(config, target)
+
+
+def _conduct(config: Config, table: dict[str, Any], where: str) -> dict[str, Any]:
+    """What a table says besides the target's name and its metadata, as arguments of Target."""
+    kind = table.get("kind", "")
+    if kind and kind not in KINDS:
+        config.problems.append(f"{where}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        kind = ""
+    return {
+        "kind": kind,
+        "allow": _allow(config, table.get("allow", []), where),
+        "isolation": _isolation(config, table.get("isolation"), where),
+        "mode": _mode(config, table, where),
+        "brownout": table.get("brownout") if isinstance(table.get("brownout"), dict) else None,
+        "removed": _removed(config, table, where),
+    }
+
+
+def _removed(config: Config, table: dict[str, Any], where: str) -> str:
+    """The day on which a target was removed, `true` if it is only said that it was, or nothing."""
+    value = table.get("removed", False)
+    if value is False:
+        return ""
+    if wild(str(table["ref"])):
+        config.problems.append(f"{where}: removed takes a target that is named in full, not a wildcard")
+        return ""
+    if value is not True:
+        try:
+            day_number(str(value))
+        except ValueError as error:
+            config.problems.append(f"{where}: removed: {error}; true will do, too")
+            return ""
+    return "true" if value is True else str(value)
+
+
+def _take_ref(config: Config, ref: str, where: str) -> None:
+    """Add a target of which nothing is said but its name."""
+    try:
+        target = Target(ref)
+    except BadReferenceError as error:
+        config.problems.append(f"{where} ({ref}): {error}")
+    else:
+        _add(config, target)
+
+
+def _add(config: Config, target: Target) -> None:
     if target.ref not in config.refs:
         config.refs.add(target.ref)
         config.targets.append(target)
@@ -425,12 +469,15 @@ def _take_target(config: Config, table: Any, where: str) -> None:
 def _metadata(config: Config, key: str, value: Any, where: str) -> str:
     if not isinstance(value, str):
         value = str(value)  # a TOML date, or a number that is an issue's
+    if key not in _CHECKED or value in _good_dates:
+        return str(value)
     if key in ("since", "remove_by"):
         try:
             day_number(value)
         except ValueError as error:
             config.problems.append(f"{where}: {key}: {error}")
             return ""
+        _good_dates.add(value)
     if key == "schedule" and value not in SCHEDULES:
         config.problems.append(f"{where}: schedule must be one of {', '.join(SCHEDULES[1:])}, not {value!r}")
         return ""
@@ -496,7 +543,7 @@ _OTHER_VARIABLES = (
 def _load_env_targets(config: Config, env: Mapping[str, str]) -> None:
     for ref in env.get("LASTCALL_TARGETS", "").split(","):
         if ref.strip():
-            _take_target(config, {"ref": ref.strip()}, "environment variable LASTCALL_TARGETS")
+            _take_ref(config, ref.strip(), "environment variable LASTCALL_TARGETS")
     for key in DISCOVER_KEYS:
         value = env.get("LASTCALL_DISCOVER_" + key.upper())
         if value:

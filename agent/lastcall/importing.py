@@ -38,6 +38,8 @@ class Wanted:
         self.names: set[str] = set()
         """Modules wanted by name. With `open` false, nothing else is."""
         self.open = False
+        self.gone: set[str] = set()
+        """Modules of removed targets, and their packages: an import that finds none of these is of interest."""
         for target in targets:
             self.add(target)
 
@@ -53,14 +55,26 @@ class Wanted:
 
     def add(self, target: Target) -> None:
         """Want the modules of one more target."""
-        if not target.parsed.wild:
+        if not target.wild:
             self.exact.setdefault(target.module, []).append(target)
             self.names.add(target.module)
+            if target.removed:
+                self._miss(target.module)
             return
         root = target.module.partition(".")[0]
         root = "" if "*" in root or "?" in root else root
         self.wild.setdefault(root, []).append((Pattern(target.module), target))
         self.open = True
+
+    def _miss(self, name: str) -> None:
+        while name:
+            self.gone.add(name)
+            self.names.add(name)
+            name = name.rpartition(".")[0]
+
+    def removed_in(self, name: str) -> list[Target]:
+        """The removed targets that lie in the module `name` or below it."""
+        return [t for ts in self.exact.values() for t in ts if t.removed and (t.module + ".").startswith(name + ".")]
 
     def __call__(self, name: str) -> bool:
         """Whether anybody wants the module `name`. Asked at every import of the host."""
@@ -80,12 +94,20 @@ class Wanted:
 class Finder:
     """A meta path finder that finds nothing itself, and reports each wanted module as soon as it has run.
 
-    `wants(name)` must be cheap and must not import. `loaded(module)` is called in the importing thread.
+    `wants(name)` must be cheap and must not import. `loaded(module)` is called in the importing thread, and so is
+    `missed(name)` when no finder has a module in which removed targets lay.
     """
 
-    def __init__(self, wants: Wanted, loaded: Callable[[ModuleType], None], errors: InternalErrors) -> None:
+    def __init__(
+        self,
+        wants: Wanted,
+        loaded: Callable[[ModuleType], None],
+        errors: InternalErrors,
+        missed: Callable[[str], None] = lambda _name: None,
+    ) -> None:
         self.wants = wants
         self.loaded = loaded
+        self.missed = missed
         self.errors = errors
 
     def install(self) -> None:
@@ -105,13 +127,17 @@ class Finder:
         try:
             if sys.meta_path[0] is not self:
                 self._stand_first()
-            if not self.wants(name) or not _is_import(sys._getframe(1)):
+            wanted = self.wants(name)
+            if not (wanted or name in self.wants.gone) or not _is_import(sys._getframe(1)):
                 return None
         except Exception as error:  # noqa: BLE001 - the seam between our wishes and the host's import
             self.errors.record("import-hook", error)
             return None
         spec = self._find(name, path, target)
-        if spec is None or spec.loader is None:
+        if spec is None and name in self.wants.gone:
+            with self.errors.guard("import-hook"):
+                self.missed(name)
+        if spec is None or spec.loader is None or not wanted:
             return spec
         try:
             self._listen(spec, reloading=target is not None)

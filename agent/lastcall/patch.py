@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .importing import Wanted
     from .recorder import Recorder
-    from .sites import Tap
+    from .sites import SiteRecord, Tap
     from .targets import Target
 
 WILDCARD_LIMIT = 50_000
@@ -66,6 +66,8 @@ class Patcher:
         self.armed_modules: dict[str, int] = {}
         self.advices: Callable[[Target, Any, Tap], Sequence[Any]] = lambda _target, _value, _tap: ()
         """What has to run around the calls of a target, if anything: see `engines.around`."""
+        self.asked: Callable[[Target, SiteRecord | None], None] = lambda _target, _record: None
+        """Told of each ask for a removed target."""
         self.discoverers: list[Callable[[Patcher, ModuleType], None]] = []
         self._in_place: Any = None
         self._arming: set[int] = set()
@@ -102,6 +104,12 @@ class Patcher:
         callback = self.wanted.callbacks.get(name)
         if callback is not None:
             callback(module)
+
+    def missed(self, name: str) -> None:
+        """The import of a module in which removed targets lay has found nothing."""
+        from .engines import removed
+
+        removed.missed(self.recorder, self.wanted.removed_in(name), self._tap, self.asked)
 
     def arm_loaded(self) -> None:
         """Arm what was imported before the agent started."""
@@ -166,7 +174,8 @@ class Patcher:
             elif reason.startswith("partial: "):
                 self.decide(target, "partial", reason[9:])
             else:
-                self.decide(target, "armed", reason)
+                there = "it is said to be removed, and is still there" if target.removed else ""
+                self.decide(target, "armed", reason or there)
 
     def decide(self, target: Target, state: str, reason: str) -> None:
         """Set what became of a target, and say so."""
@@ -246,7 +255,20 @@ class Patcher:
             target.defined_at(getattr(module, "__file__", "") or "", 0)
             self._arm_name(target, module, target.qualname, module)
             return "the module makes this name itself (__getattr__): reads of it are counted"
+        if target.removed:
+            self._arm_removed(target, module)
         raise CannotArm("missing", f"the module {module.__name__} was imported and has no {target.qualname}")
+
+    def _arm_removed(self, target: Target, module: ModuleType) -> None:
+        """Watch who asks for what is no more. Raises CannotArm, always: the target is not armed."""
+        from .engines import removed
+
+        if "." in target.qualname:
+            raise CannotArm("failed", "it is removed, and who asks for a member of a class cannot be seen")
+        target.engine = "names"
+        tap = self._tap(target, "access")
+        self.undo.append(removed.arm_name(self.recorder, module, target.qualname, tap, self.asked))
+        raise CannotArm("removed", "it is gone; whoever asks for it is recorded")
 
     def _arm_name(self, target: Target, module: ModuleType, name: str, owner: Any) -> str:
         from .engines import names

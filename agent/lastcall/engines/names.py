@@ -81,10 +81,19 @@ class _Name:
             delattr(type(sys)("module"), self.name)  # raises what Python raises
 
 
-def arm_name(recorder: Recorder, module: ModuleType, name: str, tap: Tap) -> Callable[[], None]:
-    """Count every read of `module.name`. Raises TypeError if the module's class cannot be changed."""
+def arm_name(
+    recorder: Recorder,
+    module: ModuleType,
+    name: str,
+    tap: Tap,
+    count: Callable[[FrameType], None] | None = None,
+) -> Callable[[], None]:
+    """Count every read of `module.name`, or hand each reader's frame to `count`.
+
+    Raises TypeError if the module's class cannot be changed.
+    """
     tap.ignores = _is_not_a_read
-    return _watch(recorder, module, name, tap)
+    return _watch(recorder, module, name, tap, count)
 
 
 def arm_module(recorder: Recorder, module: ModuleType, tap: Tap) -> Callable[[], None]:
@@ -123,13 +132,19 @@ def importing_frame(frame: FrameType) -> FrameType | None:
     return current
 
 
-def _watch(recorder: Recorder, module: ModuleType, name: str, tap: Tap) -> Callable[[], None]:
+def _watch(
+    recorder: Recorder,
+    module: ModuleType,
+    name: str,
+    tap: Tap,
+    count: Callable[[FrameType], None] | None = None,
+) -> Callable[[], None]:
     cls = _watched_class(module)
     previous = cls.__dict__.get(name)
     taps = [] if previous is None else list(previous.taps)
     if any(known is tap for known, _ in taps):
         return lambda: None
-    setattr(cls, name, _Name(name, [*taps, (tap, recorder.hooks.frame_callback(tap))]))
+    setattr(cls, name, _Name(name, [*taps, (tap, count or recorder.hooks.frame_callback(tap))]))
 
     def undo() -> None:
         rest = [entry for entry in cls.__dict__[name].taps if entry[0] is not tap]
