@@ -341,7 +341,7 @@ def test_names_and_paths_cannot_become_markup(small, tmp_path, text):
         parsed = Words(page)
         scripts = [a for tag, a in parsed.elements if tag == "script"]
         assert all(a["src"].startswith("/static/") for a in scripts)
-        assert len(scripts) == 5
+        assert len(scripts) == 6
         assert not [tag for tag, _ in parsed.elements if tag == "img"]
         assert not [a for _, a in parsed.elements if any(key.startswith("on") for key in a)]
         assert not [a for _, a in parsed.elements if (a.get("href") or "").lower().startswith("javascript:")]

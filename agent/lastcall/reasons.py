@@ -30,6 +30,8 @@ class Reason:
     blocks: Literal["in-use", "unproven", ""]
     text: str
     remedy: str = ""
+    where: tuple[str, str] = ("", "")
+    """The service and environment that it is about, if it is about one."""
 
 
 def used(callers: Sequence[Caller], now: float, question: Question) -> Reason:
@@ -128,6 +130,7 @@ def never_observed(where: tuple[str, str]) -> Reason:
         "unproven",
         f"{where_name(where)} was never observed.",
         "Switch the agent on there; or drop it from the requirement, or --ignore it, if it is retired.",
+        where,
     )
 
 
@@ -138,6 +141,7 @@ def fell_silent(where: tuple[str, str], last: float, now: float) -> Reason:
         "unproven",
         f"{where_name(where)} was last heard from {ago(now - last)}.",
         "Is it still running, with the agent? If it was retired: --ignore service=NAME.",
+        where,
     )
 
 
@@ -148,6 +152,7 @@ def not_watched(where: tuple[str, str]) -> Reason:
         "unproven",
         f"{where_name(where)} runs the agent, but does not watch this target.",
         "Add the target to its configuration; or --ignore that service if it cannot use it.",
+        where,
     )
 
 

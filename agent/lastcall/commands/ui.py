@@ -102,10 +102,11 @@ def _keeper(given: Path | None, source: Source, project: str) -> Keeper:
             with progress("Reading Cloud Logging") as advance:
                 return remote.gather((), time.time() - 400 * 86400, advance)
 
-        return Keeper("", fetch, config)
+        named = ("--source", "gcp", *(("--project", project) if project else ()))
+        return Keeper("", fetch, config, source=named)
     if project:
         raise UsageError("--project goes with --source gcp.")
     path = store_at(given)
     if given is not None and not given.exists() and not Path(path + "-live").exists():
         raise UsageError(f"There is no store at {path}. Check --store.")
-    return Keeper(path, lambda: Store.current(path), config)
+    return Keeper(path, lambda: Store.current(path), config, source=("--store", path) if given else ())

@@ -102,6 +102,8 @@ class Board:
     """Why there are no verdicts, if they cannot be reached."""
     problem: str = ""
     """Why this could not be read anew: what is shown is older than it should be."""
+    source: tuple[str, ...] = ()
+    """The options that make a command read the same evidence; none where it does so by itself."""
     filter: Filter = EVERYTHING
     """What it is narrowed to. Verdicts are not: they take all evidence, or they would be none."""
     store: Store | None = None

@@ -36,7 +36,10 @@ RETRY = 10.0
 
 
 class Keeper:
-    """Owns the current board. `open_store` brings the evidence as a store that the keeper then closes."""
+    """Owns the current board. `open_store` brings the evidence as a store that the keeper then closes.
+
+    `source` are the options that make a command read the same evidence.
+    """
 
     def __init__(
         self,
@@ -44,9 +47,11 @@ class Keeper:
         open_store: Callable[[], Store],
         config: Config,
         *,
+        source: tuple[str, ...] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
+        self._source = source
         self._open_store = open_store
         self._config = config
         self._clock = clock
@@ -79,7 +84,7 @@ class Keeper:
             self._seen = self._fingerprint()
             try:
                 # Evidence from elsewhere lies in a temporary file, whose name tells nobody anything.
-                fresh = replace(boards.read(store, now), path=self.path)
+                fresh = replace(boards.read(store, now), path=self.path, source=self._source)
             except BaseException:
                 store.close()
                 raise

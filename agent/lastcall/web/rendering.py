@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from lastcall import reasons, report_words, verdict_report
+from lastcall.web.advice import advice, command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -147,8 +148,9 @@ def environment(*, file: bool = False) -> Environment:
         percent=reasons.percent,
         risk_sentence=verdict_report.risk_sentence,
         proof_sentence=verdict_report.proof_sentence,
+        advice=advice,
     )
-    made.globals.update(asset=asset, ago=report_words.ago, plural=report_words.number, file=file)
+    made.globals.update(asset=asset, ago=report_words.ago, plural=report_words.number, file=file, cli=command)
     return made
 
 

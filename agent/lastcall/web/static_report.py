@@ -37,7 +37,7 @@ STACKS = 400
 PART = 500
 """Call sites asked for at once: a statement takes a limited number of parameters."""
 
-SCRIPTS = ("vendor/uplot/uPlot.iife.min.js", "charts.js")
+SCRIPTS = ("vendor/uplot/uPlot.iife.min.js", "charts.js", "copy.js")
 STYLES = ("vendor/uplot/uPlot.min.css", "app.css")
 
 
@@ -129,7 +129,8 @@ def render_store(
     except LastcallError as error:
         verdicts, problem = [], error.message
     board = boards.judged(boards.read(store, now, filter_), verdicts)
-    return render_board(replace(board, unjudged=problem), limit=limit, stacks=stacks)
+    named = ("--store", store.path) if store.path != config.store_path() else ()
+    return render_board(replace(board, unjudged=problem, source=named), limit=limit, stacks=stacks)
 
 
 def render(
