@@ -211,7 +211,6 @@ def agree(world):
     return truth
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("preload", [False, True], ids=["each-worker-imports", "preload"])
 def test_gunicorn(world, preload):
     port = free_port()
@@ -220,7 +219,6 @@ def test_gunicorn(world, preload):
     assert agree(world) == 40 + (5 if preload else 10)
 
 
-@pytest.mark.slow
 def test_uvicorn_workers(world):
     port = free_port()
     serve_and_stop(world, port, BIN / "uvicorn", "--workers", 2, "--port", port, "--log-level", "warning", "application:asgi")

@@ -7,7 +7,6 @@ there is one, by its address and with a deadline.
 
 from __future__ import annotations
 
-import http.client
 import os
 import time
 from pathlib import Path
@@ -50,6 +49,8 @@ class Metadata:
         self._deadline = time.monotonic() + seconds
 
     def __call__(self, path: str) -> str:
+        import http.client  # 15 ms, and most processes are nowhere near a metadata server
+
         left = self._deadline - time.monotonic()
         if left <= 0:
             return ""
@@ -63,7 +64,7 @@ class Metadata:
             return ""
         finally:
             connection.close()
-        return text if answer.status == http.HTTPStatus.OK else ""
+        return text if answer.status == http.client.OK else ""
 
 
 def detect(  # noqa: PLR0911 - one return for each platform

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from calendar import timegm
 from typing import TYPE_CHECKING, Any, Final
 
 from lastcall.evidence import STATES
@@ -171,10 +170,14 @@ def _call_sites(batch: Batch, base: Key) -> dict[Key, float]:
 def _deadlines(batch: Batch, base: Key) -> dict[Key, float]:
     values: dict[Key, float] = {}
     for target in batch.targets:
+        if not target.remove_by:
+            continue
+        from calendar import timegm  # 10 ms, which a process that leaves early may not need
+
         try:
             day = timegm(time.strptime(target.remove_by, "%Y-%m-%d"))
         except ValueError:
-            continue  # empty, or free text that the configuration has complained about
+            continue  # free text that the configuration has complained about
         values[_join(base, {names.TARGET: target.ref, names.OWNER: target.owner})] = day
     return values
 

@@ -35,9 +35,9 @@ MEMORY_LIMIT: Final = 4 * 1024 * 1024
 ADOPT_EVERY: Final = 30.0
 FOLDER_LIMIT_FILES: Final = 8
 """The folder may hold so many times what one process may."""
-KNOCK_SECONDS: Final = 0.25
+KNOCK_SECONDS: Final = 0.2
 PATIENT_KNOCK_SECONDS: Final = 1.0
-EXIT_PATIENCE: Final = 0.35
+EXIT_PATIENCE: Final = 0.25
 """Seconds that all failing attempts together may add to an exit; a backend that answered before gets more."""
 
 
