@@ -1,6 +1,6 @@
 """What exporting costs: throughput to loopback, background work, and what dead backends add to an exit.
 
-    python benchmarks/exporters.py [throughput|background|exit|burst ...]
+    python benchmarks/exporters.py [throughput|background|agent|exit|burst ...]
 
 Each row is measured in this run on this machine; the last column is what the row has to reach.
 """
@@ -8,6 +8,7 @@ Each row is measured in this run on this machine; the last column is what the ro
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import statistics
 import subprocess
@@ -228,31 +229,28 @@ print(time.time(), flush=True)
 """
 
 
-def exit_seconds(folder, environment, lived):
-    """From the program's last statement to the end of its process."""
+def exit_seconds(folder, environment, lived, during=lambda: None, after=lambda: None):
+    """From the program's last statement to the end of its process; `during` happens while it runs."""
     runs = []
     for number in range(5):
-        store = f"{folder}/{number}.db"
         env = {
             **os.environ,
             "PYTHONPATH": f"{ROOT}:{ROOT / 'agent'}:{folder}",
             **environment,
-            "LASTCALL_STORE": store,
+            "LASTCALL_STORE": f"{folder}/{number}.db",
         }
-        done = subprocess.run(
-            [sys.executable, f"{folder}/host.py", str(lived)],
-            env=env,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        runs.append(time.time() - float(done.stdout))
-        assert not done.stderr, done.stderr
+        command = [sys.executable, f"{folder}/host.py", str(lived)]
+        host = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        during()
+        said, complaints = host.communicate(timeout=60)
+        runs.append(time.time() - float(said))
+        after()
+        assert not complaints, complaints
     return statistics.median(runs)
 
 
 def at_exit():
-    """What an exit takes with living, refusing and black-holed backends."""
+    """What an exit takes with living, refusing, black-holed and dying backends."""
     with (
         Servers() as servers,
         tempfile.TemporaryDirectory() as folder,
@@ -264,10 +262,12 @@ def at_exit():
         hole.bind(("127.0.0.1", 0))
         hole.listen(128)
         closed.bind(("127.0.0.1", 0))  # bound, not listening: refuses
+        alive = (servers.cloud_rest, servers.otlp_http)
         ends = {
-            "alive": (servers.cloud_rest, servers.otlp_http),
+            "alive": alive,
             "refusing": (f"http://127.0.0.1:{closed.getsockname()[1]}",) * 2,
             "black hole": (f"http://127.0.0.1:{hole.getsockname()[1]}",) * 2,
+            "dying under way": alive,
         }
         on = {
             "LASTCALL_ENABLED": "1",
@@ -275,23 +275,86 @@ def at_exit():
             "GOOGLE_CLOUD_PROJECT": "demo",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         }
+
+        def die():
+            time.sleep(2.5)
+            servers.process.send_signal(signal.SIGSTOP)  # connections stay open, and nobody answers
+
+        def revive():
+            servers.process.send_signal(signal.SIGCONT)
+
         for lived in (0.2, 3.0):
             bare = exit_seconds(folder, {"LASTCALL_ENABLED": ""}, lived)
             alone = exit_seconds(folder, {**on, "LASTCALL_EXPORTERS": "store"}, lived)
             row(f"exit after {lived:g} s, store only, added", f"{(alone - bare) * 1e3:.0f} ms", "5 ms")
             for name, (cloud, otlp) in ends.items():
+                dying = name == "dying under way"
+                if dying and lived < 3:
+                    continue
                 env = {
                     **on,
                     "LASTCALL_EXPORTERS": "store,gcp,otlp",
                     "LASTCALL_GCP_ENDPOINT": cloud,
                     "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
                 }
-                took = exit_seconds(folder, env, lived)
+                took = exit_seconds(folder, env, lived, *((die, revive) if dying else ()))
                 row(
                     f"exit after {lived:g} s, both backends {name}, added",
                     f"{(took - bare) * 1e3:.0f} ms",
                     "500 ms" if name != "alive" else "2,000 ms",
                 )
+
+
+BUSY_HOST = """
+import os, sys, time
+import shim
+
+callers = []
+for number in range(50):
+    names = {}
+    exec(compile("def use():\\n    shim.old()\\n", f"caller_{number}.py", "exec"), {"shim": shim}, names)
+    callers.append(names["use"])
+
+def others():
+    \"\"\"CPU seconds of all threads but this one.\"\"\"
+    tasks = [task for task in os.listdir("/proc/self/task") if int(task) != os.getpid()]
+    return sum(int(open(f"/proc/self/task/{task}/schedstat").read().split()[0]) for task in tasks) / 1e9
+
+def run(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for use in callers:
+            use()
+        time.sleep(0.05)
+
+run(4)
+before, began = others(), time.monotonic()
+run(float(sys.argv[1]))
+print((others() - before) / (time.monotonic() - began), time.time())
+"""
+
+
+def agent():
+    """CPU of the agent's thread in a real process: 1,000 uses a second over 50 sites, the store and both exporters."""
+    with Servers() as servers, tempfile.TemporaryDirectory() as folder:
+        Path(folder, "shim.py").write_text("def old():\n    pass\n")
+        Path(folder, "host.py").write_text(textwrap.dedent(BUSY_HOST))
+        env = {
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'agent'}:{folder}",
+            "LASTCALL_ENABLED": "1",
+            "LASTCALL_TARGETS": "shim:old",
+            "LASTCALL_EXPORTERS": "store,gcp,otlp",
+            "LASTCALL_STORE": f"{folder}/store.db",
+            "LASTCALL_GCP_ENDPOINT": servers.cloud_rest,
+            "GOOGLE_CLOUD_PROJECT": "demo",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": servers.otlp_http,
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        }
+        command = [sys.executable, f"{folder}/host.py", "40"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        share = float(done.stdout.split()[0])
+        row("the agent's thread at 1,000 uses/s, 50 sites, store and both exporters", f"{share:.2%}", "1 %")
 
 
 def burst_of_spans():
@@ -325,7 +388,13 @@ def burst_of_spans():
         exporter.shutdown(5)
 
 
-PARTS = {"throughput": throughput, "background": background, "exit": at_exit, "burst": burst_of_spans}
+PARTS = {
+    "throughput": throughput,
+    "background": background,
+    "agent": agent,
+    "exit": at_exit,
+    "burst": burst_of_spans,
+}
 
 
 def main():

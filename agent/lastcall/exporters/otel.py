@@ -16,7 +16,7 @@ from lastcall.exporters import ExporterSettings, Health, is_last, names
 from lastcall.exporters.discretion import discreet
 from lastcall.exporters.entries import EntryBuilder
 from lastcall.exporters.late import import_late
-from lastcall.exporters.otel_clients import Client, Signal, wanted
+from lastcall.exporters.otel_clients import Client, Signal, endpoint, wanted
 from lastcall.exporters.otel_readings import Collector, Readings
 from lastcall.exporters.queueing import Answer, Outbox, RefusedError, UnavailableError
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 CHUNKS: Final[dict[Signal, int]] = {"traces": 1000, "logs": 500, "metrics": 10}
 METRICS_LIMIT: Final = 2 * 1024 * 1024
 """Bytes of metrics history to keep while the backend is away; then only each process's newest collection."""
+
+SILENCE_SECONDS: Final = 0.5
+"""So long after nobody answered at an address nobody else knocks there."""
 
 MODULES: Final[dict[Signal, str]] = {
     "traces": "lastcall.exporters.otel_bytes",
@@ -58,6 +61,7 @@ class OtlpExporter:
         self._observed = ""
         self._taking = threading.Lock()
         self._loaded = False
+        self._silent: dict[str, tuple[float, str]] = {}
         self._metrics_due = 0.0
         signals: tuple[Signal, ...] = ("traces", "logs", "metrics")
         self._wanted = {signal for signal in signals if wanted(signal) and self._switched_on(signal)}
@@ -81,7 +85,7 @@ class OtlpExporter:
             limit=METRICS_LIMIT if signal == "metrics" else settings.spool_limit,
             attempt_timeout=settings.attempt_timeout,
             chunk_items=CHUNKS[signal],
-            knock=client.knock,
+            knock=lambda timeout, leaving: self._knock(client, timeout, leaving),
             load=lambda: self._load(client),
         )
 
@@ -96,6 +100,18 @@ class OtlpExporter:
         elif not is_last(batch):
             for outbox in self._outboxes.values():
                 outbox.drain(self._settings.attempt_timeout)
+
+    def _knock(self, client: Client, timeout: float, leaving: bool) -> None:
+        """Knock once for all signals of one address: three silences in a row would tell no more than one."""
+        where = endpoint(client.signal)
+        at, problem = self._silent.get(where, (0.0, ""))
+        if problem and time.monotonic() - at < SILENCE_SECONDS:
+            raise UnavailableError(problem)
+        try:
+            client.knock(timeout, leaving)
+        except UnavailableError as error:
+            self._silent[where] = (time.monotonic(), str(error))
+            raise
 
     def _load(self, client: Client) -> None:
         """Import what every signal needs before the first is sent: at exit it would be harder."""
