@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lastcall import config
 from lastcall.certificate import as_text, certificate, digest, verify
 from lastcall.errors import UsageError
 from lastcall.verdict import judge
+from live_files import NOW as LIVE_NOW
+from live_files import LiveProcess
 from verdict_evidence import NOW, QUESTION, caller, dossier
+from worlds import plain_environment
 
 
 @pytest.fixture
@@ -89,3 +95,49 @@ json_values = st.recursive(
 def test_the_digest_is_of_the_content_not_of_its_order(content):
     shuffled = dict(reversed(list(content.items())))
     assert digest(content) == digest(shuffled) == digest(json.loads(json.dumps(content)))
+
+
+# -- what comes after it ----------------------------------------------------------------------------
+
+
+def lastcall(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "lastcall", "certificate", *arguments],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=60, env=plain_environment(),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def observed(tmp_path):
+    """A folder with a configuration and a store that knows its two targets."""
+    process = LiveProcess(tmp_path / ".lastcall" / "store.db").target().state().target("pkg.mod:older").beat(LIVE_NOW + 9)
+    process.close()
+    (tmp_path / "lastcall.toml").write_text('# ours\n[[target]]\nref = "pkg.mod:old"  # soon\nowner = "platform"\n')
+    return tmp_path
+
+
+def test_it_says_how_the_target_stays_watched_once_it_is_deleted(observed):
+    done = lastcall(observed, "pkg.mod:old")
+    json.loads(done.stdout)  # nothing else on stdout
+    assert 'set removed = "' in done.stderr
+    assert "--mark-removed" in done.stderr
+    assert "removed" not in (observed / "lastcall.toml").read_text()
+
+
+def test_it_marks_the_targets_and_keeps_what_a_person_wrote(observed):
+    done = lastcall(observed, "pkg.mod:old", "pkg.mod:older", "-o", "removal.json", "--mark-removed")
+    assert done.returncode == 2
+    text = (observed / "lastcall.toml").read_text()
+    assert text.startswith('# ours\n[[target]]\nref = "pkg.mod:old"  # soon\nowner = "platform"\nremoved = "20')
+    loaded = config.load(environ={}, cwd=str(observed))
+    assert loaded.problems == []
+    assert {target.ref for target in loaded.targets if target.removed} == {"pkg.mod:old", "pkg.mod:older"}
+    assert "set removed" not in lastcall(observed, "pkg.mod:old").stderr
+
+
+def test_a_configuration_that_cannot_be_changed_costs_one_sentence(observed):
+    (observed / "lastcall.toml").write_text("target = 3\n")
+    done = lastcall(observed, "pkg.mod:old", "--mark-removed", "-o", "removal.json")
+    assert done.returncode == 3
+    assert "two brackets" in done.stderr
+    assert "Traceback" not in done.stderr

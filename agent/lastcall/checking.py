@@ -61,9 +61,17 @@ def open_source(name: str, config: Config, store: str, project: str) -> Evidence
     return source
 
 
-def check(request: Request, source: EvidenceSource, config: Config) -> list[Verdict]:
-    """The verdict on each target asked for, or on all. Raises LastcallError."""
-    dossiers = gather(request, source, config)
+def check(
+    request: Request,
+    source: EvidenceSource,
+    config: Config,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Verdict]:
+    """The verdict on each target asked for, or on all. Raises LastcallError.
+
+    `progress` is told (done, of how many) of the steps that take long; the second is 0 where it is not known.
+    """
+    dossiers = gather(request, source, config, progress)
     if not dossiers:
         raise UsageError(_nothing_to_judge(source, config))
     fleet = Fleet(dossiers[0].fleet, request.now)
@@ -111,7 +119,7 @@ def gather(
             store, [known[ref] for ref in refs], request.question, request.now, thorough=thorough
         )
     joined = [_configured(d, configured[d.target.ref]) if d.target.ref in configured else d for d in found]
-    return _with_source(joined, request, config)
+    return _with_source(joined, request, config, progress)
 
 
 def known_targets(store: Store, config: Config) -> dict[str, TargetInfo]:
@@ -167,7 +175,12 @@ def _allowed_today(caller: Caller, target: Target, now: float) -> Caller:
 # -- the source -------------------------------------------------------------------------------------
 
 
-def _with_source(dossiers: list[Dossier], request: Request, config: Config) -> list[Dossier]:
+def _with_source(
+    dossiers: list[Dossier],
+    request: Request,
+    config: Config,
+    progress: Callable[[int, int], None] | None,
+) -> list[Dossier]:
     """Join what the source says: who refers to each target, and what became of its callers' code."""
     paths = list(request.paths) or _own_tree(dossiers, Path(config.root))
     for path in paths:
@@ -178,7 +191,7 @@ def _with_source(dossiers: list[Dossier], request: Request, config: Config) -> l
     from lastcall.fates import SourceTree
 
     tree = SourceTree(paths)
-    written = _written(dossiers, paths)
+    written = _written(dossiers, paths, progress)
     return [
         replace(
             dossier,
@@ -203,13 +216,15 @@ def _own_tree(dossiers: list[Dossier], root: Path) -> list[Path]:
     return []
 
 
-def _written(dossiers: list[Dossier], paths: Sequence[Path]) -> dict[str, list[Mention]]:
+def _written(
+    dossiers: list[Dossier], paths: Sequence[Path], progress: Callable[[int, int], None] | None
+) -> dict[str, list[Mention]]:
     from lastcall.references import search
 
     refs = [dossier.target.ref for dossier in dossiers]
     result: dict[str, list[Mention]] = {ref: [] for ref in refs}
     for path in paths:
-        for found in search(path, refs).references:
+        for found in search(path, refs, progress=progress).references:
             result[found.target].append(
                 Mention(
                     found.file,

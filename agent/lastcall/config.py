@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import sys
 
-from .callsite import Pattern
 from .targets import KINDS, METADATA, MODES, SCHEDULES, Allow, BadReferenceError, Target, day_number, wild
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
+
+    from .callsite import Pattern
 
 LARGEST = 1e9
 FILE_NAMES = ("lastcall.toml", "pyproject.toml")
@@ -167,6 +168,7 @@ SETTINGS = (
     Setting("metrics_by_site", _switch, False, "Also a metric series for each call site, under a cap."),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
+CHECK_KEYS = ("window", "require", "ignore", "releases", "path", "source", "project")
 DISCOVER_KEYS = ("pep702", "warnings", "logs")
 TARGET_KEYS = ("ref", "kind", "allow", "isolation", "mode", "brownout", "removed", *METADATA)
 _TARGET_KEYS = frozenset(TARGET_KEYS)
@@ -188,6 +190,8 @@ class Config:
         self.targets: list[Target] = []
         self.refs: set[str] = set()
         self.discover: dict[str, tuple[str, ...]] = {}
+        self.check: dict[str, Any] = {}
+        """What verdicts are asked for, as written: see `check_settings`. Nothing to the agent."""
         self.problems: list[str] = []
         self.file = ""
         self.root = os.getcwd()
@@ -210,6 +214,8 @@ class Config:
     @property
     def application_patterns(self) -> tuple[Pattern, ...]:
         """`application` as patterns."""
+        from .callsite import Pattern
+
         return tuple(Pattern(text) for text in self.values["application"])
 
     def store_path(self) -> str:
@@ -297,10 +303,13 @@ def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
         folder = parent
 
 
+_TABLES = ("target", "discover", "check")
+
+
 def _unwrap(table: dict[str, Any]) -> dict[str, Any]:
-    """`[tool.lastcall]` holds the settings and, beside them, `target` and `discover`."""
-    rest = {key: value for key, value in table.items() if key not in ("target", "discover")}
-    return {"lastcall": rest, **{key: table[key] for key in ("target", "discover") if key in table}}
+    """`[tool.lastcall]` holds the settings and, beside them, the other tables."""
+    rest = {key: value for key, value in table.items() if key not in _TABLES}
+    return {"lastcall": rest, **{key: table[key] for key in _TABLES if key in table}}
 
 
 def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None:
@@ -344,13 +353,26 @@ def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None
 def _take_document(config: Config, document: dict[str, Any]) -> None:
     where = config.file
     for key in document:
-        if key not in ("lastcall", "target", "discover", "tool"):
-            known = ("[lastcall]", "[[target]]", "[discover]")
+        if key not in ("lastcall", "tool", *_TABLES):
+            known = ("[lastcall]", "[[target]]", "[discover]", "[check]")
             config.problems.append(f"{where}: unknown table [{key}]{_nearest(f'[{key}]', known)}")
-    settings = document.get("lastcall", {})
+    _take_settings(config, document.get("lastcall", {}), where)
+    targets = document.get("target", [])
+    if not isinstance(targets, list):
+        config.problems.append(f"{where}: targets are written [[target]], with two brackets")
+        targets = [targets]
+    for number, table in enumerate(targets, 1):
+        _take_target(config, table, f"{where}: target {number}")
+    if "discover" in document:
+        _take_discover(config, document["discover"], where)
+    if "check" in document:
+        _take_check(config, document["check"], where)
+
+
+def _take_settings(config: Config, settings: Any, where: str) -> None:
     if not isinstance(settings, dict):
         config.problems.append(f"{where}: [lastcall] must be a table")
-        settings = {}
+        return
     for key, value in settings.items():
         if key in BY_NAME:
             config.set(BY_NAME[key], value, where)
@@ -360,14 +382,6 @@ def _take_document(config: Config, document: dict[str, Any]) -> None:
             config.problems.append(
                 f"{where}: unknown key {key!r} in [lastcall]{_nearest(key, tuple(BY_NAME))}"
             )
-    targets = document.get("target", [])
-    if not isinstance(targets, list):
-        config.problems.append(f"{where}: targets are written [[target]], with two brackets")
-        targets = [targets]
-    for number, table in enumerate(targets, 1):
-        _take_target(config, table, f"{where}: target {number}")
-    if "discover" in document:
-        _take_discover(config, document["discover"], where)
 
 
 def _take_refs(config: Config, value: Any, where: str) -> None:
@@ -525,6 +539,16 @@ def _take_discover(config: Config, table: Any, where: str) -> None:
             config.discover[key] = _names(value)
         except ValueError as expected:
             config.problems.append(f"{where}: {key} in [discover] must be {expected}, not {value!r}")
+
+
+def _take_check(config: Config, table: Any, where: str) -> None:
+    if not isinstance(table, dict):
+        config.problems.append(f"{where}: [check] must be a table")
+        return
+    for key in table:
+        if key not in CHECK_KEYS:
+            config.problems.append(f"{where}: unknown key {key!r} in [check]{_nearest(key, CHECK_KEYS)}")
+    config.check = table
 
 
 # -- the environment --------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from lastcall.checking import Request
     from lastcall.config import Config
@@ -41,7 +41,13 @@ class Removal:
     """`module:qualname` of what looks like its new name or place, else empty."""
 
 
-def check_diff(revisions: str, request: Request, source: EvidenceSource, config: Config) -> list[Verdict]:
+def check_diff(
+    revisions: str,
+    request: Request,
+    source: EvidenceSource,
+    config: Config,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Verdict]:
     """The verdict on each target that the change `BASE..HEAD` deletes or renames; none if it deletes none.
 
     Raises UsageError for revisions that git does not know, or where there is no repository.
@@ -49,13 +55,13 @@ def check_diff(revisions: str, request: Request, source: EvidenceSource, config:
     from lastcall.checking import check, known_targets, resolve
 
     base, head = endpoints(revisions)
-    with source.gather(request.refs, request.since) as store:
+    with source.gather(request.refs, request.since, progress) as store:
         wanted = resolve(request.refs, sorted(known_targets(store, config)))
     removed = removals(Repository(base), Repository(head), wanted)
     if not removed:
         return []
     places = {removal.ref: removal for removal in removed}
-    verdicts = check(replace(request, refs=sorted(places)), source, config)
+    verdicts = check(replace(request, refs=sorted(places)), source, config, progress)
     return [_placed(verdict, places[verdict.target.ref]) for verdict in verdicts]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import subprocess
 import sys
 from pathlib import Path  # noqa: TC003 - typer evaluates it
@@ -18,7 +19,6 @@ from lastcall.commands.check import (
     Project,
     Refs,
     Require,
-    Source,
     SourceOption,
     StoreOption,
     Window,
@@ -39,22 +39,27 @@ def certificate(  # noqa: PLR0917 - typer passes them by name
         Optional[Path],  # noqa: UP045 - typer evaluates it, on 3.10 too
         typer.Option(metavar="FILE", help="Check that a certificate was not changed, and say what it says."),
     ] = None,
-    window: Window = "30d",
+    window: Window = "",
     require: Require = None,
     ignore: Ignore = None,
     path: Paths = None,
     ignore_strings: IgnoreStrings = False,
-    source: SourceOption = Source.store,
+    source: SourceOption = None,
     project: Project = "",
     store: StoreOption = "",
     output: Output = None,
     at: At = "",
+    mark_removed: Annotated[
+        bool,
+        typer.Option("--mark-removed", help='Write removed = "<today>" on these targets in the configuration.'),
+    ] = False,
 ) -> int:
     """Write the evidence as JSON with a digest, to attach to the commit that deletes the target.
 
-    The exit code is that of `lastcall check`: a certificate may also say that a target is in use. Examples:
+    The exit code is that of `lastcall check`: a certificate may also say that a target is in use. A deleted
+    target stays watched if its [[target]] says `removed`: whoever still asks for it is found. Examples:
 
-        lastcall certificate pkg.mod:old_factory --path . -o removal.json
+        lastcall certificate pkg.mod:old_factory --path . -o removal.json --mark-removed
 
         lastcall certificate --verify removal.json
     """
@@ -76,7 +81,30 @@ def certificate(  # noqa: PLR0917 - typer passes them by name
     write(certificates.as_text(content), output)
     if output is not None:
         print(f"{output}: {content['digest']}")
+    _mark_removed([verdict.target.ref for verdict in verdicts], write_it=mark_removed)
     return exit_code(verdicts)
+
+
+def _mark_removed(refs: list[str], *, write_it: bool) -> None:
+    """Have the targets watched after they are gone, or say how: on stderr, since stdout may be the certificate."""
+    from lastcall import config as settings
+
+    config = settings.load()
+    day = dt.datetime.now(dt.timezone.utc).date().isoformat()
+    unmarked = set(refs) - {target.ref for target in config.targets if target.removed}
+    if write_it:
+        from lastcall.scanning.writing import config_file, mark_removed
+
+        file = config.file or config_file(config.root)
+        mark_removed(file, refs, day)
+        print(f"{file}: {len(refs)} marked as removed.", file=sys.stderr)
+    elif unmarked:
+        which = "its [[target]]" if len(refs) == 1 else "each [[target]]"
+        print(
+            f'lastcall: when it is deleted, set removed = "{day}" on {which} (or give --mark-removed): '
+            "whoever still asks for it is then found.",
+            file=sys.stderr,
+        )
 
 
 def _verified(path: Path) -> int:

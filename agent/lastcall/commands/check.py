@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -12,9 +14,18 @@ import typer
 from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.progress import Progress
+
     from lastcall.checking import Request
+    from lastcall.config import Config
     from lastcall.sources import EvidenceSource
     from lastcall.verdict import Verdict
+
+
+PATIENCE = 1.0
+"""Seconds of work that need no bar."""
 
 
 class Format(str, Enum):
@@ -46,8 +57,13 @@ Refs = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Argument(metavar="[REF]...", help="package.module:name, a bare qualified name, or a wildcard."),
 ]
+# An option that was not given is empty, so that [check] of the configuration can say it.
 Window = Annotated[
-    str, typer.Option(help="How long ahead it must be safe; uses count against it for as long.")
+    str,
+    typer.Option(
+        help="How long ahead it must be safe; uses count against it for as long.  [default: 30d]",
+        show_default=False,
+    ),
 ]
 Require = Annotated[
     Optional[list[str]],  # noqa: UP045
@@ -64,7 +80,10 @@ Paths = Annotated[
 IgnoreStrings = Annotated[
     bool, typer.Option("--ignore-strings", help="Strings that hold a target's name are only text.")
 ]
-SourceOption = Annotated[Source, typer.Option(help="gcp: Cloud Logging, for a whole fleet.")]
+SourceOption = Annotated[
+    Optional[Source],  # noqa: UP045
+    typer.Option(help="gcp: Cloud Logging, for a whole fleet.  [default: store]"),
+]
 Project = Annotated[str, typer.Option(help="The Google Cloud project, with --source gcp.")]
 StoreOption = Annotated[str, typer.Option(help="The store to read.  [default: as the agent's settings say]")]
 Output = Annotated[
@@ -81,16 +100,19 @@ def register(app: typer.Typer) -> None:
 
 def check(  # noqa: PLR0917 - typer passes them by name
     refs: Refs = None,
-    window: Window = "30d",
+    window: Window = "",
     require: Require = None,
     ignore: Ignore = None,
-    releases: Annotated[Releases, typer.Option(help="live: those that still run.")] = Releases.live,
+    releases: Annotated[
+        Optional[Releases],  # noqa: UP045
+        typer.Option(help="live: those that still run.  [default: live]"),
+    ] = None,
     path: Paths = None,
     ignore_strings: IgnoreStrings = False,
     diff: Annotated[
         str, typer.Option(metavar="BASE..HEAD", help="Judge the targets that this change deletes or renames.")
     ] = "",
-    source: SourceOption = Source.store,
+    source: SourceOption = None,
     project: Project = "",
     store: StoreOption = "",
     format_: Annotated[Format, typer.Option("--format", "-f", help="How to write it.")] = Format.text,
@@ -100,7 +122,8 @@ def check(  # noqa: PLR0917 - typer passes them by name
 ) -> int:
     """May we delete it? A verdict for each target, with its reasons and its risk.
 
-    Exit code: 0 all are safe, 1 any is in use, 2 any is unproven, 3 wrong usage. Examples:
+    Exit code: 0 all are safe, 1 any is in use, 2 any is unproven, 3 wrong usage. What no option says, [check] in
+    lastcall.toml may say: window, require, ignore, releases, path, source, project. Examples:
 
         lastcall check --path .
 
@@ -111,7 +134,7 @@ def check(  # noqa: PLR0917 - typer passes them by name
     import gc
 
     from lastcall import config as settings
-    from lastcall.checking import check, open_source
+    from lastcall.checking import check
     from lastcall.verdict_report import FORMATS, exit_code
 
     gc.disable()  # a short life with very many small values, none of them in a cycle: a seventh of the time
@@ -119,22 +142,23 @@ def check(  # noqa: PLR0917 - typer passes them by name
     if all_ and (refs or diff):
         raise UsageError("--all judges every target: name none, and give no --diff.")
     config = settings.load()
-    request = asked(
-        refs=refs, window=window, require=require, ignore=ignore, path=path, at=at,
-        releases=releases.value, strings=not ignore_strings,
+    request, evidence = asked(
+        config, refs=refs, window=window, require=require, ignore=ignore, path=path, at=at, releases=releases,
+        strings=not ignore_strings, source=source, project=project, store=store,
     )  # fmt: skip
-    evidence = open_source(source.value, config, store, project)
-    if diff:
-        from lastcall.gate import check_diff
+    with progress() as advance:
+        if diff:
+            from lastcall.gate import check_diff
 
-        verdicts = check_diff(diff, request, evidence, config)
-    else:
-        verdicts = check(request, evidence, config)
+            verdicts = check_diff(diff, request, evidence, config, advance)
+        else:
+            verdicts = check(request, evidence, config, advance)
     write(FORMATS[format_.value](verdicts), output)
     return exit_code(verdicts) if verdicts or not diff else 0
 
 
 def asked(
+    config: Config,
     *,
     refs: list[str] | None,
     window: str,
@@ -142,24 +166,33 @@ def asked(
     ignore: list[str] | None,
     path: list[Path] | None,
     at: str,
-    releases: str = "live",
+    releases: Releases | None = None,
     strings: bool = True,
-) -> Request:
-    """The request behind a command line's words. Raises UsageError."""
-    from lastcall.checking import Request, duration, instant, where
+    source: Source | None = None,
+    project: str = "",
+    store: str = "",
+) -> tuple[Request, EvidenceSource]:
+    """The request behind a command line's words and `[check]`, and where evidence comes from. Raises UsageError."""
+    from lastcall.check_settings import RELEASES, SOURCES, CheckSettings
+    from lastcall.checking import Request, duration, instant, open_source, where
     from lastcall.dossier import Question
 
+    told = CheckSettings(config)
+    required, called = told.places("require", require)
+    ignored, also_called = told.places("ignore", ignore)
     question = Question(
-        window=duration(window),
+        window=duration(*told.window(window)),
         strings=strings,
-        required=tuple(where(text, "--require") for text in require or ()),
-        ignored=tuple(where(text, "--ignore") for text in ignore or ()),
-        releases="all" if releases == "all" else "live",
+        required=tuple(where(text, called) for text in required),
+        ignored=tuple(where(text, also_called) for text in ignored),
+        releases="all" if told.one_of("releases", releases or "", RELEASES) == "all" else "live",
     )
-    request = Request(refs or (), question, path or ())
+    request = Request(refs or (), question, told.paths(path))
     if at:
         request.now = instant(at)
-    return request
+    # A store that is named is meant, whatever [check] says.
+    name = "store" if store and source is None else told.one_of("source", source or "", SOURCES)
+    return request, open_source(name, config, store, told.project(project))
 
 
 def judged(
@@ -171,20 +204,58 @@ def judged(
     path: list[Path] | None,
     at: str,
     strings: bool,
-    source: Source,
+    source: Source | None,
     project: str,
     store: str,
 ) -> tuple[list[Verdict], EvidenceSource]:
     """The verdicts behind a command line, and where their evidence came from. Raises LastcallError."""
     from lastcall import config as settings
-    from lastcall.checking import check, open_source
+    from lastcall.checking import check
 
     config = settings.load()
-    evidence = open_source(source.value, config, store, project)
-    request = asked(
-        refs=refs, window=window, require=require, ignore=ignore, path=path, at=at, strings=strings
-    )
-    return check(request, evidence, config), evidence
+    request, evidence = asked(
+        config, refs=refs, window=window, require=require, ignore=ignore, path=path, at=at, strings=strings,
+        source=source, project=project, store=store,
+    )  # fmt: skip
+    with progress() as advance:
+        return check(request, evidence, config, advance), evidence
+
+
+class Bar:
+    """Shows how far the evidence is read: on stderr, after a second, and on a terminal only."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._bar: Progress | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        """`total` 0: not known."""
+        if self._bar is None:
+            if time.monotonic() - self._began < PATIENCE:
+                return
+            from rich.console import Console  # not before it is wanted: a twentieth of a second
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(stderr=True), transient=True)
+            self._bar.add_task("Reading the evidence", total=None)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total or None)
+
+    def stop(self) -> None:
+        """Take it away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+@contextmanager
+def progress() -> Iterator[Bar | None]:
+    """A bar for what takes over a second; None where there is no terminal to show it on."""
+    bar = Bar() if sys.stderr.isatty() else None
+    try:
+        yield bar
+    finally:
+        if bar is not None:
+            bar.stop()
 
 
 def write(text: str, output: Path | None) -> None:

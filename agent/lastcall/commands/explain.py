@@ -14,7 +14,6 @@ from lastcall.commands.check import (
     Paths,
     Project,
     Require,
-    Source,
     SourceOption,
     StoreOption,
     Window,
@@ -30,12 +29,12 @@ def register(app: typer.Typer) -> None:
 
 def explain(  # noqa: PLR0917 - typer passes them by name
     ref: Annotated[str, typer.Argument(metavar="REF", help="package.module:name, or a bare qualified name.")],
-    window: Window = "30d",
+    window: Window = "",
     require: Require = None,
     ignore: Ignore = None,
     path: Paths = None,
     ignore_strings: IgnoreStrings = False,
-    source: SourceOption = Source.store,
+    source: SourceOption = None,
     project: Project = "",
     store: StoreOption = "",
     output: Output = None,

@@ -42,15 +42,7 @@ def write_targets(path: str, findings: Sequence[Finding]) -> list[str]:
     A target that is there already, by name or by wildcard, is left as it is. Raises UsageError if the file
     cannot be read as TOML or cannot be written; it then is unchanged.
     """
-    document = _load(path)
-    container: Any = document
-    if os.path.basename(path) == "pyproject.toml":
-        container = document.setdefault("tool", tomlkit.table(True)).setdefault("lastcall", tomlkit.table())
-    existing = container.get("target")
-    if existing is not None and not isinstance(existing, AoT):
-        raise UsageError(
-            f"{path}: `target` must be an array of tables, written [[target]]; nothing was changed"
-        )
+    document, container, existing = _opened(path)
     known = [str(item.get("ref", "")) for item in existing or ()]
     added = [item for item in findings if not any(_covers(ref, item.ref) for ref in known)]
     if not added:
@@ -61,6 +53,38 @@ def write_targets(path: str, findings: Sequence[Finding]) -> list[str]:
         existing.append(_table(item))
     _replace(path, tomlkit.dumps(document))
     return [item.ref for item in added]
+
+
+def mark_removed(path: str, refs: Sequence[str], day: str) -> None:
+    """Set `removed = day` (YYYY-MM-DD) on these targets, adding those that `path` does not name in full.
+
+    Raises UsageError as `write_targets` does.
+    """
+    document, container, existing = _opened(path)
+    if existing is None:
+        container["target"] = existing = tomlkit.aot()
+    tables = {str(item.get("ref", "")): item for item in existing}
+    for ref in refs:
+        if ref not in tables:
+            tables[ref] = tomlkit.table()
+            tables[ref].add("ref", ref)
+            existing.append(tables[ref])
+        tables[ref]["removed"] = day
+    _replace(path, tomlkit.dumps(document))
+
+
+def _opened(path: str) -> tuple[tomlkit.TOMLDocument, Any, AoT | None]:
+    """The document, the table in it that holds our settings, and the targets in that, if there are any."""
+    document = _load(path)
+    container: Any = document
+    if os.path.basename(path) == "pyproject.toml":
+        container = document.setdefault("tool", tomlkit.table(True)).setdefault("lastcall", tomlkit.table())
+    existing = container.get("target")
+    if existing is not None and not isinstance(existing, AoT):
+        raise UsageError(
+            f"{path}: `target` must be an array of tables, written [[target]]; nothing was changed"
+        )
+    return document, container, existing
 
 
 def _load(path: str) -> tomlkit.TOMLDocument:
