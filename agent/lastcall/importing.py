@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import sys
 
-from .callsite import Pattern
-
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, ModuleType
     from typing import Any
 
+    from .callsite import Pattern
     from .errors import InternalErrors
     from .targets import Target
 
@@ -61,6 +60,8 @@ class Wanted:
             if target.removed:
                 self._miss(target.module)
             return
+        from .callsite import Pattern
+
         root = target.module.partition(".")[0]
         root = "" if "*" in root or "?" in root else root
         self.wild.setdefault(root, []).append((Pattern(target.module), target))

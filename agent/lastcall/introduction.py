@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _TEXT = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
+_NO_TEXT = ", ".join(["''"] * len(_TEXT))
 _PLATFORM = ("K_REVISION", "K_CONFIGURATION", "CLOUD_RUN_JOB", "KUBERNETES_SERVICE_HOST", "HOSTNAME")
 
 
@@ -47,18 +48,32 @@ def state_record(target: Target, started_ns: int) -> tuple[object, ...]:
     return ("A", target.ref, target.state, target.reason, target.engine, at_ns)
 
 
+def pending_lines(target: Target, started_ns: int) -> str:
+    """The T and A records of a target that nobody met, as text: the same as `ascii()` of them, at a third of the cost.
+
+    A process that ends without having met a target writes hundreds, while the host waits.
+    """
+    if target.state != "pending" or target.state_ns or target.reason or target.engine or target.defined_file:
+        return ascii(target_record(target)) + "\n" + ascii(state_record(target, started_ns)) + "\n"
+    ref, metadata = ascii(target.ref), target.metadata
+    text = ", ".join([ascii(metadata.get(key, "")) for key in _TEXT]) if metadata else _NO_TEXT
+    return (
+        f"('T', {ref}, {target.kind!a}, {text}, '', 0, {target.source!a})\n"
+        f"('A', {ref}, 'pending', '', '', {started_ns})\n"
+    )
+
+
 def leave_word(config: Config, started_ns: int) -> None:
     """Write the whole journal of a process that met no target and now ends. Raises OSError."""
     folder = config.store_path() + "-live"
     os.makedirs(folder, mode=0o777, exist_ok=True)
     process_id = new_id()
-    records = [process_record(config, process_id, os.getpid(), started_ns)]
-    for target in config.targets:
-        records += (target_record(target), state_record(target, started_ns))
-    records.append(("E", time.time_ns(), "exit"))
+    lines = [ascii(process_record(config, process_id, os.getpid(), started_ns)), "\n"]
+    lines += [pending_lines(target, started_ns) for target in config.targets]
+    lines += [ascii(("E", time.time_ns(), "exit")), "\n"]
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(os.path.join(folder, process_id + ".journal"), flags, 0o666)
     try:
-        os.write(descriptor, "".join([ascii(record) + "\n" for record in records]).encode("ascii"))
+        os.write(descriptor, "".join(lines).encode("ascii"))
     finally:
         os.close(descriptor)

@@ -7,7 +7,7 @@ segment and `**` in its module part for any number of segments.
 
 from __future__ import annotations
 
-from .callsite import APPLICATION, Pattern, file_kind, is_import_machinery
+# callsite is imported where it is needed: a start that meets no target and has no wildcard needs none of it.
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Allow:
 
     def __init__(self, caller: str, reason: str = "", until: str = "") -> None:
         """`until` is a date, `YYYY-MM-DD`, the last day it holds (UTC). Raises ValueError if it is none."""
+        from .callsite import Pattern
+
         self.caller = Pattern(caller.replace(":", "."))
         self.reason = reason
         self.until = until
@@ -119,7 +121,7 @@ class Target:
     state_ns = 0
     defined_file = ""
     defined_line = 0
-    file_kind = APPLICATION
+    file_kind: int
     cls: type | None = None
     objects: list[Any]
     own_codes: list[Any]
@@ -164,6 +166,11 @@ class Target:
     def __getattr__(self, name: str) -> Any:
         # Made when first asked for. Every object of a process is looked at five times when it ends, and 200
         # targets that were never met need no lists.
+        if name == "file_kind":
+            from .callsite import APPLICATION
+
+            self.file_kind = APPLICATION
+            return APPLICATION
         if name not in ("objects", "own_codes"):
             raise AttributeError(name)
         made: list[Any] = []
@@ -195,6 +202,8 @@ class Target:
         """Remember where the definition is."""
         self.defined_file, self.defined_line = filename, line
         if filename:
+            from .callsite import file_kind
+
             self.file_kind = file_kind(filename)
 
     def allowed_reason(self, module: str, function: str, at_ns: int) -> str | None:
@@ -210,6 +219,8 @@ class Target:
         """Whether `frame` only hands the call on: a generic alias, a metaclass, a decorator around the target."""
         code = frame.f_code
         if use == "import":
+            from .callsite import is_import_machinery
+
             return is_import_machinery(frame)
         if use == "construct" and code.co_name == "__call__":
             if frame.f_globals.get("__name__") == "typing":
