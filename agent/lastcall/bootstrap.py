@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 OFF = ("", "0", "false", "no", "off")
 EXIT_STEP = 0.05
 """Seconds between two looks whether waiting for our thread at exit still makes sense."""
+NO_DESCRIPTOR = 2**31 - 1
+NOT_HERE = (
+    "runs in a subinterpreter, where uses are not seen (under mod_wsgi: WSGIApplicationGroup %{GLOBAL})"
+)
 PAUSE_BEFORE_FORK = 1.0
 """Seconds that a fork waits at most for our thread to finish its step: only its first, with its imports, is long."""
 
@@ -340,6 +344,8 @@ def _wait_until_gone(_thread: int) -> None:
 
 
 _life: Life | None = None
+_is_elsewhere = False
+"""Whether this is a subinterpreter, whose word has been left."""
 
 
 def life() -> Life | None:
@@ -359,6 +365,31 @@ def start_from_environment() -> None:
         sys.stderr.write(f"lastcall: not started: {type(error).__name__}: {error}\n")
 
 
+def _in_subinterpreter() -> bool:
+    """Whether this interpreter is not the process's first one.
+
+    It may be ended at any time, and must not have a thread then; extension modules that the engines need may
+    refuse it.
+    """
+    if sys.version_info >= (3, 13):
+        from _thread import _is_main_interpreter
+
+        return not _is_main_interpreter()
+    import _signal
+
+    try:
+        _signal.set_wakeup_fd(NO_DESCRIPTOR)
+    except OSError:  # the descriptor is looked at in the main thread of the main interpreter only
+        return False
+    except ValueError:
+        pass
+    try:
+        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found, unused-ignore] # until 3.12
+    except ImportError:
+        return False
+    return bool(interpreters.get_current() != interpreters.get_main())
+
+
 def start(**settings: Any) -> None:
     """Start the agent in this process, once; later calls do nothing.
 
@@ -366,10 +397,18 @@ def start(**settings: Any) -> None:
     of tables as under `[[target]]`. Modules imported already are armed too. Problems with the configuration are
     said on stderr, a line each, and never raised.
     """
-    global _life  # noqa: PLW0603 - one agent a process
-    if _life is not None and not _life.stopped:
+    global _life, _is_elsewhere  # noqa: PLW0603 - one agent a process
+    if _is_elsewhere or (_life is not None and not _life.stopped):
         return
     config = configuration.load(overrides=settings)
+    if _in_subinterpreter():
+        from .introduction import leave_word
+
+        _is_elsewhere = True
+        for target in config.targets:
+            target.state, target.reason = "failed", NOT_HERE
+        leave_word(config, _now_ns())
+        return
     for problem in config.problems:
         sys.stderr.write(f"lastcall: {problem}\n")
     _life = Life(config)

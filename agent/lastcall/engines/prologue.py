@@ -144,6 +144,8 @@ def _rewritten(code: CodeType, hook: Callable[[], None]) -> CodeType:
                 Instr("POP_TOP", lineno=line),
             ]
         else:
+            # a tracer is told of each line once: this belongs to the first one, which is not the `def`
+            line = next((x.lineno for x in body if isinstance(x, Instr) and x.lineno), line)
             body[0:0] = [
                 Instr("LOAD_CONST", hook, lineno=line),
                 Instr("CALL_FUNCTION", 0, lineno=line),

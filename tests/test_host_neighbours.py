@@ -1,0 +1,356 @@
+"""Hosts that use the interpreter's own hooks at the same time: debuggers, profilers, other tools, other interpreters.
+
+Each program runs without the agent and with it: it must show the same, and every use must be counted.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from lastcall.store import Store
+from worlds import ENGINES, Run, World, wrapt_in_c
+
+LEGACY = """
+    def old(value=1):
+        return value + 1
+    class Old:
+        def __init__(self, value=0):
+            self.value = value
+        def method(self):
+            return self.value
+"""
+TARGETS = ("legacy:old", "legacy:Old", "legacy:Old.method")
+
+WORK = """
+    import legacy
+    def work(times=5):
+        for turn in range(times):
+            legacy.old(turn)
+            legacy.Old(turn).method()
+        return times
+"""
+
+PROGRAMS = {
+    "settrace": """
+        import sys
+        seen = []
+        def trace(frame, event, argument):
+            name = frame.f_code.co_filename.rpartition("/")[2]
+            if name in ("legacy.py", "work.py"):
+                seen.append((event, frame.f_code.co_name, frame.f_lineno))
+            return trace
+        import work
+        sys.settrace(trace)
+        work.work()
+        sys.settrace(None)
+        print(len(seen), seen)
+        """,
+    "setprofile": """
+        import sys
+        seen = []
+        def profile(frame, event, argument):
+            if frame.f_code.co_filename.rpartition("/")[2] in ("legacy.py", "work.py") and event in ("call", "return"):
+                seen.append((event, frame.f_code.co_name))
+        import work
+        sys.setprofile(profile)
+        work.work()
+        sys.setprofile(None)
+        print(len(seen), seen)
+        """,
+    "pdb": """
+        import io, pdb, sys
+        import legacy
+        import work
+        commands = "break legacy.py:3\\ncontinue\\nwhere\\np value\\nreturn\\np __return__\\nclear 1\\ncontinue\\n"
+        debugger = pdb.Pdb(stdin=io.StringIO(commands), stdout=sys.stdout, nosigint=True, readrc=False)
+        print(debugger.runcall(work.work))
+        """,
+    "pdb line by line": """
+        import io, pdb, sys
+        import work
+        debugger = pdb.Pdb(stdin=io.StringIO("next\\n" * 7 + "where\\ncontinue\\n"), stdout=sys.stdout, nosigint=True, readrc=False)
+        print(debugger.runcall(work.work, 2))
+        """,
+    "tracemalloc": """
+        import tracemalloc
+        tracemalloc.start(10)
+        import work
+        print(work.work())
+        snapshot = tracemalloc.take_snapshot()
+        print(len(snapshot.traces) > 0)
+        tracemalloc.stop()
+        """,
+    "faulthandler": """
+        import faulthandler, sys, work
+        faulthandler.enable()
+        faulthandler.dump_traceback_later(60)
+        print(work.work(), faulthandler.is_enabled())
+        faulthandler.cancel_dump_traceback_later()
+        """,
+    "cProfile": """
+        import cProfile, pstats, work
+        profile = cProfile.Profile()
+        profile.runcall(work.work)
+        stats = pstats.Stats(profile).stats
+        print(sorted((name, calls) for (file, line, name), (calls, *_) in stats.items() if file.endswith(("legacy.py", "work.py"))))
+        """,
+    "garbage collector": """
+        import gc, work
+        gc.set_debug(0)
+        gc.collect(); gc.disable()
+        print(work.work(), gc.garbage, gc.isenabled())
+        gc.freeze(); gc.enable(); gc.collect()
+        print(gc.isenabled(), gc.callbacks)
+        """,
+    "audit hook": """
+        import sys, work
+        seen = []
+        def hook(event, arguments):
+            if event in ("exec", "import") and watching:
+                seen.append(event)
+        watching = False
+        sys.addaudithook(hook)
+        work.work()
+        watching = True
+        work.work()
+        watching = False
+        print(seen)
+        """,
+    "recursion limit": """
+        import sys, legacy, work
+        work.work()
+        def depth(n=0):
+            try:
+                return depth(n + 1)
+            except RecursionError:
+                return n
+        sys.setrecursionlimit(200)
+        print(depth())
+        sys.setrecursionlimit(1000)
+        """,
+    "switch interval": """
+        import sys, threading, work
+        sys.setswitchinterval(1e-6)
+        threads = [threading.Thread(target=work.work) for _ in range(4)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        print(threading.active_count(), threading.enumerate() == [threading.main_thread()])
+        """,
+}
+TURNS = {"audit hook": 10, "pdb line by line": 2, "switch interval": 20}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_hosts_own_hooks_see_the_same_and_every_use_is_counted(tmp_path, name, engine):
+    if engine == "wrapping" and not wrapt_in_c():
+        pytest.skip("without its C extension wrapt adds a frame, which `auto` and `inplace` avoid")
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": PROGRAMS[name]}, TARGETS)
+    plain, watched = world.run(), world.run(engine)
+    assert watched.out == plain.out
+    assert (watched.err, watched.code) == (plain.err, plain.code)
+    turns = TURNS.get(name, 5)
+    assert [watched.total(target) for target in TARGETS] == [turns] * 3
+    assert watched.internal_errors() == {}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("core", ["ctrace", "sysmon"])
+def test_coverage_measures_the_same_lines_and_branches(tmp_path, engine, core):
+    pytest.importorskip("coverage")
+    if core == "sysmon" and sys.version_info < (3, 12):
+        pytest.skip("coverage measures by sys.monitoring from 3.12 on")
+    if engine == "wrapping" and not wrapt_in_c():
+        pytest.skip("without its C extension wrapt adds a frame, which `auto` and `inplace` avoid")
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": "import work\nprint(work.work())\n"}, TARGETS)
+
+    def measure(store):
+        environ = world.environment(store, engine, COVERAGE_CORE=core)
+        for command in (["run", "--branch", "--source", ".", "host.py"], ["report", "--show-missing", "--include", "legacy.py,work.py,host.py"]):
+            if command[0] == "report":
+                environ["LASTCALL_ENABLED"] = "0"
+            done = subprocess.run(
+                [sys.executable, "-m", "coverage", *command], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60,
+            )
+            yield done.stdout, done.stderr, done.returncode
+
+    plain = list(measure(None))
+    assert "100%" in plain[1][0]
+    store = tmp_path / "evidence" / "store.db"
+    assert list(measure(store)) == plain
+    assert [Run("", "", 0, store).total(target) for target in TARGETS] == [5] * 3
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
+@pytest.mark.parametrize("taken", [range(6), (0, 1, 2, 5), (3,), (4,), (3, 4)])
+def test_tool_ids_of_sys_monitoring_that_are_taken_are_left_alone(tmp_path, taken):
+    """Where none is free the wrapping engine takes over, or the target says why it is not armed."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": f"""
+        import sys
+        seen = []
+        def started(code, offset):
+            if code.co_filename.rpartition("/")[2] in ("legacy.py", "work.py"):
+                seen.append(code.co_name)
+        for tool in {list(taken)}:
+            sys.monitoring.use_tool_id(tool, f"host {{tool}}")
+            sys.monitoring.register_callback(tool, sys.monitoring.events.PY_START, started)
+            sys.monitoring.set_events(tool, sys.monitoring.events.PY_START)
+        import legacy, work
+        del seen[:]
+        work.work()
+        print(sorted(seen), [sys.monitoring.get_tool(tool) for tool in {list(taken)}])
+        for tool in {list(taken)}:
+            sys.monitoring.free_tool_id(tool)
+        work.work()
+        """}, TARGETS)
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    for target, (state, reason, _engine) in watched.states().items():
+        assert (state == "armed" and watched.total(target) == 10) or reason, (target, state, reason)
+    assert watched.internal_errors() == {}
+
+
+SUBINTERPRETER = """
+    import sys
+    CODE = "; ".join((
+        "import sys",
+        "sys.path.insert(0, {folder!r})",
+        "import legacy, work",
+        "work.work(3)",
+        "print('inside', legacy.old(1), legacy.Old(2).method(), type(legacy.old).__name__, flush=True)",
+    ))
+    import legacy, work
+    work.work()
+    {run}
+    work.work()
+    print("outside", legacy.old(1))
+"""
+
+WAYS = {
+    "xxsubinterpreters": ("_xxsubinterpreters", (3, 10), (3, 13), """
+    import _xxsubinterpreters as interpreters
+    for _ in range(2):
+        one = interpreters.create({isolated})
+        interpreters.run_string(one, CODE)
+        interpreters.destroy(one)
+    """),
+    "interpreters": ("_interpreters", (3, 13), (3, 99), """
+    import _interpreters as interpreters
+    for _ in range(2):
+        one = interpreters.create({config})
+        failure = interpreters.exec(one, CODE)
+        print(failure and failure.formatted)
+        interpreters.destroy(one)
+    """),
+    "concurrent.interpreters": ("concurrent.interpreters", (3, 14), (3, 99), """
+    from concurrent import interpreters
+    for _ in range(2):
+        one = interpreters.create()
+        one.exec(CODE)
+        one.close()
+    """),
+}
+
+
+@pytest.mark.parametrize("isolated", [True, False], ids=["own GIL", "shared GIL, as mod_wsgi"])
+@pytest.mark.parametrize("way", WAYS)
+def test_subinterpreters_run_as_without_the_agent_and_the_main_one_is_counted(tmp_path, way, isolated):
+    """What runs in another interpreter of the process is not observed; it must not be harmed, nor harm the counts."""
+    _module, first, last, run = WAYS[way]
+    if not first <= sys.version_info[:2] < last:
+        pytest.skip(f"not in Python {sys.version_info[0]}.{sys.version_info[1]}")
+    if way == "concurrent.interpreters" and not isolated:
+        pytest.skip("makes isolated ones only")
+    run = run.format(isolated=f"isolated={isolated}", config="'isolated'" if isolated else "'legacy'")
+    source = SUBINTERPRETER.format(folder=str(tmp_path), run=run)
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": source}, TARGETS)
+    plain, watched = world.run(), world.run("auto")
+    assert plain.code == 0, plain.err
+    assert plain.out.count("inside") == 2
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.total("legacy:old") == 11
+    with Store.current(watched.store) as store:
+        said = [row.state.reason for row in store.states() if row.state.state == "failed"]
+    assert len(said) == 2 * len(TARGETS)
+    assert all("subinterpreter" in reason for reason in said)
+    assert watched.internal_errors() == {}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_daemon_threads_that_use_targets_while_the_interpreter_ends(tmp_path, engine):
+    """They are cut off anywhere, in the middle of a count, too. No crash, no word, the exit code is the host's."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": """
+        import sys, threading, time, legacy, work
+        def forever():
+            while True:
+                work.work()
+                exec("legacy.old()", {"legacy": legacy})
+        for _ in range(4):
+            threading.Thread(target=forever, daemon=True).start()
+        time.sleep(0.2)
+        sys.exit(7)
+        """}, TARGETS)
+    for _ in range(3):
+        watched = world.run(engine, LASTCALL_FLUSH_INTERVAL="0.02")
+        assert (watched.out, watched.err, watched.code) == ("", "", 7)
+        assert watched.total("legacy:old") > 0
+        assert watched.internal_errors() == {}
+
+
+def test_a_crash_is_reported_by_faulthandler_and_the_counts_stay(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": """
+        import faulthandler, work
+        faulthandler.enable(all_threads=False)
+        work.work()
+        faulthandler._sigsegv()
+        """}, TARGETS)
+    plain, watched = world.run(), world.run("auto")
+
+    def shown(run):  # from 3.14 on with the C stack and its addresses; extension modules are listed, wrapt's too
+        return re.split(r"\n\n(?:Current thread's C stack|Extension modules)", run.err)[0]
+
+    assert plain.code == watched.code < 0
+    assert re.sub("0x[0-9a-f]+", "", shown(watched)) == re.sub("0x[0-9a-f]+", "", shown(plain))
+    assert watched.total("legacy:old") == 5
+
+
+def test_objects_that_import_when_they_are_asked_are_not_asked(tmp_path):
+    """A look for who holds a target goes through classes and modules; a lazy one must stay as lazy as it was."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import sys, time, types
+        asked = []
+        class Lazy:
+            def __getattr__(self, name):
+                asked.append(name)
+                raise ModuleNotFoundError("No module named 'heavy'", name="heavy")
+            @property
+            def __class__(self):
+                asked.append("__class__")
+                raise ModuleNotFoundError("No module named 'heavy'", name="heavy")
+        class Moves:
+            lazy = Lazy()
+        lazy = Lazy()
+        registry = {"lazy": lazy}
+        class LazyModule(types.ModuleType):
+            def __getattr__(self, name):
+                asked.append(name)
+                raise ModuleNotFoundError("No module named 'heavy'", name="heavy")
+        sys.modules["moves"] = LazyModule("moves")
+        sys.modules["odd"] = lazy
+        import legacy
+        held = {"old": legacy.old}
+        class Holder:
+            kept = staticmethod(legacy.old)
+            bound = legacy.Old(1).method
+        legacy.old()
+        time.sleep(0.5)
+        print(asked)
+        """}, TARGETS)
+    watched = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert (watched.out, watched.err, watched.code) == ("[]\n", "", 0)
+    assert watched.total("legacy:old") == 1
+    assert watched.internal_errors() == {}
