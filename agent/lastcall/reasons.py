@@ -123,6 +123,17 @@ def never_armed(target: TargetInfo, watches: Iterable[Watch]) -> Reason:
     )
 
 
+def only_pending(where: tuple[str, str]) -> Reason:
+    """A service in which the target's module was never imported, and no source that says why."""
+    return Reason(
+        "only-pending",
+        "unproven",
+        f"{where_name(where)} never imported its module, so nothing was armed there.",
+        "Give its source with --path: where no line refers to the target, none can reach it. Or --ignore it.",
+        where,
+    )
+
+
 def never_observed(where: tuple[str, str]) -> Reason:
     """A service nobody heard from."""
     return Reason(

@@ -330,6 +330,7 @@ def _reasons(case: _Case) -> Iterator[Reason]:
         return
     yield from _unwatched(case)
     yield from _unobserved(case)
+    yield from _only_pending(case)
     yield from _not_armed(case)
     yield from _lossy(case)
     yield from _isolation(case)
@@ -384,6 +385,18 @@ def _unwatched(case: _Case) -> Iterator[Reason]:
         watch.state in {"armed", "removed"} and measure(watch.during) > 0 for watch in case.dossier.watches
     ):
         yield why.never_armed(case.target, case.dossier.watches)
+
+
+def _only_pending(case: _Case) -> Iterator[Reason]:
+    """Services that never imported the target's module. The source may explain it; silence alone does not."""
+    if case.dossier.source_read:
+        return
+    states: dict[Where, set[str]] = defaultdict(set)
+    for watch in case.dossier.watches:
+        states[watch.scope.where].add(watch.state)
+    for where in case.where if set().union(*states.values()) != {"pending"} else ():
+        if states.get(where) == {"pending"}:
+            yield why.only_pending(where)
 
 
 def _unobserved(case: _Case) -> Iterator[Reason]:

@@ -1,0 +1,227 @@
+"""Thin evidence is never `safe`: stores written by real processes, grown old, against one that is safe.
+
+Each process runs for a moment; `aged` then moves its start ninety days back, as if it had run since.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from lastcall.store import Store
+from worlds import plain_environment
+
+DAY = 86_400.0
+OLD = 90 * DAY
+TARGET = "shop.legacy:never"
+FILES = {
+    "shop/__init__.py": "",
+    "shop/legacy.py": "LIMIT = 3\n\n\ndef never():\n    return None\n\n\ndef often():\n    return 1\n",
+    "shop/fickle.py": "import os\nif os.environ.get('HAS_IT'):\n    def never():\n        return None\n",
+}
+IMPORTS_IT = "import shop.legacy\n"
+STAYS_AWAY = "import shop\n"
+CONFIG = """
+[lastcall]
+environment = "staging"
+[[target]]
+ref = "shop.legacy:never"
+[[target]]
+ref = "shop.legacy:often"
+[[target]]
+ref = "shop.fickle:never"
+[[target]]
+ref = "shop.legacy:LIMIT"
+[[target]]
+ref = "json.decoder:JSONDecoder.decode"
+"""
+
+
+class Fleet:
+    """A folder with an application, the ways to run it, and the store that its processes share."""
+
+    def __init__(self, folder):
+        self.folder = folder / "application"
+        self.elsewhere = folder / "elsewhere"
+        """A folder from which neither configuration nor source is seen."""
+        for part in (self.folder, self.elsewhere, self.folder / "source"):
+            part.mkdir()
+        for name, text in {**FILES, "lastcall.toml": CONFIG}.items():
+            path = self.folder / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        (self.folder / "source" / "app.py").write_text("VALUE = 1\n")
+
+    def run(self, code, service="backend", release="1", before="", check=True, **environ):
+        """Run `code` with the agent; `before` runs before the agent starts."""
+        more = {"LASTCALL_SERVICE": service, "LASTCALL_RELEASE": release, **environ}
+        paths = os.pathsep.join([str(self.folder), *(part for part in sys.path if part)])
+        start = f"{before}import lastcall.bootstrap as b; b.start()\n"
+        return subprocess.run(
+            [sys.executable, "-c", start + textwrap.dedent(code)],
+            cwd=self.folder, env={**plain_environment(), "PYTHONPATH": paths, **more},
+            check=check, timeout=60, capture_output=True, text=True,
+        )  # fmt: skip
+
+    @property
+    def store(self):
+        return self.folder / ".lastcall" / "store.db"
+
+    def aged(self, *, service="", seconds=OLD, whole=False):
+        """Move the start of a service's processes back in time; with `whole` their end, too."""
+        with Store.current(self.store) as store, store._database.transaction() as connection:
+            chosen = (
+                "(SELECT p.id FROM process p JOIN scope c ON c.id = p.scope"
+                " WHERE :service = '' OR c.service = :service)"
+            )
+            given = {"service": service, "by": seconds}
+            for statement in (
+                f"UPDATE process SET started = started - :by WHERE id IN {chosen}",
+                f"UPDATE observed SET since = since - :by WHERE process IN {chosen}",
+                f"UPDATE target_state SET since = since - :by, until = until - :by WHERE process IN {chosen}",
+                *(
+                    (
+                        f"UPDATE process SET seen = seen - :by, ended = ended - :by WHERE id IN {chosen}",
+                        f"UPDATE observed SET until = until - :by WHERE process IN {chosen}",
+                    )
+                    if whole
+                    else ()
+                ),
+            ):
+                connection.execute(statement, given)
+        return self
+
+    def verdict(self, *options, ref=TARGET, path="source"):
+        """The word, and the codes of the reasons that block; the exit code must say the same."""
+        paths = ("--path", path) if path else ("--store", str(self.store))
+        done = subprocess.run(
+            [sys.executable, "-m", "lastcall", "check", ref, "--format", "json", *options, *paths],
+            cwd=self.folder if path else self.elsewhere, env=plain_environment(),
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        assert done.stdout, done.stderr
+        (entry,) = json.loads(done.stdout)["verdicts"]
+        assert done.returncode == {"safe": 0, "in-use": 1, "unproven": 2}[entry["verdict"]]
+        return entry["verdict"], {r["code"] for r in entry["reasons"] if r["blocks"]}
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    return Fleet(tmp_path)
+
+
+def test_the_control_armed_for_ninety_days_without_a_use_is_safe(fleet):
+    fleet.run(IMPORTS_IT)
+    assert fleet.aged().verdict() == ("safe", set())
+
+
+def test_a_target_that_was_only_ever_pending_is_unproven(fleet):
+    fleet.run(STAYS_AWAY)
+    fleet.aged()
+    for path in ("source", ""):
+        word, codes = fleet.verdict(path=path)
+        assert word == "unproven"
+        assert "never-armed" in codes
+
+
+def test_and_so_it_is_where_others_were_armed_and_its_definition_is_known(fleet):
+    """Its module is there and other targets of the same processes were armed: it all the same was not."""
+    fleet.run(IMPORTS_IT)
+    for _ in range(2):
+        fleet.run(IMPORTS_IT)
+    word, codes = fleet.aged().verdict(ref="shop.fickle:never")
+    assert (word, "never-armed" in codes) == ("unproven", True)
+
+
+def test_a_service_that_only_ever_had_it_pending_keeps_it_from_safe_unless_the_source_was_read(fleet):
+    fleet.run(IMPORTS_IT)
+    fleet.run(STAYS_AWAY, service="batch")
+    fleet.aged(seconds=2000 * DAY)
+    word, codes = fleet.verdict(path="")
+    assert word == "unproven"
+    assert codes == {"only-pending"}
+    assert fleet.verdict("--ignore", "service=batch", path="")[0] == "safe"
+    # No line of the source refers to it: what is not imported there cannot reach it tomorrow either.
+    assert fleet.verdict() == ("safe", set())
+
+
+def test_processes_of_one_service_that_stay_away_take_nothing_from_those_that_do_not(fleet):
+    fleet.run(IMPORTS_IT)
+    fleet.run(STAYS_AWAY)
+    assert fleet.aged().verdict() == ("safe", set())
+
+
+@pytest.mark.parametrize(
+    ("code", "before", "ref", "state"),
+    [
+        ("import shop.fickle\n", "", "shop.fickle:never", "missing"),
+        ("", "import shop.legacy\n", "shop.legacy:LIMIT", "partial"),
+        ("import json\n", "import lastcall.patch as p\np.Patcher._arm_callable = None\n",
+         "json.decoder:JSONDecoder.decode", "failed"),
+    ],
+)  # fmt: skip
+def test_one_process_that_could_not_see_it_is_enough(fleet, code, before, ref, state):
+    fleet.run(f"import {ref.partition(':')[0]}\n", HAS_IT="1")
+    fleet.run(code, before=before)
+    fleet.aged()
+    with Store.open(fleet.store) as store:
+        states = {row.state.state for row in store.states() if row.until is None and row.state.ref == ref}
+    assert states == {"armed", state}
+    word, codes = fleet.verdict(ref=ref)
+    assert word == "unproven"
+    assert "not-armed" in codes
+
+
+def test_a_dropped_call_site_keeps_it_from_safe(fleet):
+    lines = "\n".join(f"legacy.often()  # {n}" for n in range(5))
+    fleet.run(f"from shop import legacy\n{lines}\n", LASTCALL_MAX_SITES="2")
+    word, codes = fleet.aged().verdict()
+    assert (word, codes) == ("unproven", {"lossy"})
+
+
+def test_an_internal_error_keeps_it_from_safe(fleet):
+    fleet.run("import shop.legacy\nfrom lastcall.errors import internal_errors\n"
+              "internal_errors.add('count', RuntimeError('made by a test'))\n")
+    word, codes = fleet.aged().verdict()
+    assert (word, codes) == ("unproven", {"lossy"})
+
+
+def test_an_agent_that_crashed_at_start_is_a_service_that_was_not_observed(fleet):
+    fleet.run(IMPORTS_IT)
+    crashes = "import lastcall.agent\nlastcall.agent.Patcher = None\n"
+    assert fleet.run("import shop.legacy\nprint('served')\n", "worker", before=crashes).stdout == "served\n"
+    fleet.aged()
+    word, codes = fleet.verdict("--require", "service=backend", "--require", "service=worker")
+    assert word == "unproven"
+    assert codes & {"service-missing", "not-watched", "lossy"}
+
+
+def test_a_service_without_the_agent_for_a_week_is_silent(fleet):
+    fleet.run(IMPORTS_IT)
+    fleet.run(IMPORTS_IT, service="worker")
+    fleet.aged()
+    assert fleet.verdict() == ("safe", set())
+    fleet.aged(service="worker", seconds=7 * DAY, whole=True)
+    word, codes = fleet.verdict()
+    assert word == "unproven"
+    assert "service-silent" in codes
+
+
+def test_a_whole_fleet_without_the_agent_for_a_week_is_silent(fleet):
+    fleet.run(IMPORTS_IT)
+    word, codes = fleet.aged().aged(seconds=7 * DAY, whole=True).verdict()
+    assert word == "unproven"
+    assert "service-silent" in codes
+
+
+def test_a_process_that_was_killed_is_no_proof_of_the_time_after(fleet):
+    fleet.run("import os, time\nimport shop.legacy\ntime.sleep(1.5)\nos.kill(os.getpid(), 9)\n", check=False)
+    word, codes = fleet.verdict("--at", time.strftime("%Y-%m-%d", time.gmtime(time.time() + 90 * DAY)))
+    assert word == "unproven"
+    assert codes
