@@ -285,3 +285,44 @@ def test_both_backends_dead_then_back_everything_is_there(world):
     uses = [use for use in world.cloud.payloads("use") if use["first"]]
     assert len({(use["process"], use["site"]) for use in uses}) == len(uses)
     assert json.loads(json.dumps(uses[0]))["target"] == TARGET
+
+
+SPANNED = """
+import time
+from opentelemetry import trace
+import shim
+
+def current():
+    context = trace.get_current_span().get_span_context()
+    print(f"{context.trace_id:032x} {context.span_id:016x}", flush=True)
+
+shim.os.fsencode = lambda path: current()
+for _ in range(15):
+    shim.inner()
+    time.sleep(0.2)          # the agent's thread samples busy sites meanwhile, where nothing is spanned
+"""
+
+
+def test_with_all_spans_every_use_has_one_span_which_was_current_during_it(world):
+    world.write("spanned.py", SPANNED)
+    (world.folder / "shim.py").write_text("import os\n\ndef inner():\n    os.fsencode('')\n")
+    world.env |= {"LASTCALL_TARGETS": "shim:inner", "LASTCALL_SPANS": "all", "LASTCALL_SPAN_BUDGET": "600"}
+    assert world.start(sys.executable, "spanned.py").wait(60) == 0, world.output
+    during = world.output.split("\n")[:-1]
+    assert len(set(during)) == 15
+    assert sorted(f"{span.trace_id.hex()} {span.span_id.hex()}" for span, *_ in world.receiver.spans()) == sorted(during)
+    assert sum(attributes["lastcall.count"] for _, attributes, _ in world.receiver.spans()) == 15
+
+
+def test_the_statement_made_for_a_killed_process_says_which_of_its_uses_are_allowed(world):
+    world.write("lastcall.toml", f"""
+        [[target]]
+        ref = "{TARGET}"
+        allow = [{{ caller = "excused", reason = "the factory itself", until = "2999-01-31" }}]
+        """)
+    world.write("excused.py", "import shim\n\ndef use():\n    shim.old()\n")
+    world.write("killed.py", "import os, shim, excused\nshim.old()\nexcused.use()\nos.kill(os.getpid(), 9)\n")
+    assert world.start(sys.executable, "killed.py").wait(60) == -signal.SIGKILL, world.output
+    world.deliver_the_rest()
+    rows = [row for statement in world.cloud.payloads("observation") if statement.get("orphan") for row in statement["counts"]]
+    assert {row["module"]: row.get("allowed", False) for row in rows} == {"__main__": False, "excused": True}

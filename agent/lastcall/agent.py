@@ -64,6 +64,8 @@ class Agent:
         self._modules_seen = 0
         self._written_counters: tuple[Any, ...] = ()
         self._sites_detailed = 0
+        self.spanned: set[tuple[str, str]] = set()
+        """Target and use of those whose every call gets a span that is current during it."""
         self._watch_ends()
         self._install_extras()
 

@@ -24,6 +24,7 @@ class CurrentSpan:
     def __init__(self, agent: Agent, tap: Tap) -> None:
         self.agent = agent
         self.tap = tap
+        agent.spanned.add((tap.target.ref, tap.use))
 
     def enter(self, frame: FrameType, _args: Any, _kwargs: Any) -> Any:
         """Make a new span's context current."""

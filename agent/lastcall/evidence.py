@@ -132,6 +132,8 @@ class Count:
     last_seen: float
     errors: int | None = None
     """Uses known to have raised; None where that was not observed."""
+    allowed: bool = False
+    """The target's `allow` list covers this site."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,15 @@ class Pipeline:
                 seen = record.at_ns * NANO if total == 1 else now
                 self._last_seen[record.slot] = (total, seen)
             counts.append(
-                Count(self.process.id, self._site(record).id, total, record.at_ns * NANO, seen, record.errors)
+                Count(
+                    self.process.id,
+                    self._site(record).id,
+                    total,
+                    record.at_ns * NANO,
+                    seen,
+                    record.errors,
+                    record.allowed is not None,
+                )
             )
         return tuple(counts)
 
@@ -289,6 +297,8 @@ class Pipeline:
         for record in list(self.recorder.records):
             if self._budget < 1:
                 return
+            if (record.target.ref, record.use) in self.agent.spanned:
+                continue  # every use has its span already: a sample would be a second one of the same use
             sampled = self._sampled_at.get(record.slot, record.at_ns)
             if clock - sampled >= interval_ns:
                 self._sampled_at[record.slot] = clock

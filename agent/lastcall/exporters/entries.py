@@ -347,7 +347,7 @@ class _Ledger:
                 "count": missing,
                 "total": count.count,
             }
-            if site_id in self._allowed:
+            if count.allowed or site_id in self._allowed:
                 fields["allowed"] = True
             if is_overdue(target, rfc3339(count.last_seen)):
                 fields["overdue"] = True
@@ -440,7 +440,7 @@ class _Ledger:
         row["last_seen"] = rfc3339(count.last_seen)
         if count.errors is not None:
             row["errors"] = count.errors
-        if count.site in self._allowed:
+        if count.allowed or count.site in self._allowed:
             row["allowed"] = True
         if count.site not in self._reported and site.stack:
             # The statement of a killed process may be the only place that tells how its calls were reached.

@@ -146,7 +146,7 @@ class _Orphan:
 
     def _counts(self) -> tuple[dict[str, Site], tuple[Count, ...]]:
         rows = self._connection.execute(
-            "SELECT u.count, u.first_seen, u.last_seen, u.errors, k.frames, t.ref, s.kind, s.file, s.line,"
+            "SELECT u.count, u.first_seen, u.last_seen, u.errors, u.allowed, k.frames, t.ref, s.kind, s.file, s.line,"
             " s.function, s.module, s.expression, s.origin, s.during_import, s.by_test, s.scanner, s.via,"
             " s.note"
             " FROM use_count u JOIN site s ON s.id = u.site JOIN target t ON t.id = s.target"
@@ -155,12 +155,12 @@ class _Orphan:
         ).fetchall()
         sites: dict[str, Site] = {}
         counts = []
-        for count, first, last, errors, frames, *place in rows:
+        for count, first, last, errors, allowed, frames, *place in rows:
             values: dict[str, Any] = dict(zip(SITE, place, strict=True))
             values.update((flag, bool(values[flag])) for flag in FLAGS)
             site = Site(**values, stack=self._stack(frames))
             sites[site.id] = site
-            counts.append(Count(self.process.id, site.id, count, first, last, errors))
+            counts.append(Count(self.process.id, site.id, count, first, last, errors, bool(allowed)))
         return sites, tuple(counts)
 
     def _stack(self, frames: str | None) -> tuple[Frame, ...]:
