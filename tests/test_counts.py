@@ -84,6 +84,38 @@ def test_threads_and_tasks_lose_nothing(tmp_path, program, engine):
     assert found == sorted((use.line, use.count) for use in world.marks())
 
 
+MANY = """
+import sys, threading
+import legacy
+
+barrier = threading.Barrier(8)
+
+def work(thing):
+    barrier.wait()
+    for _ in range(200_000):
+        legacy.old(1)  # 1600000x legacy.old
+    for _ in range(20_000):
+        thing.method()  # 160000x thing.method
+        legacy.Old()  # 160000x legacy.Old
+
+threads = [threading.Thread(target=work, args=(object.__new__(legacy.Old),)) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("extensions", ["", "1"], ids=["wrapt-in-C", "wrapt-in-Python"])
+def test_eight_threads_on_one_call_site_count_exactly(tmp_path, engine, extensions):
+    legacy = LEGACY.replace("self.a = 1", "pass").replace("return self.a", "return 1")
+    world = World(tmp_path, {"legacy.py": legacy, "host.py": MANY}, TARGETS)
+    run = world.run(engine, timeout=240, WRAPT_DISABLE_EXTENSIONS=extensions)
+    assert run.err == ""
+    found = sorted((use.line, use.count) for use in run.uses())
+    assert found == sorted((use.line, use.count) for use in world.marks())
+
+
 FORK = """
 import os, sys
 import legacy

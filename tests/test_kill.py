@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from lastcall.store import Store
 from worlds import World
 
 THREADS = 3
+GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 # Each thread says what it is about to do and what it has done, in a file of its own that outlives it too.
 HOST = """
@@ -84,6 +86,48 @@ def test_ten_kills(tmp_path, engine):
     rng = random.Random(1)
     for number in range(5):
         kill_once(world, number, engine, rng)
+
+
+SHARED = """
+import mmap, os, sys, threading, time
+import legacy
+
+truth = mmap.mmap(os.open("truth", os.O_RDWR), 4096)
+numbers = memoryview(truth).cast("Q")
+sys.setswitchinterval(1e-6)
+
+def work(slot):
+    while True:
+        legacy.old(slot)
+        numbers[slot * 8] += 1
+
+for slot in range(8):
+    threading.Thread(target=work, args=(slot,), daemon=True).start()
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not GIL, reason="without a GIL a slot may lag until the next use or the next flush")
+@pytest.mark.parametrize("engine", ["wrapping", "inplace"])
+def test_threads_that_share_a_call_site_lose_at_most_the_calls_in_flight(tmp_path, engine):
+    world = World(tmp_path, {"legacy.py": "def old(value):\n    return value\n", "host.py": SHARED}, ("legacy:old",))
+    for number in range(4):
+        truth = tmp_path / "truth"
+        truth.write_bytes(bytes(4096))
+        store = tmp_path / f"evidence-{number}" / "store.db"
+        environ = world.environment(store, engine, LASTCALL_FLUSH_INTERVAL="60")  # nobody publishes what was overtaken
+        process = subprocess.Popen(world.command(), cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout.readline() == b"started\n"
+        time.sleep(0.3 + 0.01 * number)
+        process.send_signal(signal.SIGKILL)
+        _, err = process.communicate()
+        assert err == b""
+        done = sum(memoryview(truth.read_bytes()).cast("Q"))
+        with Store.current(store) as current:
+            (row,) = current.uses()
+        assert done > 0
+        assert done <= row.count <= done + 8
 
 
 @pytest.mark.slow

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dis
 import itertools
+import re
 import sys
 import threading
 from collections import Counter
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastcall import callsite
+from lastcall import callsite, hotpath
 from lastcall.errors import InternalErrors
 from lastcall.journal import HEADER_SLOTS, Journal
 from lastcall.recorder import Recorder
@@ -126,6 +128,25 @@ def test_threads_lose_nothing_even_at_first_sight(tmp_path, kind):
     recorder.publish()
     assert [recorder.table[r.slot] for r in recorder.records] == [3200] * 15
     recorder.journal.close()
+
+
+MAY_CHANGE_THREADS = re.compile("CALL|JUMP_BACKWARD|JUMP_ABSOLUTE|RESUME|YIELD|SEND|WITH")
+
+
+@pytest.mark.parametrize("kind", ["hook", "hook_behind_wrapt", "frame_callback", "inner_hook", "start_callback"])
+def test_no_thread_can_come_between_drawing_a_number_and_storing_it(monkeypatch, kind):
+    """With a call there, the thread that was switched out would set the slot back by what the others counted."""
+    if kind == "hook_behind_wrapt":
+        monkeypatch.setattr(hotpath, "behind_wrapt", {1})
+    recorder = make()
+    tap = recorder.tap(Target("application:one"), "call")
+    made = {"frame_callback": recorder.hooks.frame_callback, "inner_hook": recorder.hooks.inner_hook}
+    hook = recorder.hooks.start_callback({}, {}) if kind == "start_callback" else made.get(kind, recorder.hooks.hook)(tap)
+    names = [instruction.opname for instruction in dis.get_instructions(hook)]
+    drawn = names.index("FOR_ITER")
+    between = names[drawn + 1 : names.index("STORE_SUBSCR", drawn)]
+    assert {name for name in between if "LOAD" in name}  # the table and the slot
+    assert not [name for name in between if MAY_CHANGE_THREADS.search(name)]
 
 
 def test_a_new_call_site_is_on_disk_when_its_first_use_returns(tmp_path):

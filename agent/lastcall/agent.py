@@ -10,10 +10,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from _thread import get_ident
 
 from . import callsite as cs
-from .errors import internal_errors
+from .errors import internal_errors, native_ident, native_lock
 from .introduction import new_id, process_record, state_record, target_record
 from .journal import Journal, live_folder
 from .patch import Patcher
@@ -311,10 +310,8 @@ class Agent:
 
     def after_fork_in_child(self) -> None:
         """Become the agent of a new process: nothing counted, a journal of its own, the same targets armed."""
-        from _thread import allocate_lock
-
         inherited = self.recorder.journal
-        self.recorder.lock = allocate_lock()
+        self.recorder.lock = native_lock()
         self.id = new_id()
         self.pid = os.getpid()
         self.started_ns = time.time_ns()
@@ -338,7 +335,7 @@ class Agent:
 
     def enter_background(self) -> None:
         """Called first thing in the background thread: what it does is not a use."""
-        self.recorder.own_threads.add(get_ident())
+        self.recorder.own_threads.add(native_ident())
 
 
 def _spec_name(module: ModuleType) -> str:

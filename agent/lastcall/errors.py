@@ -1,17 +1,28 @@
 """What can go wrong inside Lastcall, and the one guard that keeps it from the host.
 
-Imported in the host process: this module imports nothing but `os` and `sys`.
+Imported in the host process: this module imports nothing but `os`, `sys` and `_thread`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from _thread import allocate_lock, get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from itertools import count
     from types import TracebackType
+
+
+native_lock = allocate_lock
+"""The interpreter's own lock, taken before the host's code runs.
+
+gevent puts another in its place, which waits by switching greenlets: where our thread holds it, the host's hub finds
+nothing left to run and raises in the host.
+"""
+native_ident = get_ident
+"""The same for the thread's number, which gevent makes the greenlet's."""
 
 
 class LastcallError(Exception):

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import random
 import time
-from _thread import allocate_lock
+
+from .errors import native_lock
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class Brownout:
         self.share = share
         self._clock = clock
         self._chance = chance
-        self._lock = allocate_lock()
+        self._lock = native_lock()
         self._calls = 0
         self._refused = 0
         self._wait = FIRST_WAIT

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from _collections import deque
-from _thread import allocate_lock, get_ident
 from itertools import count
 
 from . import callsite as cs
+from .errors import native_ident, native_lock
 from .hotpath import (
     caller_behind_wrapt,
     is_wrapper_frame,
@@ -90,7 +90,7 @@ class Recorder:
         self.max_sites = max_sites
         self.stacks = cs.Stacks(stack_depth)
         self.on_first_sight = on_first_sight
-        self.lock = allocate_lock()
+        self.lock = native_lock()
         self.taps: list[Tap] = []
         self.own_threads: set[int] = set()
         self.observe_use: Callable[[SiteRecord, Callable[[], int]], Callable[[], int]] | None = None
@@ -186,7 +186,7 @@ class Recorder:
 
     def first_sight(self, tap: Tap, frame: FrameType | None) -> None:
         """A use whose call site has no fast entry. Guarded: never raises into the host."""
-        me = get_ident()
+        me = native_ident()
         if me in self.own_threads:
             return
         if me in self._busy:
@@ -270,7 +270,7 @@ class Recorder:
         step, own, total = record.counter.__next__, self.own_threads, record.total
 
         def count_unless_ours() -> int:
-            return total() if get_ident() in own else step()
+            return total() if native_ident() in own else step()
 
         return count_unless_ours
 
@@ -411,7 +411,7 @@ class Recorder:
 
     def first_sight_behind(self, tap: Tap, behind: FrameType | None) -> None:
         """First sight of a site behind a pass-through frame. Guarded like `first_sight`."""
-        me = get_ident()
+        me = native_ident()
         if me in self.own_threads or me in self._busy:
             return
         self._busy.add(me)
