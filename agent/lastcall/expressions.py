@@ -7,17 +7,21 @@ else by line. Runs in the background; arguments and the rest of the line are nev
 
 from __future__ import annotations
 
-import ast
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .callsite import position_of
+from .source_tokens import bound_by, defined_by, imports, spelled, spelled_alone, statements, tokens_of
 
 if TYPE_CHECKING:
     from types import CodeType
 
     from .callsite import Position
+    from .source_tokens import Import, Token
+
+LARGEST = 4_000_000
+"""Bytes. Reading a generated file of that size takes seconds: leave it."""
 
 
 def spelling(code: CodeType, lasti: int, line: int, name: str) -> str:
@@ -57,53 +61,23 @@ def at_position(lines: tuple[bytes, ...], position: Position, name: str) -> str:
     piece = list(lines[first - 1 : last])
     piece[-1] = piece[-1][:right]
     piece[0] = piece[0][left:]
-    text = b"\n".join(piece).decode("utf-8", "replace")
-    tree = _parse(text)
-    if tree is None:
-        return ""
-    if isinstance(tree, (ast.Import, ast.ImportFrom)):
-        return _imported(tree, name)
-    if isinstance(tree, ast.Call):
-        return render(tree.func)
-    return render(tree)
+    tokens = tokens_of(b"(" + b"\n".join(piece) + b")")[1:-2]  # brackets, so that it may go over several lines
+    imported = imports(tokens)
+    if imported:
+        return _imported(imported, name)
+    text, callee = spelled_alone(tokens)
+    return text if callee is None else callee
 
 
-def _parse(text: str) -> ast.AST | None:
-    for source, mode in ((f"({text})", "eval"), (text.strip(), "exec")):
-        try:
-            tree = ast.parse(source, mode=mode)
-        except (SyntaxError, ValueError):
-            continue
-        if isinstance(tree, ast.Expression):
-            return tree.body
-        if isinstance(tree, ast.Module) and len(tree.body) == 1:
-            return tree.body[0]
-    return None
-
-
-def _imported(tree: ast.Import | ast.ImportFrom, name: str) -> str:
-    if isinstance(tree, ast.ImportFrom) and tree.module and f".{name}".endswith(f".{tree.module}"):
-        return tree.module
-    names = [alias.name for alias in tree.names]
+def _imported(imported: list[Import], name: str) -> str:
+    module = imported[0].module
+    if module and f".{name}".endswith(f".{module}"):
+        return module
+    names = [one.name for one in imported]
     if name in names:
         return name
     matching = [full for full in names if full.rpartition(".")[2] == name or full.startswith(name)]
     return matching[0] if matching else names[0] if len(names) == 1 else ""
-
-
-def render(node: ast.AST) -> str:
-    """An expression as dotted text; calls and subscripts in it keep no arguments."""
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.Attribute):
-        return f"{render(node.value) or '...'}.{node.attr}"
-    if isinstance(node, ast.Call):
-        return f"{render(node.func)}()"
-    if isinstance(node, ast.Subscript):
-        return f"{render(node.value)}[...]"
-    if isinstance(node, ast.Await):
-        return render(node.value)
-    return ""
 
 
 @lru_cache(maxsize=256)
@@ -119,21 +93,23 @@ def source_lines(filename: str) -> tuple[bytes, ...]:
 def _uses_by_line(filename: str) -> dict[int, tuple[list[str], list[str]]]:
     """For each line what is called or imported there, and which attributes are touched."""
     found: dict[int, tuple[list[str], list[str]]] = {}
-    try:
-        tree = ast.parse(b"\n".join(source_lines(filename)))
-    except (SyntaxError, ValueError, RecursionError):
-        return found
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            spelled = render(node.func)
-            for line in {node.lineno, node.func.end_lineno or node.lineno}:
-                found.setdefault(line, ([], []))[0].append(spelled)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            for alias in node.names:
-                found.setdefault(node.lineno, ([], []))[0].append(alias.name)
-        elif isinstance(node, ast.Attribute):
-            found.setdefault(node.end_lineno or node.lineno, ([], []))[1].append(render(node))
+    for _, statement in _statements(filename):
+        imported = imports(statement)
+        for one in imported:
+            found.setdefault(statement[0].line, ([], []))[0].append(one.name)
+        for use in () if imported else spelled(statement):
+            if use.kind == "call":
+                for line in {use.first, use.last}:
+                    found.setdefault(line, ([], []))[0].append(use.text)
+            elif use.kind == "attribute":
+                found.setdefault(use.last, ([], []))[1].append(use.text)
     return found
+
+
+@lru_cache(maxsize=4)
+def _statements(filename: str) -> tuple[tuple[int, list[Token]], ...]:
+    source = b"\n".join(source_lines(filename))
+    return tuple(statements(tokens_of(source))) if len(source) <= LARGEST else ()
 
 
 def on_line(filename: str, line: int, name: str) -> str:
@@ -149,20 +125,19 @@ def on_line(filename: str, line: int, name: str) -> str:
 def _bindings(filename: str) -> dict[str, int]:
     """The line that binds each name at module level or in an import statement anywhere in the file."""
     bound: dict[str, int] = {}
-    try:
-        tree = ast.parse(b"\n".join(source_lines(filename)))
-    except (SyntaxError, ValueError, RecursionError):
-        return bound
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            for alias in node.names:
-                bound.setdefault(alias.asname or alias.name.partition(".")[0], alias.lineno)
-    for statement in tree.body:
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                bound.setdefault(node.id, node.lineno)
-        if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            bound.setdefault(statement.name, statement.lineno)
+    for _, statement in _statements(filename):
+        for one in imports(statement):
+            bound.setdefault(one.bound, one.line)
+    inside = -1  # the depth of the function or class around, if there is one
+    for depth, statement in _statements(filename):
+        inside = -1 if depth <= inside else inside
+        definition = defined_by(statement)
+        if inside < 0 and definition is None:
+            for token in bound_by(statement):
+                bound.setdefault(token.text, token.line)
+        elif inside < 0 and definition is not None:
+            bound.setdefault(definition[1], definition[2])
+            inside = depth
     return bound
 
 
@@ -179,26 +154,18 @@ def binding_line(filename: str, name: str) -> int:
 def _definitions(filename: str) -> dict[str, int]:
     """The line of each `def` and `class` by qualified name; the last one wins, as it does when the code runs."""
     found: dict[str, int] = {}
-    try:
-        tree = ast.parse(b"\n".join(source_lines(filename)))
-    except (SyntaxError, ValueError, RecursionError):
-        return found
-    waiting: list[tuple[str, list[ast.stmt]]] = [("", tree.body)]
-    while waiting:
-        prefix, body = waiting.pop()
-        for statement in body:
-            if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-                found[prefix + statement.name] = statement.lineno
-                if isinstance(statement, ast.ClassDef):
-                    waiting.append((f"{prefix}{statement.name}.", statement.body))
-            else:  # `if`, `try`, `with`: what they define is defined here
-                inner = [part for part in ast.iter_child_nodes(statement) if isinstance(part, ast.stmt)]
-                handlers = [
-                    part for part in ast.iter_child_nodes(statement) if isinstance(part, ast.ExceptHandler)
-                ]
-                inner += [part for handler in handlers for part in handler.body]
-                if inner:
-                    waiting.append((prefix, inner))
+    around: list[tuple[int, str, str]] = []  # depth, `def` or `class`, qualified name
+    for depth, statement in _statements(filename):
+        while around and around[-1][0] >= depth:
+            around.pop()
+        definition = defined_by(statement)
+        if definition is not None and not any(kind == "def" for _, kind, _ in around):
+            kind, name, line = definition
+            qualname = f"{around[-1][2]}.{name}" if around else name
+            found[qualname] = line
+            around.append((depth, kind, qualname))
+        elif definition is not None:
+            around.append((depth, "def", ""))
     return found
 
 
@@ -220,7 +187,6 @@ __all__ = [
     "definition_line",
     "on_line",
     "position_of",
-    "render",
     "source_lines",
     "spelling",
 ]
