@@ -366,7 +366,9 @@ def test_the_budget_on_a_year_of_a_large_fleet(tmp_path_factory, config, page):
     path = str(tmp_path_factory.mktemp("year") / "store.db")
     with Store.open(path) as store:
         store_year.build(store, targets=1000, sites=100_000, seed=1, now=time.time())
-    board = boards.read(Store.current(path), time.time())
+    board = boards.judge(boards.read(Store.current(path), time.time()), config)
+    assert board.judged is not None
+    assert {row.word for row in board.targets.values()} == {"in-use", "unproven", "safe"}
     busiest = max(board.targets.values(), key=lambda row: row.sums.sites if row.sums else 0)
     assert busiest.sums.sites > 20_000
     served = Served(application(lambda: board))
