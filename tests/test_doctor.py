@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from live_files import LiveProcess
 from worlds import World, plain_environment
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -55,3 +57,44 @@ def test_a_store_that_is_none_is_a_problem_not_a_traceback(tmp_path: Path) -> No
     assert told.returncode == 1
     assert "problem" in told.stdout
     assert "Traceback" not in told.stdout + told.stderr
+
+
+def test_a_thousand_targets_are_summarised_and_only_what_is_not_armed_is_listed(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    process = LiveProcess(store)
+    for number in range(1_000):
+        state = "armed" if number < 950 else "pending" if number < 997 else "failed"
+        ref = f"backend.package_of_some_length.module_{number:04}:legacy_function"
+        process.target(ref).state(ref, state, "it cannot be patched" if state == "failed" else "")
+    process.close()
+    told = doctor(tmp_path, "--quick", "--store", str(store), LASTCALL_TARGETS="a:b")
+    words = " ".join(told.stdout.split())
+    assert told.returncode == 1
+    assert "1,000 targets: 3 failed, 47 pending, 950 armed" in words
+    assert "module_0000" not in words
+    assert "module_0997:legacy_function failed by wrapt" in words
+    assert "... and 27 more pending; --all lists them" in words
+    assert words.index("module_0999") < words.index("module_0950"), "what needs mending comes first"
+    assert max(len(line) for line in told.stdout.splitlines() if "/" not in line) <= 80  # a path stays in one piece
+    whole = doctor(tmp_path, "--quick", "--all", "--store", str(store), LASTCALL_TARGETS="a:b").stdout
+    assert all(f"module_{number:04}" in whole for number in range(1_000))
+
+
+def test_it_says_what_the_store_takes_and_how_fast_it_grows(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    LiveProcess(store, started=time.time() - 10 * 86_400).target().state().close()
+    doctor(tmp_path, "--quick", "--store", str(store), LASTCALL_TARGETS="a:b")
+    words = " ".join(doctor(tmp_path, "--quick", "--store", str(store), LASTCALL_TARGETS="a:b").stdout.split())
+    assert "MB on disk, and 0.0 MB of 0 live files; about 0.0 MB a day since the first process" in words
+
+
+def test_allowances_are_listed_and_those_that_ran_out_are_noted(tmp_path: Path) -> None:
+    (tmp_path / "lastcall.toml").write_text("""
+[[target]]
+ref = "pkg.mod:old"
+allow = [{ caller = "core.**", reason = "the factory itself", until = "2097-01-31" },
+         { caller = "jobs.*", reason = "was to be gone", until = "2020-01-31" }]
+""")
+    words = " ".join(doctor(tmp_path, "--quick").stdout.split())
+    assert "ok pkg.mod:old: core.**, until 2097-01-31: the factory itself" in words
+    assert "note pkg.mod:old: the allowance of jobs.* ended with 2020-01-31; it counts again" in words

@@ -83,7 +83,7 @@ def test_json_has_the_fields_that_other_tools_rely_on(store, path, capsys):
         "function": "HealthChecker._check", "module": "core.health_checks",
         "expression": "get_websocket_manager_factory", "origin": "direct", "via": "", "note": "",
         "service": "backend", "environment": "staging", "release": "2026.11.3", "count": 41, "errors": 3,
-        "allowed": False, "during_import": False, "test": False, "scanner": False, "processes": 1,
+        "allowed": False, "allowed_by": None, "during_import": False, "test": False, "scanner": False, "processes": 1,
         "first_seen": "2026-11-18T11:06:40Z", "last_seen": "2026-11-18T12:06:40Z",
         "stack": [{"file": "core/health_checks.py", "line": 228, "function": "HealthChecker._check"},
                   {"file": "/usr/lib/py/asgi.py", "line": 9, "function": "run"}],
@@ -375,3 +375,78 @@ def test_colours_are_for_terminals_only(store, path):
     assert terminal.wait(30) == 0
     assert b"\x1b[" in shown
     assert b"core/health_checks.py:228" in shown
+
+
+# -- many targets, and allowed uses -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def thousand(path):
+    """1,000 targets: 900 in use at one call site each, 100 not, of which five are missing."""
+    process = LiveProcess(path, slots=900)
+    for number in range(1_000):
+        ref = f"backend.module_{number:04}:legacy_function"
+        process.target(ref)
+        if number >= 995:
+            process.state(ref, "missing", "the module was imported and has no legacy_function", "")
+        else:
+            process.state(ref)
+        if number < 900:
+            process.site(number, ref, file=f"/srv/app/caller_{number}.py").count(number, 2_000 - number)
+            process.append("R", ref, f"holder_{number}", "name", f"/srv/app/holder_{number}.py", 3, "module")
+    process.close()
+
+
+def test_a_thousand_targets_make_a_report_that_can_be_read_and_says_what_it_left_out(thousand, path, capsys):
+    code, out, _ = lastcall(capsys, "report", "--store", path)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert len(out.splitlines()) < 700
+    assert "Targets: 900 in use, 100 without a use seen" in out
+    assert "backend.module_0000:legacy_function" in out
+    assert "backend.module_0039:legacy_function" in out
+    assert "backend.module_0040:legacy_function" not in out
+    assert "... and 860 more in use (860 armed); --limit 0 shows all" in out
+    assert "backend.module_0999:legacy_function" in out  # what is missing comes before what is only quiet
+    assert "... and 60 more without a use seen (60 armed)" in out
+    assert "... and of 860 more targets; --limit 0 shows all" in out
+    _, whole, _ = lastcall(capsys, "report", "--store", path, "--limit", 0)
+    assert all(f"backend.module_{number:04}:legacy_function" in whole for number in range(1_000))
+    assert "... and" not in whole
+
+
+ALLOWING = """
+[[target]]
+ref = "pkg.mod:old"
+allow = [{ caller = "pkg.gone", reason = "past", until = "2020-01-01" },
+         { caller = "core.**", reason = "the factory itself", until = "2097-01-31" }]
+[[target]]
+ref = "pkg.**:get_*"
+allow = [{ caller = "core.health:probe", reason = "not ours to change" }]
+"""
+
+
+def test_it_says_why_a_use_is_allowed_and_until_when(path, tmp_path, capsys, monkeypatch):
+    process = LiveProcess(path).target("pkg.mod:old").target("pkg.sub:get_it").state("pkg.mod:old").state("pkg.sub:get_it")
+    allowed = {"flags": 8, "file": "/srv/app/x.py"}
+    process.site(0, "pkg.mod:old", module="core.health", **allowed).count(0, 1)
+    process.site(1, "pkg.sub:get_it", module="core.health", function="probe", **allowed).count(1, 2)
+    process.site(2, "pkg.mod:old", module="pkg.gone", line=7, **allowed).count(2, 3)
+    process.site(3, "pkg.mod:old", module="elsewhere", file="/srv/app/y.py").count(3, 4)
+    process.close()
+    (tmp_path / "lastcall.toml").write_text(ALLOWING)
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = lastcall(capsys, "report", "--store", path, "--format", "json")
+    by_count = {use["count"]: (use["allowed"], use["allowed_by"]) for use in json.loads(out)["uses"]}
+    assert by_count == {
+        1: (True, {"caller": "core.**", "reason": "the factory itself", "until": "2097-01-31"}),
+        2: (True, {"caller": "core.health.probe", "reason": "not ours to change", "until": ""}),
+        3: (True, None),  # the entry has run out since
+        4: (False, None),
+    }
+    _, text, _ = lastcall(capsys, "report", "--store", path)
+    words = " ".join(text.split())
+    assert "allowed until 2097-01-31 (the factory itself)" in words
+    assert "allowed (not ours to change)" in words
+    _, markdown, _ = lastcall(capsys, "report", "--store", path, "--format", "markdown")
+    assert "allowed until 2097-01-31 (the factory itself)" in markdown

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lastcall.allowances import Allowances
 from lastcall.report_words import rfc3339
 from lastcall.store.queries import WEIGHT
 
@@ -35,29 +36,33 @@ Document = dict[str, Any]
 STATES = ("armed", "pending", "missing", "failed", "partial", "removed")
 
 
-def document(store: Store, filter_: Filter) -> Document:
+def document(store: Store, filter_: Filter, allowances: Allowances | None = None) -> Document:
     """The whole report, for other programs: every call site in every scope, with its stack.
 
-    Raises StoreError.
+    `allowances` tell why a use is allowed. Raises StoreError.
     """
     stacks = _Stacks()
+    allowances = allowances or Allowances()
     return {
         **_frame(store, filter_, store.observations(filter_)),
-        "uses": [_use(row, stacks) for row in store.uses(filter_)],
+        "uses": [_use(row, stacks, allowances) for row in store.uses(filter_)],
     }
 
 
-def overview(store: Store, filter_: Filter, *, limit: int, stacks: bool = False) -> Document:
+def overview(
+    store: Store, filter_: Filter, allowances: Allowances | None = None, *, limit: int, stacks: bool = False
+) -> Document:
     """The report for people: the same keys, but each call site once, and at most `limit` (0: all) a target.
 
     They are under `call_sites`, with `scopes` for where they were seen. Observations have no states, which
     takes a second to count over a year. Raises StoreError.
     """
     shared = _Stacks() if stacks else None
+    allowances = allowances or Allowances()
     return {
         **_frame(store, filter_, store.observations(filter_, states=False)),
         "call_sites": [
-            {**_call_site(row, shared), "scopes": [_scope(scope) for scope in row.scopes]}
+            {**_call_site(row, shared, allowances), "scopes": [_scope(scope) for scope in row.scopes]}
             for row in store.call_sites(filter_, limit=limit, stacks=stacks)
         ],
     }
@@ -130,16 +135,17 @@ def _target(info: TargetInfo, states: list[StateCount], total: Total | None) -> 
     }
 
 
-def _use(row: UseRow, stacks: _Stacks) -> Document:
-    return {**_call_site(row, stacks), **_scope(row.scope), "processes": row.processes}
+def _use(row: UseRow, stacks: _Stacks, allowances: Allowances) -> Document:
+    return {**_call_site(row, stacks, allowances), **_scope(row.scope), "processes": row.processes}
 
 
-def _call_site(row: UseRow | CallSite, stacks: _Stacks | None) -> Document:
+def _call_site(row: UseRow | CallSite, stacks: _Stacks | None, allowances: Allowances) -> Document:
     result = {
         **_site(row.site),
         "count": row.count,
         "errors": row.errors,
         "allowed": row.allowed,
+        "allowed_by": _allowed_by(row, allowances) if row.allowed else None,
         "during_import": row.site.during_import,
         "test": row.site.by_test,
         "scanner": row.site.scanner,
@@ -149,6 +155,14 @@ def _call_site(row: UseRow | CallSite, stacks: _Stacks | None) -> Document:
     if stacks is not None:
         result["stack"] = stacks.of(row.site)
     return result
+
+
+def _allowed_by(row: UseRow | CallSite, allowances: Allowances) -> Document | None:
+    """The entry that covers the newest use, as the configuration has it by now."""
+    entry = allowances.of(row.site, row.last_seen)
+    if entry is None:
+        return None
+    return {"caller": entry.caller.text, "reason": entry.reason, "until": entry.until}
 
 
 def _site(site: Site) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from lastcall.report import Document
 
 WIDTH = 80
+
+MOST = 40
+"""Entries of any list, unless the whole is asked for: a log of 1,000 targets is read by nobody."""
 
 _STATE_STYLES = {"armed": "green", "pending": "yellow", "removed": "green"}
 
@@ -31,21 +35,25 @@ class Line(NamedTuple):
     style: str = ""
 
 
-def lines(document: Document, *, now: float) -> Iterator[Line]:
-    """`report.overview`, line by line."""
+def lines(document: Document, *, now: float, whole: bool = False) -> Iterator[Line]:
+    """`report.overview`, line by line; at most MOST of any list, and how many more there are, unless `whole`."""
+    most = len(document["targets"]) + len(document["references"]) if whole else MOST
     targets = document["targets"]
-    used = [target for target in targets if target["uses"]]
-    unused = [target for target in targets if not target["uses"]]
-    yield Line(f"Targets: {len(used)} in use, {len(unused)} without a use seen", "bold")
+    used = sorted((t for t in targets if t["uses"]), key=lambda target: -target["uses"])
+    unused = sorted((t for t in targets if not t["uses"]), key=lambda target: target["state"] == "armed")
+    yield Line(f"Targets: {len(used):,} in use, {len(unused):,} without a use seen", "bold")
     yield Line("")
     if targets and not used:
         yield from _wrapped(NO_USE, "  ", "green")
         yield Line("")
-    for target in sorted(used, key=lambda target: -target["uses"]) + unused:
-        yield from _target(target, now)
+    for some, what in ((used, "in use"), (unused, "without a use seen")):
+        for target in some[:most]:
+            yield from _target(target, now)
+        yield from _more(some[most:], what)
+    shown = {target["target"] for target in used[:most]}
     sections = (
-        ("Call sites", _sites(document, now)),
-        ("References (modules that still hold a target's name)", _references(document["references"])),
+        ("Call sites", _sites(document, shown, now)),
+        ("References (modules that still hold a target's name)", _references(document["references"], most)),
         ("Findings", _findings(document["findings"], now)),
         ("Observed", _observations(document["observations"], now)),
         ("Problems of the observation itself", _problems(document["internal_errors"])),
@@ -57,6 +65,17 @@ def lines(document: Document, *, now: float) -> Iterator[Line]:
             yield Line("")
             yield first
             yield from body
+
+
+def _more(left: list[Document], what: str) -> Iterator[Line]:
+    """How many targets are not shown, by state."""
+    if not left:
+        return
+    states = Counter(target["state"] for target in left)
+    kinds = ", ".join(f"{count:,} {state}" for state, count in states.most_common())
+    text = f"... and {len(left):,} more {what} ({kinds}); --limit 0 shows all, --target some"
+    yield from _wrapped(text, "           ", "")
+    yield Line("")
 
 
 def _target(target: Document, now: float) -> Iterator[Line]:
@@ -90,9 +109,11 @@ def _plan(target: Document) -> list[str]:
     return [text.format(target[key]) for text, key in words if target[key]]
 
 
-def _sites(document: Document, now: float) -> Iterator[Line]:
+def _sites(document: Document, shown: set[str], now: float) -> Iterator[Line]:
     about = {target["target"]: target for target in document["targets"]}
-    for ref, sites in _grouped(document["call_sites"], "target"):
+    for ref, sites in _grouped(
+        (site for site in document["call_sites"] if site["target"] in shown), "target"
+    ):
         yield from _wrapped(ref, "  ", "bold")
         where = about[ref]["defined"]
         if where:
@@ -121,7 +142,7 @@ def marks(site: Document) -> str:
     words += [
         text
         for key, text in (
-            ("allowed", "allowed"),
+            ("allowed", _allowed(site)),
             ("during_import", "during import"),
             ("test", "by a test"),
             ("scanner", "by a scanner"),
@@ -133,6 +154,15 @@ def marks(site: Document) -> str:
     if site["errors"]:
         words.append(f"{site['errors']:,} raised")
     return ", ".join(word for word in words if word)
+
+
+def _allowed(site: Document) -> str:
+    """Why a use is allowed and until when, as far as the configuration here says."""
+    entry = site["allowed_by"]
+    if entry is None:
+        return "allowed" if site["allowed"] else ""
+    until = f" until {entry['until']}" if entry["until"] else ""
+    return f"allowed{until}" + (f" ({entry['reason']})" if entry["reason"] else "")
 
 
 def where(site: Document) -> str:
@@ -150,13 +180,19 @@ def _service(name: str, releases: list[str]) -> str:
     return f"{name} {shown}".strip()
 
 
-def _references(references: list[Document]) -> Iterator[Line]:
-    for ref, held in _grouped(references, "target"):
+def _references(references: list[Document], most: int) -> Iterator[Line]:
+    groups = list(_grouped(references, "target"))
+    for ref, held in groups[:most]:
         yield from _wrapped(ref, "  ", "bold")
-        for entry in held:
+        for entry in held[:most]:
             how = "" if entry["how"] == "module" else f", in a {entry['how']}"
             place = f"{entry['file']}:{entry['line']}" if entry["file"] else entry["module"]
             yield from _wrapped(f"{place}  {entry['module']}.{entry['name']}{how}", "    ", "")
+        if held[most:]:
+            yield Line(f"    ... and {number(len(held) - most, 'more reference')}; --limit 0 shows all")
+        yield Line("")
+    if groups[most:]:
+        yield Line(f"  ... and of {number(len(groups) - most, 'more target')}; --limit 0 shows all")
         yield Line("")
 
 

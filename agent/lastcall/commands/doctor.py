@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,12 +16,23 @@ import typer
 
 from lastcall import config as configuration
 from lastcall.errors import StoreError
+from lastcall.journal import live_folder
+from lastcall.report_text import printable
+from lastcall.report_words import number
 
 if TYPE_CHECKING:
     from lastcall.config import Config
-    from lastcall.store import Store
+    from lastcall.store import StateCount, Store
 
 OK, NOTE, BAD = "ok", "note", "problem"
+
+MOST = 20
+"""Targets, and allowances, of one kind that are listed without --all."""
+RECENT = 50
+"""Processes whose failures are told of."""
+DAY = 86_400.0
+WIDTH = 80
+INDENT = " " * 10
 
 
 @dataclass(slots=True)
@@ -38,6 +50,11 @@ class Findings:
         """Add one line."""
         self.lines.append((self.section, level, text))
 
+    def more(self, level: str, left: int, what: str) -> None:
+        """Say how many of a kind were left out, if any were."""
+        if left:
+            self.say(level, f"... and {left:,} more {what}; --all lists them")
+
     @property
     def healthy(self) -> bool:
         """Whether nothing was a problem."""
@@ -54,17 +71,22 @@ def doctor(
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out the use that is sent end to end.")
     ] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List every target, not only a summary and what is not armed.")
+    ] = False,
 ) -> None:
     """Say what is configured, what is armed, why not, and whether a use arrives.
 
     Exit code 0 if all is well, 1 if something needs mending.
     """
+    most = sys.maxsize if everything else MOST
     found = Findings()
     config = configuration.load()
     _configuration(found, config)
+    _allowances(found, config, most, time.time())
     _interpreter(found)
     path = str(store) if store else config.store_path()
-    _store(found, path)
+    _store(found, path, most)
     _exporters(found, config)
     if not quick:
         _synthetic_use(found)
@@ -93,6 +115,25 @@ def _configuration(found: Findings, config: Config) -> None:
     else:
         discover = "; discovery: " + ", ".join(sorted(config.discover)) if config.discover else ""
         found.say(OK, f"{len(config.targets)} target(s) named{discover}")
+
+
+def _allowances(found: Findings, config: Config, most: int, now: float) -> None:
+    """The `allow` lists: who may go on, why, until when. One that has run out is worth a note."""
+    entries = [(target.ref, entry) for target in config.targets for entry in target.allow]
+    if not entries:
+        return
+    found.begin("Allowed uses")
+    ended = [(ref, entry) for ref, entry in entries if entry.until_ns and entry.until_ns <= now * 1e9]
+    holding = [pair for pair in entries if pair not in ended]
+    for ref, entry in ended[:most]:
+        found.say(
+            NOTE, f"{ref}: the allowance of {entry.caller.text} ended with {entry.until}; it counts again"
+        )
+    for ref, entry in holding[:most]:
+        until = f"until {entry.until}" if entry.until else "without an end"
+        why = entry.reason or "no reason is given"
+        found.say(OK, f"{ref}: {entry.caller.text}, {until}: {why}")
+    found.more(OK, len(ended[most:]) + len(holding[most:]), "allowances")
 
 
 def _interpreter(found: Findings) -> None:
@@ -125,13 +166,14 @@ def _interpreter(found: Findings) -> None:
     )
 
 
-def _store(found: Findings, path: str) -> None:
+def _store(found: Findings, path: str, most: int) -> None:
     found.begin("Store")
     from lastcall.store import Store
 
     try:
         with Store.current(path) as store:
             _store_contents(found, store, path)
+            _targets(found, store.current_states(), most)
     except StoreError as error:
         if error.slug == "store-missing":
             found.say(
@@ -143,34 +185,88 @@ def _store(found: Findings, path: str) -> None:
 
 def _store_contents(found: Findings, store: Store, path: str) -> None:
     processes = store.processes()
-    found.say(OK, f"{path}: {len(processes)} process(es), {len(store.uses(stacks=False))} call site(s)")
+    sites = sum(total.sites for total in store.totals().values())
+    found.say(OK, f"{path}: {number(len(processes), 'process')}, {number(sites, 'call site')}")
     if not processes:
         found.say(NOTE, "no process has been observed")
-    for row in processes[-50:]:
-        for slug, count in row.internal_errors:
-            found.say(BAD, f"process {row.process.pid} had {count} internal error(s) [{slug}]")
-        for reason, count in row.dropped:
-            found.say(BAD, f"process {row.process.pid} dropped {count} [{reason}]")
+        return
+    _size(found, path, time.time() - min(row.process.started for row in processes))
+    sums: dict[str, list[int]] = {}
+    for row in processes[-RECENT:]:
+        for text, pairs in (
+            ("{} internal error(s) [{}]", row.internal_errors),
+            ("dropped {} [{}]", row.dropped),
+        ):
+            for name, count in pairs:
+                sums.setdefault(text.format("{}", name), []).append(count)
+    for text, counts in sums.items():
+        found.say(BAD, f"{text.format(sum(counts))} in {number(len(counts), 'process')} of the last {RECENT}")
+
+
+def _size(found: Findings, path: str, age: float) -> None:
+    """What the store takes on the disk, and how fast that grows: nothing in it is ever deleted."""
+    store = sum(_bytes(path + end) for end in ("", "-wal", "-shm"))
+    folder = Path(live_folder(path))
+    live = [_bytes(str(file)) for file in folder.iterdir()] if folder.is_dir() else []
+    text = f"{_megabytes(store)} on disk, and {_megabytes(sum(live))} of {number(len(live), 'live file')}"
+    if age >= DAY:
+        text += f"; about {_megabytes(store / (age / DAY))} a day since the first process"
+    found.say(OK, text)
+
+
+def _bytes(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116 - a path as text
+    except OSError:  # gone since it was listed, or never there
+        return 0
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _targets(found: Findings, states: list[StateCount], most: int) -> None:
+    """A summary by state; then what is not armed, and the rest only if there is little of it."""
     found.begin("Targets")
-    states = store.current_states()
     if not states:
         found.say(NOTE, "no target has been observed")
-    for state in states:
-        level = OK if state.state == "armed" else BAD if state.state in ("failed", "missing") else NOTE
-        scope = "/".join(
-            part for part in (state.scope.service, state.scope.environment, state.scope.release) if part
-        )
-        engine = f" by {state.engine}" if state.engine else ""
-        reason = (
-            f": {state.reason}"
-            if state.reason
-            else ": its module was not imported"
-            if state.state == "pending"
-            else ""
-        )
-        found.say(
-            level, f"{state.ref} {state.state}{engine} in {state.processes} process(es) of {scope}{reason}"
-        )
+        return
+    by_state: dict[str, list[StateCount]] = {}
+    for row in states:
+        by_state.setdefault(row.state, []).append(row)
+    if len(states) > most:
+        told = ", ".join(f"{len(rows):,} {state}" for state, rows in sorted(by_state.items(), key=_weight))
+        found.say(OK, f"{number(len({row.ref for row in states}), 'target')}: {told}")
+        by_state.pop("armed", None)
+    for state, rows in sorted(by_state.items(), key=_weight):
+        for row in rows[:most]:
+            _state(found, row)
+        found.more(_LEVELS.get(state, NOTE), len(rows[most:]), state)
+
+
+_LEVELS = {"armed": OK, "failed": BAD, "missing": BAD}
+"""How bad a state is; the others are worth a note."""
+
+
+def _weight(group: tuple[str, list[StateCount]]) -> tuple[int, int]:
+    """What needs mending comes first, and then what there is least of."""
+    state, rows = group
+    return (BAD, NOTE, OK).index(_LEVELS.get(state, NOTE)), len(rows)
+
+
+def _state(found: Findings, row: StateCount) -> None:
+    scope = "/".join(part for part in (row.scope.service, row.scope.environment, row.scope.release) if part)
+    engine = f" by {row.engine}" if row.engine else ""
+    reason = row.reason or ("its module was not imported" if row.state == "pending" else "")
+    where = (
+        f"in {number(row.processes, 'process')} of {scope}"
+        if scope
+        else f"in {number(row.processes, 'process')}"
+    )
+    found.say(
+        _LEVELS.get(row.state, NOTE),
+        f"{row.ref} {row.state}{engine} {where}" + (f": {reason}" if reason else ""),
+    )
 
 
 def _exporters(found: Findings, config: Config) -> None:
@@ -248,14 +344,20 @@ def _print(found: Findings) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    console = Console(highlight=False, soft_wrap=True)
+    width = min(console.width, WIDTH) if sys.stdout.isatty() else WIDTH
     styles = {OK: "green", NOTE: "yellow", BAD: "bold red"}
     section = ""
     for title, level, text in found.lines:
         if title != section:
             section = title
             console.print(Text(f"\n{title}" if section != found.lines[0][0] else title, style="bold"))
-        console.print(Text.assemble(("  "), (f"{level:8}", styles[level]), text))
+        first, *rest = textwrap.wrap(
+            printable(text), width - len(INDENT), break_long_words=False, break_on_hyphens=False
+        ) or [""]
+        console.print(Text.assemble("  ", (f"{level:8}", styles[level]), first))
+        for line in rest:
+            console.print(Text(INDENT + line))
     console.print()
     console.print(
         "All is well." if found.healthy else "Something needs mending: see the lines marked `problem`."

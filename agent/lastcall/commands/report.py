@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from lastcall import report_json, report_markdown, report_text
+from lastcall.allowances import Allowances
 from lastcall.errors import StoreError, UsageError
 from lastcall.report import Document, document, overview
 from lastcall.report_words import moment
@@ -91,7 +92,7 @@ def report(  # noqa: PLR0917 - typer passes options by name
     ] = None,
     limit: Annotated[
         Optional[int],  # noqa: UP045 - typer evaluates it, on 3.10 too
-        typer.Option(min=0, help="Call sites shown for a target; 0 shows all.  [default: 10; html: 3 to 25]"),
+        typer.Option(min=0, help="Call sites shown for a target; 0 shows all of everything.  [default: 10; html: 3 to 25]"),
     ] = None,
     stacks: Annotated[bool, typer.Option("--stacks", help="Show how each call site was reached.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again whenever it changes.")] = False,
@@ -214,15 +215,23 @@ def _render(store: Store, filter_: Filter, format_: Format, *, limit: int | None
     if format_ is Format.html:
         return _Text([_html(store.path, store, filter_, limit=limit, stacks=stacks)])
     if format_ is Format.json:
-        return _Text(report_json.pieces(document(store, filter_)))
-    content = overview(store, filter_, limit=LIMIT if limit is None else limit, stacks=stacks)
+        return _Text(report_json.pieces(document(store, filter_, _allowances())))
+    content = overview(
+        store, filter_, _allowances(), limit=LIMIT if limit is None else limit, stacks=stacks
+    )
     nothing = _nothing(content, store.path)
     if nothing:
         return _Text([nothing])
     if format_ is Format.markdown:
         return _Text([report_markdown.render(content, now=time.time())])
-    lines = list(report_text.lines(content, now=time.time()))
+    lines = list(report_text.lines(content, now=time.time(), whole=limit == 0))
     return _Text([line.text + "\n" for line in lines], lines)
+
+
+def _allowances() -> Allowances:
+    from lastcall import config
+
+    return Allowances(config.load().targets)
 
 
 def _console() -> Console:
