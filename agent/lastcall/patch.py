@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .targets import Target
 
 WILDCARD_LIMIT = 50_000
+OWN_PACKAGES = frozenset(("lastcall", "wrapt", "bytecode"))
 MAX_WRAPPED = 20
 """How many decorators deep a definition is looked for."""
 
@@ -185,6 +186,8 @@ class Patcher:
 
     def _arm(self, target: Target, module: ModuleType) -> str:
         """Returns a remark, empty if there is nothing to say. Raises CannotArm."""
+        if target.module.partition(".")[0] in OWN_PACKAGES:
+            raise CannotArm("failed", "the agent itself runs on this package, and would count itself")
         if target.kind == "module":
             return self._arm_module(target, module)
         # asked before we hold it ourselves
@@ -603,8 +606,9 @@ def _wrapt_is_seen() -> bool:
 
 
 def _is_enum(cls: type) -> bool:
-    enum = sys.modules.get("enum")
-    return enum is not None and issubclass(cls, enum.Enum)
+    # another thread may be importing it right now: as long as it has no Enum, nothing is one
+    base = getattr(sys.modules.get("enum"), "Enum", None)
+    return base is not None and issubclass(cls, base)
 
 
 def _and(items: list[str]) -> str:
