@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

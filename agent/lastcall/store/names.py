@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable

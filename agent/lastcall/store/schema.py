@@ -6,8 +6,8 @@ Kept as text on purpose: `sqlite3 store.db .schema` shows the same comments to w
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
