@@ -49,6 +49,7 @@ bench: $(READY)  ## the tables of the README: hot path against peers, start-up, 
 	$(BENCH_VENV)/bin/python -m pip install --quiet --requirement benchmarks/requirements.txt --editable .
 	$(BENCH_VENV)/bin/python -m pip install --quiet --no-deps --requirement benchmarks/requirements-alone.txt
 	$(BENCH_VENV)/bin/python benchmarks/hotpath.py
+	$(BENCH_VENV)/bin/python benchmarks/hotpath_exporters.py
 	$(BENCH_VENV)/bin/python benchmarks/startup.py
 
 soak: $(READY)  ## long runs: kill -9 at random instants, an outage of the backends

@@ -34,7 +34,8 @@ FRAMES = 25
 NEW_SITES = 400
 FIRST_SIGHT_ROUNDS = 5
 THREADS = 8
-CALLS_A_THREAD = 40_000
+CALLS_A_THREAD = 20_000
+THREAD_ROUNDS = 9
 
 CALLER = """\
 from {module} import Thing, Watched, coroutine, function
@@ -245,19 +246,24 @@ def _first_sight(calls: Calls) -> float:
 
 
 def _threads(caller: Callable[[object], None], calls: Calls) -> dict[str, float]:
-    """Nanoseconds of process CPU a call, from one thread and from eight at once."""
-    calls.made += (THREADS + 1) * CALLS_A_THREAD
-    began = time.process_time_ns()
-    caller(repeat(None, CALLS_A_THREAD))
-    one = (time.process_time_ns() - began) / CALLS_A_THREAD
-    rounds = [repeat(None, CALLS_A_THREAD) for _ in range(THREADS)]
+    """Nanoseconds of process CPU a call, from one thread and from eight, in turn and equally often."""
+    one, eight = [], []
+    for _ in range(THREAD_ROUNDS):
+        one.append(_cpu_of_threads(caller, 1, THREADS * CALLS_A_THREAD))
+        eight.append(_cpu_of_threads(caller, THREADS, CALLS_A_THREAD))
+        calls.made += 2 * THREADS * CALLS_A_THREAD
+    return {"one": statistics.median(one), "eight": statistics.median(eight)}
+
+
+def _cpu_of_threads(caller: Callable[[object], None], number: int, calls: int) -> float:
+    rounds = [repeat(None, calls) for _ in range(number)]
     threads = [threading.Thread(target=caller, args=(one_round,)) for one_round in rounds]
     began = time.process_time_ns()
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return {"one": one, "eight": (time.process_time_ns() - began) / CALLS_A_THREAD / THREADS}
+    return (time.process_time_ns() - began) / calls / number
 
 
 # -- the tables ---------------------------------------------------------------------------------------
