@@ -49,15 +49,19 @@ class Request:
         return self.now - YEAR
 
 
-def open_source(name: str, config: Config, store: str, project: str) -> EvidenceSource:
-    """The source of evidence that was asked for. Raises UsageError."""
+def open_source(
+    name: str, config: Config, store: str, project: str, *, cached: bool = True
+) -> EvidenceSource:
+    """The source of evidence that was asked for; `cached`: Cloud Logging's entries may be kept. Raises UsageError."""
     if name == "store":
         from lastcall.sources import StoreSource
 
         return StoreSource(store or config.store_path())
     import importlib
 
-    source: EvidenceSource = importlib.import_module("lastcall.sources.gcp").source(config, project)
+    source: EvidenceSource = importlib.import_module("lastcall.sources.gcp").source(
+        config, project, cached=cached
+    )
     return source
 
 

@@ -163,6 +163,7 @@ class CloudLogging:
             self.duplicates += 1
             return
         self._seen.add(key)
+        kept.receive_timestamp.GetCurrentTime()
         self.entries.append(kept)
 
     # -- listing ---------------------------------------------------------------------------------------------
@@ -355,9 +356,10 @@ def _comparison(token):
         tests = [_comparison(("cmp", token[1], "=", value)) for value in token[2]]
         return lambda entry: any(test(entry) for test in tests)
     _, field, op, wanted = token
-    if field == "timestamp":
+    if field in ("timestamp", "receiveTimestamp"):
         instant = _instant(wanted)
-        return lambda entry: _compare((entry.timestamp.seconds, entry.timestamp.nanos), op, instant)
+        when = (lambda entry: entry.timestamp) if field == "timestamp" else (lambda entry: entry.receive_timestamp)
+        return lambda entry: _compare((when(entry).seconds, when(entry).nanos), op, instant)
     if field == "severity":
         level = _SEVERITY.index(wanted)
         return lambda entry: _compare(_SEVERITY.index(log_severity_pb2.LogSeverity.Name(entry.severity)), op, level)

@@ -14,6 +14,7 @@ from lastcall.commands.check import (
     At,
     Ignore,
     IgnoreStrings,
+    NoCache,
     Output,
     Paths,
     Project,
@@ -46,6 +47,7 @@ def certificate(  # noqa: PLR0917 - typer passes them by name
     ignore_strings: IgnoreStrings = False,
     source: SourceOption = None,
     project: Project = "",
+    no_cache: NoCache = False,
     store: StoreOption = "",
     output: Output = None,
     at: At = "",
@@ -75,7 +77,7 @@ def certificate(  # noqa: PLR0917 - typer passes them by name
         raise UsageError("Name the targets that the certificate is for.")
     verdicts, evidence = judged(
         refs=refs, window=window, require=require, ignore=ignore, path=path, at=at,
-        strings=not ignore_strings, source=source, project=project, store=store,
+        strings=not ignore_strings, source=source, project=project, store=store, cached=not no_cache,
     )  # fmt: skip
     content = certificates.certificate(verdicts, evidence.name, _commit(path), __version__)
     write(certificates.as_text(content), output)

@@ -85,6 +85,9 @@ SourceOption = Annotated[
     typer.Option(help="gcp: Cloud Logging, for a whole fleet.  [default: store]"),
 ]
 Project = Annotated[str, typer.Option(help="The Google Cloud project, with --source gcp.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Read all of Cloud Logging again, not only what is new.")
+]
 StoreOption = Annotated[str, typer.Option(help="The store to read.  [default: as the agent's settings say]")]
 Output = Annotated[
     Optional[Path],  # noqa: UP045
@@ -114,6 +117,7 @@ def check(  # noqa: PLR0917 - typer passes them by name
     ] = "",
     source: SourceOption = None,
     project: Project = "",
+    no_cache: NoCache = False,
     store: StoreOption = "",
     format_: Annotated[Format, typer.Option("--format", "-f", help="How to write it.")] = Format.text,
     output: Output = None,
@@ -144,7 +148,7 @@ def check(  # noqa: PLR0917 - typer passes them by name
     config = settings.load()
     request, evidence = asked(
         config, refs=refs, window=window, require=require, ignore=ignore, path=path, at=at, releases=releases,
-        strings=not ignore_strings, source=source, project=project, store=store,
+        strings=not ignore_strings, source=source, project=project, store=store, cached=not no_cache,
     )  # fmt: skip
     with progress() as advance:
         if diff:
@@ -171,6 +175,7 @@ def asked(
     source: Source | None = None,
     project: str = "",
     store: str = "",
+    cached: bool = True,
 ) -> tuple[Request, EvidenceSource]:
     """The request behind a command line's words and `[check]`, and where evidence comes from. Raises UsageError."""
     from lastcall.check_settings import RELEASES, SOURCES, CheckSettings
@@ -192,7 +197,7 @@ def asked(
         request.now = instant(at)
     # A store that is named is meant, whatever [check] says.
     name = "store" if store and source is None else told.one_of("source", source or "", SOURCES)
-    return request, open_source(name, config, store, told.project(project))
+    return request, open_source(name, config, store, told.project(project), cached=cached)
 
 
 def judged(
@@ -207,6 +212,7 @@ def judged(
     source: Source | None,
     project: str,
     store: str,
+    cached: bool,
 ) -> tuple[list[Verdict], EvidenceSource]:
     """The verdicts behind a command line, and where their evidence came from. Raises LastcallError."""
     from lastcall import config as settings
@@ -215,7 +221,7 @@ def judged(
     config = settings.load()
     request, evidence = asked(
         config, refs=refs, window=window, require=require, ignore=ignore, path=path, at=at, strings=strings,
-        source=source, project=project, store=store,
+        source=source, project=project, store=store, cached=cached,
     )  # fmt: skip
     with progress() as advance:
         return check(request, evidence, config, advance), evidence

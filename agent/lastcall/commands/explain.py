@@ -10,6 +10,7 @@ from lastcall.commands.check import (
     At,
     Ignore,
     IgnoreStrings,
+    NoCache,
     Output,
     Paths,
     Project,
@@ -36,6 +37,7 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     ignore_strings: IgnoreStrings = False,
     source: SourceOption = None,
     project: Project = "",
+    no_cache: NoCache = False,
     store: StoreOption = "",
     output: Output = None,
     at: At = "",
@@ -50,6 +52,6 @@ def explain(  # noqa: PLR0917 - typer passes them by name
 
     verdicts, _ = judged(
         refs=[ref], window=window, require=require, ignore=ignore, path=path, at=at,
-        strings=not ignore_strings, source=source, project=project, store=store,
+        strings=not ignore_strings, source=source, project=project, store=store, cached=not no_cache,
     )  # fmt: skip
     write("\n".join(explaining.explain(verdict) for verdict in verdicts), output)

@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command("ui")(ui)
 
 
-def ui(
+def ui(  # noqa: PLR0917 - typer passes them by name
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
     ] = PORT,
@@ -43,6 +43,9 @@ def ui(
     ] = None,
     source: Annotated[Source, typer.Option(help="gcp: Cloud Logging, for a whole fleet.")] = Source.store,
     project: Annotated[str, typer.Option(help="The Google Cloud project, with --source gcp.")] = "",
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Read all of Cloud Logging again, not only what is new.")
+    ] = False,
     open_: Annotated[
         Optional[bool],  # noqa: UP045 - typer evaluates it, on 3.10 too
         typer.Option("--open/--no-open", help="Open a browser.  [default: on a terminal]"),
@@ -65,7 +68,7 @@ def ui(
         raise UsageError(f"`lastcall ui` needs the extra: pip install 'lastcall[web]' ({error}).") from error
     from rich.console import Console
 
-    keeper = _keeper(store, source, project)
+    keeper = _keeper(store, source, project, cached=not no_cache)
     bound = server.listen(port)
     address = server.address(bound)
 
@@ -85,7 +88,7 @@ def ui(
         keeper.stop()
 
 
-def _keeper(given: Path | None, source: Source, project: str) -> Keeper:
+def _keeper(given: Path | None, source: Source, project: str, *, cached: bool) -> Keeper:
     """What keeps the board, from the local store or from the fleet's log. Raises UsageError."""
     from lastcall import config as settings
     from lastcall.commands.report import progress, store_at
@@ -96,7 +99,7 @@ def _keeper(given: Path | None, source: Source, project: str) -> Keeper:
     if source is Source.gcp:
         from lastcall.checking import open_source
 
-        remote = open_source("gcp", config, "", project)
+        remote = open_source("gcp", config, "", project, cached=cached)
 
         def fetch() -> Store:
             with progress("Reading Cloud Logging") as advance:

@@ -3,28 +3,38 @@
 Entries are read in the order of time, a bounded number of pages of them, and turned back into the records
 that the observed processes wrote into their journals. A private store takes those, by the same code that
 absorbs live files, so that every reader and every verdict works on it as on the local store.
+
+What was read is kept (`gcp_cache`), so that the next question reads only what the log has received since.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import tempfile
 import time
-from typing import TYPE_CHECKING, Any, Final
+import zlib
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lastcall.errors import UsageError
 from lastcall.exporters import names
 from lastcall.exporters.entries import rfc3339
 from lastcall.exporters.gcp_wire import log_name
+from lastcall.sources.gcp_cache import CachedEntry, EntryCache, default_path
 from lastcall.sources.gcp_records import ProcessHistory
 from lastcall.store import Store, writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from google.cloud.logging_v2.client import Client
 
     from lastcall.config import Config
+
+    Progress = Callable[[int, int], None]
+
+_T = TypeVar("_T")
 
 PAGE: Final = 1000
 MAX_ENTRIES: Final = 500_000
@@ -33,15 +43,23 @@ GONE: Final = 1800.0
 FILTER_CHARS: Final = 15_000
 """Cloud Logging takes 20,000; beyond this the targets are not named in the filter."""
 
+OVERLAP: Final = 600.0
+"""Seconds before the newest entry known that are asked for again: an index may be that late."""
 
-def source(config: Config, project: str = "") -> GcpSource:
+
+def source(config: Config, project: str = "", *, cached: bool = True) -> GcpSource:
     """The source that configuration and command line name. Raises UsageError if no project is known."""
     project = project or config.gcp_project
     if not project:
         raise UsageError(
             "--source gcp needs a project: give --project P, or set GOOGLE_CLOUD_PROJECT or gcp_project."
         )
-    return GcpSource(project, lambda: _client(project, config.gcp_endpoint))
+    return GcpSource(
+        project,
+        lambda: _client(project, config.gcp_endpoint),
+        endpoint=config.gcp_endpoint,
+        cache=default_path() if cached else None,
+    )
 
 
 def _client(project: str, endpoint: str) -> Client:
@@ -62,19 +80,26 @@ def _client(project: str, endpoint: str) -> Client:
 
 
 class GcpSource:
-    """Reads the entries that Lastcall's agents wrote into one project's log."""
+    """Reads the entries that Lastcall's agents wrote into one project's log.
+
+    `cache`: the file that keeps what was read, shared by everything of this user; None: nothing is kept.
+    """
 
     def __init__(
         self,
         project: str,
         connect: Callable[[], Client],
         *,
+        endpoint: str = "",
+        cache: Path | None = None,
         max_entries: int = MAX_ENTRIES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.project = project
         self.name = f"Cloud Logging of project {project}"
         self._connect = connect
+        self._endpoint = endpoint
+        self._cache = cache
         self._max_entries = max_entries
         self._clock = clock
 
@@ -88,31 +113,100 @@ class GcpSource:
         store = _PrivateStore.make()
         try:
             fleet = _Fleet(store)
-            for number, fields in enumerate(self._payloads(refs, since), start=1):
+            for fields in self._payloads(refs, since, progress):
                 fleet.take(fields)
-                if progress is not None and number % PAGE == 0:
-                    progress(number, 0)
             fleet.finish(self._clock() - GONE)
         except BaseException:
             store.close()
             raise
         return store
 
-    def _payloads(self, refs: Sequence[str], since: float) -> Iterator[dict[str, Any]]:
+    def _payloads(
+        self, refs: Sequence[str], since: float, progress: Progress | None
+    ) -> Iterator[dict[str, Any]]:
         """The `lastcall` objects of the entries, oldest first."""
+        cache = self._open_cache(refs)
+        if cache is None:
+            yield from self._uncached(refs, since, progress)
+            return
+        with contextlib.closing(cache):
+            try:
+                self._read_news(cache, refs, since, progress)
+                kept = cache.entries(_whole_second(since))
+            except (sqlite3.Error, OSError):  # full, locked for long, deleted under way
+                yield from self._uncached(refs, since, progress)
+                return
+            try:
+                yield from map(_supported, self._counted(kept, None))
+            except (sqlite3.Error, zlib.error, ValueError) as error:
+                raise UsageError(
+                    f"What was kept of {self.name} in {self._cache} is damaged ({error}): delete that file, "
+                    "or ask with --no-cache."
+                ) from error
+            with contextlib.suppress(sqlite3.Error):
+                cache.bound(_whole_second(since))
+
+    def _open_cache(self, refs: Sequence[str]) -> EntryCache | None:
+        if self._cache is None:
+            return None
+        question = filter_text(self.project, sorted(refs), 0.0)
+        try:
+            return EntryCache(self._cache, self._endpoint, self.project, question)
+        except (sqlite3.Error, OSError):
+            return None
+
+    def _read_news(
+        self, cache: EntryCache, refs: Sequence[str], since: float, progress: Progress | None
+    ) -> None:
+        """Have in the cache whatever the log holds now about times from `since` on."""
+        start, known = _whole_second(since), cache.covered()
+        if known is None:
+            asked = [filter_text(self.project, refs, start)]
+        else:
+            text = filter_text(self.project, refs, known.since)
+            asked = [f'{text} AND receiveTimestamp>="{rfc3339(known.received - OVERLAP)}"']
+            if start < known.since:  # a longer window than ever before
+                text = filter_text(self.project, refs, start)
+                asked.append(f'{text} AND timestamp<"{rfc3339(known.since)}"')
+        newest = 0.0
+        for text in asked:
+            newest = max(newest, cache.add(self._counted(self._list(text), progress)))
+        # The log's clock alone counts: ours may be wrong.
+        cache.cover(known, start, newest)
+
+    def _uncached(
+        self, refs: Sequence[str], since: float, progress: Progress | None
+    ) -> Iterator[dict[str, Any]]:
+        for entry in self._counted(self._list(filter_text(self.project, refs, since)), progress):
+            yield _supported(entry.fields)
+
+    def _counted(self, things: Iterable[_T], progress: Progress | None) -> Iterator[_T]:
+        """The same things, reported page by page. Raises UsageError if they are too many."""
+        for number, thing in enumerate(things, start=1):
+            if number > self._max_entries:
+                raise UsageError(
+                    f"More than {self._max_entries:,} entries lie in {self.name}: "
+                    "name the targets, or shorten the window."
+                )
+            if progress is not None and number % PAGE == 0:
+                progress(number, 0)
+            yield thing
+
+    def _list(self, text: str) -> Iterator[CachedEntry]:
+        """The entries that a filter selects, oldest first, page by page."""
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
 
         try:
-            for number, entry in enumerate(self._list(filter_text(self.project, refs, since)), start=1):
-                if number > self._max_entries:
-                    raise UsageError(
-                        f"More than {self._max_entries:,} entries lie in {self.name}: "
-                        "name the targets, or shorten the window."
-                    )
+            for entry in self._connect().list_entries(
+                resource_names=[f"projects/{self.project}"],
+                filter_=text,
+                order_by="timestamp asc",
+                page_size=PAGE,
+            ):
                 fields = (entry.payload or {}).get("lastcall")
                 if isinstance(fields, dict):
-                    yield _supported(fields)
+                    yield _entry(entry, fields)
         except exceptions.Forbidden as error:
             raise UsageError(
                 f"No permission to read {self.name} (roles/logging.viewer): {error.message}"
@@ -122,15 +216,21 @@ class GcpSource:
         except (exceptions.GoogleAPIError, GoogleAuthError, OSError) as error:
             raise UsageError(f"Cannot read {self.name}: {' '.join(str(error).split())[:300]}") from error
 
-    def _list(self, text: str) -> Iterable[Any]:
-        client = self._connect()
-        listed: Iterable[Any] = client.list_entries(
-            resource_names=[f"projects/{self.project}"],
-            filter_=text,
-            order_by="timestamp asc",
-            page_size=PAGE,
-        )
-        return listed
+
+def _entry(entry: Any, fields: dict[str, Any]) -> CachedEntry:
+    """What evidence needs of one of the client library's entries."""
+    received = entry.received_timestamp
+    return CachedEntry(
+        at=round(entry.timestamp.timestamp() * 1e6),
+        insert_id=entry.insert_id or "",
+        received=received.timestamp() if received is not None else 0.0,
+        fields=fields,
+    )
+
+
+def _whole_second(since: float) -> float:
+    """Where a window begins for the filter, which knows no fractions."""
+    return float(int(max(since, 0.0)))
 
 
 def filter_text(project: str, refs: Sequence[str], since: float) -> str:
