@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,6 +101,30 @@ class Fleet:
             found[scope.where].append(scope.release)
         return {where: tuple(sorted(releases)) for where, releases in found.items()}
 
+    @cached_property
+    def _begun(self) -> dict[Where, list[float]]:
+        """When the releases of each service were first heard from, in order."""
+        return {where: sorted(life.heard[0][0] for life in lives) for where, lives in self.services.items()}
+
+    @cached_property
+    def _first_heard(self) -> dict[Scope, float]:
+        return {life.scope: life.heard[0][0] for lives in self.services.values() for life in lives}
+
+    def newer(self, scope: Scope) -> int:
+        """How many releases of its service began after this one did."""
+        starts = self._begun.get(scope.where, [])
+        return len(starts) - bisect_right(starts, self._first_heard.get(scope, 0.0))
+
+    @cached_property
+    def comebacks(self) -> dict[Where, int]:
+        """Of each service, how many releases ran again after a newer one had begun while they were away."""
+        return {where: _comebacks(lives) for where, lives in self.services.items()}
+
+    def pace(self, where: Where) -> float:
+        """Seconds from one release of a service to the next, on the average; infinite if there was only one."""
+        starts = self._begun.get(where, [])
+        return (self.now - starts[0]) / (len(starts) - 1) if len(starts) > 1 else float("inf")
+
     def last_heard(self, where: Where) -> float:
         """When a service was last heard from; 0 if never."""
         lives = self.services.get(where)
@@ -108,6 +133,20 @@ class Fleet:
     def fell_silent(self, where: Where) -> bool:
         """Whether a service has been away for longer than is normal for it."""
         return self.now - self.last_heard(where) > max(LIVE_GRACE, 2 * self.bridge(where))
+
+
+def _comebacks(lives: Iterable[Life]) -> int:
+    """How many absences of a release ended after the newest one by then had run in its place."""
+    ordered = sorted(lives, key=lambda life: life.heard[0][0])
+    begun = [life.heard[0][0] for life in ordered]
+    found = 0
+    for life in ordered:
+        for before, after in itertools.pairwise(life.heard):
+            newest = ordered[bisect_left(begun, after[0]) - 1]
+            if newest.heard[0][0] > life.heard[0][0]:
+                last = bisect_left(newest.heard, (after[0], 0.0)) - 1
+                found += newest.heard[last][1] > before[1]
+    return found
 
 
 def _all_heard(lives: Iterable[Life]) -> Intervals:

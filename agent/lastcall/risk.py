@@ -48,8 +48,8 @@ class Prior:
     any time of the silence: mostly it went early, which is why there was silence."""
     deploy_rate: float = 1 / (10 * DAY)
     """At which a change of the source reaches what runs."""
-    rollback: float = 0.0015
-    """What runs goes back, within a window, to a release that still had the code of a caller now gone."""
+    rollback: float = 0.006
+    """A release is taken back for an older one; what a service has done weighs as much as a hundred releases."""
     newcomers: float = 0.25
     """Shape of the rate of callers never seen: this many were as good as seen at the start."""
     newcomer_time: float = 20 * DAY
@@ -77,7 +77,7 @@ HOPEFUL = replace(
     end_rate=1 / (80 * DAY),
     end_rate_present=1 / (250 * DAY),
     undeployed=0.1,
-    rollback=0.0002,
+    rollback=0.0008,
     newcomers=0.04,
     unexplained=0.005,
     hidden=0.01,
@@ -88,7 +88,7 @@ WARY = replace(
     end_rate=1 / (1000 * DAY),
     end_rate_present=1 / (8000 * DAY),
     undeployed=1.0,
-    rollback=0.008,
+    rollback=0.03,
     newcomers=1.0,
     unexplained=0.7,
     hidden=0.9,
@@ -118,6 +118,44 @@ class Silence:
     fate: Fate = "unknown"
     deployed: float = 1.0
     """For `gone`: the chance that what runs now was built after its code had gone."""
+
+
+DEPTHS = (1.0, 1.0, 0.5, 0.17, 0.03)
+"""Of the rollbacks, how many go back by so many releases and more."""
+ROLLBACK_RELEASES = 100
+RECENTLY = 0.5
+"""What is left of the chance that the release that runs now is taken back: it mostly shows in its first days."""
+UNNAMED = 0.25
+"""Rollbacks that matter in a window, where releases have no names to be counted by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """How a service's past can come back: to a release that still had a caller that is gone since."""
+
+    newer: int
+    """Releases since the last that had it."""
+    ahead: float
+    """Releases to be expected within the window."""
+    seen: int
+    """Rollbacks of this service so far."""
+    releases: int
+    """Of so many releases; 0: they have no names."""
+
+    def probability(self, prior: Prior) -> float:
+        """The chance of a rollback that far within the window."""
+        rate = (self.seen + prior.rollback * ROLLBACK_RELEASES) / (self.releases + ROLLBACK_RELEASES)
+        if not self.releases:
+            return rate * UNNAMED
+        whole = int(self.ahead)
+        shares = [RECENTLY * _depth(self.newer)]
+        shares += [_depth(self.newer + step) for step in range(1, min(whole, len(DEPTHS)) + 1)]
+        shares.append((self.ahead - whole) * _depth(self.newer + whole + 1))
+        return 1 - math.prod(1 - min(1.0, rate * share) for share in shares)
+
+
+def _depth(releases: int) -> float:
+    return DEPTHS[releases] if releases < len(DEPTHS) else 0.0
 
 
 # -- how long an ongoing caller stays silent --------------------------------------------------------
@@ -329,16 +367,17 @@ def estimate(
     referred: Referred,
     unexplained: bool,
     unobserved: int,
+    rollbacks: Sequence[Rollback] = (),
 ) -> Risk:
-    """Join all callers, those never seen, `unexplained` references, and services that nobody watches."""
+    """Join all callers, those never seen, `unexplained` references, services that nobody watches, and rollbacks."""
 
     def probability(prior: Prior) -> float:
         none = 1 - newcomer_probability(observed, window, referred, prior)
         none *= (1 - prior.hidden) ** min(unobserved, 3)
         if unexplained:
             none *= 1 - prior.unexplained
-        if any(caller.fate == "gone" for caller in outlooks):
-            none *= 1 - prior.rollback
+        for rollback in rollbacks:
+            none *= 1 - rollback.probability(prior)
         gone = 1.0
         for caller in outlooks:
             if caller.fate == "gone":

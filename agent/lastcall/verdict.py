@@ -23,7 +23,7 @@ from lastcall import reasons as why
 from lastcall.coverage import Fleet, expected, observed_since, watched
 from lastcall.dossier import Caller, Dossier, Mention, Observed, Question, Scope, Watch, covers
 from lastcall.intervals import Intervals, measure
-from lastcall.risk import PRIOR, Fate, Outlook, Referred, Risk, Silence, estimate, outlook
+from lastcall.risk import PRIOR, Fate, Outlook, Referred, Risk, Rollback, Silence, estimate, outlook
 from lastcall.schedule import PERIODS, SLACK, Rhythm, learn
 
 if TYPE_CHECKING:
@@ -256,7 +256,24 @@ class _Case:
             referred=self.referred,
             unexplained=any(m.file not in known for m in self.breaking),
             unobserved=0 if self.dossier.brief else len(list(_unobserved(self))),
+            rollbacks=() if self.dossier.brief else self._rollbacks(),
         )
+
+    def _rollbacks(self) -> list[Rollback]:
+        """Of each service with a caller that is gone, how near its last release is."""
+        newer: dict[Where, int] = {}
+        for caller in self.callers:
+            if caller.fate == "gone":
+                where = caller.scope.where
+                since = self.fleet.newer(caller.scope)
+                newer[where] = min(since, newer.get(where, since))
+        result = []
+        for where, since in sorted(newer.items()):
+            lives = self.fleet.services.get(where, [])
+            named = len(lives) if any(life.scope.release for life in lives) else 0
+            ahead = self.question.window / self.fleet.pace(where)
+            result.append(Rollback(since, ahead, self.fleet.comebacks.get(where, 0), named))
+        return result
 
     def _outlooks(self) -> list[Outlook]:
         """Of the callers that are likeliest to come back, until that is as good as certain."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from shapes import SHAPES
 
 from lastcall.dossier import Caller, Dossier, Life, Mention, Question, Scope, Watch
 from lastcall.evidence import Site, TargetInfo
@@ -31,8 +32,9 @@ class Mix:
 
     tables: dict
 
-    def __call__(self, table: str, key: str):
-        return self.tables[table][key]
+    def __call__(self, table: str, key: str, default: float | None = None):
+        found = self.tables[table]
+        return found[key] if default is None else found.get(key, default)
 
     def perturbed(self, rng: np.random.Generator, strength: float) -> Mix:
         """Another mix: probabilities moved in odds, lengths and weights by a factor, all independently."""
@@ -67,9 +69,19 @@ class Service:
     lossy: int | None
     """The release that dropped call sites."""
     agent: bool = True
+    back: list[tuple[int, int, int]] = field(default_factory=list)
+    """Rollbacks: (from hour, to hour, the release that ran again)."""
+    born: int = 0
+    """The hour at which the service was added to the fleet."""
+    skew: float = 0.0
+    """Seconds by which its clocks are ahead."""
 
-    def release_at(self, hour: int) -> int:
-        return int(np.searchsorted(self.releases, hour, side="right")) - 1
+    def numbers_at(self, hours: np.ndarray) -> np.ndarray:
+        """Which release ran at each of these hours."""
+        numbers = np.searchsorted(self.releases, hours, side="right") - 1
+        for start, end, number in self.back:
+            numbers[(hours >= start) & (hours < end)] = number
+        return numbers
 
 
 @dataclass
@@ -125,9 +137,14 @@ class World:
         return any(c.used[since:until].any() for c in self.callers)
 
     def complete(self, since: int, until: int) -> bool:
-        """Whether every service was watched, wholly, in between, and all source was read."""
+        """Whether every service was watched, wholly, in between, and all source was read.
+
+        A service that was added after the last use has not been watched for as long as is asked for.
+        """
+        last = self.last_use() or 0
         return self.read_source and all(
-            s.agent and s.coverage == 1 and s.lossy is None and s.watched[since:until].mean() > 0.97
+            s.agent and s.coverage == 1 and s.lossy is None and s.born <= last
+            and s.watched[max(since, s.born) : until].mean() > 0.97
             for s in self.services
         )
 
@@ -176,13 +193,13 @@ class World:
             "direct",
         )
         left = _seconds(caller.left_source) if fate == "gone" and self.versioned else None
-        numbers = np.searchsorted(caller.service.releases, hours, side="right") - 1
+        numbers, skew = caller.service.numbers_at(hours), caller.service.skew
         for number in np.unique(numbers):
             own = hours[numbers == number]
             yield Caller(
                 site, _scope(caller.service, int(number)), len(own),
-                _seconds(int(own[0])), _seconds(int(own[-1])) + 1800,
-                tuple((own[-400:] + EPOCH_HOUR).tolist()), fate=fate, left_at=left,
+                _seconds(int(own[0])) + skew, _seconds(int(own[-1])) + 1800 + skew,
+                tuple((own[-400:] + EPOCH_HOUR + round(skew / 3600)).tolist()), fate=fate, left_at=left,
             )  # fmt: skip
 
 
@@ -200,19 +217,20 @@ def _scope(service: Service, number: int) -> Scope:
 
 def _scopes(service: Service, now: int):
     """(scope, intervals watched, over, dropped something) of each release up to `now`."""
-    ends = [*service.releases[1:], service.watched.size]
-    for number, (start, end) in enumerate(zip(service.releases, ends, strict=True)):
+    hours = np.arange(now)
+    numbers = service.numbers_at(hours)
+    watched = service.watched[:now]
+    for number, start in enumerate(service.releases):
         if start >= now:
             return
-        stop = min(int(end), now)
-        mask = np.concatenate(([0], service.watched[int(start) : stop].astype(np.int8), [0]))
+        mask = np.concatenate(([0], (watched & (numbers == number)).astype(np.int8), [0]))
         edges = np.flatnonzero(np.diff(mask))
         during = tuple(
-            (_seconds(int(start + a)), _seconds(int(start + b)))
+            (_seconds(int(a)) + service.skew, _seconds(int(b)) + service.skew)
             for a, b in zip(edges[::2], edges[1::2], strict=True)
         )
         if during:
-            yield _scope(service, number), during, int(end) <= now, service.lossy == number
+            yield _scope(service, number), during, numbers[-1] != number, service.lossy == number
 
 
 # -- making a world ---------------------------------------------------------------------------------
@@ -260,7 +278,28 @@ def _service(mix: Mix, rng: np.random.Generator, name: str, total: int) -> Servi
     if rng.random() < mix("fleet", "partial_share"):
         coverage = _between(rng, mix("fleet", "partial_coverage"))
     lossy = int(rng.integers(len(releases))) if rng.random() < mix("fleet", "lossy_share") else None
-    return Service(name, np.array(releases), watched, coverage, lossy)
+    service = Service(name, np.array(releases), watched, coverage, lossy)
+    for number in range(1, len(releases)):
+        if rng.random() < mix("later", "rollback_a_release"):
+            start = releases[number] + int(rng.integers(1, 24))
+            depth = int(rng.choice([1, 1, 1, 2, 2, 3]))
+            service.back.append((start, start + int(rng.integers(4, 48)), max(0, number - depth)))
+    _oddities(service, mix, rng)
+    return service
+
+
+def _oddities(service: Service, mix: Mix, rng: np.random.Generator) -> None:
+    """What only the other mixes have: services that came late, clocks that are wrong."""
+    total = len(service.watched)
+    if rng.random() < mix("fleet", "late_share", 0.0):
+        service.born = int(rng.uniform(0.1, 0.8) * total)
+        service.watched[: service.born] = False
+        later = service.releases[service.releases > service.born]
+        service.releases = np.concatenate(([service.born], later))
+        service.back = []
+        service.lossy = None
+    if rng.random() < mix("fleet", "skew_share", 0.0):
+        service.skew = float(rng.normal(0, mix("fleet", "skew_hours", 3.0))) * HOUR_SECONDS
 
 
 def _fill(world: World, mix: Mix, rng: np.random.Generator, history: int) -> None:
@@ -268,6 +307,8 @@ def _fill(world: World, mix: Mix, rng: np.random.Generator, history: int) -> Non
     if pattern == "never used":
         return
     count = _whole(rng, mix("callers", "count"))
+    if pattern == "long tail":
+        count = int(rng.integers(2, 9))
     if pattern == "one by one":
         count = int(rng.integers(6, 15))
     shares = [mix("callers", key) for key in ("static", "dynamic", "elsewhere")]
@@ -305,7 +346,7 @@ def _caller(world: World, mix: Mix, rng: np.random.Generator, *, who, when, shap
     name, service, kind = who
     start, end = when
     used = uses(shape, rng, world.hours, mix("callers", "failed_run"))
-    used[: min(start, world.hours)] = False
+    used[: min(max(start, service.born), world.hours)] = False
     left, off = None, -1
     if end is not None:
         # The change is made at `end`, and takes effect with the next release.
@@ -322,7 +363,18 @@ def _caller(world: World, mix: Mix, rng: np.random.Generator, *, who, when, shap
                 SimulatedCaller(name + "-moved", service, onwards, seen, "dynamic", None, end)
             )
         used[off:] = False
-    return SimulatedCaller(name, service, used, _seen(used, service, rng), kind, left, off=off)
+        _roll_back(used, service, off, rng)
+    return SimulatedCaller(
+        name, service, used, _seen(used, service, rng), kind, left, service.born, off=off
+    )
+
+
+def _roll_back(used: np.ndarray, service: Service, off: int, rng: np.random.Generator) -> None:
+    """A release that still had the caller runs again: it is called as it was, once at the least."""
+    hold = int(np.searchsorted(service.releases, off))
+    for start, end, number in service.back:
+        if start >= off and number < hold and end <= len(used):
+            used[int(rng.integers(start, end))] = True
 
 
 def _seen(used: np.ndarray, service: Service, rng: np.random.Generator) -> np.ndarray:
@@ -340,15 +392,7 @@ def _seen(used: np.ndarray, service: Service, rng: np.random.Generator) -> np.nd
 
 
 def _later(world: World, mix: Mix, rng: np.random.Generator, history: int) -> None:
-    """What nobody plans: rollbacks to a release that used the target, and somebody who uses it anew."""
-    for caller in list(world.callers) if world.dead else []:
-        if caller.left_source is None or not caller.used.any():
-            continue
-        off = int(np.flatnonzero(caller.used)[-1])
-        for release in caller.service.releases[caller.service.releases > off][:3]:
-            if rng.random() < mix("later", "rollback_a_release"):
-                caller.used[min(release + rng.integers(48), world.hours - 1)] = True
-                caller.seen = _seen(caller.used, caller.service, rng)
+    """What nobody plans: somebody who uses it anew."""
     if rng.random() < mix("later", "new_caller_a_year") / (365 * DAY) * world.hours:
         begin = int(rng.integers(history // 2, world.hours))
         used = uses("1 a day", rng, world.hours, 0.0)
@@ -365,6 +409,8 @@ def uses(  # noqa: PLR0911 - one shape, one return
     """For each hour, whether a caller of this shape uses the target in it."""
     grid = np.arange(hours)
     day = grid // DAY
+    if shape in SHAPES:
+        return SHAPES[shape](rng, hours)
     if shape in RATES:
         rate = RATES[shape] * float(np.exp(rng.normal(0, 0.3)))
         return rng.random(hours) < -np.expm1(-rate)
