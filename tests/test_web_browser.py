@@ -416,16 +416,62 @@ def test_another_site_sees_nothing_in_a_real_browser(fleet, browser):
         served.stop()
 
 
+TOO_WIDE = """() => document.documentElement.scrollWidth <= document.documentElement.clientWidth ? [] :
+  [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+    && !e.closest('.scroll, pre')).map(e => `${e.tagName}.${e.className} in ${e.parentElement.className}: ${e.textContent.slice(0, 40)}`).slice(0, 5)"""
+ILL = ("n" * 10_000, "</script><script>alert(1)</script>", "\" autofocus onfocus=\"alert(1)", "\u202e\u2066safe\u202c", "שלום/עולם.py",
+       "a\ud800b\x00", "<img src=x onerror=alert(1)>", "{{ board }}")  # fmt: skip
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+def test_names_meant_ill_break_no_page(tmp_path, config, page, size):
+    """They run nothing, stay inside the window, and leave the page as accessible as it was."""
+    store = str(tmp_path / "store.db")
+    now = time.time()
+    for n, text in enumerate(ILL):
+        ref = f"pkg.mod:{text}"
+        process = LiveProcess(store, f"aa{n:02}", started=now - 60, service=text, environment=text, release=text)
+        process.target(ref, replacement=text, owner=text, issue=text, since=text, remove_by=text, note=text, file=text, line=3)
+        process.state(ref, "partial", text)
+        process.site(0, ref, file=text, function=text, module=text, via=text, note=text, expression=text, frames=((text, 1, text),)).count(0, 2)
+        process.append("R", ref, text, text, text, 4, "module")
+        process.close()
+    board = boards.judge(boards.read(Store.current(store), now), config)
+    served = Served(application(lambda: board))
+    try:
+        shown = page(size)
+        dialogs = []
+        shown.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        targets = [f"/target?ref={quote(ref, errors='replace')}" for ref in board.targets]
+        for path in ("/", "/targets", "/observation", "/impact", "/isolation", *targets):
+            shown.goto(served.address + path)
+            until(shown, "document.documentElement.classList.contains('copies')")
+            assert shown.evaluate(TOO_WIDE) == [], path[:80]
+            for summary in shown.locator("summary").all()[:2]:
+                summary.click()
+            assert violations(shown) == [], path[:80]
+        (tmp_path / "report.html").write_text(static_report.render_board(board), "utf-8")
+        shown.goto((tmp_path / "report.html").as_uri())
+        assert violations(shown) == []
+        assert shown.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert dialogs == []
+    finally:
+        served.stop()
+        board.close()
+
+
 def test_the_report_file_is_accessible_and_draws(tmp_path, config, page):
     now = time.time()
     path = web_fleet.build(str(tmp_path / "store.db"), now=now)
     with Store.current(path) as store:
         board = neutral(boards.judge(boards.read(store, now), config))
         (tmp_path / "report.html").write_text(static_report.render_board(board), "utf-8")
-    shown = page("desktop", "light")
-    shown.goto((tmp_path / "report.html").as_uri())
-    assert shown.locator("#burn canvas").count() == 1
-    assert violations(shown) == []
+    for size, scheme in (("phone", "light"), ("phone", "dark"), ("desktop", "dark"), ("desktop", "light")):
+        shown = page(size, scheme)
+        shown.goto((tmp_path / "report.html").as_uri())
+        assert shown.locator("#burn canvas").count() == 1
+        assert violations(shown) == []
+        assert shown.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     shown.click("main .list tbody tr:first-child a")
     assert shown.locator(".target:target").count() == 1
     if os.environ.get("LASTCALL_SCREENSHOTS"):
