@@ -70,7 +70,7 @@ NAMES = {
     "right to left": "\u202e\u2066safe\u202c",
     "Hebrew": "שלום/עולם.py",
     "a script": "</script><script>alert(1)</script>",
-    "an attribute": "\" onmouseover=\"alert(1)",
+    "an attribute": '" onmouseover="alert(1)',
     "a template": "{{ board }}{% include 'base.html' %}",
     "all wildcards": "*?[a-z]%_",
     "only spaces": " \t\n ",

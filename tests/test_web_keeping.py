@@ -230,3 +230,25 @@ def test_a_port_that_is_taken_is_said(tmp_path):
     assert done.returncode == 3
     assert f"Port {port}" in done.stderr
     assert "--port 0" in done.stderr
+
+
+def test_verdicts_over_a_private_copy_do_not_make_pages_wait(tmp_path, config, monkeypatch):
+    """A store that cannot be written is read as a copy: the verdicts must not take the pages' connection."""
+    path = web_fleet.build(str(tmp_path / "store.db"), now=NOW)
+    store = Store.open(path, read_only=True)
+    store._database.copy()
+    board = boards.read(store, NOW)
+    held = []
+
+    def check(request, source, config):
+        held.append(board.lock.locked())
+        with board.reading() as connection:  # as a page does, meanwhile
+            assert connection.execute("SELECT count(*) FROM site_sum").fetchone()[0] > 100
+        return original(request, source, config)
+
+    original = boards.check
+    monkeypatch.setattr(boards, "check", check)
+    judged = boards.judge(board, config)
+    assert held == [False]
+    assert all(row.word for row in judged.targets.values())
+    board.close()

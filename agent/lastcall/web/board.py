@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import threading
 import uuid
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -218,7 +218,7 @@ class _OnBoard:
 def judge(board: Board, config: Config) -> Board:
     """The board with a verdict for every target: those of `lastcall check` without options.
 
-    Takes a connection of its own where it can: verdicts may take longer than a page should.
+    Takes a connection of its own: verdicts may take longer than a page should.
     """
     if board.store is None or not board.targets:
         return board
@@ -251,12 +251,13 @@ def verdicts_before(store: Store, config: Config, now: float, pattern: str = "")
 
 
 def _verdicts(board: Board, store: Store, config: Config) -> list[Verdict]:
-    request = Request(now=board.at)
-    if store._database.copied:
-        with board.lock:
-            return check(request, _OnBoard(store), config)
-    with Store.open(store.path, read_only=True) as own:
-        return check(request, _OnBoard(own), config)
+    path = store.path
+    with ExitStack() as stack:
+        if store._database.copied:
+            with board.lock:  # for the copy only: pages wait for nothing longer
+                path = stack.enter_context(store._database.as_file())
+        own = stack.enter_context(Store.open(path, read_only=True))
+        return check(Request(now=board.at), _OnBoard(own), config)
 
 
 def with_verdicts_of(board: Board, older: Board) -> Board:
