@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OFF = ("", "0", "false", "no", "off")
 EXIT_STEP = 0.05
 """Seconds between two looks whether waiting for our thread at exit still makes sense."""
+CROWDED = 1_000
+"""Live files beside the store from which on an exit takes some of them over."""
 NO_DESCRIPTOR = 2**31 - 1
 NOT_HERE = (
     "runs in a subinterpreter, where uses are not seen (under mod_wsgi: WSGIApplicationGroup %{GLOBAL})"
@@ -82,7 +84,7 @@ class Life:
         return self._agent
 
     def _loaded(self, module: ModuleType) -> None:
-        if sys.version_info >= (3, 14):
+        if sys.version_info >= (3, 14) and self._exports():
             import typing  # noqa: F401 - here, where the host cannot meet it half made: see `hidden_import`
 
         self.agent().loaded(module)
@@ -135,8 +137,17 @@ class Life:
         """Whether client libraries of a backend will be imported in our thread."""
         return "otlp" in self.config.exporters or "gcp" in self.config.exporters
 
+    def _exports(self) -> bool:
+        """Whether anything but the store takes part."""
+        return any(name != "store" for name in self.config.exporters)
+
     def _import_base(self) -> None:
-        """What all our imports need, in ways that the host's imports at the same moment do not notice."""
+        """What exporters need, in ways that the host's imports at the same moment do not notice.
+
+        The store needs neither module, and a test sees to it that this stays so.
+        """
+        if not self._exports():
+            return
         from . import hidden_import, main_thread
 
         hidden_import.import_whole("typing")
@@ -242,8 +253,7 @@ class Life:
             or os.environ.get("CLOUD_RUN_JOB")
             or os.environ.get("KUBERNETES_SERVICE_HOST")
         )
-        exports = any(name != "store" for name in self.config.exporters)
-        if mode == "leave" or (mode == "auto" and not (platform and exports)):
+        if mode == "leave" or (mode == "auto" and not (platform and self._exports())):
             return
         import _signal
 
@@ -277,6 +287,8 @@ class Life:
                 leave_word(self.config, self._started_ns)
             else:
                 self._finish(self.agent())
+        with internal_errors.guard("tidy"):
+            _tidy(self.config.store_path())
         _keep_interrupt()
 
     def _finish(self, agent: Agent) -> None:
@@ -303,6 +315,18 @@ class Life:
         atexit.unregister(self.exit)
         if self._agent is not None:
             self._agent.patcher.unpatch()
+
+
+def _tidy(store: str) -> None:
+    """Where only short processes run, nobody takes over what they leave: see `tidying`."""
+    try:
+        left = len(os.listdir(store + "-live"))
+    except OSError:
+        return  # this process could leave no word either
+    if left > CROWDED:
+        from .tidying import tidy
+
+        tidy(store)
 
 
 def _now_ns() -> int:
