@@ -314,6 +314,19 @@ def test_with_all_spans_every_use_has_one_span_which_was_current_during_it(world
     assert sum(attributes["lastcall.count"] for _, attributes, _ in world.receiver.spans()) == 15
 
 
+def test_even_a_process_too_short_for_a_flush_speaks_for_one_that_was_killed_and_else_leaves_the_database_alone(world):
+    world.write("clean.py", "import shim\nshim.old()\n")
+    world.write("killed.py", "import os, shim\nshim.old()\nos.kill(os.getpid(), 9)\n")
+    for _ in range(2):
+        assert world.start(sys.executable, "clean.py").wait(60) == 0, world.output
+        assert not (world.folder / "store.db").exists()
+    assert world.start(sys.executable, "killed.py").wait(60) == -signal.SIGKILL
+    assert world.start(sys.executable, "clean.py").wait(60) == 0, world.output
+    assert any("orphan" in path.read_text() for path in world.folder.glob("store.db-spool/gcp/*.items")) or any(
+        statement.get("orphan") for statement in world.cloud.payloads("observation"))
+    assert agree(world) == 4
+
+
 def test_the_statement_made_for_a_killed_process_says_which_of_its_uses_are_allowed(world):
     world.write("lastcall.toml", f"""
         [[target]]

@@ -74,10 +74,10 @@ class Pipeline:
     def run(self, *, final: bool = False) -> None:
         """One round: the store, then every exporter."""
         errors = self.agent.errors
-        # A process too short for one flush leaves its journal to the next one: the database would cost its exit 100 ms.
-        if "store" in self.agent.config.exporters and not (final and self.store is None):
+        if "store" in self.agent.config.exporters:
             with errors.guard("store"):
-                self._absorb(others_now=final)
+                if not final or self.store is not None or self._somebody_was_killed():
+                    self._absorb(others_now=final)
         if self.agent.has_exporters:
             batch = self._batch(final=final)
             for name in self.agent.config.exporters:
@@ -126,6 +126,18 @@ class Pipeline:
         finally:
             # A host that closes every descriptor (a daemon) would give SQLite's number to a file of its own.
             self.store.close()
+
+    def _somebody_was_killed(self) -> bool:
+        """Whether a process too short for one flush must open the database, which costs its exit 100 ms.
+
+        Its own journal can wait for the next process, but nobody else may ever speak for one that was killed.
+        """
+        if not self.agent.has_exporters:
+            return False
+        from .exporters.orphans import left_without_a_word
+        from .journal import live_folder
+
+        return left_without_a_word(live_folder(self.agent.config.store_path()), self.agent.id)
 
     def _speak_for_orphans(self, *, final: bool) -> None:
         """Make the last statement of processes that were killed, once the store has their journals."""

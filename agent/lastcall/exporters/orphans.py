@@ -8,8 +8,11 @@ last sign of life.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 DAYS: Final = 3.0
 """Older processes are history: a fleet that switches an exporter on does not want all of it."""
+ENDING_BYTES: Final = 256
+"""Enough for the last record of a journal that ended cleanly."""
 AT_ONCE: Final = 20
 STATED: Final = "stated"
 """File in the spool folder: the processes that a statement was made for, a name a line."""
@@ -51,6 +56,25 @@ SITE: Final = (
     "via",
     "note",
 )
+
+
+def left_without_a_word(live: str, own: str) -> bool:
+    """Whether the folder of live files holds the journal of a process that is gone and did not say that it ended.
+
+    A look at the end of each file, without the store. `own` is the id of the process that asks.
+    """
+    for path in Path(live).glob("*.journal"):
+        if path.stem == own:
+            continue
+        with suppress(OSError), path.open("rb") as journal:
+            size = os.fstat(journal.fileno()).st_size
+            if not size:
+                continue  # being born: it has not locked its journal yet, and we must not either
+            fcntl.flock(journal, fcntl.LOCK_SH | fcntl.LOCK_NB)  # refused while it lives
+            end = os.pread(journal.fileno(), ENDING_BYTES, max(size - ENDING_BYTES, 0))
+            if not end.rstrip(b"\n").rpartition(b"\n")[2].startswith(b"('E', "):
+                return True
+    return False
 
 
 class Orphans:
