@@ -193,7 +193,7 @@ def _measure(engine: str, rounds: int) -> dict:
     result = {
         "calls": _steady(loaded, calls, rounds),
         "first_sight_us": _first_sight(calls),
-        "threads": _threads(loaded["lastcall"].call_function, calls),
+        "threads": _threads(loaded, calls),
         "load": os.getloadavg()[0],
     }
     result["made"] = calls.made
@@ -245,14 +245,16 @@ def _first_sight(calls: Calls) -> float:
     return statistics.median(measured)
 
 
-def _threads(caller: Callable[[object], None], calls: Calls) -> dict[str, float]:
-    """Nanoseconds of process CPU a call, from one thread and from eight, in turn and equally often."""
-    one, eight = [], []
+def _threads(loaded: dict, calls: Calls) -> dict[str, float]:
+    """CPU a call from eight threads as a multiple of the same number of calls from one, and the no-op wrapper's."""
+    ratios: dict[str, list[float]] = {"lastcall": [], "noop": []}
     for _ in range(THREAD_ROUNDS):
-        one.append(_cpu_of_threads(caller, 1, THREADS * CALLS_A_THREAD))
-        eight.append(_cpu_of_threads(caller, THREADS, CALLS_A_THREAD))
+        for name, kept in ratios.items():
+            caller = loaded[name].call_function
+            one = _cpu_of_threads(caller, 1, THREADS * CALLS_A_THREAD)
+            kept.append(_cpu_of_threads(caller, THREADS, CALLS_A_THREAD) / one)
         calls.made += 2 * THREADS * CALLS_A_THREAD
-    return {"one": statistics.median(one), "eight": statistics.median(eight)}
+    return {name: statistics.median(kept) for name, kept in ratios.items()}
 
 
 def _cpu_of_threads(caller: Callable[[object], None], number: int, calls: int) -> float:
@@ -293,8 +295,9 @@ def _print_ours(results: dict[str, dict]) -> None:
     first = " | ".join(f"{results[engine]['first_sight_us']:.1f} us" for engine in ENGINES)
     print(f"| first sight of a call site, {FRAMES} frames deep | {first} | {FIRST_SIGHT_LIMIT_US:.0f} us |")
     threads = [results[engine]["threads"] for engine in ENGINES]
-    ratios = " | ".join(f"{one['eight'] / one['one']:.2f}" for one in threads)
-    print(f"| {THREADS} threads on one target, against one thread | {ratios} | 1.00 |")
+    for name, title, limit in (("lastcall", "against one thread", "1.00"), ("noop", "the no-op wrapper itself", "")):
+        ratios = " | ".join(f"{one[name]:.2f}" for one in threads)
+        print(f"| {THREADS} threads on one target, {title} | {ratios} | {limit} |")
     total = sum(result["made"] for result in results.values())
     print(f"\n{total:,} calls were made in this run, and as many counted.\n")
 
