@@ -8,12 +8,16 @@ Times are UTC seconds since the epoch as `float`, nanoseconds where a name ends 
 
 from __future__ import annotations
 
-import hashlib
+try:
+    from _blake2 import blake2b  # what hashlib has; hashlib itself loads OpenSSL into the host, 3 MB
+except ImportError:  # a build of its own kind
+    from hashlib import blake2b
 
 from .values import dataclass, field
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Literal
 
     Kind = Literal["function", "method", "class", "attribute", "module", "parameter"]
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
     State = Literal["armed", "pending", "missing", "failed", "partial", "removed"]
 
 STATES: tuple[State, ...] = ("armed", "pending", "missing", "failed", "partial", "removed")
+
+
+def digest(parts: Iterable[str]) -> str:
+    """A name for what `parts` say, equal in every store: 24 hex digits."""
+    return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +82,7 @@ class Site:
             self.via,
             self.note,
         )
-        return hashlib.blake2b(
-            "\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=12
-        ).hexdigest()
+        return digest(parts)
 
 
 @dataclass(frozen=True, slots=True)

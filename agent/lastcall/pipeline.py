@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from .exporters import Exporter
     from .exporters.orphans import Orphans
     from .sites import Sample, SiteRecord
-    from .store import Store
+    from .store.absorb import Absorber
+    from .store.database import Database
     from .targets import Target
 
 NANO = 1e-9
@@ -53,7 +54,8 @@ class Pipeline:
         self.agent = agent
         self.recorder = agent.recorder
         self.process = _process(agent)
-        self.store: Store | None = None
+        self._database: Database | None = None
+        self._absorber: Absorber | None = None
         self.exporters: dict[str, Exporter] = {}
         self._not_before: dict[str, float] = {}
         self.left = False
@@ -76,7 +78,7 @@ class Pipeline:
         errors = self.agent.errors
         if "store" in self.agent.config.exporters:
             with errors.guard("store"):
-                if not final or self.store is not None or self._somebody_was_killed():
+                if not final or self._absorber is not None or self._somebody_was_killed():
                     self._absorb(others_now=final)
         if self.agent.has_exporters:
             batch = self._batch(final=final)
@@ -117,15 +119,20 @@ class Pipeline:
     # -- the store ----------------------------------------------------------------------------------
 
     def _absorb(self, *, others_now: bool) -> None:
-        if self.store is None:
-            from .store import Store
+        if self._database is None or self._absorber is None:
+            # not `Store`, which also reads: nobody asks in here
+            from .store.absorb import Absorber
+            from .store.database import Database
 
-            self.store = Store.open(self.agent.config.store_path())
+            self._database = Database(self.agent.config.store_path())
+            self._absorber = Absorber(self._database)
+        if others_now:
+            self._absorber.look_at_others()
         try:
-            self.store.absorb_live(own=self.agent.id, others_now=others_now)
+            self._absorber.absorb(self.agent.id)
         finally:
             # A host that closes every descriptor (a daemon) would give SQLite's number to a file of its own.
-            self.store.close()
+            self._database.close()
 
     def _somebody_was_killed(self) -> bool:
         """Whether a process too short for one flush must open the database, which costs its exit 100 ms.
@@ -141,13 +148,14 @@ class Pipeline:
 
     def _speak_for_orphans(self, *, final: bool) -> None:
         """Make the last statement of processes that were killed, once the store has their journals."""
-        if self.store is None or (time.monotonic() < self._orphans_due and not final):
+        if self._database is None or (time.monotonic() < self._orphans_due and not final):
             return
         self._orphans_due = time.monotonic() + _ORPHANS_EVERY
         if self._orphans is None:
             from .exporters.orphans import Orphans
+            from .store import Store
 
-            self._orphans = Orphans(self.store, f"{self.agent.config.store_path()}-spool")
+            self._orphans = Orphans(Store(self._database), f"{self.agent.config.store_path()}-spool")
         for batch in self._orphans.batches():
             for name in self.agent.config.exporters:
                 if name != "store":

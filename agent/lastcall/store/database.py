@@ -24,7 +24,7 @@ class Database:
     process's lock. Every method raises StoreError and nothing else for what the database does wrong.
     """
 
-    def __init__(self, path: str, *, read_only: bool, busy_seconds: float) -> None:
+    def __init__(self, path: str, *, read_only: bool = False, busy_seconds: float = 5.0) -> None:
         self.path = path
         self.read_only = read_only
         self.copied = False

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from hashlib import blake2b
+
+from lastcall.evidence import digest
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
 
     from lastcall.evidence import Frame, Site
 
+__all__ = ["Names", "digest"]
+
 _KIND_OF_USE = {"construct": "class", "access": "attribute", "import": "module"}
-
-
-def digest(parts: Iterable[str]) -> str:
-    """A name for what `parts` say, equal in every store."""
-    return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 class Names:
