@@ -111,3 +111,19 @@ def test_a_wildcard_leaves_objects_alone_that_tell_themselves_by_identity(tmp_pa
     assert "an instance of legacy.Task" in reason
     world.targets = ("legacy:old_task",)
     assert world.run("auto").total("legacy:old_task") == 1, "named, it is wrapped"
+
+
+def test_what_the_agent_itself_runs_on_is_not_watched(tmp_path):
+    world = World(tmp_path, {"legacy.py": "def old(): pass\n", "host.py": """
+        import wrapt, lastcall.targets
+        print(wrapt.decorator(lambda f, i, a, k: f(*a, **k))(lambda x: x)(3))
+        import legacy
+        legacy.old()
+        """}, ("**:old", "**:decorator", "**:dumps"))  # fmt: skip
+    run = world.run("auto", timeout=30)
+    assert (run.out, run.err) == ("3\n", "")
+    assert run.total("legacy:old") == 1
+    assert not [ref for ref in run.states() if ref.startswith(("wrapt", "lastcall"))]
+    for target in ("wrapt:decorator", "lastcall.**:*"):
+        world.targets = (target,)
+        assert "the agent itself runs on this package" in world.run("auto", timeout=30).err

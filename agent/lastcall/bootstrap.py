@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OFF = ("", "0", "false", "no", "off")
 EXIT_STEP = 0.05
 """Seconds between two looks whether waiting for our thread at exit still makes sense."""
+MAKING_SECONDS = 1.0
+"""How long an import waits for the agent that another thread is making."""
 CROWDED = 1_000
 """Live files beside the store from which on an exit takes some of them over."""
 NO_DESCRIPTOR = 2**31 - 1
@@ -58,12 +60,15 @@ class Life:
         self.finder = Finder(self.wanted, self._loaded, internal_errors, self._missed)
         self.stopped = False
         self._agent: Agent | None = None
-        self._making = allocate_lock()
+        self._met: list[ModuleType] = []
+        """Wanted modules that came in while the agent was being made: what it imports itself can be wanted."""
         self._main = get_ident()
         self._started_ns = _now_ns()
         self._new_thread_state()
 
     def _new_thread_state(self) -> None:
+        self._making = allocate_lock()
+        self._maker = 0
         self._wake = allocate_lock()
         self._wake.acquire()
         self._done = allocate_lock()
@@ -78,18 +83,38 @@ class Life:
         if self._agent is None:
             with self._making:
                 if self._agent is None:
-                    from .agent import Agent
+                    self._maker = get_ident()
+                    try:
+                        from .agent import Agent
 
-                    self._agent = Agent(self.config, self.wanted, self.wake)
+                        self._agent = Agent(self.config, self.wanted, self.wake)
+                    finally:
+                        self._maker = 0
+        while self._met:
+            self._agent.loaded(self._met.pop(0))
         return self._agent
 
+    def _is_being_made(self) -> bool:
+        """Whether this thread makes the agent; or another does, which may wait for a module that this one imports."""
+        if self._agent is not None:
+            return False
+        if self._maker == get_ident() or not self._making.acquire(timeout=MAKING_SECONDS):
+            return True
+        self._making.release()
+        return False
+
     def _loaded(self, module: ModuleType) -> None:
+        if self._is_being_made():
+            self._met.append(module)
+            return
         if sys.version_info >= (3, 14) and self._exports():
             import typing  # noqa: F401 - here, where the host cannot meet it half made: see `hidden_import`
 
         self.agent().loaded(module)
 
     def _missed(self, name: str) -> None:
+        if self._is_being_made():
+            return  # by what we import ourselves, which is no use
         self.agent().patcher.missed(name)
 
     def start(self) -> None:

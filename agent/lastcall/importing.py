@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import sys
 
+from .targets import OWN_PACKAGES
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,6 +83,8 @@ class Wanted:
         """Whether anybody wants the module `name`. Asked at every import of the host."""
         if name in self.exact or name in self.callbacks:
             return True
+        if name.partition(".")[0] in OWN_PACKAGES:
+            return False
         if self.packages and any(pattern.matches(name) for pattern in self.packages):
             return True
         wild = self.wild
@@ -88,6 +92,8 @@ class Wanted:
 
     def wildcards(self, name: str) -> list[Target]:
         """The wildcard targets that cover the module `name`."""
+        if name.partition(".")[0] in OWN_PACKAGES:
+            return []
         candidates = self.wild.get(name.partition(".")[0], []) + self.wild.get("", [])
         return [target for pattern, target in candidates if pattern.matches(name)]
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .targets import Target
 
 WILDCARD_LIMIT = 50_000
-OWN_PACKAGES = frozenset(("lastcall", "wrapt", "bytecode"))
 MAX_WRAPPED = 20
 """How many decorators deep a definition is looked for."""
 
@@ -186,8 +185,6 @@ class Patcher:
 
     def _arm(self, target: Target, module: ModuleType) -> str:
         """Returns a remark, empty if there is nothing to say. Raises CannotArm."""
-        if target.module.partition(".")[0] in OWN_PACKAGES:
-            raise CannotArm("failed", "the agent itself runs on this package, and would count itself")
         if target.kind == "module":
             return self._arm_module(target, module)
         # asked before we hold it ourselves

@@ -20,6 +20,8 @@ CO_VARARGS_AND_KEYWORDS = 0x04 | 0x08
 KINDS = ("function", "method", "class", "attribute", "module", "parameter")
 MODES = ("observe", "warn", "raise", "brownout")
 SCHEDULES = ("", "daily", "weekday", "weekly", "monthly", "quarterly", "yearly")
+OWN_PACKAGES = frozenset(("lastcall", "wrapt", "bytecode"))
+"""What the agent itself runs on: to watch it would be to watch the watching."""
 METADATA = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
 
 
@@ -142,11 +144,13 @@ class Target:
     ) -> None:
         """`metadata` may hold the keys of METADATA; `removed` is the day on which it was taken away, or `true`.
 
-        Raises BadReferenceError for a bad `ref`.
+        Raises BadReferenceError for a bad `ref`, and for one of OWN_PACKAGES.
         """
         parsed = Ref(ref)
         self.ref = parsed.text
         self.module = parsed.module
+        if self.module.partition(".")[0] in OWN_PACKAGES:
+            raise BadReferenceError(f"{self.ref!r}: the agent itself runs on this package and cannot watch it")
         self.qualname = parsed.qualname
         self.parameter = parsed.parameter
         self.wild = parsed.wild
