@@ -392,3 +392,18 @@ def test_json_of_the_payload_is_what_a_log_based_metric_extracts(cloud, exporter
     exporter.export(process.flush(observe=True))
     use = next(e for e in cloud.entries if e.labels["event"] == "use")
     assert json.loads(types.LogEntry.to_json(types.LogEntry.wrap(use)))["jsonPayload"]["lastcall"]["count"] == 3
+
+
+def test_what_googles_libraries_say_of_an_ageing_python_is_not_said_in_the_host():
+    import warnings
+
+    from lastcall.exporters.discretion import unannounced
+
+    before = list(warnings.filters)
+    with unannounced():
+        warnings.warn("You are using a non-supported Python version (3.10.13). Google will not post any further updates", FutureWarning)
+        with pytest.raises(FutureWarning, match="the host's own"):  # an error here, as everywhere in these tests
+            warnings.warn("the host's own", FutureWarning)
+    assert warnings.filters == before
+    with pytest.raises(FutureWarning):
+        warnings.warn("You are using a Python version (3.11.7) which Google will stop supporting", FutureWarning)

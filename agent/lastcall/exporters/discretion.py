@@ -6,7 +6,8 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from contextlib import contextmanager
+import warnings
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ TALKATIVE: Final = (
 )
 """Loggers of the libraries we call. The host may use the same ones itself, so they are not simply
 silenced."""
+
+VERSION_NOTICE: Final = r"You are using a (non-supported )?Python version"
 
 _local = threading.local()
 _installed = threading.Lock()
@@ -83,6 +86,22 @@ def untraced() -> Iterator[None]:
         yield
     finally:
         detach(token)
+
+
+@contextmanager
+def unannounced() -> Iterator[None]:
+    """What Google's libraries warn about when they are imported on an ageing Python stays out of the host's stderr.
+
+    One filter for those sentences alone, put in front and taken out again. Not `catch_warnings`: a host's thread may
+    be inside one of its own at this moment, and would get our filters back, or lose its own.
+    """
+    warnings.filterwarnings("ignore", VERSION_NOTICE, FutureWarning)
+    ours = warnings.filters[0]
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the host has replaced all filters meanwhile
+            warnings.filters.remove(ours)  # type: ignore[attr-defined]  # a list, whatever the stubs say
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from lastcall.errors import internal_errors
 from lastcall.exporters import Exporter, ExporterSettings, Health, is_last
-from lastcall.exporters.discretion import discreet
+from lastcall.exporters.discretion import discreet, unannounced
 from lastcall.exporters.entries import EntryBuilder
 from lastcall.exporters.gcp_clients import Writer
 from lastcall.exporters.gcp_clients import connect as default_connect
@@ -94,7 +94,8 @@ class GcpExporter:
 
     def _connected(self) -> Writer:
         if self._writer is None:
-            self._writer = self._connect(self._settings)
+            with unannounced():
+                self._writer = self._connect(self._settings)
         return self._writer
 
     def force_flush(self, timeout: float) -> bool:

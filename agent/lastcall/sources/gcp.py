@@ -63,8 +63,11 @@ def source(config: Config, project: str = "", *, cached: bool = True) -> GcpSour
 
 
 def _client(project: str, endpoint: str) -> Client:
-    from google.auth.exceptions import GoogleAuthError
-    from google.cloud.logging_v2.client import Client
+    from lastcall.exporters.discretion import unannounced
+
+    with unannounced():
+        from google.auth.exceptions import GoogleAuthError
+        from google.cloud.logging_v2.client import Client
 
     from lastcall.exporters.gcp_clients import require_credentials, rest_client
     from lastcall.exporters.queueing import UnavailableError
@@ -194,11 +197,12 @@ class GcpSource:
 
     def _list(self, text: str) -> Iterator[CachedEntry]:
         """The entries that a filter selects, oldest first, page by page."""
+        client = self._connect()  # which imports the library
         from google.api_core import exceptions
         from google.auth.exceptions import GoogleAuthError
 
         try:
-            for entry in self._connect().list_entries(
+            for entry in client.list_entries(
                 resource_names=[f"projects/{self.project}"],
                 filter_=text,
                 order_by="timestamp asc",
