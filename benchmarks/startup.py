@@ -1,6 +1,6 @@
 """What Lastcall costs a process that starts, imports, waits and ends.
 
-    python benchmarks/startup.py [--rounds 21]
+    python benchmarks/startup.py [--rounds 21] [--python .venvs/3.13.0/bin/python]
 
 Two virtual environments that differ in nothing but Lastcall, interleaved; medians of process CPU time. Where
 valgrind is installed the instructions are counted as well: these hardly differ from run to run.
@@ -17,7 +17,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -58,7 +57,22 @@ print(tracemalloc.get_traced_memory()[0])
 """
 SITES_A_MODULE = 100
 
-EXIT = "import sys, time, legacy; legacy.old(); time.sleep(1.5); sys.stdout.write(str(time.monotonic_ns()))"
+# Ends with how much CPU time the process had had by its last statement.
+EXIT = """
+import sys, time, legacy
+legacy.old()
+time.sleep({pause})
+sys.stdout.write(str(time.process_time_ns()))
+sys.stdout.flush()
+"""
+
+TABLE = """
+[[target]]
+ref = "package{number}.module:name"
+replacement = "package{number}.other:name"
+owner = "platform"
+remove_by = "2027-12-31"
+"""
 
 
 @dataclass
@@ -69,6 +83,7 @@ class Case:
     python: str
     arguments: list[str]
     environ: dict[str, str] = field(default_factory=dict)
+    cwd: str | None = None
 
     def run(self, *prefix: str) -> subprocess.CompletedProcess[str]:
         """Run it, behind `prefix`."""
@@ -77,7 +92,7 @@ class Case:
         }
         environ = {**plain, "PYTHONHASHSEED": "0", **self.environ}
         command = [*prefix, self.python, *self.arguments]
-        return subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+        return subprocess.run(command, env=environ, cwd=self.cwd, capture_output=True, text=True, check=True)
 
     def cpu_ms(self) -> float:
         """Milliseconds of CPU of one run."""
@@ -85,6 +100,14 @@ class Case:
         self.run()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
+
+    def exit_ms(self) -> float:
+        """Milliseconds of CPU from the last statement, which wrote what had been used by then, to the end."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = int(self.run().stdout) / 1e6
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return spent * 1000 - used
 
     def instructions(self) -> int:
         """Instructions of one run, by callgrind.
@@ -104,18 +127,36 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=21)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--python", default=sys.executable, help="of an environment that has wrapt; default: this one")
+    options = parser.parse_args()
+    rounds = options.rounds
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        without = make_venv(folder / "without", installed=False)
-        installed = make_venv(folder / "installed")
+        without, installed = _environments(folder, options.python)
         _write_host(folder / "host")
-        print(f"CPython {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}, {rounds} rounds\n")
+        version = Case("", without, ["-c", "import sys; print(sys.version.split()[0])"]).run().stdout.strip()
+        print(f"CPython {version}, load {os.getloadavg()[0]:.1f}, {rounds} rounds\n")
         print("| | bare | with Lastcall | difference | at most |\n|---|---:|---:|---:|---:|")
         _start_rows(without, installed, rounds, folder)
         _import_rows(without, installed, max(3, rounds // 3), folder)
-        _exit_row(without, installed, max(5, rounds // 3), folder)
+        _exit_rows(without, installed, max(5, rounds // 3), folder)
         _memory_rows(without, installed, folder)
+
+
+def _environments(folder: Path, python: str) -> tuple[str, str]:
+    """Two interpreters with the packages of `python`'s environment: without Lastcall, and with it."""
+    code = (
+        "import sys, sysconfig; print(getattr(sys, '_base_executable', sys.executable));"
+        " print(sysconfig.get_path('purelib'))"
+    )
+    base, packages = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    pair = []
+    for name in ("without", "installed"):
+        made = make_venv(folder / name, installed=name == "installed", packages=False, python=base)
+        site_packages = next((folder / name / "lib").glob("python*/site-packages"))
+        (site_packages / "packages.pth").write_text(packages + "\n")
+        pair.append(made)
+    return pair[0], pair[1]
 
 
 def _write_host(folder: Path) -> None:
@@ -143,10 +184,11 @@ def _medians(cases: list[Case], rounds: int) -> list[float]:
 def _start_rows(without: str, installed: str, rounds: int, folder: Path) -> None:
     nothing = ["-c", "pass"]
     store = {"LASTCALL_STORE": str(folder / "start" / "store.db")}
-    bare, off, on = cases = [
+    bare, off, on, file = cases = [
         Case("bare", without, nothing),
         Case("off", installed, nothing),
         Case("on", installed, nothing, {**ON, **store}),
+        Case("file", installed, nothing, {"LASTCALL_ENABLED": "1", **store}, str(_configured(folder))),
     ]
     counts = [int(Case("", one.python, ["-c", COUNT_MODULES], one.environ).run().stdout) for one in cases]
     milliseconds = _medians(cases, rounds)
@@ -156,6 +198,18 @@ def _start_rows(without: str, installed: str, rounds: int, folder: Path) -> None
     spent = milliseconds[2] - milliseconds[0]
     _row("switched on, 200 targets: CPU, ms", milliseconds[0], milliseconds[2], f"{spent:+.1f}", "+5")
     _instruction_row("switched on, 200 targets: instructions", bare, on, None)
+    spent = milliseconds[3] - milliseconds[0]
+    _row("switched on, 200 tables in lastcall.toml: CPU, ms", milliseconds[0], milliseconds[3], f"{spent:+.1f}", "+5")
+    _instruction_row("switched on, 200 tables in lastcall.toml: instructions", bare, file, None)
+
+
+def _configured(folder: Path) -> Path:
+    """A working directory with a configuration of 200 targets."""
+    here = folder / "configured"
+    here.mkdir()
+    tables = "".join(TABLE.format(number=number) for number in range(200))
+    (here / "lastcall.toml").write_text('[lastcall]\nservice = "backend"\nenvironment = "staging"\n' + tables)
+    return here
 
 
 def _import_rows(without: str, installed: str, rounds: int, folder: Path) -> None:
@@ -179,18 +233,29 @@ def _import_rows(without: str, installed: str, rounds: int, folder: Path) -> Non
         )
 
 
-def _exit_row(without: str, installed: str, rounds: int, folder: Path) -> None:
-    """From the last statement to the end of the process, after the last flush has left nothing to do."""
+def _exit_rows(without: str, installed: str, rounds: int, folder: Path) -> None:
+    """CPU from the last statement to the end of the process: after a flush that left nothing to do, and before any.
+
+    The third case is no process of ours: one that imported wrapt, as every watched process did before the agent
+    learned to load only wrapt's C extension.
+    """
     host = {"PYTHONPATH": str(folder / "host")}
     on = {**host, **ON, "LASTCALL_TARGETS": "legacy:old", "LASTCALL_STORE": str(folder / "exit" / "store.db")}
-    cases = [Case("", without, ["-c", EXIT], host), Case("", installed, ["-c", EXIT], on)]
-    samples: list[list[float]] = [[], []]
+    flushed, at_once = ["-c", EXIT.format(pause=1.5)], ["-c", EXIT.format(pause=0)]
+    cases = [
+        Case("", without, flushed, host),
+        Case("exit with nothing left to flush", installed, flushed, on),
+        Case("exit before the first flush", installed, at_once, on),
+        Case("exit after import wrapt (not Lastcall)", without, ["-c", "import wrapt" + at_once[1]], host),
+    ]
+    samples: list[list[float]] = [[] for _ in cases]
     for _ in range(rounds):
         for case, sample in zip(cases, samples, strict=True):
-            last = int(case.run().stdout)
-            sample.append((time.monotonic_ns() - last) / 1e6)
-    bare, ours = (statistics.median(sample) for sample in samples)
-    _row("exit with nothing left to flush: ms", bare, ours, f"{ours - bare:+.1f}", "+5")
+            sample.append(case.exit_ms())
+    bare, *others = (statistics.median(sample) for sample in samples)
+    for case, ours in zip(cases[1:], others, strict=True):
+        limit = "+5" if case.python == installed else ""
+        _row(f"{case.name}: CPU, ms", bare, ours, f"{ours - bare:+.1f}", limit)
 
 
 def _memory_rows(without: str, installed: str, folder: Path) -> None:
@@ -203,6 +268,11 @@ def _memory_rows(without: str, installed: str, folder: Path) -> None:
             for python, environ in ((without, host), (installed, on))
         )
         _row(f"resident memory, one target in use, {name}: MB", bare, ours, f"{ours - bare:+.1f}", limit)
+    bare, wrapt = (
+        int(Case("", without, ["-c", first + RESIDENT], {**host, "PAUSE": "0"}).run().stdout) / 2**20
+        for first in ("", "import wrapt")
+    )
+    _row("resident memory, importing wrapt (not Lastcall): MB", bare, wrapt, f"{wrapt - bare:+.1f}", "")
     code = ALLOCATED.replace("TOTAL", str(5 + SITES // SITES_A_MODULE))
     each = int(Case("", installed, ["-c", code], on).run().stdout) / SITES / 1024
     _row(f"memory of a call site, average of {SITES:,}: KB", 0.0, each, f"{each:+.2f}", "+2")
