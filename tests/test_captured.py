@@ -127,3 +127,23 @@ def test_what_the_agent_itself_runs_on_is_not_watched(tmp_path):
     for target in ("wrapt:decorator", "lastcall.**:*"):
         world.targets = (target,)
         assert "the agent itself runs on this package" in world.run("auto", timeout=30).err
+
+
+def test_functions_that_their_own_name_does_not_find_stay_functions(tmp_path):
+    """Who pickles them (dill, for one) takes them apart as what their type says they are."""
+    world = World(tmp_path, {"legacy.py": """
+        square = lambda x: x**2
+        def deprecated(function):
+            def wrapper(*args): return function(*args)
+            return wrapper
+        @deprecated
+        def old(x): return x
+        def plain(x): return x
+        """, "host.py": """
+        import legacy
+        print(type(legacy.square).__name__, type(legacy.old).__name__, legacy.square(2), legacy.old(1), legacy.plain(1))
+        """}, ("legacy:square", "legacy:old", "legacy:plain"))  # fmt: skip
+    run = world.run("auto")
+    assert run.err == ""
+    assert run.out == world.run().out
+    assert [run.total(f"legacy:{name}") for name in ("square", "old", "plain")] == [1, 1, 1]

@@ -310,7 +310,8 @@ class Patcher:
             target.objects = [function]
         advices = self.advices(target, value, tap)
         if not advices and (
-            self.engine == "inplace" or (self.engine == "auto" and (in_class or held or _wrapt_is_seen()))
+            self.engine == "inplace"
+            or (self.engine == "auto" and (in_class or held or _is_nameless(function) or _wrapt_is_seen()))
         ):
             why_not = self._try_in_place(target, function, tap)
             if why_not is None:
@@ -560,6 +561,12 @@ def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[s
         elif isinstance(value, type) and value.__qualname__ == name:
             names.extend(f"{name}.{inner}" for inner in _members(value, rest))
     return names
+
+
+def _is_nameless(function: object) -> bool:
+    """Whether it cannot be found by its own name: who pickles it takes it apart, which goes wrong with a wrapper."""
+    name = getattr(function, "__qualname__", "")
+    return isinstance(name, str) and ("<locals>" in name or name.endswith("<lambda>"))
 
 
 def _is_instance(value: object) -> bool:
