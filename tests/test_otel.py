@@ -460,3 +460,28 @@ def test_an_attempt_at_a_silent_receiver_is_bounded(receiver, exporter):
     exporter.export(process.flush(final=True))
     exporter.shutdown(2)
     assert time.monotonic() - began < 0.5
+
+
+def test_where_nobody_answers_one_knock_tells_for_all_signals(monkeypatch, tmp_path):
+    from lastcall.exporters import otel_clients
+    from lastcall.exporters.queueing import UnavailableError
+
+    knocks = []
+
+    def silent(endpoint, timeout, **options):
+        knocks.append(endpoint)
+        raise UnavailableError(f"cannot reach {endpoint}")
+
+    monkeypatch.setattr(otel_clients, "knock", silent)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:2")
+    exporter = create("otlp", ExporterSettings(store=str(tmp_path / "store.db")))
+    process = ObservedProcess()
+    process.use(make_site())
+    exporter.export(process.flush())
+    assert sorted(knocks) == ["http://127.0.0.1:1", "http://127.0.0.1:2"]  # traces and logs share the first
+    assert exporter.health().pending == 4
+    time.sleep(0.6)
+    exporter.force_flush(1)
+    assert sorted(knocks) == ["http://127.0.0.1:1"] * 2 + ["http://127.0.0.1:2"] * 2
+    exporter.shutdown(0.1)
