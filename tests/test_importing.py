@@ -7,6 +7,9 @@ import zipfile
 
 import pytest
 
+from lastcall.callsite import Pattern
+from lastcall.importing import Wanted
+from lastcall.targets import Target
 from worlds import World
 
 LEGACY = "def old(value=1):\n    return value + 1\n"
@@ -389,3 +392,19 @@ def test_our_thread_never_becomes_the_main_thread_of_a_host_that_had_not_importe
             """,
     }, ("legacy:old",))
     differing(world, LASTCALL_FLUSH_INTERVAL="0.05")
+
+
+def test_one_look_at_all_modules_finds_what_each_look_finds():
+    """Names of no interest are told by one comparison of sets, unless a wildcard or a package is wanted."""
+    names = ["a", "a.b", "c", "d.e"]
+    for refs, wanted in (
+        ([], False), (["x:y"], False), (["a.b:y"], True), (["d.*:y"], True), (["q.**:y"], False), (["d:y", "q.*:z"], False),
+    ):
+        wants = Wanted([Target(ref) for ref in refs])
+        assert wants.any_of(names) is wanted is any(wants(name) for name in names)
+    wants = Wanted([])
+    wants.also([Pattern("c.**")])
+    assert wants.any_of(names)
+    wants = Wanted([])
+    wants.also_exactly("c", lambda _module: None)
+    assert wants.any_of(names)

@@ -121,7 +121,7 @@ class Life:
         """Put the finder in its place, arm what is loaded already, start the thread."""
         self.finder.install()
         wanted = self.wanted
-        if any(wanted(name) for name in list(sys.modules)):
+        if wanted.any_of(list(sys.modules)):
             self.agent().patcher.arm_loaded()
         if "__main__" in wanted.exact:
             from . import mainscript
@@ -330,8 +330,7 @@ class Life:
         self._stopping = True  # our thread, should it wake now, makes no agent any more
         if self._agent is not None or self._has_clients() or self._making.locked():
             return False
-        wanted = self.wanted
-        return not any(wanted(name) for name in list(sys.modules))
+        return not self.wanted.any_of(list(sys.modules))
 
     def stop(self) -> None:
         """Undo everything: unpatch, leave `sys.meta_path`, end. For tests and notebooks."""

@@ -90,6 +90,12 @@ class Wanted:
         wild = self.wild
         return bool(wild) and (name.partition(".")[0] in wild or "" in wild) and bool(self.wildcards(name))
 
+    def any_of(self, names: list[str]) -> bool:
+        """Whether anybody wants one of these modules. Of thousands, mostly one look at all of them."""
+        if not self.open and self.names.isdisjoint(names):
+            return False
+        return any(self(name) for name in names)
+
     def wildcards(self, name: str) -> list[Target]:
         """The wildcard targets that cover the module `name`."""
         if name.partition(".")[0] in OWN_PACKAGES:
