@@ -50,6 +50,10 @@ _CHECKED = {
         "Read these lines. If the strings among them are only text, judge without strings:",
         "--ignore-strings",
     ),
+    "only-pending": (
+        "Let it look at the source of that service, for where no line refers to the target none can reach it:",
+        "--path .",
+    ),
     "source-not-read": ("Judge it from a checkout of the source:", "--path ."),
     "service-missing": (
         "Switch the agent on there. If that service is retired or cannot use the target, leave it out:",
