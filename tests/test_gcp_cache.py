@@ -236,7 +236,9 @@ def test_the_file_stays_under_its_limit_and_forgets_what_was_asked_longest_ago(f
     assert cache.covered() == Covered(1500.0, 2000.0)
     assert [fields["n"] for fields in cache.entries(0.0)] == list(range(1500, 2000))
     cache.close()
-    assert EntryCache(file, "older").covered() is None
+    forgotten = EntryCache(file, "older")
+    assert forgotten.covered() is None
+    forgotten.close()
 
 
 def test_a_question_forgotten_under_way_is_an_error_and_not_an_empty_answer(file, log, tmp_path, monkeypatch):

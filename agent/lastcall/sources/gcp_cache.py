@@ -89,7 +89,11 @@ class EntryCache:
         self._limit = limit
         self._key = hashlib.blake2b("\x1f".join(question).encode(), digest_size=16).hexdigest()
         self._database = _open(path)
-        self._id = self._identify()
+        try:
+            self._id = self._identify()
+        except BaseException:
+            self._database.close()
+            raise
 
     def _identify(self) -> int:
         with self._database:
