@@ -24,9 +24,9 @@ LEGACY = """
     """
 
 SOURCE = """
-known = []
+known = set()
 def mark(function):
-    known.append(function.__code__)
+    known.add(function.__code__)
     return function
 
 class Marked:

@@ -42,31 +42,54 @@ def _fresh_code() -> int:
 
 
 _CODE_ALONE = _fresh_code()
-_SCANS = 20
-_scanned: dict[int, tuple[CodeType, bool]] = {}
+_SCANS = 50
+_known_codes: dict[str, dict[int, CodeType]] = {}
+"""By module, the code objects that somebody keeps, by their ids."""
 
 
 def code_is_known_elsewhere(function: FunctionType) -> bool:
     """Whether someone keeps this function's code object, to know frames by it or functions apart.
 
     Jinja's `internalcode` does: it leaves out of tracebacks what has one of the code objects it collected. Code
-    with a prologue is another object. The reference count tells whether to look; a look walks over the heap,
-    so there are few, each for one code object that decorated functions may share.
+    with a prologue is another object. The reference count tells whether to look; a look walks over the heap, so
+    there is one for each module, and an end to them.
     """
     code = function.__code__
-    if sys.getrefcount(code) <= _CODE_ALONE and not _weakref.getweakrefcount(code):
+    if _weakref.getweakrefcount(code):
+        return True
+    if sys.getrefcount(code) <= _CODE_ALONE:
         return False
-    known = _scanned.get(id(code))
-    if known is None and len(_scanned) < _SCANS:
-        known = _scanned[id(code)] = code, bool(_weakref.getweakrefcount(code)) or _is_collected(code)
-    return known is not None and known[1]
+    module = function.__module__
+    known = _known_codes.get(module)
+    if known is None:
+        codes = [code, *_codes_of(module)]
+        known = _known_codes[module] = _collected(codes) if len(_known_codes) < _SCANS else {}
+    return id(code) in known
 
 
-def _is_collected(code: CodeType) -> bool:
-    """Whether a container holds it. Functions run it, and tuples are the constants of the code around it."""
+def _codes_of(module: str) -> list[CodeType]:
+    found = []
+    for value in list(getattr(sys.modules.get(module), "__dict__", {}).values()):
+        for item in list(vars(value).values()) if type(value) is type else (value,):
+            code = getattr(getattr(item, "__func__", item), "__code__", None)
+            if type(code) is type(_codes_of.__code__):
+                found.append(code)
+    return found
+
+
+def _collected(codes: list[CodeType]) -> dict[int, CodeType]:
+    """Which of `codes` somebody looks up in a set or dictionary, but for our own tables, whose keys are ids."""
     import gc
 
-    return any(type(holder) in {set, frozenset, dict, list} for holder in gc.get_referrers(code))
+    wanted = {id(code): code for code in codes}
+    found: dict[int, CodeType] = {}
+    for holder in gc.get_referrers(*codes):
+        if type(holder) is dict:
+            items = [*holder, *(value for key, value in list(holder.items()) if key != id(value))]
+        else:
+            items = list(holder) if type(holder) in {set, frozenset} else []
+        found.update((id(item), item) for item in items if id(item) in wanted)
+    return found
 
 
 def may_be_held_elsewhere(namespace: dict[str, Any], name: str) -> bool:

@@ -226,7 +226,7 @@ class InPlace:
     def _add_prologue(
         self, function: FunctionType, hook: Callable[[], None]
     ) -> tuple[CodeType, Callable[[], None]]:
-        if code_is_known_elsewhere(function):
+        if id(function.__code__) not in self.codes and code_is_known_elsewhere(function):
             raise Unavailable("its code object is known elsewhere, and this engine would give it another one")
         original = function.__code__
         code = with_prologue(original, hook)
