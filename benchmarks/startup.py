@@ -52,7 +52,7 @@ time.sleep(2.5)
 tracemalloc.start()
 for module in modules[5:]:
     module.run()
-time.sleep(2.5)
+time.sleep(5)
 print(tracemalloc.get_traced_memory()[0])
 """
 SITES_A_MODULE = 100

@@ -351,6 +351,28 @@ def test_switched_on_with_200_targets_of_which_none_is_imported_adds_at_most_10_
     assert len([name for name in added if not name.startswith("lastcall")]) <= 10, added
 
 
+def test_a_watched_process_with_only_the_store_loads_no_module_that_its_end_would_pay_for(host: Host) -> None:
+    """One target used, from a file whose source our thread reads, and everything flushed."""
+    (host.folder / "app.py").write_text(
+        "import sys, time, legacy\n"
+        "legacy.old()\n"
+        "deadline = time.monotonic() + 30\n"
+        "while 'lastcall.store.writing' not in sys.modules and time.monotonic() < deadline:\n"
+        "    time.sleep(0.05)\n"
+        "time.sleep(1)\n"
+        "print(sorted(sys.modules))\n"
+    )
+    run = host.app(**ON)
+    loaded = set(json.loads(run.out.replace("'", '"')))
+    assert "lastcall.store.writing" in loaded
+    off = set(json.loads(host.run("python", "-c", MODULES).out.replace("'", '"')))
+    dear = {
+        "wrapt", "typing", "threading", "dataclasses", "inspect", "ast", "pathlib", "tempfile", "hashlib", "logging",
+        "asyncio", "opentelemetry", "google", "grpc", "lastcall.store.opened", "lastcall.store.queries",
+    }
+    assert not dear & (loaded - off), sorted(dear & (loaded - off))
+
+
 def _site_packages(python: str) -> Path:
     return next((Path(python).parents[1] / "lib").glob("python*/site-packages"))
 
