@@ -354,3 +354,21 @@ def test_objects_that_import_when_they_are_asked_are_not_asked(tmp_path):
     assert (watched.out, watched.err, watched.code) == ("[]\n", "", 0)
     assert watched.total("legacy:old") == 1
     assert watched.internal_errors() == {}
+
+
+def test_a_host_that_forbids_blocking_calls_does_not_meet_ours(tmp_path):
+    """As tools do that find what blocks an event loop: they put a function that raises in the place of `os.write`."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": """
+        import os, legacy
+        def forbidden(*arguments):
+            raise RuntimeError("blocks")
+        allowed = os.write, os.fstat, os.open
+        os.write = os.fstat = os.open = forbidden
+        import work
+        print(work.work(), legacy.old(1))
+        os.write, os.fstat, os.open = allowed
+        """}, TARGETS)
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code) == ("5 2\n", "", 0)
+    assert watched.total("legacy:old") == 6
+    assert watched.internal_errors() == {}

@@ -43,6 +43,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+
+# not `os`: a host that replaces `os.write`, to find what blocks its event loop, is not to find us
+import posix
 from mmap import mmap
 
 FORMAT = 1
@@ -80,26 +83,26 @@ class Journal:
         self._torn = False
         self.path = os.path.join(folder, process_id)
         size = (HEADER_SLOTS + slots) * 8
-        counts_fd = os.open(self.path + ".counts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        counts_fd = posix.open(self.path + ".counts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             # A mapped page without a block behind it is a SIGBUS when the disk is full: reserve them now.
-            os.posix_fallocate(counts_fd, 0, size)
+            posix.posix_fallocate(counts_fd, 0, size)
             self._mapped = mmap(counts_fd, size)
         except BaseException:
-            os.unlink(self.path + ".counts")
+            posix.unlink(self.path + ".counts")
             raise
         finally:
-            os.close(counts_fd)
+            posix.close(counts_fd)
         self.counts = memoryview(self._mapped).cast("Q")
         self.counts[HEADER_MAGIC] = MAGIC
         try:
-            self.fd = os.open(
+            self.fd = posix.open(
                 self.path + ".journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
             )
         except OSError:
-            os.unlink(self.path + ".counts")
+            posix.unlink(self.path + ".counts")
             raise
-        found = os.fstat(self.fd)
+        found = posix.fstat(self.fd)
         self._identity = found.st_dev, found.st_ino
         fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -113,23 +116,23 @@ class Journal:
         data = ("\n" + text if self._torn else text).encode("ascii")
         if not self._is_ours():
             self._open_again()
-        self._torn = os.write(self.fd, data) != len(data)
+        self._torn = posix.write(self.fd, data) != len(data)
         if self._torn:
             raise OSError("short write to the journal")
 
     def _is_ours(self) -> bool:
         """Whether our descriptor still is the journal: a host that closes all may have given it to another file."""
         try:
-            found = os.fstat(self.fd)
+            found = posix.fstat(self.fd)
         except OSError:
             return False
         return (found.st_dev, found.st_ino) == self._identity
 
     def _open_again(self) -> None:
-        fd = os.open(self.path + ".journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
-        found = os.fstat(fd)
+        fd = posix.open(self.path + ".journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        found = posix.fstat(fd)
         if (found.st_dev, found.st_ino) != self._identity:
-            os.close(fd)
+            posix.close(fd)
             raise OSError("the journal's descriptor was closed, and its file is another")
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.fd = fd
@@ -137,5 +140,5 @@ class Journal:
     def close(self) -> None:
         """Let go of the files, which frees the lock. The counters stay readable in memory."""
         if self.fd >= 0 and self._is_ours():
-            os.close(self.fd)
+            posix.close(self.fd)
         self.fd = -1
