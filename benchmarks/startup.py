@@ -224,7 +224,7 @@ def _import_rows(without: str, installed: str, rounds: int, folder: Path) -> Non
     ours, theirs = imports[1] - starts[1], imports[0] - starts[0]
     name = f"importing {MODULES:,} small modules: CPU, ms"
     _row(name, theirs, ours, f"{(ours / theirs - 1) * 100:+.1f} %", "+2 %")
-    if shutil.which("valgrind"):
+    if _can_count(idle_bare):
         ours = on.instructions() - idle_on.instructions()
         theirs = bare.instructions() - idle_bare.instructions()
         change = f"{(ours / theirs - 1) * 100:+.2f} %"
@@ -278,9 +278,19 @@ def _memory_rows(without: str, installed: str, folder: Path) -> None:
     _row(f"memory of a call site, average of {SITES:,}: KB", 0.0, each, f"{each:+.2f}", "+2")
 
 
-def _instruction_row(name: str, bare: Case, ours: Case, limit: float | None) -> None:
+def _can_count(case: Case) -> bool:
+    """Whether valgrind is there, and can run this interpreter: not one that a script starts in a world of its own."""
     if not shutil.which("valgrind"):
-        print(f"{name}: not measured, valgrind is not installed")
+        return False
+    try:
+        return case.instructions() > 0
+    except (RuntimeError, subprocess.CalledProcessError):
+        return False
+
+
+def _instruction_row(name: str, bare: Case, ours: Case, limit: float | None) -> None:
+    if not _can_count(bare):
+        print(f"| {name}: not measured, valgrind cannot run this interpreter | | | | |")
         return
     before, after = bare.instructions(), ours.instructions()
     change = f"{(after / before - 1) * 100:+.2f} %"

@@ -407,7 +407,7 @@ def start_from_environment() -> None:
         return
     try:
         start()
-    except Exception as error:
+    except Exception as error:  # the seam between the interpreter's start and ours
         if os.environ.get("LASTCALL_RERAISE") == "1":
             raise
         sys.stderr.write(f"lastcall: not started: {type(error).__name__}: {error}\n")
