@@ -140,12 +140,17 @@ FORKING = """
             item.ihook.pytest_runtest_logreport(report=report)
         return True
     """
+PLUGINS = [
+    ("pytest_forked", ("--forked",)),
+    ("pytest_randomly", ("--randomly-seed=3",)),
+    ("pytest_randomly", ("-n", "2", "--randomly-seed=5")),
+]
 RUNNERS = [("-n", "2"), ("-n", "2", "--dist", "loadfile"), ("--random-order",), ("-p", "forking"), ("-n", "2", "--random-order")]
 
 
 @pytest.mark.parametrize("arguments", RUNNERS, ids=" ".join)
 def test_however_the_tests_run_the_outcome_is_the_same(project, arguments):
-    if "-p" in arguments:
+    if "forking" in arguments:
         project.write("forking.py", FORKING)
     code, output = project.run("--lastcall", *arguments)
     assert code == 1, output
@@ -158,6 +163,15 @@ def test_however_the_tests_run_the_outcome_is_the_same(project, arguments):
     assert code == 1, output
     assert "No longer used" in output
     assert "shop.views:checkout -> shop.legacy:make_cart" in output
+
+
+@pytest.mark.parametrize(("module", "arguments"), PLUGINS, ids=str)
+def test_under_the_plugins_of_others_the_outcome_is_the_same(project, module, arguments):
+    """Where they are installed: pytest-randomly shuffles every run that it is near, so ours goes without it."""
+    pytest.importorskip(module, reason=f"{module} is not installed; pip install it to a copy of this environment")
+    if project.run("-p", "no:lastcall", *arguments)[0] != 0:
+        pytest.skip(f"{module} does not work with this pytest, with or without us (pytest-forked 1.7 and pytest 9)")
+    test_however_the_tests_run_the_outcome_is_the_same(project, arguments)
 
 
 def test_uses_at_import_and_in_session_fixtures_count(project):
