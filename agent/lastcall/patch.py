@@ -420,13 +420,16 @@ class Patcher:
         return self._arm_inherited_constructor(target, found, cls, tap)
 
     def _arm_inherited_constructor(self, target: Target, found: Found, cls: type, tap: Tap) -> str:
-        from .engines import inplace
+        from .engines import inplace, prologue
 
         init, new = _inherited(cls, "__init__"), _inherited(cls, "__new__")
         new = getattr(new, "__func__", new)
         for function in (new, init):
             if inplace.fits(function):
-                self.undo.append(self.in_place.arm_for_class(function, cls, tap))
+                try:
+                    self.undo.append(self.in_place.arm_for_class(function, cls, tap))
+                except prologue.Unavailable:
+                    continue
                 target.engine = "inplace"
                 return ""
         if init is not object.__init__ and type(cls).__name__ in ("type", "ABCMeta"):
