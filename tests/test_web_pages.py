@@ -301,7 +301,8 @@ def test_without_a_store_each_page_says_what_to_do(path):
 
 
 def test_an_empty_store_and_one_without_targets_say_what_to_do(small, tmp_path):
-    Store.open(tmp_path / "store.db").absorb_live()
+    with Store.open(tmp_path / "store.db") as store:
+        store.absorb_live()
     client = Client(application(lambda: board))
     board = small()
     assert "The store is empty" in get(client, "/")
