@@ -34,10 +34,11 @@ def verdict(*days, again=(), last=45):
 
 def test_releases_since_are_counted_in_one_service():
     fleet = Fleet((*releases(300, 39, 20), Life(Scope("chat", "production", "9"), ((NOW - 9, NOW),))), NOW)
-    assert [fleet.newer(scope(n)) for n in range(3)] == [2, 1, 0]
+    where = ("backend", "production")
+    assert [fleet.begun_after(where, NOW - days * DAY) for days in (301, 300, 30, 10)] == [3, 2, 1, 0]
     assert fleet.pace(("backend", "production")) == 150 * DAY
     assert fleet.pace(("chat", "production")) == float("inf")
-    assert fleet.newer(Scope("nowhere", "", "")) == 0
+    assert fleet.begun_after(("nowhere", ""), 0.0) == 0
 
 
 def test_a_release_that_ran_again_after_a_newer_one_is_a_rollback():
@@ -47,6 +48,16 @@ def test_a_release_that_ran_again_after_a_newer_one_is_a_rollback():
     # It was only away for a while, and nothing newer had begun: a restart.
     restarted = Life(scope(0), ((NOW - 300 * DAY, NOW - 200 * DAY), (NOW - 190 * DAY, NOW - 39 * DAY)))
     assert Fleet((restarted, *list(releases(39, 20))[1:]), NOW).comebacks[where] == 0
+
+
+def test_a_rare_caller_was_in_every_release_until_its_code_left():
+    """Its last use was in release 0; three releases later, the day before the last, its code left."""
+    far = verdict(400, 39, 30, 20, 10)
+    lives = list(releases(400, 39, 30, 20, 10))
+    used = caller(45, times=range(46, 105), scope=scope(0), fate="gone", left_at=NOW - 14 * DAY)
+    watches = [watch(life.scope, since=400) for life in lives]
+    near = judge(dossier(used, lives=lives, watches=watches), QUESTION)
+    assert near.risk.probability > far.risk.probability + 0.001
 
 
 def test_the_further_back_the_less_likely():

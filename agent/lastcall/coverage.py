@@ -106,14 +106,10 @@ class Fleet:
         """When the releases of each service were first heard from, in order."""
         return {where: sorted(life.heard[0][0] for life in lives) for where, lives in self.services.items()}
 
-    @cached_property
-    def _first_heard(self) -> dict[Scope, float]:
-        return {life.scope: life.heard[0][0] for lives in self.services.values() for life in lives}
-
-    def newer(self, scope: Scope) -> int:
-        """How many releases of its service began after this one did."""
-        starts = self._begun.get(scope.where, [])
-        return len(starts) - bisect_right(starts, self._first_heard.get(scope, 0.0))
+    def begun_after(self, where: Where, at: float) -> int:
+        """How many releases of a service were first heard from after an instant."""
+        starts = self._begun.get(where, [])
+        return len(starts) - bisect_right(starts, at)
 
     @cached_property
     def comebacks(self) -> dict[Where, int]:

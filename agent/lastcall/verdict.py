@@ -265,7 +265,9 @@ class _Case:
         for caller in self.callers:
             if caller.fate == "gone":
                 where = caller.scope.where
-                since = self.fleet.newer(caller.scope)
+                # A rare caller was in releases that it was never seen in: until its code left, not its last use.
+                left = caller.last_seen if caller.left_at is None else caller.left_at + self._slack
+                since = max(1, self.fleet.begun_after(where, left))
                 newer[where] = min(since, newer.get(where, since))
         result = []
         for where, since in sorted(newer.items()):
@@ -307,6 +309,10 @@ class _Case:
         )
         return Silence(gaps, seen, min(1.0, seen / elapsed), self._fate(caller), self.deployed(caller))
 
+    @property
+    def _slack(self) -> float:
+        return min(DEPLOY_SLACK, self.question.window / 10)
+
     def deployed(self, caller: Caller) -> float:
         """The chance that what runs of a caller's service was built after the caller's code had gone.
 
@@ -315,8 +321,7 @@ class _Case:
         """
         start = self.fleet.built_before(caller.scope.where)
         if caller.left_at is not None:
-            slack = min(DEPLOY_SLACK, self.question.window / 10)
-            if caller.left_at + slack <= start:
+            if caller.left_at + self._slack <= start:
                 return 1.0
             if caller.left_exactly:
                 return 0.0
