@@ -92,7 +92,10 @@ def report(  # noqa: PLR0917 - typer passes options by name
     ] = None,
     limit: Annotated[
         Optional[int],  # noqa: UP045 - typer evaluates it, on 3.10 too
-        typer.Option(min=0, help="Call sites shown for a target; 0 shows all of everything.  [default: 10; html: 3 to 25]"),
+        typer.Option(
+            min=0,
+            help="Call sites shown for a target; 0 shows all of everything.  [default: 10; html: 3 to 25]",
+        ),
     ] = None,
     stacks: Annotated[bool, typer.Option("--stacks", help="Show how each call site was reached.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again whenever it changes.")] = False,
@@ -216,9 +219,7 @@ def _render(store: Store, filter_: Filter, format_: Format, *, limit: int | None
         return _Text([_html(store.path, store, filter_, limit=limit, stacks=stacks)])
     if format_ is Format.json:
         return _Text(report_json.pieces(document(store, filter_, _allowances())))
-    content = overview(
-        store, filter_, _allowances(), limit=LIMIT if limit is None else limit, stacks=stacks
-    )
+    content = overview(store, filter_, _allowances(), limit=LIMIT if limit is None else limit, stacks=stacks)
     nothing = _nothing(content, store.path)
     if nothing:
         return _Text([nothing])
