@@ -179,9 +179,7 @@ class Database:
     def _connect_read_only(self) -> sqlite3.Connection:
         if not os.path.exists(self.path):  # noqa: PTH110 - plain paths throughout this module
             raise StoreError("store-missing", f"There is no store at {self.path}.")
-        from pathlib import Path
-
-        uri = Path(self.path).absolute().as_uri()
+        uri = _uri(self.path)
         for mode in ("?mode=ro", "?mode=ro&immutable=1"):
             # A database in WAL mode cannot be opened in a folder that may not be written, unless we promise
             # that nobody writes it: there, nobody can.
@@ -195,6 +193,12 @@ class Database:
             else:
                 return connection
         raise AssertionError  # the loop returns or raises
+
+
+def _uri(path: str) -> str:
+    """`file:///...` as SQLite reads it. By hand: a process that gave up its rights may no longer import pathlib."""
+    safe = b"/._-~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    return "file://" + "".join(chr(b) if b in safe else f"%{b:02X}" for b in os.fsencode(os.path.abspath(path)))  # noqa: PTH100 - plain paths
 
 
 def _private_database() -> sqlite3.Connection:
