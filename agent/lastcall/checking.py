@@ -15,8 +15,8 @@ from lastcall.dossier import Mention, Question
 from lastcall.errors import UsageError
 from lastcall.evidence import TargetInfo
 from lastcall.schedule import DAY
-from lastcall.targets import wild
 from lastcall.verdict import judge
+from lastcall.wildcards import matching, wild
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -156,8 +156,7 @@ def resolve(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
 
 def _matches(name: str, known: Iterable[str]) -> list[str]:
     if wild(name):
-        pattern = re.compile(re.escape(name).replace(r"\*", ".*").replace(r"\?", "."))
-        return [ref for ref in known if pattern.fullmatch(ref)]
+        return matching(name, known)
     exact = [ref for ref in known if ref == name]
     return exact or [ref for ref in known if ":" not in name and ref.partition(":")[2] == name]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lastcall.report_text import NEWEST, marks, printable
 from lastcall.report_words import ago, number, span
+from lastcall.wildcards import wild
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ def render(document: Document, *, now: float) -> str:
 
 
 def _blocks(document: Document, now: float) -> Iterator[str]:
-    targets = document["targets"]
+    targets = [target for target in document["targets"] if not wild(target["target"])]
     used = sorted((t for t in targets if t["uses"]), key=lambda target: -target["uses"])
     quiet = [target for target in targets if not target["uses"]]
     yield f"### Lastcall: {len(used)} of {number(len(targets), 'deprecated entry point')} in use"

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from lastcall.report_words import ago, number, span
+from lastcall.wildcards import matching, wild
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -38,7 +39,7 @@ class Line(NamedTuple):
 def lines(document: Document, *, now: float, whole: bool = False) -> Iterator[Line]:
     """`report.overview`, line by line; at most MOST of any list, and how many more there are, unless `whole`."""
     most = len(document["targets"]) + len(document["references"]) if whole else MOST
-    targets = document["targets"]
+    targets = [target for target in document["targets"] if not wild(target["target"])]
     used = sorted((t for t in targets if t["uses"]), key=lambda target: -target["uses"])
     unused = sorted((t for t in targets if not t["uses"]), key=lambda target: target["state"] == "armed")
     yield Line(f"Targets: {len(used):,} in use, {len(unused):,} without a use seen", "bold")
@@ -53,6 +54,7 @@ def lines(document: Document, *, now: float, whole: bool = False) -> Iterator[Li
     shown = {target["target"] for target in used[:most]}
     sections = (
         ("Call sites", _sites(document, shown, now)),
+        ("Wildcards (what they matched is above)", _wildcards(document)),
         ("References (modules that still hold a target's name)", _references(document["references"], most)),
         ("Findings", _findings(document["findings"], now)),
         ("Observed", _observations(document["observations"], now)),
@@ -65,6 +67,16 @@ def lines(document: Document, *, now: float, whole: bool = False) -> Iterator[Li
             yield Line("")
             yield first
             yield from body
+
+
+def _wildcards(document: Document) -> Iterator[Line]:
+    refs = [target["target"] for target in document["targets"]]
+    patterns = [ref for ref in refs if wild(ref)]
+    for pattern in patterns:
+        found = matching(pattern, refs)
+        yield from _wrapped(pattern, f"{len(found):>9,}  ", "" if found else "yellow")
+    if patterns:
+        yield Line("")
 
 
 def _more(left: list[Document], what: str) -> Iterator[Line]:

@@ -15,11 +15,12 @@ from lastcall.evidence import STATES
 from lastcall.exporters import names
 from lastcall.exporters.entries import clean, digest, rfc3339
 from lastcall.exporters.merging import METRICS
+from lastcall.wildcards import wild
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from lastcall.evidence import Batch, Count, Site, TargetInfo
+    from lastcall.evidence import Batch, Count, Site, TargetInfo, TargetState
     from lastcall.exporters import ExporterSettings
     from lastcall.exporters.spool import Item
 
@@ -82,7 +83,7 @@ class Readings:
     def _uses(self, batch: Batch, base: Key) -> dict[Key, float]:
         targets = {target.ref: target for target in batch.targets}
         values: dict[Key, float] = {}
-        for target in batch.targets:
+        for target in filter(_is_target, batch.targets):
             # An explicit zero for each origin: a series that is born at 3 never increased, to PromQL.
             for origin in ORIGINS:
                 use = NATURAL_USE.get(target.kind, "call")
@@ -139,6 +140,11 @@ def _base(batch: Batch) -> Key:
     return _pairs({names.SERVICE_NAME: process.service, names.ENVIRONMENT_NAME: process.environment})
 
 
+def _is_target(named: TargetInfo | TargetState) -> bool:
+    """Whether it can be used and deleted; a wildcard only makes such."""
+    return not wild(named.ref)
+
+
 def _until(batch: Batch) -> float:
     """When the process was last seen; a killed one's batch is younger than that."""
     return batch.at if batch.observation is None else batch.observation.until
@@ -152,12 +158,12 @@ def _sited(batch: Batch) -> Iterator[tuple[Count, Site]]:
 
 
 def _states(batch: Batch, base: Key) -> dict[Key, float]:
-    states = [state.state for state in batch.states]
+    states = [state.state for state in batch.states if _is_target(state)]
     return {_join(base, {names.STATE: state}): states.count(state) for state in STATES}
 
 
 def _call_sites(batch: Batch, base: Key) -> dict[Key, float]:
-    owners = {target.ref: target.owner for target in batch.targets}
+    owners = {target.ref: target.owner for target in filter(_is_target, batch.targets)}
     numbers = dict.fromkeys(owners, 0)
     for site in batch.sites.values():
         numbers[site.target] = numbers.get(site.target, 0) + 1
@@ -169,7 +175,7 @@ def _call_sites(batch: Batch, base: Key) -> dict[Key, float]:
 
 def _deadlines(batch: Batch, base: Key) -> dict[Key, float]:
     values: dict[Key, float] = {}
-    for target in batch.targets:
+    for target in filter(_is_target, batch.targets):
         if not target.remove_by:
             continue
         from calendar import timegm  # 10 ms, which a process that leaves early may not need

@@ -16,6 +16,7 @@ from lastcall.store import Store, queries
 from lastcall.store.rows import Filter
 from lastcall.web import gathering
 from lastcall.web.forecast import NOTHING, Forecast, forecast
+from lastcall.wildcards import wild
 
 if TYPE_CHECKING:
     import sqlite3
@@ -179,7 +180,11 @@ def _targets(
 ) -> dict[str, TargetRow]:
     states = gathering.states(connection)
     weeks = gathering.weekly(connection, today, WEEKS)
-    return {info.ref: _target(info, sums.get(info.ref), states.get(info.ref, ()), weeks) for info in infos}
+    return {
+        info.ref: _target(info, sums.get(info.ref), states.get(info.ref, ()), weeks)
+        for info in infos
+        if not wild(info.ref)  # what it matched is a target, and it is none
+    }
 
 
 def _target(
