@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from lastcall.reasons import ago, date, percent, plural, span, where_name
-from lastcall.verdict_report import MARKS, rate, wrapped
+from lastcall.verdict_report import MARKS, TELLING, rate, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,6 +137,9 @@ def _risk(verdict: Verdict) -> Iterator[str]:
     )
     if bound.per_hour is None:
         yield "No time was observed, so nothing bounds the rate."
+        return
+    if bound.seconds < TELLING:
+        yield f"{span(bound.seconds).capitalize()} of silence tell no rate; needed are {span(verdict.needed)}."
         return
     before = f"; before, it was {rate(bound.before_per_hour)}" if bound.before_per_hour else ""
     yield (

@@ -78,6 +78,10 @@ def wrapped(text: str, width: int = 78, indent: str = "          ") -> list[str]
     )  # fmt: skip
 
 
+TELLING = 3600.0
+"""Seconds of silence below which the bound on a rate is a number in the millions, and no help."""
+
+
 def risk_sentence(verdict: Verdict) -> str:
     """The stated risk, its interval and the bound."""
     risk, bound = verdict.risk, verdict.bound
@@ -85,7 +89,9 @@ def risk_sentence(verdict: Verdict) -> str:
         f"Chance of a use in the next {span(verdict.question.window)}: {percent(risk.probability)} "
         f"({percent(risk.low)} to {percent(risk.high)})."
     )
-    if bound.per_hour is not None:
+    if bound.seconds < TELLING:
+        text += f" {span(bound.seconds).capitalize()} of silence observed tell no rate."
+    elif bound.per_hour is not None:
         text += (
             f" No use in {span(bound.seconds)} observed: at {bound.confidence:.0%} confidence fewer than "
             f"{rate(bound.per_hour)}"
