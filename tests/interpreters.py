@@ -51,7 +51,7 @@ class Interpreter:
 def find() -> tuple[Interpreter, ...]:
     """Every CPython that runs, oldest first; of two installations of one version the newest patch release.
 
-    `LASTCALL_TEST_PYTHONS` (paths, separated as PATH is) adds interpreters that lie elsewhere.
+    `TEST_PYTHONS` (paths, separated as PATH is) adds interpreters that lie elsewhere.
     """
     best: dict[str, Interpreter] = {}
     for path in _candidates():
@@ -76,7 +76,7 @@ def _candidates() -> list[str]:
     for place in _PLACES:
         expanded = Path(place).expanduser()
         folders += Path(expanded.anchor).glob(str(expanded.relative_to(expanded.anchor)))
-    named = [entry for entry in os.environ.get("LASTCALL_TEST_PYTHONS", "").split(os.pathsep) if entry]
+    named = [entry for entry in os.environ.get("TEST_PYTHONS", "").split(os.pathsep) if entry]
     found = [path for folder in folders for pattern in ("python2.?", "python3.?", "python3.??", "python3.??t")
              for path in folder.glob(pattern)]
     return named + list(dict.fromkeys(os.path.abspath(path) for path in found if os.access(path, os.X_OK)))

@@ -129,8 +129,8 @@ def _add(what: str, fetch: Callable[[], Path]) -> None:
         print(f"{what} could not be had: {reason}", flush=True)
         return
     print(f"{what} is ready after {time.monotonic() - began:.0f} s", flush=True)
-    known = os.environ.get("LASTCALL_TEST_PYTHONS")
-    os.environ["LASTCALL_TEST_PYTHONS"] = os.pathsep.join(filter(None, [known, path]))
+    known = os.environ.get("TEST_PYTHONS")
+    os.environ["TEST_PYTHONS"] = os.pathsep.join(filter(None, [known, path]))
 
 
 def _run_version(one: interpreters.Interpreter, options: argparse.Namespace) -> list[Outcome]:

@@ -188,7 +188,10 @@ class Life:
             if self._has_clients():
                 # Their libraries need it, and once the interpreter ends it can no longer be imported.
                 self._import_base()
-                import concurrent.futures.thread  # noqa: F401 - for its side effect at this moment
+                try:
+                    import concurrent.futures.thread  # noqa: F401 - for its side effect at this moment
+                except RuntimeError:  # the interpreter ends already: what cannot be sent goes to the spool
+                    pass
             while not self._stopping:
                 self._wake.acquire(timeout=self.config.flush_interval)
                 if self._stopping:

@@ -19,17 +19,17 @@ COMMAND = f"tests/promtool/unpack_debian.sh forky .cache/debian-forky {' '.join(
 def binary(name: str, *, needs: str = "") -> str:
     """The path of a binary whose `--version` begins with `needs`. Skips the test, and says how to get it, if there is none.
 
-    With LASTCALL_TEST_FETCH=1, as in CI, it is fetched instead.
+    With TEST_FETCH_BINARIES=1, as in CI, it is fetched instead.
     """
     cached = CACHE / "usr" / "bin" / name
-    if not cached.exists() and os.environ.get("LASTCALL_TEST_FETCH") == "1":
+    if not cached.exists() and os.environ.get("TEST_FETCH_BINARIES") == "1":
         _fetch(cached)
     if cached.exists():
         return str(cached)
     found = shutil.which(name)
     if found and _version(found).startswith(needs):
         return found
-    pytest.skip(f"{name} is not here: run {COMMAND}, or set LASTCALL_TEST_FETCH=1")
+    pytest.skip(f"{name} is not here: run {COMMAND}, or set TEST_FETCH_BINARIES=1")
 
 
 def _fetch(wanted: Path) -> None:
