@@ -9,6 +9,8 @@ factory that `references` is asked for, directly or through a re-export. Each co
 run it: cold (no cache), then again with the cache of the first run, then after one file in a hundred changed.
 Where other work shares the machine, look at the CPU seconds: the first run of `scan` spreads them over two
 processes. Memory is the sum over the command's processes, sampled from /proc twenty times a second.
+
+The first row is the floor: reading the same files and handing each to `ast.parse`, in one process, and nothing else.
 """
 
 from __future__ import annotations
@@ -176,10 +178,10 @@ def cpu_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
-def run(arguments, folder):
+def run(arguments, folder, *, module=True):
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
     started, used = time.perf_counter(), cpu_seconds()
-    command = [sys.executable, "-m", "lastcall", *arguments]
+    command = [sys.executable, *(["-m", "lastcall"] if module else []), *arguments]
     peak = 0
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=output)
@@ -194,8 +196,17 @@ def run(arguments, folder):
     return seconds, cpu_seconds() - used, peak / 1e6, last
 
 
+FLOOR = """\
+import ast, gc, pathlib, sys
+gc.disable()
+for path in pathlib.Path(sys.argv[1]).rglob("*.py"):
+    ast.parse(path.read_bytes())
+print("the floor of any first run, on one core")
+"""
+
+
 def measure(folder):
-    rows = []
+    rows = [("ast.parse alone", *run(["-c", FLOOR, "tree"], folder, module=False))]
     scan = ["scan", "tree"]
     refer = ["references", "shop.p0.m0:get_session_factory", "--path", "tree"]
     for title, arguments in (("scan", scan), ("references", refer)):

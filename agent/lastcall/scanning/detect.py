@@ -7,6 +7,7 @@ import io
 import re
 import tokenize
 import warnings
+from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,14 @@ from lastcall.scanning.emissions import (
 )
 from lastcall.scanning.finding import Evidence, Mark
 from lastcall.scanning.tree import MAX_BYTES, MAX_LINES
-from lastcall.scanning.wording import SAYS_DEPRECATED, comment_says, docstring_says, one_line, sentence_says
+from lastcall.scanning.wording import (
+    SAYS_DEPRECATED,
+    SAYS_LEAVING,
+    comment_says,
+    docstring_says,
+    one_line,
+    sentence_says,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +48,11 @@ DETECTOR = 2
 _HINT = re.compile(
     rb"deprecat|legacy|obsolete|compat|shim|removedin|futurewarning|old|get_\w+_factory", re.IGNORECASE
 )
+_MENTION = (
+    r"deprecat|legacy|obsolete|backward|compat|shim|removed_|removedin|removedas|futurewarning|old|"
+    r"get_\w+_factory|will be removed|no longer supported|scheduled for removal"
+)
+"""Without one of these words in its lines a definition is not worth a look. Some of the names it uses join them."""
 _DECORATOR = re.compile(r"deprecat(?!ors)|obsolete|^removed_", re.IGNORECASE)
 _NOT_DECORATOR = re.compile(
     r"^(?:ignore|suppress|filter|expect|allow|catch|no|check|skip|without|assert)_", re.IGNORECASE
@@ -157,6 +170,7 @@ class _Detector:
 
     def __init__(self, text: str, knowledge: Knowledge) -> None:
         self._lines = text.splitlines()
+        self._mentions: list[int] = []
         self._knowledge = knowledge
         self._constants: dict[str, str] = {}
         self._marks: dict[str, Mark] = {}
@@ -164,6 +178,7 @@ class _Detector:
 
     def run(self, tree: ast.Module) -> FileMarks:
         self._constants = _string_constants(tree.body)
+        self._mentions = self._lines_that_mention()
         self._docstring(tree, "", "module", 1)
         self._emissions(
             module_emissions(tree.body, self._knowledge, self._constants), "", "module", 1, frozenset()
@@ -173,6 +188,23 @@ class _Detector:
         if not self._result.marks:
             self._result.definitions = []
         return self._result
+
+    def _lines_that_mention(self) -> list[int]:
+        """The numbers of the lines that hold a word or a name which may mean deprecation, in their order."""
+        names = {*self._knowledge.emitters, *self._knowledge.categories}
+        names.update(name for name, text in self._constants.items() if SAYS_LEAVING.search(text))
+        words = re.compile("|".join([_MENTION, *map(re.escape, names)]), re.IGNORECASE)
+        return [number for number, line in enumerate(self._lines, 1) if words.search(line)]
+
+    def _is_silent(self, node: Function | ast.ClassDef) -> bool:
+        """Whether neither a definition nor the comments above it hold such a word."""
+        first = min([node.lineno, *(item.lineno for item in node.decorator_list)]) - 1
+        while first >= 1 and not self._lines[first - 1].strip().strip("#"):
+            first -= 1
+        while first >= 1 and self._is_comment(first):
+            first -= 1
+        at = bisect_left(self._mentions, first)
+        return at == len(self._mentions) or self._mentions[at] > (node.end_lineno or node.lineno)
 
     def _add(  # noqa: PLR0917 - the fields of an evidence, in their order
         self,
@@ -201,6 +233,8 @@ class _Detector:
     def _function(self, node: Function, prefix: str) -> None:
         qualname = prefix + node.name
         self._result.definitions.append(qualname)
+        if self._is_silent(node):
+            return
         if not prefix and node.name == "__getattr__":
             self._module_getattr(node)
             return
