@@ -87,7 +87,9 @@ class Life:
                     try:
                         from .agent import Agent
 
-                        self._agent = Agent(self.config, self.wanted, self.wake)
+                        agent = Agent(self.config, self.wanted, self.wake)
+                        agent.patcher.before_late_arming = self._before_late_arming
+                        self._agent = agent
                     finally:
                         self._maker = 0
         while self._met:
@@ -171,12 +173,19 @@ class Life:
 
         The store needs neither module, and a test sees to it that this stays so.
         """
-        if not self._exports():
-            return
+        if self._exports():
+            self._import_unnoticed()
+
+    def _import_unnoticed(self) -> None:
         from . import hidden_import, main_thread
 
         hidden_import.import_whole("typing")
         main_thread.import_threading(self._main)
+
+    def _before_late_arming(self) -> None:
+        """Arming imports engines; where wrapt is without its C extension these import threading."""
+        if get_ident() == self._thread_id:
+            self._import_unnoticed()
 
     def wake(self) -> None:
         """Have the background thread look now."""

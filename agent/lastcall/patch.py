@@ -69,6 +69,8 @@ class Patcher:
         self.asked: Callable[[Target, SiteRecord | None], None] = lambda _target, _record: None
         """Told of each ask for a removed target."""
         self.discoverers: list[Callable[[Patcher, ModuleType], None]] = []
+        self.before_late_arming: Callable[[], None] = lambda: None
+        """Called before `rescan` arms a module, which is mostly in the background thread."""
         self._in_place: Any = None
         self._arming: set[int] = set()
         self._waiting: list[tuple[ModuleType, str, bool]] = []
@@ -139,6 +141,7 @@ class Patcher:
             if is_unfinished(module):
                 self.unfinished = True
             else:
+                self.before_late_arming()
                 self.loaded(module, name, late=True)
 
     def add(self, target: Target) -> Target:
