@@ -33,6 +33,7 @@ def marks(source, emitters=(), categories=()):
         ("def f():\n    warnings.warn('gone', category=RemovedInDjango50Warning)", "f", {("warning", "high"), ("is", "function")}),
         ("def f():\n    msg = 'f is deprecated'\n    warnings.warn(msg)", "f", {("warning", "high"), ("is", "function")}),
         ("def f():\n    _api.warn_deprecated('3.5', name='f')", "f", {("warning", "high"), ("is", "function")}),
+        ("def warn_old(a):\n    warnings.warn('warn_old is deprecated', DeprecationWarning)", "warn_old", {("warning", "high"), ("name", "low"), ("is", "function")}),
         ("async def f():\n    with x:\n        warnings.warn('gone', DeprecationWarning)", "f", {("warning", "high"), ("is", "function")}),
         ("class C:\n    def __init__(self):\n        warnings.warn('C is deprecated', DeprecationWarning)", "C", {("warning", "high"), ("is", "class")}),
         ("def f(a):\n    if g():\n        warnings.warn('deprecated', DeprecationWarning)", "f", {("warning", "medium"), ("is", "function")}),
