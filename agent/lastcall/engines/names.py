@@ -179,7 +179,8 @@ def _watched_class(module: ModuleType) -> Any:
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
     }
-    if cls.__getattribute__ is type(sys).__getattribute__:  # not where the host has a lazy module of its own
+    # Where the host's own class says how to look, the interpreter takes no short cut.
+    if cls.__getattribute__ is type(sys).__getattribute__ and not hasattr(cls, "__getattr__"):
         body |= _LOOK_HERE
     watched = type(cls.__name__, (cls,), body)
     module.__class__ = watched
