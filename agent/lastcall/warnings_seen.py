@@ -79,6 +79,10 @@ class _Helper:
 
 def install(agent: Agent, categories: tuple[str, ...]) -> None:
     """Count deprecation warnings of these categories (class names, `*` allowed, subclasses included)."""
+    # Now, while no module of the host's is half imported: `threading` and `logging` import `warnings`, whose arming
+    # would import wrapt, which without its C extension needs the two of them whole.
+    from .engines import wrapping  # noqa: F401
+
     seen = WarningsSeen(agent, categories)
     patcher = agent.patcher
     patcher.wanted.also_exactly("warnings", seen.arm)
@@ -100,6 +104,8 @@ class WarningsSeen:
         """By instruction that reads `warnings.warn` to call it at once: the counters of its uses by call site, the one
         entry that can be meant, a `_Helper`, or a function that looks up what may change."""
         self.by_category: dict[Any, bool] = {}
+        self.templates: dict[Any, str | None] = {}
+        """By instruction whose calls go through a frame of ours: the constant words of its message."""
         self.masks: dict[str, str] = {}
         self.holding: dict[int, str] = {}
         """By code: the variable that holds what a decorator's wrapper stands for, empty if it is no such wrapper."""
@@ -139,13 +145,13 @@ class WarningsSeen:
     def _hook(self) -> Callable[[], bool]:
         """wrapt's `enabled=` hook: counts, or asks for the frame that sees the arguments."""
         looks, learn, errors, getframe = self.looks, self._learn, self.recorder.errors, sys._getframe
-        site_key, behind = hotpath.site_key, hotpath.caller_behind_wrapt
+        site_key = hotpath.site_key
 
         def hook() -> bool:
             try:
+                if hotpath.behind_wrapt:  # wrapt's own frames, which only `_with_frame` can make up for
+                    return True
                 frame = getframe(1)
-                if hotpath.behind_wrapt:  # wrapt without its C extension has frames of its own
-                    frame = behind(frame)
                 look = looks.get(site_key(frame))
                 return (look or learn(frame))(frame)
             except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
@@ -285,6 +291,19 @@ class WarningsSeen:
 
         return look
 
+    def _template(self, frame: FrameType) -> str | None:
+        """The constant words of the call that `frame` is making, None if it is not written out there."""
+        from .warning_calls import read
+
+        key = hotpath.site_key(frame)
+        if key not in self.templates:
+            call = read(frame, self.wrapper)
+            if len(self.templates) >= MAX_INSTRUCTIONS:
+                return call.template if call is not None else None
+            self.templates[key] = call.template if call is not None else None
+            self.kept.append(frame.f_code)
+        return self.templates[key]
+
     def _words(self, message: Any, template: str | None) -> str:
         return self._masked(message) if template is None else template
 
@@ -294,17 +313,21 @@ class WarningsSeen:
         values = dict(zip(POSITIONAL, args, strict=False))
         values.update(kwargs)
         level = values.get("stacklevel", 1)
+        ours = 1
         try:
             frame = hotpath.caller_behind_wrapt(sys._getframe(1))
+            while sys._getframe(ours) is not frame:
+                ours += 1
             message = values.get("message")
             category = _category(message, values.get("category"))
-            self._count(self._masked(message), category, level, values.get("skip_file_prefixes", ()), frame, None)
+            words = self._words(message, self._template(frame))
+            self._count(words, category, level, values.get("skip_file_prefixes", ()), frame, None)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
         if isinstance(level, int) and len(args) < len(("message", "category", "stacklevel")):
-            return wrapped(*args, **{**kwargs, "stacklevel": max(level, 1) + 1})
+            return wrapped(*args, **{**kwargs, "stacklevel": max(level, 1) + ours})
         if isinstance(level, int):
-            return wrapped(*args[:2], max(level, 1) + 1, *args[3:], **kwargs)
+            return wrapped(*args[:2], max(level, 1) + ours, *args[3:], **kwargs)
         return wrapped(*args, **kwargs)
 
     def _count(  # noqa: PLR0917 - positional, for it is called at each warning
