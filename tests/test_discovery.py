@@ -162,3 +162,66 @@ def test_warn_imported_by_name_before_the_agent_is_seen_too(tmp_path: Path) -> N
     """)
     watched = host.run("auto", LASTCALL_ENABLED="", PYTHONPATH=str(CHECKOUT / "agent"))
     assert watched.total("__main__:old") == 1
+
+
+MARKED = """
+    from typing import overload
+    from deprecate import deprecated as of_pydeprecate, void
+    from deprecated import deprecated as of_deprecated
+    from deprecation import deprecated as of_deprecation
+    from typing_extensions import deprecated
+
+    @deprecated("use new()")
+    def function(): return 1
+    @deprecated("a class")
+    class Class: pass
+    class Holder:
+        @deprecated("a method")
+        def method(self): return 1
+        @staticmethod
+        @deprecated("a static method")
+        def static(): return 2
+        @property
+        @deprecated("a property")
+        def value(self): return 3
+    @overload
+    @deprecated("only this form")
+    def form(x: int) -> int: ...
+    @overload
+    def form(x: str) -> str: ...
+    def form(x): return x
+    def new(x=1): return x
+    @of_deprecated(version="1.0", reason="use new")
+    def by_deprecated(): return 1
+    @of_deprecated("gone")
+    class ByDeprecated: pass
+    @of_deprecation(deprecated_in="1.0", details="use new")
+    def by_deprecation(): return 2
+    @of_pydeprecate(target=new, deprecated_in="0.1", remove_in="0.5")
+    def by_pydeprecate(x=1): return void(x)
+    """
+
+MARKED_USES = """
+    import warnings
+    warnings.simplefilter("ignore")
+    from lib import api
+    print(api.function(), type(api.Class()).__name__, api.Holder().method(), api.Holder.static(), api.Holder().value)
+    print(api.form(1), api.form("s"), api.by_deprecated(), type(api.ByDeprecated()).__name__, api.by_deprecation())
+    print(api.by_pydeprecate(2))
+    """
+
+
+def test_the_markers_of_four_libraries_make_targets(tmp_path):
+    world = World(tmp_path, {"lib/__init__.py": "", "lib/api.py": MARKED, "host.py": MARKED_USES,
+                             "lastcall.toml": '[discover]\npep702 = ["lib.**"]\n'})  # fmt: skip
+    run = world.run("auto")
+    assert run.err == ""
+    assert run.out == world.run().out
+    uses = {use.target: (use.count, use.expression) for use in run.uses()}
+    once = ["function", "Class", "Holder().method", "Holder.static", "Holder().value", "by_deprecated", "ByDeprecated",
+            "by_deprecation", "by_pydeprecate"]
+    expected = {f"lib.api:{name.replace('()', '')}": (1, f"api.{name}") for name in once}
+    found = {ref: value for ref, value in uses.items() if ref != "lib.api:form"}
+    assert found == expected
+    # Which overload a call means is known to a type checker alone: the whole function is the target.
+    assert run.total("lib.api:form") == 2
