@@ -165,11 +165,10 @@ def test_warn_imported_by_name_before_the_agent_is_seen_too(tmp_path: Path) -> N
 
 
 MARKED = """
-    from typing import overload
     from deprecate import deprecated as of_pydeprecate, void
     from deprecated import deprecated as of_deprecated
     from deprecation import deprecated as of_deprecation
-    from typing_extensions import deprecated
+    from typing_extensions import deprecated, overload
 
     @deprecated("use new()")
     def function(): return 1
