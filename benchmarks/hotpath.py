@@ -34,8 +34,10 @@ FRAMES = 25
 NEW_SITES = 400
 FIRST_SIGHT_ROUNDS = 5
 THREADS = 8
-CALLS_A_THREAD = 20_000
-THREAD_ROUNDS = 9
+THREAD_NS = 25_000_000
+"""What one of the eight threads is given to do: five of the interpreter's switch intervals, so that what starting a
+thread costs is little beside it."""
+THREAD_ROUNDS = 15
 
 CALLER = """\
 from {module} import Thing, Watched, coroutine, function
@@ -187,7 +189,7 @@ def _measure(engine: str, rounds: int) -> dict:
     loaded = {}
     for name, _, watch in peers.CONTENDERS:
         # Another engine's process needs the floor and us; the peers are measured once.
-        if (engine == "auto" or name in ("bare", "noop", "lastcall")) and peers.load(name, watch):
+        if (engine == "auto" or name in ("bare", "noop", "floor", "lastcall")) and peers.load(name, watch):
             loaded[name] = __import__(f"caller_{name}")
     calls = Calls()
     result = {
@@ -246,14 +248,23 @@ def _first_sight(calls: Calls) -> float:
 
 
 def _threads(loaded: dict, calls: Calls) -> dict[str, float]:
-    """CPU a call from eight threads as a multiple of the same number of calls from one, and the no-op wrapper's."""
-    ratios: dict[str, list[float]] = {"lastcall": [], "noop": []}
-    for _ in range(THREAD_ROUNDS):
+    """CPU a call from eight threads as a multiple of the same number of calls from one.
+
+    Beside ours, what eight threads cost the no-op wrapper, and a call that nobody watches: the interpreter's own part.
+    """
+    ratios: dict[str, list[float]] = {"lastcall": [], "noop": [], "bare": []}
+    numbers = {}
+    for name in ratios:
+        calls.made += 5_000 if name == "lastcall" else 0
+        numbers[name] = max(1_000, int(THREAD_NS / _cpu_of_threads(loaded[name].call_function, 1, 5_000)))
+    for turn in range(THREAD_ROUNDS):
         for name, kept in ratios.items():
-            caller = loaded[name].call_function
-            one = _cpu_of_threads(caller, 1, THREADS * CALLS_A_THREAD)
-            kept.append(_cpu_of_threads(caller, THREADS, CALLS_A_THREAD) / one)
-        calls.made += 2 * THREADS * CALLS_A_THREAD
+            caller, number = loaded[name].call_function, numbers[name]
+            spent = {}
+            for threads in (1, THREADS) if turn % 2 else (THREADS, 1):
+                spent[threads] = _cpu_of_threads(caller, threads, number * THREADS // threads)
+            kept.append(spent[THREADS] / spent[1])
+            calls.made += 2 * THREADS * number if name == "lastcall" else 0
     return {name: statistics.median(kept) for name, kept in ratios.items()}
 
 
@@ -295,7 +306,8 @@ def _print_ours(results: dict[str, dict]) -> None:
     first = " | ".join(f"{results[engine]['first_sight_us']:.1f} us" for engine in ENGINES)
     print(f"| first sight of a call site, {FRAMES} frames deep | {first} | {FIRST_SIGHT_LIMIT_US:.0f} us |")
     threads = [results[engine]["threads"] for engine in ENGINES]
-    for name, title, limit in (("lastcall", "against one thread", "1.00"), ("noop", "the no-op wrapper itself", "")):
+    rows = (("lastcall", "against one thread", "1.00"), ("noop", "the no-op wrapper", ""), ("bare", "a plain call", ""))
+    for name, title, limit in rows:
         ratios = " | ".join(f"{one[name]:.2f}" for one in threads)
         print(f"| {THREADS} threads on one target, {title} | {ratios} | {limit} |")
     total = sum(result["made"] for result in results.values())

@@ -118,7 +118,7 @@ def function(value=1):
 def write(folder: Path) -> None:
     """Write every contender's module into `folder`, which the caller puts on the path."""
     sources = {"warning": WARNING, "pep702": PEP_702, "deprecated": DEPRECATED, "pydeprecate": PYDEPRECATE}
-    for name in ("bare", "noop", "lastcall", "span", "spanstack", "sentry", "scavenger", "monitoring"):
+    for name in ("bare", "noop", "lastcall", "floor", "span", "spanstack", "sentry", "scavenger", "monitoring"):
         sources[name] = f"{PLAIN}\n\n{_WATCHED}"
     for name, source in sources.items():
         (folder / f"subject_{name}.py").write_text(source)
@@ -140,6 +140,27 @@ def noop(module: types.ModuleType) -> None:
         return wrapped(*args, **kwargs)
 
     _each(module, lambda original: wrapt.FunctionWrapper(original, wrapper))
+
+
+def floor(module: types.ModuleType) -> None:
+    """The least that counting by call site through wrapt can cost: its `enabled=` hook, and a counter in memory."""
+    from itertools import count
+
+    import wrapt
+
+    def watch(original):
+        counts: dict[int, Callable[[], int]] = {}
+
+        def hook():
+            frame = sys._getframe(1)
+            try:
+                counts[id(frame.f_code) + frame.f_lasti]()
+            except KeyError:
+                counts.setdefault(id(frame.f_code) + frame.f_lasti, count().__next__)()
+
+        return wrapt.FunctionWrapper(original, lambda wrapped, _i, args, kwargs: wrapped(*args, **kwargs), enabled=hook)
+
+    _each(module, watch)
 
 
 def span(module: types.ModuleType, *, stack: bool = False) -> None:
@@ -242,6 +263,7 @@ CONTENDERS: tuple[tuple[str, str, Callable[[types.ModuleType], None]], ...] = (
     ("bare", "plain call", _as_it_is),
     ("noop", "wrapt wrapper that does nothing", noop),
     ("lastcall", "Lastcall", _as_it_is),
+    ("floor", "wrapt's hook, counting in memory by caller: the floor", floor),
     ("monitoring", "sys.monitoring, counting by caller", monitoring),
     ("warning", "warnings.warn", _as_it_is),
     ("pep702", "typing_extensions.deprecated", _as_it_is),

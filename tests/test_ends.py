@@ -47,9 +47,16 @@ HOST = """
 
     go()
     import atexit, time
-    time.sleep(0.5)
     from lastcall.testing import memory_exporters
-    seen = [s for exporter in memory_exporters() for batch in exporter.batches for s in batch.sightings]
+
+    def sightings():
+        return [s for exporter in memory_exporters() for batch in exporter.batches for s in batch.sightings]
+
+    for _ in range(100):
+        time.sleep(0.1)
+        if len({s.site.target for s in sightings()}) == 5:
+            break
+    seen = sightings()
     print(json.dumps([[s.site.target, s.first, s.end_ns and (s.end_ns - s.start_ns) / 1e9, s.error_type] for s in seen]))
 """
 

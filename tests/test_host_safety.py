@@ -49,19 +49,25 @@ class Program:
         return engine in self.sees_misfits
 
 
+WRAPS_SUSPENDING = ENGINES if sys.version_info < (3, 11) else ("auto", "wrapping")
+"""The engines that leave functions which suspend to wrapt."""
+
 PROGRAMS = {
     "function": Program(
         "legacy:old", sees_misfits=("auto", "wrapping"), elsewhere=4, differs={"auto": REPLACED, "wrapping": REPLACED},
     ),
     "suspending": Program(
         "legacy:coroutine,legacy:generator,legacy:stream,legacy:decorated",
+        sees_misfits=WRAPS_SUSPENDING,
         shows_wrapt={"misfit", "misfit generator", "misfit stream"},
     ),
     "methods": Program(
         "legacy:Old.method,legacy:Old.klass,legacy:Old.static,legacy:Old.value,legacy:Old.Inner.method,"
         "legacy:Old.acoro,legacy:Old.gen,legacy:Old.__len__,legacy:Old._guarded",
         sees_misfits=("wrapping",),
-        differs={"auto": {"members"}, "inplace": {"members"}, "wrapping": {"members", "types"}},
+        differs={"wrapping": {"members", "types"}, **({} if sys.version_info >= (3, 11) else {
+            "auto": {"members"}, "inplace": {"members"},
+        })},
         never_freed={"subclasses"},
     ),
     "classes": Program(
@@ -69,15 +75,15 @@ PROGRAMS = {
             "Plain", "Made", "Other", "Both", "Data", "Frozen", "Slotted", "Concrete", "WithMeta", "OnlyOne", "Generic",
             "Failure", "Mapping", "Registered", "Outer.Inner", "Reduced",
         )),
-        sees_misfits=("wrapping",),
-        differs={"wrapping": {"kinds in vars"}},
+        sees_misfits=("auto", "wrapping"),
+        differs={"auto": {"kinds in vars"}, "wrapping": {"kinds in vars"}},
     ),
     "classless": Program(
         ",".join("legacy:" + name for name in (
             "Typed", "Tuple", "Colour", "Empty", "Quiet", "Keys", "Array", "Ordered", "Shape", "Proto",
         )),
         states={"legacy:Empty": "partial", "legacy:Shape": "partial"},
-        sees_misfits=("wrapping",),
+        sees_misfits=("auto", "wrapping"),
         elsewhere=2,  # copyreg, for copy.copy() and copy.deepcopy()
         differs=dict.fromkeys(ENGINES, {"module type"}),
     ),

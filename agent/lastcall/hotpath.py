@@ -126,7 +126,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
         see(tap, frame)
 
     def make_hook(tap: Tap) -> Callable[[], None]:
-        """For wrapt, which calls it from C: the caller is the next frame."""
+        """For wrapt, which calls it from C, and for code that makes a coroutine: the caller is the next frame."""
         counters = tap.counters
 
         if sys.version_info >= (3, 11):
@@ -240,23 +240,33 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
     def make_hook_for_wrapt(tap: Tap) -> Callable[[], None]:
         return make_hook_behind_wrapt(tap) if behind_wrapt else make_hook(tap)
 
-    return Hooks(make_hook_for_wrapt, make_callback, make_inner_hook, make_start_callback, set_table)
+    return Hooks(
+        hook=make_hook_for_wrapt,
+        creation_hook=make_hook,
+        frame_callback=make_callback,
+        inner_hook=make_inner_hook,
+        start_callback=make_start_callback,
+        set_table=set_table,
+    )
 
 
 class Hooks:
     """The functions that engines call at each use, made for one recorder."""
 
-    __slots__ = ("frame_callback", "hook", "inner_hook", "set_table", "start_callback")
+    __slots__ = ("creation_hook", "frame_callback", "hook", "inner_hook", "set_table", "start_callback")
 
     def __init__(
         self,
+        *,
         hook: Callable[[Tap], Callable[[], None]],
+        creation_hook: Callable[[Tap], Callable[[], None]],
         frame_callback: Callable[[Tap], Callable[[FrameType], None]],
         inner_hook: Callable[[Tap], Callable[[], None]],
         start_callback: Callable[[dict[int, Tap], dict[int, Counters]], Callable[[CodeType, int], None]],
         set_table: Callable[[Any], None],
     ) -> None:
         self.hook = hook
+        self.creation_hook = creation_hook
         self.frame_callback = frame_callback
         self.inner_hook = inner_hook
         self.start_callback = start_callback

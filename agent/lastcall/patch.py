@@ -303,12 +303,21 @@ class Patcher:
     # -- callables ----------------------------------------------------------------------------------
 
     def _arm_callable(
-        self, target: Target, owner: Any, name: str, value: Any, tap: Tap, *, held: bool = False
+        self,
+        target: Target,
+        owner: Any,
+        name: str,
+        value: Any,
+        tap: Tap,
+        *,
+        held: bool = False,
+        wrap: bool = False,
     ) -> str:
+        """`held`: somebody has it already. `wrap`: what a wrapper sees and code does not is worth being visible."""
         function = (
             getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
         )
-        in_class = isinstance(owner, type)
+        in_class = isinstance(owner, type) and not wrap
         if target.cls is None:
             target.objects = [function]
         advices = self.advices(target, value, tap)
@@ -417,9 +426,13 @@ class Patcher:
             return "an enumeration is not constructed: reads of its name are counted"
         tap = self._tap(target, "construct")
         for name in ("__new__", "__init__"):
-            value = cls.__dict__.get(name)
-            if value is not None:
-                return self._arm_callable(target, cls, name, value, tap)
+            if name in cls.__dict__:
+                # Arguments that do not fit are refused before any code of the constructor's runs: only a wrapper
+                # counts such a call. Nobody looks for one in a class that was made by `type`, but for what is there.
+                wrap = target.source != "wildcard" and _has_plain_metaclass(cls)
+                held = wrap and captured.may_be_held_elsewhere(vars(cls), name)
+                value = cls.__dict__[name]
+                return self._arm_callable(target, cls, name, value, tap, wrap=wrap and not held)
         return self._arm_inherited_constructor(target, found, cls, tap)
 
     def _arm_inherited_constructor(self, target: Target, found: Found, cls: type, tap: Tap) -> str:
@@ -435,7 +448,7 @@ class Patcher:
                     continue
                 target.engine = "inplace"
                 return ""
-        if init is not object.__init__ and type(cls).__name__ in ("type", "ABCMeta"):
+        if init is not object.__init__ and _has_plain_metaclass(cls):
             return self._arm_c_constructor(target, cls, init, tap)
         remark = self._arm_name(target, found.module, found.name, found.owner)
         return remark or (
@@ -613,6 +626,10 @@ def _wrapt_is_seen() -> bool:
     from .engines import wrapping
 
     return wrapping.ADDS_A_FRAME
+
+
+def _has_plain_metaclass(cls: type) -> bool:
+    return type(cls).__name__ in ("type", "ABCMeta")
 
 
 def _is_enum(cls: type) -> bool:

@@ -2,8 +2,8 @@
 
 From 3.12 on with local `sys.monitoring` events, before with a call written in front of the function's
 bytecode (see `prologue`). Both see calls through references that were captured before arming, and
-neither shows in a class namespace. Coroutine functions and generators stay with wrapt: what is seen here
-is their first step, not the call.
+neither shows in a class namespace. Of coroutine functions and generators `sys.monitoring` sees the first step and
+not the call: their bytecode is written to from 3.11 on. Before, they stay with wrapt.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import FunctionType
 from ..callsite import qualname_of
 from ..captured import code_is_known_elsewhere
 from ..sites import NOT_COUNTED
-from .prologue import Unavailable, with_prologue
+from .prologue import Unavailable, before_creation, with_prologue
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ def fits(function: Any) -> bool:
     return type(function) is FunctionType and not function.__code__.co_flags & CO_SUSPENDS
 
 
+def suspends(function: Any) -> bool:
+    """Whether `function` is one whose calls make a coroutine or a generator, in Python code."""
+    return type(function) is FunctionType and bool(function.__code__.co_flags & CO_SUSPENDS)
+
+
 class InPlace:
     """The in-place engine of one process."""
 
@@ -57,8 +62,8 @@ class InPlace:
 
     def arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         """Report each call of `function` to `tap`. Returns the undo. Raises Unavailable."""
-        if not fits(function):
-            raise Unavailable("not a plain Python function")
+        if not fits(function) and not suspends(function):
+            raise Unavailable("not a Python function")
         claim = function, tap  # alive as long as its ids are keys; two threads may come with one module
         if self.claims.setdefault((id(function), id(tap)), claim) is not claim:
             return lambda: None
@@ -75,6 +80,10 @@ class InPlace:
         return undo_and_forget
 
     def _arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
+        if suspends(function):
+            code, undo = self._add_prologue(function, self.recorder.hooks.creation_hook(tap), before_creation)
+            tap.target.own_codes.append(code)
+            return undo
         shared = self.shared.get(id(function.__code__))
         if shared is not None:  # classes that inherit it are watched already
             shared.everybody = tap
@@ -221,15 +230,18 @@ class InPlace:
             sys.monitoring.free_tool_id(self.tool)  # type: ignore[attr-defined,unused-ignore]
             self.tool = None
 
-    # -- before 3.12 --------------------------------------------------------------------------------
+    # -- before 3.12, and functions that suspend ----------------------------------------------------
 
     def _add_prologue(
-        self, function: FunctionType, hook: Callable[[], None]
+        self,
+        function: FunctionType,
+        hook: Callable[[], None],
+        rewrite: Callable[[CodeType, Callable[[], None]], CodeType] = with_prologue,
     ) -> tuple[CodeType, Callable[[], None]]:
         if id(function.__code__) not in self.codes and code_is_known_elsewhere(function):
             raise Unavailable("its code object is known elsewhere, and this engine would give it another one")
         original = function.__code__
-        code = with_prologue(original, hook)
+        code = rewrite(original, hook)
         function.__code__ = code
         self.codes[id(code)] = code
 

@@ -1,4 +1,10 @@
-"""A call written in front of a function's bytecode: the in-place engine before `sys.monitoring` (3.10, 3.11).
+"""A call written into a function's bytecode: the in-place engine where `sys.monitoring` does not see the call.
+
+That is every function before 3.12, and from 3.11 on those that suspend (coroutine functions, generators): what
+`sys.monitoring` reports of these is their first step. From 3.11 on their code begins with an instruction that makes
+the coroutine and returns it, and what stands before it runs when the function is called. The interpreter takes a
+frame for unfinished until it has got past there, so `sys._getframe` passes over it, and to the hook the caller is
+the next frame.
 
 On 3.11 the call goes straight into the bytecode: jumps there are relative, so all that has to move are the
 exception table's offsets and the location table (both as in CPython's `Objects/exception_handling_notes.txt`
@@ -25,24 +31,32 @@ class Unavailable(Exception):  # noqa: N818 - the reason why the other engine is
 def with_prologue(code: CodeType, hook: Callable[[], None]) -> CodeType:
     """`code` with a call of `hook` before its first line. Raises Unavailable if it cannot be rewritten."""
     if sys.version_info >= (3, 11):
-        rewritten = _inserted(code, hook)
+        at = _behind_resume(code.co_code)
+        rewritten = None if at is None else _inserted(code, at, hook)
         if rewritten is not None:
             return rewritten
     return _rewritten(code, hook)
 
 
-# -- 3.11 -------------------------------------------------------------------------------------------
+def before_creation(code: CodeType, hook: Callable[[], None]) -> CodeType:
+    """`code`, of a function that suspends, with a call of `hook` when it is called. Raises Unavailable."""
+    if sys.version_info < (3, 11):
+        raise Unavailable("before Python 3.11 no code of a function that suspends runs when it is called")
+    rewritten = _inserted(code, 0, hook) if opmap["RETURN_GENERATOR"] in code.co_code[::2] else None
+    if rewritten is None:
+        raise Unavailable("its bytecode is not laid out as expected")
+    return rewritten
+
+
+# -- 3.11 and later ---------------------------------------------------------------------------------
 
 _NO_LOCATION = 15
 _LONGEST_ENTRY = 8
 
 
-def _inserted(code: CodeType, hook: Callable[[], None]) -> CodeType | None:
-    """The call put behind RESUME; None if the code is not laid out as expected."""
+def _inserted(code: CodeType, at: int, hook: Callable[[], None]) -> CodeType | None:
+    """The call put at offset `at`, which no jump leads to; None if the code is not laid out as expected."""
     raw = code.co_code
-    at = _behind_resume(raw)
-    if at is None:
-        return None
     call = _call_of(len(code.co_consts))
     locations = _with_gap(code.co_linetable, at // 2, len(call) // 2)
     exceptions = _shifted(code.co_exceptiontable, len(call) // 2)  # type: ignore[attr-defined,unused-ignore]
@@ -67,14 +81,20 @@ def _behind_resume(raw: bytes) -> int | None:
 
 def _call_of(index: int) -> bytes:
     """Instructions that call constant number `index` with no arguments and drop the result."""
-    out = bytearray((opmap["PUSH_NULL"], 0))
+    load = bytearray()
     for shift in (24, 16, 8):
         if index >> shift:
-            out += bytes((opmap["EXTENDED_ARG"], index >> shift & 0xFF))
-    out += bytes((opmap["LOAD_CONST"], index & 0xFF))
-    for name, caches in (("PRECALL", 1), ("CALL", 4)):
+            load += bytes((opmap["EXTENDED_ARG"], index >> shift & 0xFF))
+    load += bytes((opmap["LOAD_CONST"], index & 0xFF))
+    null = bytes((opmap["PUSH_NULL"], 0))
+    out = null + load if sys.version_info < (3, 13) else load + null
+    for name, caches in _CALLING:
         out += bytes((opmap[name], 0)) + bytes(2 * caches)
     return bytes(out + bytes((opmap["POP_TOP"], 0)))
+
+
+_CALLING = (("PRECALL", 1), ("CALL", 4)) if sys.version_info < (3, 12) else (("CALL", 3),)
+"""What calls, and how many inline cache entries follow each, as in CPython's `Include/internal/pycore_code.h`."""
 
 
 def _with_gap(table: bytes, at: int, length: int) -> bytes | None:
