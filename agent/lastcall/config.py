@@ -173,7 +173,6 @@ DISCOVER_KEYS = ("pep702", "warnings", "logs")
 TARGET_KEYS = ("ref", "kind", "allow", "isolation", "mode", "brownout", "removed", *METADATA)
 _TARGET_KEYS = frozenset(TARGET_KEYS)
 _METADATA = frozenset(METADATA)
-_PLAIN_KEYS = _METADATA | {"ref"}
 _CHECKED = frozenset(("since", "remove_by", "schedule"))
 """Metadata that is more than a text."""
 _good_dates: set[str] = set()
@@ -258,7 +257,7 @@ def load(
     for key, value in (overrides or {}).items():
         if key == "targets":
             for item in value:
-                _take_target(config, {"ref": item} if isinstance(item, str) else item, "lastcall.start()")
+                _take_target(config, {"ref": item} if isinstance(item, str) else item, ("lastcall.start()", 0))
         elif key == "discover":
             _take_discover(config, value, "lastcall.start()")
         elif key in BY_NAME:
@@ -362,7 +361,7 @@ def _take_document(config: Config, document: dict[str, Any]) -> None:
         config.problems.append(f"{where}: targets are written [[target]], with two brackets")
         targets = [targets]
     for number, table in enumerate(targets, 1):
-        _take_target(config, table, f"{where}: target {number}")
+        _take_target(config, table, (where, number))
     if "discover" in document:
         _take_discover(config, document["discover"], where)
     if "check" in document:
@@ -410,25 +409,38 @@ def _mode(config: Config, table: dict[str, Any], where: str) -> str:
     return str(mode)
 
 
-def _take_target(config: Config, table: Any, where: str) -> None:
-    """Add the target that a `[[target]]` table describes. Hundreds may pass here at every start of a host."""
-    if not isinstance(table, dict) or not isinstance(table.get("ref"), str):
-        config.problems.append(f"{where}: a target needs ref = 'package.module:qualname'")
+def _take_target(config: Config, table: Any, place: tuple[str, int]) -> None:
+    """Add the target that a `[[target]]` table describes. Hundreds may pass here at every start of a host.
+
+    `place` is the file, or whatever else it stands in, and its number there, 0 if that has none.
+    """
+    if not isinstance(table, dict) or type(table.get("ref")) is not str:
+        config.problems.append(f"{_where(place)}: a target needs ref = 'package.module:qualname'")
         return
-    where = f"{where} ({table['ref']})"
+    ref = table["ref"]
     metadata = {}
-    for key in table:
+    conduct: dict[str, Any] = {}
+    for key, value in table.items():
         if key in _METADATA:
-            metadata[key] = _metadata(config, key, table[key], where)
+            plain = type(value) is str and (key not in _CHECKED or value in _good_dates)
+            metadata[key] = value if plain else _metadata(config, key, value, _where(place, ref))
         elif key not in _TARGET_KEYS:
-            config.problems.append(f"{where}: unknown key {key!r}{_nearest(key, TARGET_KEYS)}")
-    conduct = {} if table.keys() <= _PLAIN_KEYS else _conduct(config, table, where)
+            unknown = f"unknown key {key!r}{_nearest(key, TARGET_KEYS)}"
+            config.problems.append(f"{_where(place, ref)}: {unknown}")
+        elif key != "ref" and not conduct:
+            conduct = _conduct(config, table, _where(place, ref))
     try:
-        target = Target(table["ref"], metadata=metadata, **conduct)
+        target = Target(ref, metadata=metadata, **conduct)
     except BadReferenceError as error:
-        config.problems.append(f"{where}: {error}")
+        config.problems.append(f"{_where(place, ref)}: {error}")
         return
     _add(config, target)
+
+
+def _where(place: tuple[str, int], ref: str = "") -> str:
+    """How a problem says which target it is about."""
+    file, number = place
+    return file + (f": target {number}" if number else "") + (f" ({ref})" if ref else "")
 
 
 def _conduct(config: Config, table: dict[str, Any], where: str) -> dict[str, Any]:

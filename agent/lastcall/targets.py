@@ -115,7 +115,16 @@ def day_number(date: str) -> int:
 class Target:
     """A legacy entry point under observation, or a wildcard that makes some as their modules appear."""
 
-    # What every target has at first lies in the class: a start that meets no target makes hundreds of them.
+    # What every target has at first, or nearly every one for good, lies in the class: a start that meets no target
+    # makes hundreds of them.
+    parameter = ""
+    wild = False
+    declared_kind = ""
+    allow: tuple[Allow, ...] = ()
+    isolation = ""
+    mode = "observe"
+    source = "config"
+    origin = ""
     state = "pending"
     reason = ""
     removed = ""
@@ -125,6 +134,7 @@ class Target:
     defined_line = 0
     file_kind: int
     cls: type | None = None
+    brownout: dict[str, Any]
     objects: list[Any]
     own_codes: list[Any]
 
@@ -146,23 +156,32 @@ class Target:
 
         Raises BadReferenceError for a bad `ref`, and for one of OWN_PACKAGES.
         """
-        parsed = Ref(ref)
-        self.ref = parsed.text
-        self.module = parsed.module
-        if self.module.partition(".")[0] in OWN_PACKAGES:
+        module, colon, qualname = ref.partition(":")
+        parts = module.split(".")
+        if colon and all(map(str.isidentifier, parts)) and qualname.isidentifier():  # nearly every one, at every start
+            self.ref, self.module, self.qualname = ref, module, qualname
+            self.kind = kind or "function"
+        else:
+            parsed = Ref(ref)
+            self.ref, self.module, self.qualname = parsed.text, parsed.module, parsed.qualname
+            parts = parsed.module.split(".")
+            self.kind = kind or _guess_kind(parsed)
+            self.parameter, self.wild = parsed.parameter, parsed.wild
+        if parts[0] in OWN_PACKAGES:
             raise BadReferenceError(f"{self.ref!r}: the agent itself runs on this package and cannot watch it")
-        self.qualname = parsed.qualname
-        self.parameter = parsed.parameter
-        self.wild = parsed.wild
-        self.declared_kind = kind
-        self.kind = kind or _guess_kind(parsed)
-        self.metadata = metadata or {}
-        self.allow = allow
-        self.isolation = isolation
-        self.mode = mode
-        self.brownout = brownout or {}
-        self.source = source
-        self.origin = origin
+        self.metadata = {} if metadata is None else metadata
+        if kind:
+            self.declared_kind = kind
+        if allow:
+            self.allow = allow
+        if isolation:
+            self.isolation = isolation
+        if mode != "observe":
+            self.mode = mode
+        if brownout:
+            self.brownout = brownout
+        if source != "config":
+            self.source, self.origin = source, origin
         if removed:
             self.removed = removed
             self.state, self.reason = "removed", "nobody has asked for it so far"
@@ -175,9 +194,9 @@ class Target:
 
             self.file_kind = APPLICATION
             return APPLICATION
-        if name not in ("objects", "own_codes"):
+        if name not in ("objects", "own_codes", "brownout"):
             raise AttributeError(name)
-        made: list[Any] = []
+        made: list[Any] | dict[str, Any] = {} if name == "brownout" else []
         setattr(self, name, made)
         return made
 
