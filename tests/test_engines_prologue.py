@@ -15,7 +15,7 @@ from types import CodeType, FunctionType
 import pytest
 
 from lastcall.engines.inplace import fits, suspends
-from lastcall.engines.prologue import Unavailable, before_creation, with_prologue
+from lastcall.engines.prologue import Constant, Unavailable, before_creation, with_prologue
 
 rewritten = pytest.mark.skipif(sys.version_info >= (3, 12), reason="3.12 and later watch code with sys.monitoring")
 created = pytest.mark.skipif(sys.version_info < (3, 11), reason="before 3.11 no code runs when these are called")
@@ -42,7 +42,7 @@ def behind_hook(code: CodeType) -> list[tuple[object, ...]]:
     """The instructions without the hook's, with what a reader sees of them."""
     rows = [(i.opname, i.argval, getattr(i, "positions", i.starts_line)) for i in dis.get_instructions(code)
             if i.opname != "EXTENDED_ARG"]
-    at = next((n for n, row in enumerate(rows) if row[1] is nothing), None)
+    at = next((n for n, row in enumerate(rows) if type(row[1]) is Constant), None)
     if at is not None:
         before = 1 if rows[at - 1][0] == "PUSH_NULL" else 0
         end = next(n for n in range(at, len(rows)) if rows[n][0] == "POP_TOP")

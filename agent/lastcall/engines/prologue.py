@@ -11,6 +11,11 @@ exception table's offsets and the location table (both as in CPython's `Objects/
 and `Objects/locations.md`). That takes 20 us a function, where taking it apart and together again with the
 `bytecode` library takes 2 ms; a wildcard may name thousands. 3.10 has absolute jumps: there the library does
 it.
+
+What is called lies among the code's constants, where others find it: dill and cloudpickle pickle them one by one,
+`marshal` writes them. So it is no hook but a `Constant`, which passes for the empty bytes `b""` with all of them, and
+the call is one that the empty bytes answer too: `b"".swapcase()`. Code that has been sent somewhere else runs there
+as it is, counted by nobody, whether there is an agent or not.
 """
 
 from __future__ import annotations
@@ -22,27 +27,60 @@ TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
+    from typing import Any
 
 
 class Unavailable(Exception):  # noqa: N818 - the reason why the other engine is taken, not a failure
     """This engine cannot be had here; the message says why."""
 
 
+METHOD = "swapcase"
+"""The name under which a `Constant` has its hook: one that `bytes` has, and that no module gives to a global."""
+
+
+class Constant(bytearray):
+    """A hook in the shape of a constant that can be written: pickled, copied or marshalled it is `b""`.
+
+    `marshal` takes whatever offers a buffer for bytes, but only a `bytearray` can have a slot, and the interpreter
+    reads a slot nearly as fast as it loads the hook itself. Code objects are compared and hashed with their
+    constants, so this is told by its identity.
+    """
+
+    __slots__ = (METHOD,)
+    __hash__ = object.__hash__  # type: ignore[assignment]
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+
+    def __init__(self, hook: Callable[[], None]) -> None:
+        super().__init__()
+        self.swapcase = hook  # type: ignore[method-assign,assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return bytes, ()
+
+    def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
+        return bytes, ()
+
+    def __repr__(self) -> str:
+        return "b''"
+
+
 def with_prologue(code: CodeType, hook: Callable[[], None]) -> CodeType:
     """`code` with a call of `hook` before its first line. Raises Unavailable if it cannot be rewritten."""
+    constant = Constant(hook)
     if sys.version_info >= (3, 11):
         at = _behind_resume(code.co_code)
-        rewritten = None if at is None else _inserted(code, at, hook)
+        rewritten = None if at is None else _inserted(code, at, constant)
         if rewritten is not None:
             return rewritten
-    return _rewritten(code, hook)
+    return _rewritten(code, constant)
 
 
 def before_creation(code: CodeType, hook: Callable[[], None]) -> CodeType:
     """`code`, of a function that suspends, with a call of `hook` when it is called. Raises Unavailable."""
     if sys.version_info < (3, 11):
         raise Unavailable("before Python 3.11 no code of a function that suspends runs when it is called")
-    rewritten = _inserted(code, 0, hook) if opmap["RETURN_GENERATOR"] in code.co_code[::2] else None
+    rewritten = _inserted(code, 0, Constant(hook)) if opmap["RETURN_GENERATOR"] in code.co_code[::2] else None
     if rewritten is None:
         raise Unavailable("its bytecode is not laid out as expected")
     return rewritten
@@ -54,17 +92,19 @@ _NO_LOCATION = 15
 _LONGEST_ENTRY = 8
 
 
-def _inserted(code: CodeType, at: int, hook: Callable[[], None]) -> CodeType | None:
+def _inserted(code: CodeType, at: int, constant: Constant) -> CodeType | None:
     """The call put at offset `at`, which no jump leads to; None if the code is not laid out as expected."""
     raw = code.co_code
-    call = _call_of(len(code.co_consts))
+    names = code.co_names if METHOD in code.co_names else (*code.co_names, METHOD)
+    call = _call_of(len(code.co_consts), names.index(METHOD))
     locations = _with_gap(code.co_linetable, at // 2, len(call) // 2)
     exceptions = _shifted(code.co_exceptiontable, len(call) // 2)  # type: ignore[attr-defined,unused-ignore]
     if locations is None:
         return None
     return code.replace(
         co_code=raw[:at] + call + raw[at:],
-        co_consts=(*code.co_consts, hook),
+        co_consts=(*code.co_consts, constant),
+        co_names=names,
         co_linetable=locations,
         co_exceptiontable=exceptions,  # type: ignore[call-arg,unused-ignore]
         co_stacksize=max(code.co_stacksize, 3),
@@ -79,22 +119,28 @@ def _behind_resume(raw: bytes) -> int | None:
     return None
 
 
-def _call_of(index: int) -> bytes:
-    """Instructions that call constant number `index` with no arguments and drop the result."""
-    load = bytearray()
+def _call_of(constant: int, name: int) -> bytes:
+    """Instructions that call attribute number `name` of constant number `constant` and drop the result.
+
+    How many inline cache entries follow each: CPython's `Include/internal/pycore_code.h`.
+    """
+    load = _instruction("LOAD_CONST", constant)
+    if sys.version_info < (3, 12):
+        load += _instruction("LOAD_ATTR", name, caches=4)
+        call = _instruction("PRECALL", caches=1) + _instruction("CALL", caches=4)
+    else:
+        load += _instruction("LOAD_ATTR", name << 1, caches=9)  # the lowest bit would ask for a method
+        call = _instruction("CALL", caches=3)
+    null = _instruction("PUSH_NULL")
+    return (null + load if sys.version_info < (3, 13) else load + null) + call + _instruction("POP_TOP")
+
+
+def _instruction(name: str, argument: int = 0, *, caches: int = 0) -> bytes:
+    out = bytearray()
     for shift in (24, 16, 8):
-        if index >> shift:
-            load += bytes((opmap["EXTENDED_ARG"], index >> shift & 0xFF))
-    load += bytes((opmap["LOAD_CONST"], index & 0xFF))
-    null = bytes((opmap["PUSH_NULL"], 0))
-    out = null + load if sys.version_info < (3, 13) else load + null
-    for name, caches in _CALLING:
-        out += bytes((opmap[name], 0)) + bytes(2 * caches)
-    return bytes(out + bytes((opmap["POP_TOP"], 0)))
-
-
-_CALLING = (("PRECALL", 1), ("CALL", 4)) if sys.version_info < (3, 12) else (("CALL", 3),)
-"""What calls, and how many inline cache entries follow each, as in CPython's `Include/internal/pycore_code.h`."""
+        if argument >> shift:
+            out += bytes((opmap["EXTENDED_ARG"], argument >> shift & 0xFF))
+    return bytes(out + bytes((opmap[name], argument & 0xFF)) + bytes(2 * caches))
 
 
 def _with_gap(table: bytes, at: int, length: int) -> bytes | None:
@@ -146,7 +192,7 @@ def _varint(value: int) -> bytearray:
 # -- 3.10, and whatever is laid out unexpectedly ----------------------------------------------------
 
 
-def _rewritten(code: CodeType, hook: Callable[[], None]) -> CodeType:
+def _rewritten(code: CodeType, constant: Constant) -> CodeType:
     try:
         from bytecode import Bytecode, Instr
     except ImportError as error:
@@ -158,7 +204,8 @@ def _rewritten(code: CodeType, hook: Callable[[], None]) -> CodeType:
             resume = next(i for i, x in enumerate(body) if isinstance(x, Instr) and x.name == "RESUME")
             body[resume + 1 : resume + 1] = [
                 Instr("PUSH_NULL", lineno=line),
-                Instr("LOAD_CONST", hook, lineno=line),
+                Instr("LOAD_CONST", constant, lineno=line),
+                Instr("LOAD_ATTR", METHOD, lineno=line),
                 Instr("PRECALL", 0, lineno=line),
                 Instr("CALL", 0, lineno=line),
                 Instr("POP_TOP", lineno=line),
@@ -167,7 +214,8 @@ def _rewritten(code: CodeType, hook: Callable[[], None]) -> CodeType:
             # a tracer is told of each line once: this belongs to the first one, which is not the `def`
             line = next((x.lineno for x in body if isinstance(x, Instr) and x.lineno), line)
             body[0:0] = [
-                Instr("LOAD_CONST", hook, lineno=line),
+                Instr("LOAD_CONST", constant, lineno=line),
+                Instr("LOAD_ATTR", METHOD, lineno=line),
                 Instr("CALL_FUNCTION", 0, lineno=line),
                 Instr("POP_TOP", lineno=line),
             ]

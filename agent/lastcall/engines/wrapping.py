@@ -17,6 +17,7 @@ from .wrapt_core import load
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
     from typing import Any
 
     from ..sites import Tap
@@ -38,16 +39,44 @@ class Wrapper(wrapt.FunctionWrapper):
         return repr(self.__wrapped__)
 
     def __reduce__(self) -> Any:
-        return self.__wrapped__.__qualname__
+        return self.__reduce_ex__(2)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__qualname__
+        if _is_found_by_name(self) and not _takes_scripts_apart(sys._getframe(1)):
+            return self.__wrapped__.__qualname__
+        import copy
+
+        return copy.copy, (self.__wrapped__,)  # which gives a function back as it is, in any process
 
     def __copy__(self) -> Any:
         return self
 
     def __deepcopy__(self, memo: Any) -> Any:
         return self
+
+
+def _is_found_by_name(wrapper: Wrapper) -> bool:
+    """Whether a pickle that holds nothing but its name would lead to it.
+
+    If not, it is pickled as the function would be without us: a pickler may have a rule for such, or an error.
+    """
+    found: Any = sys.modules.get(wrapper.__module__)
+    for name in wrapper.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is wrapper
+
+
+def _takes_scripts_apart(caller: FrameType) -> bool:
+    """Whether the pickler that asks has a rule of its own for functions, and is asked for one of the script's.
+
+    Such a pickler (dill's), written in Python, goes by an object's type, so that a wrapper is none of its functions.
+    By name it pickles what other processes can import.
+    """
+    stock = getattr(sys.modules.get("pickle"), "_Pickler", None)
+    pickler, asked = caller.f_locals.get("self"), caller.f_locals.get("obj")
+    if stock is None or not isinstance(pickler, stock) or getattr(asked, "__module__", "") != "__main__":
+        return False
+    return pickler.dispatch.get(FunctionType) is not stock.save_global
 
 
 class _Bound(wrapt.BoundFunctionWrapper):
