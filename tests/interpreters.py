@@ -55,7 +55,7 @@ def find() -> tuple[Interpreter, ...]:
     """
     best: dict[str, Interpreter] = {}
     for path in _candidates():
-        found = _ask(path)
+        found = ask(path)
         if found and (found.name not in best or best[found.name].version < found.version):
             best[found.name] = found
     return tuple(sorted(best.values(), key=lambda one: (one.version, one.free_threaded)))
@@ -82,7 +82,7 @@ def _candidates() -> list[str]:
     return named + list(dict.fromkeys(os.path.abspath(path) for path in found if os.access(path, os.X_OK)))
 
 
-def _ask(path: str) -> Interpreter | None:
+def ask(path: str) -> Interpreter | None:
     """What the interpreter at `path` says of itself; None if it does not run (a shim without a version, say)."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LASTCALL"))}
     try:

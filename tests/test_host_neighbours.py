@@ -186,7 +186,7 @@ def test_coverage_measures_the_same_lines_and_branches(tmp_path, engine, core):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
-@pytest.mark.parametrize("taken", [range(6), (0, 1, 2, 5), (3,), (4,), (3, 4)])
+@pytest.mark.parametrize("taken", [range(6), (3, 4, 5), (0, 1, 2, 5), (3,), (4,), (3, 4)])
 def test_tool_ids_of_sys_monitoring_that_are_taken_are_left_alone(tmp_path, taken):
     """Where none is free the wrapping engine takes over, or the target says why it is not armed."""
     world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": f"""
@@ -212,6 +212,26 @@ def test_tool_ids_of_sys_monitoring_that_are_taken_are_left_alone(tmp_path, take
     for target, (state, reason, _engine) in watched.states().items():
         assert (state == "armed" and watched.total(target) == 10) or reason, (target, state, reason)
     assert watched.internal_errors() == {}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring is new in 3.12")
+def test_tools_that_come_later_find_their_ids_free(tmp_path):
+    """Debuggers, coverage and profilers theirs by PEP 669; hypothesis and others take 3 or 4 by number."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": """
+        import sys
+        import legacy, work
+        work.work()
+        for tool in range(5):
+            assert sys.monitoring.get_tool(tool) is None, sys.monitoring.get_tool(tool)
+            sys.monitoring.use_tool_id(tool, f"host {tool}")
+        work.work()
+        for tool in range(5):
+            sys.monitoring.free_tool_id(tool)
+        print("free")
+        """}, TARGETS)
+    watched = world.run("auto")
+    assert (watched.out, watched.err, watched.code) == ("free\n", "", 0)
+    assert [watched.total(target) for target in TARGETS] == [10] * 3
 
 
 SUBINTERPRETER = """

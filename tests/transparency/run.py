@@ -3,6 +3,7 @@
     python tests/transparency/run.py                          every project, all three engines
     python tests/transparency/run.py --quick                  the part that continuous integration runs
     python tests/transparency/run.py attrs anyio --engines inplace
+    python tests/transparency/run.py --python python3.13       on another interpreter than this one
 
 Every public callable of a project is armed by wildcard, so that its own suite runs through the agent thousands
 of times. Each suite runs twice without the agent, and again with it if anything differs: what does not come
@@ -16,29 +17,20 @@ compared with an equal outcome, and those with another one.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+import preparing
+from preparing import Bench, OtherPythonError, Project, UnusableSuiteError
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-CACHE = ROOT / ".cache" / "transparency"
-VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
-ENVIRONMENT = ROOT / ".venvs" / f"transparency-{VERSION}"
 ENGINES = ("auto", "wrapping", "inplace")
 SUITE_SECONDS = 900
 
@@ -47,41 +39,15 @@ Outcomes = dict[str, str]
 _VARYING = r"0x[0-9a-f]{6,}|\d\d:\d\d:\d\d(\.\d+)?|\d\d-\d\d-\d{4}|\d{4}-\d\d-\d\d"
 
 
-class UnusableSuiteError(Exception):
-    """A suite that does not run even without the agent; the message says how it ended."""
-
-
 @dataclass(frozen=True)
-class Project:
-    """One entry of packages.toml."""
+class Plain:
+    """A project's suite without the agent."""
 
-    name: str
-    version: str
-    modules: tuple[str, ...]
-    tests: tuple[str, ...]
-    why: str
-    armed: int
-    uses: int
-    needs: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    timing: tuple[str, ...] = ()
-    """Tests of how much time passes, in microseconds, which no agent can leave as it was."""
-    quick: bool = False
-
-    @property
-    def source(self) -> Path:
-        """Where its source distribution is unpacked."""
-        return CACHE / "source" / f"{self.name}-{self.version}"
-
-    @property
-    def site(self) -> Path:
-        """Where it is installed, apart from everything else."""
-        return CACHE / f"site-{VERSION}" / f"{self.name}-{self.version}"
-
-    @property
-    def targets(self) -> str:
-        """Every function, class and method that it has, by wildcard."""
-        return ",".join(f"{module}.**:{names}" for module in self.modules for names in ("*", "*.*"))
+    outcomes: Outcomes
+    unsteady: frozenset[str]
+    """Tests that do not come out the same twice."""
+    seconds: float
+    """Of the quicker of its two runs."""
 
 
 @dataclass
@@ -97,24 +63,31 @@ class Comparison:
     not_armed: Counter[str]
     uses: int
     seconds: float
+    plain_seconds: float
     problems: list[str] = field(default_factory=list)
 
 
 def main() -> int:
     options = _options()
-    projects = [one for one in _projects() if _wanted(one, options)]
-    prepare_environment(projects)
+    where = preparing.bench(options.python)
+    print(f"on Python {'.'.join(map(str, where.interpreter.version))}"
+          f"{', free-threaded' if where.interpreter.free_threaded else ''} ({where.interpreter.path})", flush=True)
+    projects = [one for one in preparing.projects() if _wanted(one, options)]
+    preparing.prepare_environment(where, projects)
     comparisons: list[Comparison] = []
     unusable = 0
     for project in projects:
-        unpack_and_install(project)
         try:
-            plain, unsteady = _without(project)
+            preparing.unpack_and_install(where, project)
+            plain = _without(where, project)
+        except OtherPythonError as reason:
+            print(f"{project.name} {project.version}: left out, {reason}", flush=True)
+            continue
         except UnusableSuiteError as reason:
             print(f"{project.name} {project.version}: {reason}", flush=True)
             unusable += 1
             continue
-        comparisons += [_with(project, engine, plain, unsteady) for engine in options.engines]
+        comparisons += [_with(where, project, engine, plain) for engine in options.engines]
     _print_summary(comparisons)
     changed = unusable + sum(len(one.changed) + len(one.problems) for one in comparisons)
     print(f"{sum(one.compared - len(one.changed) for one in comparisons)} passed, {changed} failed")
@@ -124,18 +97,10 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("projects", nargs="*", help="their names; all if none is given")
+    parser.add_argument("--python", default=getattr(sys, "_base_executable", sys.executable), help="the interpreter to run the suites on")
     parser.add_argument("--engines", type=lambda text: tuple(text.split(",")), default=ENGINES)
     parser.add_argument("--quick", action="store_true")
     return parser.parse_args()
-
-
-def _projects() -> list[Project]:
-    tables = tomllib.loads((HERE / "packages.toml").read_text(encoding="utf-8"))
-    made = []
-    for name, table in tables.items():
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-        made.append(Project(name=name, **values))
-    return made
 
 
 def _wanted(project: Project, options: argparse.Namespace) -> bool:
@@ -144,76 +109,26 @@ def _wanted(project: Project, options: argparse.Namespace) -> bool:
     return project.quick or not options.quick
 
 
-# -- preparing ----------------------------------------------------------------------------------------
-
-
-def prepare_environment(projects: list[Project]) -> None:
-    """An environment with Lastcall, pytest and what the suites need; a suite whose needs are missing fails loudly."""
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", ENVIRONMENT], check=True)
-    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # What a user installs, as it is at this moment: the checkout may change under a run of half an hour.
-    subprocess.run([*pip, "--no-deps", "--force-reinstall", ROOT], check=True)
-    needs = sorted({need for project in projects for need in project.needs})
-    wanted = "\n".join(["pytest", *needs])
-    ready = ENVIRONMENT / ".ready"
-    if ready.exists() and set(wanted.splitlines()) <= set(ready.read_text().splitlines()):
-        return
-    print(f"installing {len(needs)} packages that the suites need", flush=True)
-    subprocess.run([*pip, ROOT, "pytest", "pytest-timeout", *needs], check=True)
-    ready.write_text(wanted)
-
-
-def unpack_and_install(project: Project) -> None:
-    """Download, check and unpack the source distribution, and install it from there. Raises on a wrong digest."""
-    if project.site.exists() and project.source.exists():
-        return
-    archive = _download(project)
-    shutil.rmtree(project.source, ignore_errors=True)
-    temporary = project.source.with_suffix(".unpacking")
-    shutil.rmtree(temporary, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(temporary, filter="data")
-    (top,) = temporary.iterdir()
-    top.rename(project.source)
-    temporary.rmdir()
-    pip = [ENVIRONMENT / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--no-deps", "--no-compile", "--target", project.site, archive], check=True)
-
-
-def _download(project: Project) -> Path:
-    """The source distribution, checked against requirements.txt by pip itself."""
-    folder = CACHE / "download" / project.name
-    pin = next(
-        line for line in (HERE / "requirements.txt").read_text().replace("\\\n", " ").splitlines()
-        if line.startswith(f"{project.name}=={project.version} ")
-    )  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    pinned = folder / "requirements.txt"
-    pinned.write_text(pin + "\n")
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command = [*pip, "--no-binary", ":all:", "--require-hashes", "--dest", folder, "-r", pinned]
-    subprocess.run(command, check=True)
-    (archive,) = folder.glob("*.tar.gz")
-    return archive
-
-
 # -- running ------------------------------------------------------------------------------------------
 
 
-def _without(project: Project) -> tuple[Outcomes, set[str]]:
-    """The outcomes without the agent, and the tests that do not come out the same twice."""
-    (first, broken), (second, broken_again) = (_suite(project, f"plain-{turn}", {}) for turn in (1, 2))
+def _without(where: Bench, project: Project) -> Plain:
+    """Both runs without the agent."""
+    began = time.monotonic()
+    first, broken = _suite(where, project, "plain-1", {})
+    between = time.monotonic()
+    second, broken_again = _suite(where, project, "plain-2", {})
+    seconds = min(between - began, time.monotonic() - between)
     if broken or broken_again:
         raise UnusableSuiteError(f"without the agent the run {broken or broken_again}")
     unsteady = {test for test in {*first, *second} if first.get(test) != second.get(test)} | set(project.timing)
-    return {test: outcome for test, outcome in first.items() if test not in unsteady}, unsteady
+    steady = {test: outcome for test, outcome in first.items() if test not in unsteady}
+    return Plain(steady, frozenset(unsteady), seconds)
 
 
-def _with(project: Project, engine: str, plain: Outcomes, unsteady: set[str]) -> Comparison:
+def _with(where: Bench, project: Project, engine: str, plain: Plain) -> Comparison:
     """The same suite under the agent, compared test by test."""
-    store = CACHE / "runs" / f"{project.name}-{engine}" / "store.db"
+    store = where.runs / f"{project.name}-{engine}" / "store.db"
     shutil.rmtree(store.parent, ignore_errors=True)
     agent = {
         "LASTCALL_ENABLED": "1",
@@ -223,36 +138,37 @@ def _with(project: Project, engine: str, plain: Outcomes, unsteady: set[str]) ->
         "LASTCALL_MAX_SITES": "200000",
         "LASTCALL_SERVICE": project.name,
     }
-    began = time.monotonic()
-    outcomes, broken = _suite(project, engine, agent)
-    changed = _changes(plain, outcomes, unsteady)
+    began, unsteady = time.monotonic(), plain.unsteady
+    outcomes, broken = _suite(where, project, engine, agent)
+    changed = _changes(plain.outcomes, outcomes, unsteady)
     seconds = time.monotonic() - began
-    states, uses = _control(store)
+    states, uses = preparing.recorded(where, store)
     if changed and not broken:
         # As without the agent, a test that does not come out the same twice is unsteady, and named as such.
-        outcomes, broken = _suite(project, f"{engine}-again", agent)
-        again = _changes(plain, outcomes, unsteady)
+        outcomes, broken = _suite(where, project, f"{engine}-again", agent)
+        again = _changes(plain.outcomes, outcomes, unsteady)
         passing = {test: outcome for test, outcome in changed.items() if test not in again}
         changed = {test: outcome for test, outcome in changed.items() if test in again}
         for test, (before, after) in passing.items():
             print(f"    {test}: {before} -> {after} in one of two runs with the agent", flush=True)
         unsteady = unsteady | set(passing)
     result = Comparison(
-        project, engine, len(plain), changed, len(unsteady), states["armed"] + states["partial"],
+        project, engine, len(plain.outcomes), changed, len(unsteady), states["armed"] + states["partial"],
         Counter({state: n for state, n in states.items() if state not in ("armed", "partial")}), uses, seconds,
+        plain.seconds,
     )  # fmt: skip
     if broken:
         result.problems.append(f"the run with the agent {broken}")
     if result.armed < project.armed or uses < project.uses:
         wanted = f"{project.armed} armed and {project.uses} uses"
         result.problems.append(f"control failed: {result.armed} armed and {uses} uses, at least {wanted} were expected")
-    if len(plain) < 5:
-        result.problems.append(f"the suite has only {len(plain)} steady tests: it did not run")
-    _print_comparison(result)
+    if len(plain.outcomes) < 5:
+        result.problems.append(f"the suite has only {len(plain.outcomes)} steady tests: it did not run")
+    _print_comparison(where, result)
     return result
 
 
-def _changes(plain: Outcomes, seen: Outcomes, unsteady: set[str]) -> dict[str, tuple[str, str]]:
+def _changes(plain: Outcomes, seen: Outcomes, unsteady: frozenset[str]) -> dict[str, tuple[str, str]]:
     """Tests whose outcome differs, with both outcomes."""
     return {
         test: (plain.get(test, "not run"), seen.get(test, "not run"))
@@ -261,14 +177,14 @@ def _changes(plain: Outcomes, seen: Outcomes, unsteady: set[str]) -> dict[str, t
     }
 
 
-def _suite(project: Project, label: str, agent: dict[str, str]) -> tuple[Outcomes, str]:
+def _suite(where: Bench, project: Project, label: str, agent: dict[str, str]) -> tuple[Outcomes, str]:
     """Run the project's tests once; each test's outcome by its name, and what was wrong with the run as a whole."""
-    folder = CACHE / "runs" / f"{project.name}-{label}"
+    folder = where.runs / f"{project.name}-{label}"
     folder.mkdir(parents=True, exist_ok=True)
     xml = folder / "junit.xml"
     xml.unlink(missing_ok=True)
     command = [
-        ENVIRONMENT / "bin" / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:lastcall",
+        where.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:lastcall",
         "-p", "timeout", "--timeout=120",
         "--continue-on-collection-errors", f"--junit-xml={xml}", f"--basetemp={folder / 'tmp'}",
         *project.options, *(["-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"] if "hypothesis" in project.needs else []),
@@ -276,11 +192,12 @@ def _suite(project: Project, label: str, agent: dict[str, str]) -> tuple[Outcome
     ]  # fmt: skip
     environ = {name: value for name, value in os.environ.items() if not re.match("PYTHON|LASTCALL_|PYTEST", name)}
     environ |= {
-        "PYTHONPATH": str(project.site),
+        "PYTHONPATH": str(where.site(project)),
         "PYTHONHASHSEED": "0",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "NO_COLOR": "1",
+        **dict(variable.split("=", 1) for variable in project.variables),
         **agent,
     }
     with (folder / "output.txt").open("w") as output:
@@ -309,41 +226,27 @@ def _read(xml: Path) -> Outcomes:
     return outcomes
 
 
-def _control(store: Path) -> tuple[Counter[str], int]:
-    """How many targets are in each state, and how many uses were counted, by the report's own account."""
-    command = [ENVIRONMENT / "bin" / "python", "-m", "lastcall", "report", "--format", "json"]
-    environ = {**os.environ, "LASTCALL_STORE": str(store), "LASTCALL_ENABLED": ""}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"lastcall report: {done.stderr.strip()}", file=sys.stderr)
-        return Counter(), 0
-    report = json.loads(done.stdout)
-    # the wildcards themselves are no callables
-    states = Counter(target["state"] for target in report["targets"] if "*" not in target["target"])
-    return states, sum(use["count"] for use in report["uses"])
-
-
 # -- saying it ----------------------------------------------------------------------------------------
 
 
-def _print_comparison(one: Comparison) -> None:
+def _print_comparison(where: Bench, one: Comparison) -> None:
     head = f"{one.project.name} {one.project.version}, {one.engine}"
     print(f"{head}: {one.compared} tests compared, {len(one.changed)} changed, {one.armed} callables armed, "
-          f"{one.uses} uses counted, {one.seconds:.0f} s", flush=True)
+          f"{one.uses} uses counted, {one.seconds:.0f} s against {one.plain_seconds:.0f} s", flush=True)
     for test, (before, after) in list(one.changed.items())[:20]:
         print(f"    {test}: {before} -> {after}")
     for problem in one.problems:
         print(f"    {problem}")
     if one.changed:
-        print(f"    see {CACHE / 'runs' / (one.project.name + '-' + one.engine) / 'output.txt'}", flush=True)
+        print(f"    see {where.runs / (one.project.name + '-' + one.engine) / 'output.txt'}", flush=True)
 
 
 def _print_summary(comparisons: list[Comparison]) -> None:
-    print(f"\n{'project':16} {'engine':9} {'tests':>6} {'changed':>8} {'unsteady':>9} {'armed':>6} {'uses':>9}  not armed")
+    print(f"\n{'project':16} {'engine':9} {'tests':>6} {'changed':>8} {'unsteady':>9} {'armed':>6} {'uses':>9} {'time':>5}  not armed")
     for one in comparisons:
         states = ", ".join(f"{n} {state}" for state, n in one.not_armed.most_common())
         name = f"{one.project.name:16} {one.engine:9}"
-        print(f"{name} {one.compared:6} {len(one.changed):8} {one.unsteady:9} {one.armed:6} {one.uses:9}  {states}")
+        print(f"{name} {one.compared:6} {len(one.changed):8} {one.unsteady:9} {one.armed:6} {one.uses:9} {one.seconds / max(one.plain_seconds, 0.1):5.2f}  {states}")
     for engine in dict.fromkeys(one.engine for one in comparisons):
         rows = [one for one in comparisons if one.engine == engine]
         print(f"{engine}: {sum(len(one.changed) for one in rows)} of {sum(one.compared for one in rows)} outcomes changed, "

@@ -27,14 +27,10 @@ if TYPE_CHECKING:
 
 CO_SUSPENDS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
 TOOL_NAME = "lastcall"
-TOOL_IDS = (
-    3,
-    4,
-    1,
-    5,
-    2,
-    0,
-)  # those that PEP 669 names for nobody first, then profiler, optimizer, coverage, debugger
+TOOL_IDS = (5, 4, 3)
+"""Never those that PEP 669 gives to debuggers (0), coverage (1) and profilers (2), which fail or measure nothing
+where they find theirs taken; those of nobody (3, 4) last, because tools take them by number without looking
+(hypothesis, the standard library's own tests). Optimizers, whose number 5 is, there are none of."""
 
 
 def fits(function: Any) -> bool:
@@ -210,7 +206,7 @@ class InPlace:
         return code, undo
 
     def claim_tool(self) -> int:
-        """The number of our `sys.monitoring` tool. Raises Unavailable if all are taken."""
+        """The number of our `sys.monitoring` tool. Raises Unavailable if all that we may take are taken."""
         monitoring = sys.monitoring  # type: ignore[attr-defined,unused-ignore]
         if self.tool is None:
             for tool in TOOL_IDS:
@@ -221,7 +217,7 @@ class InPlace:
                     self.tool = tool
                     break
             else:
-                raise Unavailable("all six sys.monitoring tools are taken")
+                raise Unavailable("the sys.monitoring tools 3, 4 and 5 are taken")
         return self.tool
 
     def release(self) -> None:

@@ -1,0 +1,226 @@
+"""What a transparency run needs: the projects, an environment for each interpreter, and the projects' sources."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+CACHE = ROOT / ".cache" / "transparency"
+ENVIRONMENTS = ROOT / ".venvs"
+
+sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(ROOT / "agent"))
+
+import interpreters  # noqa: E402 - found by the line above
+from lastcall import toml_subset  # noqa: E402 - Python 3.10 has no tomllib
+
+# What the agent and its report import. The exporters' libraries stay away: not every interpreter has builds of them.
+AGENT_NEEDS = (
+    "wrapt>=1.17,!=2.2.0", "bytecode>=0.16; python_version < '3.12'", "tomli>=2; python_version < '3.11'",
+    "typer", "rich", "tomlkit", "griffe",
+)  # fmt: skip
+PYTEST = ("pytest", "pytest-timeout")
+
+
+@dataclass(frozen=True)
+class Project:
+    """One entry of packages.toml."""
+
+    name: str
+    version: str
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+    why: str
+    armed: int
+    uses: int
+    needs: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    timing: tuple[str, ...] = ()
+    """Tests of how much time passes, in microseconds, which no agent can leave as it was."""
+    variables: tuple[str, ...] = ()
+    """What its suite wants in the environment: `NAME=value`."""
+    quick: bool = False
+
+    @property
+    def source(self) -> Path:
+        """Where its source distribution is unpacked."""
+        return CACHE / "source" / f"{self.name}-{self.version}"
+
+    @property
+    def targets(self) -> str:
+        """Every function, class and method that it has, by wildcard."""
+        return ",".join(f"{module}.**:{names}" for module in self.modules for names in ("*", "*.*"))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The interpreter that the suites run on, and where everything of it lies."""
+
+    interpreter: interpreters.Interpreter
+    kind: str = "transparency"
+
+    @property
+    def python(self) -> Path:
+        """Its environment's interpreter."""
+        return ENVIRONMENTS / f"{self.kind}-{self.interpreter.name}" / "bin" / "python"
+
+    @property
+    def runs(self) -> Path:
+        """Where the runs leave their outcomes and their output."""
+        return CACHE / f"runs-{self.interpreter.name}"
+
+    def site(self, project: Project) -> Path:
+        """Where a project is installed, apart from everything else."""
+        return CACHE / f"site-{self.interpreter.name}" / f"{project.name}-{project.version}"
+
+
+class UnusableSuiteError(Exception):
+    """A suite that does not run even without the agent; the message says why."""
+
+
+class OtherPythonError(Exception):
+    """A project that is not for this version of Python; the message says which it wants."""
+
+
+def bench(python: str, kind: str = "transparency") -> Bench:
+    """The interpreter at `python`. Exits if it does not run."""
+    found = interpreters.ask(python)
+    if found is None:
+        sys.exit(f"{python} is no CPython that runs, or one of a virtual environment")
+    return Bench(found, kind)
+
+
+def projects() -> list[Project]:
+    """Those of packages.toml."""
+    tables = toml_subset.loads((HERE / "packages.toml").read_text(encoding="utf-8"))
+    made = []
+    for name, table in tables.items():
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+        made.append(Project(name=name, **values))
+    return made
+
+
+def prepare_environment(where: Bench, wanted: list[Project]) -> None:
+    """An environment with Lastcall, pytest and what the suites need."""
+    if not where.python.exists():
+        folder = where.python.parent.parent
+        subprocess.run([where.interpreter.path, "-m", "venv", "--without-pip", folder], check=True, env=_plain())
+    # What a user installs, as it is at this moment: the checkout may change under a run of half an hour.
+    pip_install(where, "--no-deps", "--force-reinstall", str(ROOT), check=True)
+    needs = {need for project in wanted for need in project.needs}
+    ready = where.python.parent.parent / ".ready"
+    there = set(ready.read_text().splitlines()) if ready.exists() else set()
+    new = sorted({*AGENT_NEEDS, *PYTEST, *needs} - there)
+    if not new:
+        return
+    print(f"installing {len(new)} packages that the suites need", flush=True)
+    if not pip_install(where, *new):
+        # one without a build for this interpreter must not cost the others; its suite says what it lacks
+        new = [need for need in new if pip_install(where, need)]
+    ready.write_text("\n".join(sorted({*there, *new})))
+
+
+def pip_install(where: Bench, *arguments: str, check: bool = False) -> bool:
+    """Install into the environment with another interpreter's pip: not every one brings its own."""
+    pip = [_newest_pip(), "-m", "pip", "--python", str(where.python), "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, *arguments], env=_plain(), capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+        print(f"    {last}", flush=True)
+        if check:
+            sys.exit(f"cannot install {arguments[-1]}")
+    return done.returncode == 0
+
+
+@lru_cache(maxsize=1)
+def _newest_pip() -> Path:
+    """An interpreter with the newest pip: older ones take packages for a free-threaded build that are not for it."""
+    python = ENVIRONMENTS / "transparency-pip" / "bin" / "python"
+    if not (python.parent / ".ready").exists():
+        candidates = [sys.executable, *(one.path for one in interpreters.supported())]
+        base = next((path for path in candidates if _has_pip(path)), None)
+        if base is None:
+            sys.exit("no interpreter here has ensurepip, from which pip could be had")
+        subprocess.run([base, "-m", "venv", "--clear", python.parent.parent], check=True, env=_plain())
+        subprocess.run([python, "-m", "pip", "install", "--quiet", "--upgrade", "pip"], check=True, env=_plain())
+        (python.parent / ".ready").touch()
+    return python
+
+
+def _has_pip(path: str) -> bool:
+    return not subprocess.run([path, "-c", "import ensurepip"], env=_plain(), capture_output=True).returncode
+
+
+def unpack_and_install(where: Bench, project: Project) -> None:
+    """Download, check and unpack the source distribution, and install it from there.
+
+    Exits on a wrong digest. Raises OtherPythonError, and UnusableSuiteError if it cannot be built.
+    """
+    archive = _download(project)
+    if not project.source.exists():
+        temporary = project.source.with_suffix(f".unpacking-{os.getpid()}")
+        with tarfile.open(archive) as tar:
+            tar.extractall(temporary, filter="data")
+        (top,) = temporary.iterdir()
+        top.rename(project.source)
+        temporary.rmdir()
+    information = (project.source / "PKG-INFO").read_text(encoding="utf-8", errors="replace")
+    oldest = re.search(r"^Requires-Python: .*?>=?\s*3\.(\d+)", information, re.MULTILINE)
+    if oldest and int(oldest[1]) > where.interpreter.version[1]:
+        raise OtherPythonError(f"it wants Python 3.{oldest[1]} or newer")
+    site = where.site(project)
+    if not (site / ".complete").exists():
+        shutil.rmtree(site, ignore_errors=True)
+        if not pip_install(where, "--no-deps", "--no-compile", "--target", str(site), str(archive)):
+            raise UnusableSuiteError("it could not be installed")
+        (site / ".complete").touch()
+
+
+def _download(project: Project) -> Path:
+    """The source distribution, checked against requirements.txt by pip itself."""
+    folder = CACHE / "download" / f"{project.name}-{project.version}"
+    archives = list(folder.glob("*.tar.gz"))
+    if archives:
+        return archives[0]
+    pin = next(
+        line for line in (HERE / "requirements.txt").read_text().replace("\\\n", " ").splitlines()
+        if line.startswith(f"{project.name}=={project.version} ")
+    )  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    pinned = folder / "requirements.txt"
+    pinned.write_text(pin + "\n")
+    pip = [_newest_pip(), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command = [*pip, "--no-binary", project.name, "--require-hashes", "--dest", folder, "-r", pinned]
+    subprocess.run(command, check=True, env=_plain())
+    (archive,) = folder.glob("*.tar.gz")
+    return archive
+
+
+def recorded(where: Bench, store: Path) -> tuple[Counter[str], int]:
+    """How many targets are in each state, and how many uses were counted, by the report's own account."""
+    command = [where.python, "-m", "lastcall", "report", "--format", "json"]
+    environ = {**os.environ, "LASTCALL_STORE": str(store), "LASTCALL_ENABLED": ""}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"lastcall report: {done.stderr.strip()}", file=sys.stderr)
+        return Counter(), 0
+    report = json.loads(done.stdout)
+    # the wildcards themselves are no callables
+    states = Counter(target["state"] for target in report["targets"] if "*" not in target["target"])
+    return states, sum(use["count"] for use in report["uses"])
+
+
+def _plain() -> dict[str, str]:
+    """The environment without what would steer the other interpreter."""
+    return {name: value for name, value in os.environ.items() if not re.match("PYTHON|LASTCALL_|VIRTUAL_ENV", name)}
