@@ -269,3 +269,22 @@ def test_a_counter_is_read_without_counting(drawn):
     assert current(counter) == current(counter) == drawn
     next(counter)
     assert current(counter) == drawn + 1
+
+
+def test_names_made_at_run_time_are_written_down_in_bounded_length(tmp_path):
+    """A template compiled to a function may be named after all of its text, and each call in it is a call site."""
+    recorder = make(tmp_path)
+    tap = recorder.tap(Target("legacy:old"), "call")
+    lines = ["def build():", *["    hook()"] * 20]
+    names = {"hook": recorder.hooks.hook(tap), "__name__": "application"}
+    exec(compile("\n".join(lines), "<made " + "x" * 100_000 + ">", "exec"), names)
+    build = names["build"]
+    long = "builder:" + "/<part>" * 10_000
+    named = {"co_name": long, **({"co_qualname": long} if sys.version_info >= (3, 11) else {})}
+    build.__code__ = build.__code__.replace(**named)
+    build()
+    assert len(recorder.records) == 20
+    assert {record.function[:20] for record in recorder.records} == {long[:20]}
+    assert {record.function for record in recorder.records} == {long[: callsite.MAX_NAME] + "..."}
+    written = sum(path.stat().st_size for path in tmp_path.rglob("*.journal"))
+    assert 0 < written < 20 * 3 * (callsite.MAX_NAME + callsite.MAX_PATH)

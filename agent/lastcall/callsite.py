@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 MAX_FRAMES = 50
 MAX_WALK = 400
 MAX_KINDS = 50_000
+MAX_NAME = 500
+"""Characters of a function's name. Code that is made at run time may be named after its whole content
+(a URL builder of werkzeug's after its rule), which would be written down with each of its call sites, twice."""
+MAX_PATH = 4096
+"""Of a file's; no file system has longer ones."""
 
 _STDLIB = tuple(
     {
@@ -226,7 +231,12 @@ class Stacks:
 def _look(frame: FrameType, code: CodeType) -> Place:
     if code.co_filename.startswith(_OWN):
         return ("", 0, ""), "", _OUR_OWN, code
-    shown = (code.co_filename, frame.f_lineno or code.co_firstlineno, qualname_of(code))
+    file, function = code.co_filename, qualname_of(code)
+    if len(function) > MAX_NAME:
+        function = function[:MAX_NAME] + "..."
+    if len(file) > MAX_PATH:
+        file = file[:MAX_PATH] + "..."
+    shown = (file, frame.f_lineno or code.co_firstlineno, function)
     return shown, ascii(shown), _flags_of(code.co_name, frame.f_globals.get("__name__")), code
 
 

@@ -50,12 +50,21 @@ class Project:
     """Tests of how much time passes, in microseconds, which no agent can leave as it was."""
     variables: tuple[str, ...] = ()
     """What its suite wants in the environment: `NAME=value`."""
+    oldest: str = "3.10"
+    """The first Python on which the entry makes sense, where the project itself runs on older ones."""
+    package: str = ""
+    """Its name where the entry's is another: one suite under two settings."""
     quick: bool = False
+
+    @property
+    def release(self) -> str:
+        """The package and its version, as files and folders are named."""
+        return f"{self.package or self.name}-{self.version}"
 
     @property
     def source(self) -> Path:
         """Where its source distribution is unpacked."""
-        return CACHE / "source" / f"{self.name}-{self.version}"
+        return CACHE / "source" / self.release
 
     @property
     def targets(self) -> str:
@@ -82,7 +91,7 @@ class Bench:
 
     def site(self, project: Project) -> Path:
         """Where a project is installed, apart from everything else."""
-        return CACHE / f"site-{self.interpreter.name}" / f"{project.name}-{project.version}"
+        return CACHE / f"site-{self.interpreter.name}" / project.release
 
 
 class UnusableSuiteError(Exception):
@@ -176,9 +185,10 @@ def unpack_and_install(where: Bench, project: Project) -> None:
         top.rename(project.source)
         temporary.rmdir()
     information = (project.source / "PKG-INFO").read_text(encoding="utf-8", errors="replace")
-    oldest = re.search(r"^Requires-Python: .*?>=?\s*3\.(\d+)", information, re.MULTILINE)
-    if oldest and int(oldest[1]) > where.interpreter.version[1]:
-        raise OtherPythonError(f"it wants Python 3.{oldest[1]} or newer")
+    required = re.search(r"^Requires-Python: .*?>=?\s*3\.(\d+)", information, re.MULTILINE)
+    oldest = max(int(project.oldest.partition(".")[2]), int(required[1]) if required else 0)
+    if oldest > where.interpreter.version[1]:
+        raise OtherPythonError(f"it is for Python 3.{oldest} and newer")
     site = where.site(project)
     if not (site / ".complete").exists():
         shutil.rmtree(site, ignore_errors=True)
@@ -189,19 +199,19 @@ def unpack_and_install(where: Bench, project: Project) -> None:
 
 def _download(project: Project) -> Path:
     """The source distribution, checked against requirements.txt by pip itself."""
-    folder = CACHE / "download" / f"{project.name}-{project.version}"
+    folder = CACHE / "download" / project.release
     archives = list(folder.glob("*.tar.gz"))
     if archives:
         return archives[0]
     pin = next(
         line for line in (HERE / "requirements.txt").read_text().replace("\\\n", " ").splitlines()
-        if line.startswith(f"{project.name}=={project.version} ")
+        if line.startswith(f"{project.package or project.name}=={project.version} ")
     )  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     pinned = folder / "requirements.txt"
     pinned.write_text(pin + "\n")
     pip = [_newest_pip(), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command = [*pip, "--no-binary", project.name, "--require-hashes", "--dest", folder, "-r", pinned]
+    command = [*pip, "--no-binary", project.package or project.name, "--require-hashes", "--dest", folder, "-r", pinned]
     subprocess.run(command, check=True, env=_plain())
     (archive,) = folder.glob("*.tar.gz")
     return archive
