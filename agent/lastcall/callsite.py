@@ -173,6 +173,11 @@ _OUR_OWN = 1 << 16
 """Of a frame that is left out."""
 
 MAX_PLACES = 20_000
+MAX_TABLES = 4
+LONG = 20_000
+"""Bytes. A frame finds its line by reading its code's table from the beginning: further into a function than this it
+costs more than a first sight may, and made code of 10,000 calls would take seconds for its first run."""
+_tables: dict[int, tuple[CodeType, list[int], list[int | None]]] = {}
 _WALKED = range(MAX_WALK)
 ADDRESSED = sys.version_info >= (3, 11)
 """The bytecode lies inside the code object: `id(code)` and an offset add up to an address of its own."""
@@ -236,8 +241,24 @@ def _look(frame: FrameType, code: CodeType) -> Place:
         function = function[:MAX_NAME] + "..."
     if len(file) > MAX_PATH:
         file = file[:MAX_PATH] + "..."
-    shown = (file, frame.f_lineno or code.co_firstlineno, function)
+    line = frame.f_lineno if frame.f_lasti < LONG else _line_far_into(code, frame.f_lasti)
+    shown = (file, line or code.co_firstlineno, function)
     return shown, ascii(shown), _flags_of(code.co_name, frame.f_globals.get("__name__")), code
+
+
+def _line_far_into(code: CodeType, lasti: int) -> int | None:
+    """What `f_lineno` of a frame at this instruction says, from a table that is kept for the next one."""
+    from _bisect import bisect_right
+
+    known = _tables.get(id(code))
+    if known is None:
+        rows = list(code.co_lines())
+        known = code, [start for start, _end, _line in rows], [line for _start, _end, line in rows]
+        if len(_tables) >= MAX_TABLES:
+            _tables.clear()
+        _tables[id(code)] = known
+    _, starts, lines = known
+    return lines[bisect_right(starts, lasti) - 1]
 
 
 def _flags_of(function: str, module: object) -> int:
