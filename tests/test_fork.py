@@ -87,3 +87,57 @@ def test_our_thread_does_not_arm_what_an_import_is_arming(tmp_path):
     run = world.run("auto", PYTHONPATH=f"{world.environment(None)['PYTHONPATH']}:{world.environment(None)['PYTHONPATH']}/agent")
     assert (run.out, run.err) == ("[1, 2, 3, 4, 5] [True]\n", "")
     assert run.total("legacy:old") == 5
+
+
+@pytest.mark.parametrize("last", ["the thread that forked", "a thread of its own"])
+def test_a_child_that_a_thread_forked_ends_with_its_last_thread(tmp_path, last):
+    """Nothing runs the interpreter's end in such a child: the process ends when no thread is left, ours included."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": f"""
+        import os, threading, warnings
+        warnings.simplefilter("ignore")
+        import legacy
+        def later():
+            legacy.old()
+            print("end of thread", flush=True)
+        def fork():
+            pid = os.fork()
+            if pid:
+                assert os.waitpid(pid, 0)[1] == 0
+                return
+            legacy.old()
+            if {last != "the thread that forked"}:
+                threading.Thread(target=later).start()
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+        legacy.old()
+        """}, ("legacy:old",))
+    plain, watched = world.run(), world.run("auto", timeout=20)
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.total("legacy:old") == (2 if last == "the thread that forked" else 3)
+    assert watched.internal_errors() == {}
+
+
+def test_a_child_that_a_thread_forked_lives_as_long_as_another_thread_does_nothing(tmp_path):
+    """The target is used long after everybody else has ended, and the exporter-less thread of ours has not gone early."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import os, threading, time, warnings
+        warnings.simplefilter("ignore")
+        import legacy
+        def later():
+            time.sleep(1.5)
+            legacy.old()
+            print("end of thread", flush=True)
+        def fork():
+            pid = os.fork()
+            if pid:
+                assert os.waitpid(pid, 0)[1] == 0
+                return
+            threading.Thread(target=later).start()
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+        """}, ("legacy:old",))
+    watched = world.run("auto", timeout=20, LASTCALL_FLUSH_INTERVAL="0.1")
+    assert (watched.out, watched.err, watched.code) == ("end of thread\n", "", 0)
+    assert watched.total("legacy:old") == 1

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 OFF = ("", "0", "false", "no", "off")
 EXIT_STEP = 0.05
 """Seconds between two looks whether waiting for our thread at exit still makes sense."""
+ALONE_STEP = 0.05
+"""Seconds between two looks whether anybody else is left, in a child that a thread forked."""
 MAKING_SECONDS = 1.0
 """How long an import waits for the agent that another thread is making."""
 CROWDED = 1_000
@@ -63,6 +65,8 @@ class Life:
         self._met: list[ModuleType] = []
         """Wanted modules that came in while the agent was being made: what it imports itself can be wanted."""
         self._main = get_ident()
+        self._ends_with_its_threads = False
+        """Whether no main thread of ours will ever run the interpreter's end: see `_is_alone`."""
         self._started_ns = _now_ns()
         self._new_thread_state()
 
@@ -195,14 +199,10 @@ class Life:
         entered: Agent | None = None
         try:
             if self._has_clients():
-                # Their libraries need it, and once the interpreter ends it can no longer be imported.
-                self._import_base()
-                try:
-                    import concurrent.futures.thread  # noqa: F401 - for its side effect at this moment
-                except RuntimeError:  # the interpreter ends already: what cannot be sent goes to the spool
-                    pass
+                self._import_for_clients()
+            alone = False
             while not self._stopping:
-                self._wake.acquire(timeout=self.config.flush_interval)
+                alone = self._wait()
                 if self._stopping:
                     break
                 self._import_base()
@@ -211,9 +211,11 @@ class Life:
                     agent.enter_background()
                     entered = agent
                 agent.flush()
-            if self.stopped and self._agent is not None and self._agent.has_exporters:
-                self._agent.enter_background()
-                self._agent.finish_exports(self.config.exit_timeout)
+                if alone:
+                    self.stopped = True
+                    break
+            if self.stopped and self._agent is not None:
+                self._finish_here(self._agent, alone=alone)
         except BaseException as error:  # noqa: BLE001 - the thread's last guard: never a traceback on the host's stderr
             internal_errors.add("thread", error)
         finally:
@@ -221,6 +223,49 @@ class Life:
             self._done.release()
             if not self._stopping and not self.stopped:
                 self.start_thread()  # a fork asked us to end, and took it back when we already were
+
+    def _import_for_clients(self) -> None:
+        """What their libraries need, and what can no longer be imported once the interpreter ends."""
+        self._import_base()
+        try:
+            import concurrent.futures.thread  # noqa: F401 - for its side effect at this moment
+        except RuntimeError:  # the interpreter ends already: what cannot be sent goes to the spool
+            pass
+
+    def _finish_here(self, agent: Agent, *, alone: bool) -> None:
+        """The thread's own part of the end, and all of it where nobody else is left."""
+        if agent.has_exporters:
+            agent.enter_background()
+            agent.finish_exports(self.config.exit_timeout)
+        if alone:
+            agent.keep_exports()
+            agent.leave("exit")
+
+    def _wait(self) -> bool:
+        """Wait until it is time to look, or until woken. True if nobody else is left in the process."""
+        left = self.config.flush_interval
+        if not self._ends_with_its_threads:
+            self._wake.acquire(timeout=left)
+            return False
+        while left > 0 and not self._wake.acquire(timeout=min(left, ALONE_STEP)):
+            if self._is_alone():
+                return True
+            left -= ALONE_STEP
+        return False
+
+    def _is_alone(self) -> bool:
+        """Whether all the host's threads have ended, in a child that a thread other than the main one forked.
+
+        That thread is the child's main one, but its end is a thread's: no `atexit`, no finalization. The process
+        ends with its last thread, and that must not be ours. Looked at twice, because a thread that starts has no
+        frame yet.
+        """
+        if len(sys._current_frames()) > 1:
+            return False
+        from time import sleep
+
+        sleep(ALONE_STEP)
+        return len(sys._current_frames()) == 1 and not self._stopping
 
     def _stop_thread(self, timeout: float) -> bool:
         """Ask the thread to end and wait for it. True if it has."""
@@ -268,6 +313,8 @@ class Life:
     def _after_fork_in_child(self) -> None:
         with internal_errors.guard("fork"):
             self._new_thread_state()
+            if self._main != get_ident():
+                self._ends_with_its_threads = True
             self._main = get_ident()
             self._started_ns = _now_ns()
             self._making = allocate_lock()
