@@ -392,3 +392,18 @@ def test_a_host_that_forbids_blocking_calls_does_not_meet_ours(tmp_path):
     assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code) == ("5 2\n", "", 0)
     assert watched.total("legacy:old") == 6
     assert watched.internal_errors() == {}
+
+
+def test_a_pytest_run_with_warnings_as_errors_starts(tmp_path):
+    """pytest wants to rewrite the modules of installed plugins, and warns of what was imported before it."""
+    world = World(tmp_path, {
+        "conftest.py": "import pytest\npytest.register_assert_rewrite('lastcall')\n",
+        "test_host.py": "import legacy\ndef test_host():\n    assert legacy.old(1) == 2\n", "legacy.py": LEGACY,
+        "host.py": """
+            import sys, pytest
+            sys.exit(pytest.main(["-q", "-W", "error", "-p", "no:cacheprovider", "--rootdir", ".", "test_host.py"]))
+            """,
+    }, TARGETS)
+    watched = world.run("auto", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert (watched.err, watched.code) == ("", 0)
+    assert watched.total("legacy:old") == 1

@@ -1,4 +1,8 @@
-"""Lastcall answers one question with evidence: may we delete this shim yet?"""
+"""Lastcall answers one question with evidence: may we delete this shim yet?
+
+PYTEST_DONT_REWRITE: pytest would rewrite the assertions of every package that brings a plugin, and warns of one that
+is imported already, which ends a run where warnings are errors.
+"""
 
 from __future__ import annotations
 

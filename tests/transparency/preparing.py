@@ -110,6 +110,18 @@ def bench(python: str, kind: str = "transparency") -> Bench:
     return Bench(found, kind)
 
 
+def newest_installed() -> str:
+    """The newest supported interpreter here from 3.12 on, where watching in place is `sys.monitoring`. Exits without one."""
+    found = [one for one in interpreters.supported() if one.version[:2] >= (3, 12) and not one.free_threaded]
+    unpacked = sorted((ROOT / ".cache" / "pythons").glob("python3.??/usr/bin/python3.??"))
+    candidates = [*found, *filter(None, (interpreters.ask(str(path)) for path in unpacked))]
+    known = [one for one in candidates if one.version[:2] in interpreters.SUPPORTED]
+    if not known:
+        print("no Python 3.12 or newer is here: nothing was compared on one")
+        sys.exit(0)
+    return max(known, key=lambda one: one.version).path
+
+
 def projects() -> list[Project]:
     """Those of packages.toml."""
     tables = toml_subset.loads((HERE / "packages.toml").read_text(encoding="utf-8"))

@@ -4,6 +4,7 @@
     python tests/transparency/run.py --quick                  the part that continuous integration runs
     python tests/transparency/run.py attrs anyio --engines inplace
     python tests/transparency/run.py --python python3.13       on another interpreter than this one
+    python tests/transparency/run.py --newest marshmallow      on the newest one that is here, if it is 3.12 or newer
 
 Every public callable of a project is armed by wildcard, so that its own suite runs through the agent thousands
 of times. Each suite runs twice without the agent, and again with it if anything differs: what does not come
@@ -69,7 +70,7 @@ class Comparison:
 
 def main() -> int:
     options = _options()
-    where = preparing.bench(options.python)
+    where = preparing.bench(preparing.newest_installed() if options.newest else options.python)
     print(f"on Python {'.'.join(map(str, where.interpreter.version))}"
           f"{', free-threaded' if where.interpreter.free_threaded else ''} ({where.interpreter.path})", flush=True)
     projects = [one for one in preparing.projects() if _wanted(one, options)]
@@ -98,6 +99,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("projects", nargs="*", help="their names; all if none is given")
     parser.add_argument("--python", default=getattr(sys, "_base_executable", sys.executable), help="the interpreter to run the suites on")
+    parser.add_argument("--newest", action="store_true", help="the newest interpreter from 3.12 on that is here")
     parser.add_argument("--engines", type=lambda text: tuple(text.split(",")), default=ENGINES)
     parser.add_argument("--quick", action="store_true")
     return parser.parse_args()
