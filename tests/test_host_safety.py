@@ -65,9 +65,6 @@ PROGRAMS = {
         "legacy:Old.method,legacy:Old.klass,legacy:Old.static,legacy:Old.value,legacy:Old.Inner.method,"
         "legacy:Old.acoro,legacy:Old.gen,legacy:Old.__len__,legacy:Old._guarded",
         sees_misfits=("wrapping",),
-        differs={"wrapping": {"members", "types"}, **({} if sys.version_info >= (3, 11) else {
-            "auto": {"members"}, "inplace": {"members"},
-        })},
         never_freed={"subclasses"},
     ),
     "classes": Program(
@@ -76,7 +73,6 @@ PROGRAMS = {
             "Failure", "Mapping", "Registered", "Outer.Inner", "Reduced",
         )),
         sees_misfits=("auto", "wrapping"),
-        differs={"auto": {"kinds in vars"}, "wrapping": {"kinds in vars"}},
     ),
     "classless": Program(
         ",".join("legacy:" + name for name in (

@@ -296,8 +296,16 @@ def position_of(code: CodeType, lasti: int) -> Position | None:
     return first, left, last, right
 
 
+_IMPORTING = frozenset(("importlib", "importlib._bootstrap", "importlib._bootstrap_external", "importlib.util"))
+
+
 def is_import_machinery(frame: FrameType) -> bool:
     """Whether this frame belongs to importlib's own import code, frozen or not."""
+    return frame.f_globals.get("__name__", "") in _IMPORTING
+
+
+def is_importlib(frame: FrameType) -> bool:
+    """Whether this frame belongs to importlib or a part of it, such as `importlib.metadata` loading an entry point."""
     name = frame.f_globals.get("__name__", "")
     return isinstance(name, str) and (name == "importlib" or name.startswith("importlib."))
 

@@ -115,6 +115,8 @@ def rebind(original: Any, replacement: Any, ours: dict[str, Any]) -> list[str]:
     """
     import gc
 
+    from .engines.wrapping import is_wrapper
+
     global _walks  # noqa: PLW0603 - a budget of the process
     _walks += 1
     left: list[str] = []
@@ -127,7 +129,7 @@ def rebind(original: Any, replacement: Any, ours: dict[str, Any]) -> list[str]:
         step = _REBINDERS.get(type(holder))
         if step is not None:
             step(holder, original, replacement, left)
-        elif type(holder).__name__ not in _TRANSIENT:
+        elif type(holder).__name__ not in _TRANSIENT and not is_wrapper(holder):
             left.append(f"a {type(holder).__name__}")
     return left
 
@@ -199,5 +201,5 @@ _REBINDERS: dict[type, Callable[[Any, Any, Any, list[str]], None]] = {
     type(_in_dict): _in_function,
 }
 _TRANSIENT = frozenset(
-    {"frame", "generator", "coroutine", "Wrapper", "ObjectWrapper", "Target", "Found", "list_iterator"}
+    {"frame", "generator", "coroutine", "Target", "Found", "list_iterator"}
 )

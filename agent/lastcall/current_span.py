@@ -26,7 +26,7 @@ class CurrentSpan:
         self.tap = tap
         agent.spanned.add((tap.target.ref, tap.use))
 
-    def enter(self, frame: FrameType, _args: Any, _kwargs: Any) -> Any:
+    def enter(self, frame: FrameType | None, _args: Any, _kwargs: Any) -> Any:
         """Make a new span's context current."""
         recorder = self.agent.recorder
         trace: Any = sys.modules.get("opentelemetry.trace")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .errors import InternalErrors
-    from .sites import Counters, Tap
+    from .sites import Tap
 
 
 if sys.version_info >= (3, 11):
@@ -82,12 +82,19 @@ def skip_own_frames(module_globals: dict[str, Any]) -> None:
     _skipped.add(id(module_globals))
 
 
-def caller_behind_wrapt(frame: FrameType) -> FrameType:
-    """The first frame from `frame` outwards that is neither the recorder's nor wrapt's."""
-    back: FrameType | None = frame
-    while back is not None and id(back.f_globals) in _skipped:
-        back = back.f_back
-    return frame if back is None else back
+def caller_behind_wrapt(frame: FrameType | None) -> FrameType | None:
+    """The first frame from `frame` outwards that is neither the recorder's nor wrapt's, None if there is none."""
+    while frame is not None and id(frame.f_globals) in _skipped:
+        frame = frame.f_back
+    return frame
+
+
+def frame_below(depth: int) -> FrameType | None:
+    """The frame `depth` calls out from whoever asks, None where C called with no Python frame below."""
+    try:
+        return sys._getframe(depth + 1)
+    except ValueError:
+        return None
 
 
 def is_wrapper_frame(frame: FrameType) -> bool:
@@ -161,31 +168,37 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
             frame = None
             try:
                 frame = caller_behind_wrapt(getframe(1))
-                slot, uses = counters[site_key(frame)]
+                slot, uses = counters[site_key(frame)]  # type: ignore[arg-type] # None: see below
                 for table[slot] in uses:
                     break
             except (KeyError, ValueError) as error:
                 raise_if_hosts(error)
                 see(tap, frame)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                record_unless_hosts(errors, "count", error)
+                if frame is None:  # C called, with no Python frame below
+                    see(tap, None)
+                else:
+                    record_unless_hosts(errors, "count", error)
 
         return hook_behind_wrapt
 
-    def make_callback(tap: Tap) -> Callable[[FrameType], None]:
-        """For whoever knows the caller's frame."""
+    def make_callback(tap: Tap) -> Callable[[FrameType | None], None]:
+        """For whoever knows the caller's frame, or that there is none."""
         counters = tap.counters
 
-        def callback(frame: FrameType) -> None:
+        def callback(frame: FrameType | None) -> None:
             try:
-                slot, uses = counters[site_key(frame)]
+                slot, uses = counters[site_key(frame)]  # type: ignore[arg-type] # None: see below
                 for table[slot] in uses:
                     break
             except KeyError as error:
                 raise_if_hosts(error)
                 see(tap, frame)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                record_unless_hosts(errors, "count", error)
+                if frame is None:
+                    see(tap, None)
+                else:
+                    record_unless_hosts(errors, "count", error)
 
         return callback
 
@@ -218,7 +231,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
         return inner_hook
 
     def make_start_callback(
-        taps: dict[int, Tap], counters_of: dict[int, Counters]
+        taps: dict[int, Tap], counters_of: dict[int, Any]
     ) -> Callable[[CodeType, int], None]:
         """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together."""
 
@@ -232,6 +245,10 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
                 tap = taps.get(id(code))
                 if tap is not None:
                     missed(tap, 3)
+                elif isinstance(error, ValueError):  # C called, with no Python frame below
+                    observer = counters_of.get(id(code))
+                    if observer is not None:
+                        observer.guarded(getframe(1))
                 elif not isinstance(error, (KeyError, ValueError)):
                     record_unless_hosts(errors, "count", error)
 
@@ -260,9 +277,9 @@ class Hooks:
         *,
         hook: Callable[[Tap], Callable[[], None]],
         creation_hook: Callable[[Tap], Callable[[], None]],
-        frame_callback: Callable[[Tap], Callable[[FrameType], None]],
+        frame_callback: Callable[[Tap], Callable[[FrameType | None], None]],
         inner_hook: Callable[[Tap], Callable[[], None]],
-        start_callback: Callable[[dict[int, Tap], dict[int, Counters]], Callable[[CodeType, int], None]],
+        start_callback: Callable[[dict[int, Tap], dict[int, Any]], Callable[[CodeType, int], None]],
         set_table: Callable[[Any], None],
     ) -> None:
         self.hook = hook

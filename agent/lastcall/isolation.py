@@ -36,7 +36,7 @@ class Isolation:
         self._key = os.urandom(16)
         self._owners: dict[int, tuple[Any, bytes]] = {}
 
-    def enter(self, frame: FrameType, args: Any, kwargs: Any) -> tuple[SiteRecord | None, bytes | None]:
+    def enter(self, frame: FrameType | None, args: Any, kwargs: Any) -> tuple[SiteRecord | None, bytes | None]:
         """Note the call site and the owner's hash, None if the call names nobody."""
         # by the end of a coroutine the frame will be somewhere else
         return self.agent.recorder.record_at(self.tap, frame), self._owner(args, kwargs)

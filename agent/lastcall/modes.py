@@ -78,16 +78,19 @@ class Warn:
         instead = target.metadata.get("replacement", "")
         self.message = f"{target.ref} is deprecated" + (f"; use {instead}" if instead else "")
 
-    def enter(self, frame: FrameType, _args: Any, _kwargs: Any) -> None:
+    def enter(self, frame: FrameType | None, _args: Any, _kwargs: Any) -> None:
         """Nothing to do within our guard: what a filter makes of the warning is the host's."""
 
     def leave(self, _entered: None, _result: Any, _error: BaseException | None) -> None:
         """Nothing to do."""
 
-    def before(self, frame: FrameType) -> None:
+    def before(self, frame: FrameType | None) -> None:
         """Warn, blaming the caller's line. Raises what the host's filters make of the warning."""
         import warnings
 
+        if frame is None:  # called from C with no Python frame below: in the words of `warnings.warn`
+            warnings.warn_explicit(self.message, DeprecationWarning, "sys", 1, "sys", {})
+            return
         module = frame.f_globals.get("__name__") or "<string>"
         registry = frame.f_globals.setdefault("__warningregistry__", {})
         warnings.warn_explicit(
@@ -103,16 +106,17 @@ class Refuse:
         self.due = due
         self.why = why
 
-    def enter(self, frame: FrameType, _args: Any, _kwargs: Any) -> None:
+    def enter(self, frame: FrameType | None, _args: Any, _kwargs: Any) -> None:
         """Nothing to do within our guard."""
 
     def leave(self, _entered: None, _result: Any, _error: BaseException | None) -> None:
         """Nothing to do."""
 
-    def before(self, frame: FrameType) -> None:
+    def before(self, frame: FrameType | None) -> None:
         """Raise DeprecatedUseError if this call is refused."""
-        module = str(frame.f_globals.get("__name__", ""))
-        name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name)  # before 3.11: the bare name
+        module = str(frame.f_globals.get("__name__", "")) if frame is not None else ""
+        code = frame.f_code if frame is not None else None
+        name = getattr(code, "co_qualname", getattr(code, "co_name", ""))  # before 3.11: the bare name
         if self.target.allowed_reason(module, name, time.time_ns()) is None and self.due():
             raise DeprecatedUseError(self.target.ref, self.target.metadata.get("replacement", ""), self.why)
 

@@ -12,6 +12,7 @@ from _thread import get_ident
 from . import captured
 from .callsite import glob_match, is_import_machinery
 from .importing import is_unfinished
+from .targets import PROTOCOL_INIT, is_typing
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -40,11 +41,15 @@ class CannotArm(Exception):  # noqa: N818 - an outcome, kept as a target's state
 class Found:
     """What a target's name leads to."""
 
-    __slots__ = ("module", "name", "owner", "value")
+    __slots__ = ("module", "name", "owner", "through", "value")
 
-    def __init__(self, module: ModuleType, owner: Any, name: str, value: Any) -> None:
+    def __init__(
+        self, module: ModuleType, owner: Any, name: str, value: Any, through: type | None = None
+    ) -> None:
         self.module = module
         self.owner = owner
+        self.through = through
+        """The class that the target names, if that inherits it from `owner`."""
         self.name = name
         self.value = value
         """As it lies in the owner's namespace: a descriptor, not what `getattr` makes of it."""
@@ -210,10 +215,16 @@ class Patcher:
         if kind == "attribute":
             if isinstance(found.value, property):
                 return self._arm_property(target, found)
+            if _is_cached_property(found.value):
+                return self._arm_cached_property(target, found)
             return self._arm_name(target, found.module, found.name, found.owner)
-        return self._arm_callable(
-            target, found.owner, found.name, found.value, self._tap(target, "call"), held=held
-        )
+        tap = self._tap(target, "call")
+        function = getattr(found.value, "__func__", found.value)
+        inherited = found.through is not None
+        if inherited and type(found.value) is not staticmethod and self._try_for_class(target, found, [function], tap):
+            return ""
+        remark = self._arm_callable(target, found.owner, found.name, found.value, tap, held=held)
+        return remark or (_told_apart_from_none(found) if inherited else "")
 
     def _note_definition(self, target: Target, found: Found) -> None:
         filename, line = definition(found.value)
@@ -401,19 +412,50 @@ class Patcher:
         tap = self._tap(target, "access")
         prop = found.value
         parts = [part for part in (prop.fget, prop.fset, prop.fdel) if part is not None]
+        if found.through is not None and self._try_for_class(target, found, parts, tap):
+            return ""
+        remark = _told_apart_from_none(found) if found.through is not None else ""
         if (
             self.engine != "wrapping"
             and all(inplace.fits(part) for part in parts)
             and all(self._try_in_place(target, part, tap) is None for part in parts)
         ):
-            return ""
+            return remark
         tap.hook = self.recorder.hooks.hook(tap)
         try:
             self.undo.append(wrapping.arm_property(found.owner, found.name, prop, tap))
         except (TypeError, AttributeError) as error:
             raise CannotArm("failed", f"cannot be patched: {error}") from error
         target.engine = "wrapping"
-        return ""
+        return remark
+
+    def _arm_cached_property(self, target: Target, found: Found) -> str:
+        tap = self._tap(target, "access")
+        cached = found.value
+        target.objects = [cached.func]
+        if self._try_in_place(target, cached.func, tap) is not None:
+            from .engines import wrapping
+
+            original = cached.func
+            tap.hook = self.recorder.hooks.hook(tap)
+            cached.func = wrapping.wrap(original, tap)
+            self.undo.append(lambda: setattr(cached, "func", original))
+            target.engine = "wrapping"
+        return "partial: a cached property runs at the first read of each object; later reads are not seen"
+
+    def _try_for_class(self, target: Target, found: Found, functions: list[Any], tap: Tap) -> bool:
+        """Watch inherited functions, but only where their first argument is of the class that the target names."""
+        from .engines import inplace, prologue
+
+        if not all(inplace.fits(function) and function.__code__.co_argcount for function in functions):
+            return False
+        try:
+            for function in functions:
+                self.undo.append(self.in_place.arm_for_class(function, found.through, tap))
+        except prologue.Unavailable:
+            return False
+        target.engine = "inplace"
+        return True
 
     # -- classes ------------------------------------------------------------------------------------
 
@@ -424,6 +466,9 @@ class Patcher:
         if _is_enum(cls):
             self._arm_name(target, found.module, found.name, found.owner)
             return "an enumeration is not constructed: reads of its name are counted"
+        if _is_placeholder(cls.__dict__.get("__init__")):
+            self._arm_name(target, found.module, found.name, found.owner)
+            return "a protocol is not constructed: reads of its name are counted"
         tap = self._tap(target, "construct")
         for name in ("__new__", "__init__"):
             if name in cls.__dict__:
@@ -481,9 +526,10 @@ class Patcher:
             if len(self.by_ref) >= WILDCARD_LIMIT:
                 self.recorder.drop("target-limit")
                 return
-            ref = f"{name}:{qualname}"
-            child = self.by_ref.get(ref) or self.add(wildcard.child(ref))
-            self.arm(child, module, late=late)
+            for parameter in _parameters(wildcard, module, qualname):
+                ref = f"{name}:{qualname}{parameter}"
+                child = self.by_ref.get(ref) or self.add(wildcard.child(ref))
+                self.arm(child, module, late=late)
         wildcard.state, wildcard.reason = "armed", ""
         self.changed(wildcard)
 
@@ -492,12 +538,15 @@ def find(module: ModuleType, qualname: str) -> Found | None:
     """Follow a qualified name through namespaces, without running descriptors. None if it leads nowhere."""
     owner: Any = module
     value: Any = module
+    through: type | None = None
     name = ""
     for name in qualname.split("."):
         owner = value
+        through = None
         if isinstance(owner, type):
             for base in owner.__mro__:
                 if name in base.__dict__:
+                    through = owner if base is not owner else None
                     owner = base
                     value = base.__dict__[name]
                     break
@@ -508,7 +557,7 @@ def find(module: ModuleType, qualname: str) -> Found | None:
             if namespace is None or name not in namespace:
                 return None
             value = namespace[name]
-    return Found(module, owner, name, value)
+    return Found(module, owner, name, value, through)
 
 
 def kind_of(found: Found) -> str:
@@ -582,6 +631,29 @@ def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[s
     return names
 
 
+def _parameters(wildcard: Target, module: ModuleType, qualname: str) -> list[str]:
+    """The arguments of `module:qualname` that a wildcard means, as they are written behind a reference.
+
+    One empty one for a wildcard that means the whole function.
+    """
+    if not wildcard.parameter:
+        return [""]
+    from .engines.parameters import names_of
+
+    found = find(module, qualname)
+    names = names_of(found.value) if found is not None else ()
+    return [f"({name}=)" for name in names if glob_match(wildcard.parameter, name)]
+
+
+def _told_apart_from_none(found: Found) -> str:
+    return f"inherited from {found.owner.__qualname__}: uses through its other classes are counted, too"
+
+
+def _is_cached_property(value: object) -> bool:
+    kind = getattr(sys.modules.get("functools"), "cached_property", None)
+    return kind is not None and isinstance(value, kind)
+
+
 def _is_nameless(function: object) -> bool:
     """Whether it cannot be found by its own name: who pickles it takes it apart, which goes wrong with a wrapper."""
     name = getattr(function, "__qualname__", "")
@@ -616,9 +688,15 @@ def _members(cls: type, pattern: str) -> list[str]:
 
 def _inherited(cls: type, name: str) -> Any:
     for base in cls.__mro__[1:]:
-        if name in base.__dict__:
+        if name in base.__dict__ and not _is_placeholder(base.__dict__[name]):
             return base.__dict__[name]
     return None
+
+
+def _is_placeholder(function: object) -> bool:
+    """Whether this is no constructor, but what stands where a protocol has none."""
+    name, module = getattr(function, "__name__", ""), getattr(function, "__module__", "")
+    return is_typing(module) and name in (PROTOCOL_INIT, "_no_init")
 
 
 def _wrapt_is_seen() -> bool:

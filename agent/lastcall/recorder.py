@@ -40,8 +40,13 @@ MAX_ALIASES = 64
 MAX_SIGHTINGS = 20_000
 MAX_KEPT = 50_000
 """Code objects kept alive for instructions that were looked at and are no use, or hand the use on."""
+_SEVERAL_IN_LINE = frozenset(("<lambda>", "<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"))
 MAX_CALL_NS = 30_000_000_000
 """A sampled call that has not ended after so long is reported without its end."""
+
+
+CO_COROUTINE = 0x80
+CO_SUSPENDS = 0x20 | CO_COROUTINE | 0x100 | 0x200  # generator, coroutine of either kind, asynchronous generator
 
 
 class Still:
@@ -63,6 +68,13 @@ def _still(frame: FrameType, depth: int) -> Any:
         last.f_back = Still(outer)
         last, outer, depth = last.f_back, outer.f_back, depth - 1
     return first
+
+
+def _name_in_line(code: CodeType) -> object:
+    """What tells a code object from others that begin in the same line: two lambdas have only their columns."""
+    if code.co_name in _SEVERAL_IN_LINE and not code.co_filename.startswith("<"):
+        return code.co_name, code.co_linetable
+    return code.co_name
 
 
 class Recorder:
@@ -100,7 +112,7 @@ class Recorder:
         self.ends: Ends | None = None
         """What follows sampled calls to their end, where that can be had."""
         self._busy: set[int] = set()
-        self._deferred: list[tuple[Tap, FrameType]] = []
+        self._deferred: list[tuple[Callable[[Tap, Any], None], Tap, Any]] = []
         self.hooks = make_hooks(self.first_sight, errors)
         self.reset()
 
@@ -186,20 +198,23 @@ class Recorder:
 
     def first_sight(self, tap: Tap, frame: FrameType | None) -> None:
         """A use whose call site has no fast entry. Guarded: never raises into the host."""
+        self._take(self._see, tap, frame)
+
+    def _take(self, see: Callable[[Tap, Any], None], tap: Tap, frame: FrameType | None) -> None:
         me = native_ident()
         if me in self.own_threads:
             return
         if me in self._busy:
             # A finaliser or signal handler used a target while we were recording: after this one.
-            if frame is not None:
-                self._deferred.append((tap, _still(frame, cs.MAX_FRAMES)))
+            self._deferred.append((see, tap, None if frame is None else _still(frame, cs.MAX_FRAMES)))
             return
         self._busy.add(me)
         try:
             with self.lock:
-                self._see(tap, frame)
+                see(tap, frame)
                 while self._deferred:
-                    self._see(*self._deferred.pop())
+                    later, *use = self._deferred.pop()
+                    later(*use)
         except Exception as error:  # noqa: BLE001 - the named seam between our recording and the host's call
             record_unless_hosts(self.errors, "first-sight", error)
         finally:
@@ -283,7 +298,7 @@ class Recorder:
             tap.note,
             code.co_filename,
             code.co_firstlineno,
-            code.co_name,
+            _name_in_line(code),
             frame.f_lasti,
         )
         known = self._by_identity.get(quick)
@@ -371,11 +386,14 @@ class Recorder:
         return True
 
     def _behind(self, tap: Tap, frame: FrameType | None) -> FrameType | None:
-        while frame is not None and frame.f_back is not None and self._is_pass_through(tap, frame):
-            frame = frame.f_back
+        while frame is not None and self._is_pass_through(tap, frame):
+            back = frame.f_back
+            if back is None or (frame.f_code.co_flags & CO_COROUTINE and not back.f_code.co_flags & CO_SUSPENDS):
+                return frame  # a task of its own: the event loop, which resumes it, has not called it
+            frame = back
         return frame
 
-    def _see_deep(self, tap: Tap, frame: FrameType) -> None:
+    def _see_deep(self, tap: Tap, frame: FrameType | None) -> None:
         behind = self._behind(tap, frame)
         if behind is None:
             self._count_without_caller(tap)
@@ -411,20 +429,7 @@ class Recorder:
 
     def first_sight_behind(self, tap: Tap, behind: FrameType | None) -> None:
         """First sight of a site behind a pass-through frame. Guarded like `first_sight`."""
-        me = native_ident()
-        if me in self.own_threads or me in self._busy:
-            return
-        self._busy.add(me)
-        try:
-            with self.lock:
-                if behind is None:
-                    self._count_without_caller(tap)
-                else:
-                    self._see_deep(tap, behind)
-        except Exception as error:  # noqa: BLE001 - the named seam between our recording and the host's call
-            record_unless_hosts(self.errors, "first-sight", error)
-        finally:
-            self._busy.discard(me)
+        self._take(self._see_deep, tap, behind)
 
     # -- sampling -----------------------------------------------------------------------------------
 
@@ -454,14 +459,16 @@ class Recorder:
 
         return count_and_sample
 
-    def record_at(self, tap: Tap, frame: FrameType) -> SiteRecord | None:
-        """The call site's record, if the use was counted."""
+    def record_at(self, tap: Tap, frame: FrameType | None) -> SiteRecord | None:
+        """The call site's record, if the use was counted. `frame` is None for a use with no Python caller."""
+        if frame is None:
+            return self._by_identity.get((tap.target.ref, tap.use))
         entry = tap.counters.get(site_key(frame))
         number = (entry[0] if entry is not None else 0) - HEADER_SLOTS
         return self.records[number] if 0 <= number < len(self.records) else None
 
     def sample_of(
-        self, tap: Tap, frame: FrameType, parent: tuple[int, int, int], own: tuple[int, int]
+        self, tap: Tap, frame: FrameType | None, parent: tuple[int, int, int], own: tuple[int, int]
     ) -> Sample | None:
         """A use that is going to be seen to its end, under the span ids `own`. `finish_sample` must follow."""
         record = self.record_at(tap, frame)

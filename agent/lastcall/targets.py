@@ -22,6 +22,9 @@ MODES = ("observe", "warn", "raise", "brownout")
 SCHEDULES = ("", "daily", "weekday", "weekly", "monthly", "quarterly", "yearly")
 OWN_PACKAGES = frozenset(("lastcall", "wrapt", "bytecode"))
 """What the agent itself runs on: to watch it would be to watch the watching."""
+PROTOCOL_INIT = "_no_init_or_replace_init"
+"""The `__init__` that `typing` gives every protocol: made an object for the first time, a class that inherits it gets
+in its place whatever comes next."""
 METADATA = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
 
 
@@ -241,12 +244,15 @@ class Target:
     def is_passed_on_by(self, frame: FrameType, use: str) -> bool:
         """Whether `frame` only hands the call on: a generic alias, a metaclass, a decorator around the target."""
         code = frame.f_code
-        if use == "import":
-            from .callsite import is_import_machinery
+        if use in ("import", "access"):
+            from .callsite import is_importlib
 
-            return is_import_machinery(frame)
+            cached = code.co_name == "__get__" and frame.f_globals.get("__name__") == "functools"
+            return cached or is_importlib(frame)
+        if use == "construct" and code.co_name == PROTOCOL_INIT and is_typing(frame.f_globals.get("__name__")):
+            return True
         if use == "construct" and code.co_name == "__call__":
-            if frame.f_globals.get("__name__") == "typing":
+            if is_typing(frame.f_globals.get("__name__")):
                 return True
             first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
             if isinstance(first, type) and self.cls is not None and issubclass(first, self.cls):
@@ -271,6 +277,11 @@ class Target:
         if made is not self.cls and issubclass(made, self.cls):
             return f"{made.__module__}:{made.__qualname__}"
         return ""
+
+
+def is_typing(module: object) -> bool:
+    """Whether this is the name of `typing` or of what stands in for it."""
+    return module in ("typing", "typing_extensions")
 
 
 def _guess_kind(ref: Ref) -> str:

@@ -6,8 +6,6 @@ result. Both cost a frame on the stack, which every other target is spared.
 
 from __future__ import annotations
 
-import sys
-
 from .. import hotpath
 from . import wrapping
 
@@ -22,8 +20,11 @@ if TYPE_CHECKING:
     class Advice(Protocol):
         """Something done around each call of one target."""
 
-        def enter(self, frame: FrameType, args: Any, kwargs: Any) -> Any:
-            """Before the call, in the caller's thread; what it returns is handed to `leave`."""
+        def enter(self, frame: FrameType | None, args: Any, kwargs: Any) -> Any:
+            """Before the call, in the caller's thread; what it returns is handed to `leave`.
+
+            `frame` is the caller's, None where C calls with no Python frame below.
+            """
 
         def leave(self, entered: Any, result: Any, error: BaseException | None) -> None:
             """After the call: its result, or what it raised."""
@@ -58,7 +59,7 @@ class _Around:
     def count_and_go_on(self) -> bool:
         """wrapt's `enabled=` hook: counts, and has the wrapper function run."""
         try:
-            self.count(hotpath.caller_behind_wrapt(sys._getframe(1)))
+            self.count(hotpath.caller_behind_wrapt(hotpath.frame_below(1)))
         except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
             self.errors.record("count", error)
         return True
@@ -92,7 +93,7 @@ class _Around:
         return result
 
     def _enter(self, args: Any, kwargs: Any) -> list[Any]:
-        frame = hotpath.caller_behind_wrapt(sys._getframe(2))
+        frame = hotpath.caller_behind_wrapt(hotpath.frame_below(2))
         for before in self.befores:
             before(frame)
         entered = []

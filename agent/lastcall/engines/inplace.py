@@ -153,8 +153,7 @@ class InPlace:
         count = self.recorder.hooks.frame_callback(tap)
 
         def count_caller(called: FrameType) -> None:
-            if called.f_back is not None:
-                count(called.f_back)
+            count(called.f_back)
 
         return count_caller
 
@@ -279,10 +278,13 @@ class Several:
         self.parts = parts
 
     def __getitem__(self, _key: Any) -> Entry:
-        called = sys._getframe(2)
+        self.guarded(sys._getframe(2))
+        return NOT_COUNTED
+
+    def guarded(self, called: FrameType) -> None:
+        """Show every observer the frame of a call. None of them raises."""
         for see in self.parts:
             see(called)
-        return NOT_COUNTED
 
 
 class ByClass:
@@ -295,7 +297,7 @@ class ByClass:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.everybody: Tap | None = None
-        self.classes: list[tuple[type, Callable[[FrameType], None]]] = []
+        self.classes: list[tuple[type, Callable[[FrameType | None], None]]] = []
         self.undo: Callable[[], None] = lambda: None
 
     def __getitem__(self, _key: Any) -> Entry:
@@ -314,8 +316,6 @@ class ByClass:
         """Count for the classes that are being made. Never raises."""
         try:
             code, caller = constructor.f_code, constructor.f_back
-            if caller is None:
-                return
             first = constructor.f_locals.get(code.co_varnames[0])
             made = first if isinstance(first, type) else type(first)
             if self.everybody is not None:

@@ -39,33 +39,42 @@ if sys.version_info >= (3, 14):
     _LOOK_HERE = {"__getattribute__": object.__getattribute__, "__getattr__": type(sys).__getattribute__}
 
 
+_Unseen: Any = type("type", (type,), {"__dict__": type.__dict__["__dict__"], "__module__": "builtins"})
+"""The type of a watched module's class. From classes whose type has a `__dict__` of its own `inspect.getattr_static`
+takes nothing, so it finds what lies in the module, and not the descriptors that watch it."""
+
+
 class _Name:
     """A data descriptor for one name of one module."""
 
     __slots__ = ("count", "name", "refused", "taps")
 
-    def __init__(self, name: str, taps: list[tuple[Tap, Callable[[FrameType], None]]]) -> None:
+    def __init__(self, name: str, taps: list[tuple[Tap, Callable[[FrameType | None], None]]]) -> None:
         self.name = name
         self.taps = taps
         self.refused: set[int] = set()
         """Threads that were told there is no such name and will ask again at once; from 3.14 on (`_LOOK_HERE`)."""
         self.count = taps[0][1] if len(taps) == 1 else self._count_all
 
-    def _count_all(self, frame: FrameType) -> None:
+    def _count_all(self, frame: FrameType | None) -> None:
         for _tap, count in self.taps:
             count(frame)
 
     def __get__(self, module: Any, owner: Any = None) -> Any:
         if module is None:
             return self
+        try:
+            reader = sys._getframe(1)
+        except ValueError:  # C reads, with no Python frame below
+            reader = None
         thread = get_ident()
         if self.name in module.__dict__ or not _LOOK_HERE:
-            self.count(sys._getframe(1))
+            self.count(reader)
         elif thread in self.refused:
             self.refused.discard(thread)
         else:
             self.refused.add(thread)
-            self.count(sys._getframe(1))
+            self.count(reader)
         try:
             return module.__dict__[self.name]
         except KeyError:
@@ -86,9 +95,9 @@ def arm_name(
     module: ModuleType,
     name: str,
     tap: Tap,
-    count: Callable[[FrameType], None] | None = None,
+    count: Callable[[FrameType | None], None] | None = None,
 ) -> Callable[[], None]:
-    """Count every read of `module.name`, or hand each reader's frame to `count`.
+    """Count every read of `module.name`, or hand each reader's frame to `count`: None if C reads with no frame below.
 
     Raises TypeError if the module's class cannot be changed.
     """
@@ -137,7 +146,7 @@ def _watch(
     module: ModuleType,
     name: str,
     tap: Tap,
-    count: Callable[[FrameType], None] | None = None,
+    count: Callable[[FrameType | None], None] | None = None,
 ) -> Callable[[], None]:
     cls = _watched_class(module)
     previous = cls.__dict__.get(name)
@@ -182,7 +191,8 @@ def _watched_class(module: ModuleType) -> Any:
     # Where the host's own class says how to look, the interpreter takes no short cut.
     if cls.__getattribute__ is type(sys).__getattribute__ and not hasattr(cls, "__getattr__"):
         body |= _LOOK_HERE
-    watched = type(cls.__name__, (cls,), body)
+    make: Any = _Unseen if type(cls) is type else type(cls)
+    watched = make(cls.__name__, (cls,), body)
     module.__class__ = watched
     return watched
 

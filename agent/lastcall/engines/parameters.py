@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..targets import Target
 
 NO, YES, LOOK = range(3)
+_CONSTRUCTORS = ("__init__", "__new__")
 MAX_DECIDED = 10_000
 """Call sites whose answer is kept; their code objects stay alive with it."""
 
@@ -43,6 +44,14 @@ def position_of(function: Any, name: str) -> int | None:
     if name in names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount] or code.co_flags & 0x08:
         return -1
     return None
+
+
+def names_of(value: Any) -> tuple[str, ...]:
+    """The parameters that a callable written in Python names; a class's are its own constructor's."""
+    if isinstance(value, type):
+        value = next((value.__dict__[name] for name in _CONSTRUCTORS if name in value.__dict__), None)
+    code = getattr(getattr(value, "__func__", value), "__code__", None)
+    return () if code is None else code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def passes(code: CodeType, lasti: int, name: str, position: int, bound: int) -> int:
@@ -163,13 +172,15 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
     """
     from ..patch import CannotArm
 
-    name, value = target.parameter, found.value
+    name = target.parameter
+    if isinstance(found.value, type):  # classes are never replaced
+        found = _constructor(found, name)
+    value = found.value
     position = position_of(value, name)
     if position is None:
         raise CannotArm("missing", f"{target.qualname} has no parameter {name}")
     count = recorder.hooks.frame_callback(tap)
-    last = target.qualname.rpartition(".")[2]
-    spelled = found.owner.__name__ if last in ("__init__", "__new__") else last
+    spelled = found.owner.__name__ if found.name in _CONSTRUCTORS else found.name
     watch = _Watch(recorder, count, name, position, spelled)
     wrapper = _wrapper(value, watch, in_class=isinstance(found.owner, type))
     try:
@@ -182,6 +193,22 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
             wrapping.set_attribute(found.owner, found.name, value)
 
     return "a caller that spreads *args or **kwargs, or calls it by another name, gets one more frame", undo
+
+
+def _constructor(found: Found, parameter: str) -> Found:
+    """What takes the arguments of a class: its own `__init__` or `__new__`. Raises patch.CannotArm."""
+    from ..patch import CannotArm
+
+    cls = found.value
+    own = [name for name in _CONSTRUCTORS if name in cls.__dict__]
+    for name in own:
+        if position_of(cls.__dict__[name], parameter) is not None:
+            return type(found)(found.module, cls, name, cls.__dict__[name])
+    if own:
+        raise CannotArm("missing", f"the constructor of {cls.__qualname__} has no parameter {parameter}")
+    raise CannotArm(
+        "failed", f"{cls.__qualname__} inherits its constructor: name the one that takes {parameter} as the target"
+    )
 
 
 class _ByBinding(wrapping.Wrapper):
@@ -210,7 +237,7 @@ class _Watch:
     def __init__(  # noqa: PLR0917 - a record
         self,
         recorder: Recorder,
-        count: Callable[[FrameType], None],
+        count: Callable[[FrameType | None], None],
         name: str,
         position: int,
         spelled: str,
@@ -231,7 +258,9 @@ class _Watch:
     def decide(self) -> bool:
         """wrapt's `enabled=` hook: counts, or asks for the wrapper function where only the call can tell."""
         try:
-            frame = hotpath.caller_behind_wrapt(sys._getframe(1))
+            frame = hotpath.caller_behind_wrapt(hotpath.frame_below(1))
+            if frame is None:
+                return True
             key = hotpath.site_key(frame)
             answer = self.decided.get(key)
             if answer is None:
@@ -255,7 +284,7 @@ class _Watch:
         """The wrapper function. What a binding filled is among `args` here."""
         if self.name in kwargs or 0 <= self.position < len(args):
             try:
-                self.count(hotpath.caller_behind_wrapt(sys._getframe(1)))
+                self.count(hotpath.caller_behind_wrapt(hotpath.frame_below(1)))
             except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
                 self.recorder.errors.record("count", error)
         return wrapped(*args, **kwargs)

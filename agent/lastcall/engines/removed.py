@@ -28,11 +28,11 @@ def arm_name(recorder: Recorder, module: ModuleType, name: str, tap: Tap, asked:
     """Tell `asked` of every read of `module.name`, which is not there. Raises TypeError as `names.arm_name`."""
     use = recorder.hooks.frame_callback(tap)
 
-    def ask(frame: FrameType) -> None:
+    def ask(frame: FrameType | None) -> None:
         if name in vars(module):
             return  # somebody has put it back
         use(frame)
-        if not is_import_machinery(frame):
+        if frame is None or not is_import_machinery(frame):
             with recorder.errors.guard("removed"):
                 asked(tap.target, recorder.record_at(tap, frame))
 

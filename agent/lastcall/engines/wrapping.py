@@ -122,15 +122,38 @@ class ObjectWrapper(wrapt.FunctionWrapper):
     def __copy__(self) -> Any:
         import copy
 
-        return (
-            self if isinstance(self.__wrapped__, (BuiltinFunctionType, type)) else copy.copy(self.__wrapped__)
-        )
+        made = copy.copy(self.__wrapped__)
+        return self if made is self.__wrapped__ else made
 
     def __deepcopy__(self, memo: Any) -> Any:
         import copy
 
-        atomic = isinstance(self.__wrapped__, (BuiltinFunctionType, type))
-        return self if atomic else copy.deepcopy(self.__wrapped__, memo)
+        made = copy.deepcopy(self.__wrapped__, memo)
+        return self if made is self.__wrapped__ else made
+
+
+_kinds: dict[type, type] = {FunctionType: Wrapper}
+"""The wrappers' types by what they wrap."""
+
+
+def _kind_for(original: Any) -> type:
+    """The type for a wrapper of `original`, named as the original's is.
+
+    Python names the type where something goes wrong: "'function' object is not iterable".
+    """
+    kind = type(original)
+    if kind not in _kinds:
+        names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+        made = type(kind.__name__, (ObjectWrapper,), names)
+        if kind.__flags__ & _IS_HEAP_TYPE:
+            return made  # made by the host, and may go again
+        _kinds[kind] = made
+    return _kinds[kind]
+
+
+_IS_HEAP_TYPE = 1 << 9
+Wrapper.__module__, Wrapper.__name__, Wrapper.__qualname__ = "builtins", "function", "function"
+_Bound.__module__, _Bound.__name__, _Bound.__qualname__ = "builtins", "method", "method"
 
 
 class InheritedConstructor(wrapt.FunctionWrapper):
@@ -168,13 +191,12 @@ def wrapper_of(original: Any, function: Callable[..., Any], enabled: Callable[[]
     """
     if type(original) in (classmethod, staticmethod):
         return type(original)(wrapper_of(original.__func__, function, enabled))
-    kind = Wrapper if type(original) is FunctionType else ObjectWrapper
-    return kind(original, function, enabled=enabled)
+    return _kind_for(original)(original, function, enabled=enabled)
 
 
 def is_wrapper(value: Any) -> bool:
     """Whether `value` is ours; asks the type, because a wrapper imitates what it wraps."""
-    return type(value) in (Wrapper, ObjectWrapper, InheritedConstructor, _Bound)
+    return issubclass(type(value), (Wrapper, ObjectWrapper, InheritedConstructor, _Bound))
 
 
 def _inner(value: Any) -> Any:

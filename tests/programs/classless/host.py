@@ -62,7 +62,7 @@ show("array", lambda: legacy.Array("i", [1, 2]))  # 1x legacy.Array
 show("ordered", lambda: legacy.Ordered(a=1))  # 1x legacy.Ordered
 show("shape", lambda: legacy.Shape(a=1))  # 1x legacy.Shape
 show("hints", lambda: typing.get_type_hints(legacy.Shape))  # 1x legacy.Shape
-show("proto", lambda: legacy.Proto.__name__)
+show("proto", lambda: legacy.Proto.__name__)  # 1x legacy.Proto
 
 from legacy import Empty  # 1x Empty
 

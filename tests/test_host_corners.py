@@ -1,0 +1,357 @@
+"""Uses that come, and looks that are taken, from where one does not expect them."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from worlds import ENGINES, World, wrapt_in_c
+
+NEEDS_C = pytest.mark.skipif(not wrapt_in_c(), reason="without its C extension wrapt's frames show")
+
+
+def same_for_the_host(world, engine="auto", **environ):
+    """The run with the agent, which must show what the run without it shows."""
+    plain, watched = world.run(), world.run(engine, **environ)
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.internal_errors() == {}
+    return watched
+
+
+def by_line(run, file="host.py"):
+    found = {}
+    for use in run.uses():
+        if use.file == file:
+            found[use.line] = found.get(use.line, 0) + use.count
+    return found
+
+
+NO_CALLER = """\
+    import _thread, atexit, operator, sys, time
+    import legacy
+    sys.unraisablehook = lambda args: print(args.exc_type, args.exc_value)
+    def alone(function, *args):
+        _thread.start_new_thread(function, args)
+        time.sleep(0.05)
+    alone(legacy.old)
+    alone(legacy.Inherits)
+    alone(legacy.Own)
+    alone(legacy.shared)
+    alone(legacy.argument, 1)
+    alone(legacy.argument, 1, 2)
+    alone(getattr, legacy, "NAME")
+    alone(operator.attrgetter("NAME"), legacy)
+    alone(getattr, legacy, "made")
+    atexit.register(getattr, legacy, "NAME")
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_c_calls_with_no_python_frame_below_works_and_is_counted(tmp_path, engine):
+    legacy = """\
+        NAME = 1
+        def old(): pass
+        def shared(): pass
+        def argument(a, mode=0): pass
+        class Base:
+            def __init__(self): pass
+        class Inherits(Base): pass
+        class Own:
+            def __init__(self): pass
+        def __getattr__(name):
+            if name == "made": return 1
+            raise AttributeError(name)
+        """
+    targets = "old", "Inherits", "Own", "shared", "argument(mode=)", "NAME", "made"
+    world = World(tmp_path, {"host.py": NO_CALLER, "legacy.py": legacy}, tuple("legacy:" + t for t in targets))
+
+    watched = same_for_the_host(world, engine)
+
+    counts = {use.target[7:]: use.count for use in watched.uses()}
+    assert counts == {"old": 1, "Inherits": 1, "Own": 1, "shared": 1, "argument(mode=)": 1, "NAME": 3, "made": 1}
+    assert {(use.file, use.line) for use in watched.uses()} == {("", 0)}
+
+
+@pytest.mark.parametrize("setting", ['isolation = { owner = "user" }', 'mode = "warn"', 'mode = "raise"'])
+def test_where_a_call_needs_the_wrapper_function_it_needs_no_caller_either(tmp_path, setting):
+    host = """\
+        import _thread, time, warnings
+        warnings.simplefilter("ignore")
+        import legacy
+        _thread.start_new_thread(legacy.old, ("anybody",))
+        time.sleep(0.1)
+        """
+    config = f"[[target]]\nref = 'legacy:old'\n{setting}\n"
+    files = {"host.py": host, "legacy.py": "def old(user): print('ran')\n", "lastcall.toml": config}
+    watched = World(tmp_path, files).run("auto")
+
+    assert "ValueError" not in watched.err
+    assert watched.out == ("" if "raise" in setting else "ran\n")
+    assert ("DeprecatedUseError" in watched.err) == ("raise" in setting)
+    assert watched.internal_errors() == {}
+    assert watched.total("legacy:old") == 1
+
+
+@NEEDS_C
+def test_an_argument_of_a_class_is_its_constructors_and_the_class_stays_what_it_is(tmp_path):
+    legacy = """\
+        class Old:
+            def __init__(self, a=1, mode=None): pass
+        class Made:
+            def __new__(cls, a=1, *, mode=None): return object.__new__(cls)
+        class Inherits(Old): pass
+        class Without:
+            def __init__(self, a=1): pass
+        """
+    host = """\
+        import inspect
+        from legacy import Inherits, Made, Old
+        print(type(Old), type(Old()) is Old, inspect.signature(Old), type("Sub", (Old,), {})().__class__.__bases__)
+        Old(1)
+        Old(1, 2)
+        Old(mode=2)
+        Made(mode=2)
+        Made(1)
+        class Sub(Old):
+            def __init__(self): super().__init__(1, mode=2)
+        Sub()
+        """
+    targets = tuple(f"legacy:{name}(mode=)" for name in ("Old", "Made", "Inherits", "Without"))
+    watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets))
+
+    assert by_line(watched) == {5: 1, 6: 1, 7: 1, 10: 1}
+    states = watched.states()
+    assert [states[target][0] for target in targets] == ["armed", "armed", "failed", "missing"]
+    assert "inherits its constructor" in states["legacy:Inherits(mode=)"][1]
+
+
+def test_a_wildcard_with_an_argument_means_the_argument_of_what_it_matches(tmp_path):
+    legacy = """\
+        def get_one(a, mode=0, old_x=0): return a
+        def get_two(a): return a
+        def get_any(**options): return options
+        class get_three:
+            def __init__(self, *, mode=0): pass
+        """
+    host = """\
+        import legacy
+        legacy.get_one(1)
+        legacy.get_one(1, 2)
+        legacy.get_one(1, old_x=2)
+        legacy.get_two(1)
+        legacy.get_any(mode=1)
+        legacy.get_three(mode=1)
+        """
+    world = World(tmp_path, {"host.py": host, "legacy.py": legacy}, ("legacy:get_*(mode=)", "legacy:get_one(old_*=)"))
+
+    watched = same_for_the_host(world)
+
+    assert {(use.target[7:], use.line): use.count for use in watched.uses()} == {
+        ("get_one(mode=)", 3): 1, ("get_one(old_x=)", 4): 1, ("get_three(mode=)", 7): 1,
+    }
+
+
+PROTOCOLS = """\
+    from typing import Protocol
+    class Old(Protocol):
+        def method(self): ...
+    class Concrete(Old):
+        def method(self): return 1
+    class Base:
+        def __init__(self, a=1): self.a = a
+    class Both(Old, Base): pass
+    class Other(Protocol): pass
+    class OfOther(Other): pass
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_class_that_has_its_constructor_from_a_protocol_has_none(tmp_path, engine):
+    """`typing` takes it away again at the first construction: one in three was counted."""
+    host = """\
+        import legacy
+        for turn in range(3):
+            legacy.Concrete()
+            print(legacy.Both(turn).a)
+            legacy.OfOther()
+        try:
+            legacy.Old()
+        except TypeError as error:
+            print(error)
+        print(legacy.Concrete.__init__ is object.__init__, legacy.Base.__init__ is legacy.Both.__init__)
+        """
+    targets = "legacy:Concrete", "legacy:Both", "legacy:Old"
+    watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": PROTOCOLS}, targets), engine)
+
+    assert {(use.target[7:], use.line, use.use): use.count for use in watched.uses()} == {
+        ("Concrete", 3, "access"): 3, ("Concrete", 10, "access"): 1, ("Both", 4, "construct"): 3, ("Old", 7, "access"): 1,
+    }
+    assert {ref[7:]: state[0] for ref, state in watched.states().items()} == {
+        "Concrete": "partial", "Both": "armed", "Old": "armed",
+    }
+
+
+INHERITED = """\
+    class Base:
+        def method(self): return type(self).__name__
+        @classmethod
+        def make(cls): return cls.__name__
+        @property
+        def value(self): return type(self).__name__
+        @staticmethod
+        def static(): return "static"
+        def overridden(self): return 1
+    class Sub(Base):
+        def overridden(self): return super().overridden()
+    class Below(Sub): pass
+    class Other(Base): pass
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_inherited_member_is_used_through_the_class_that_is_named(tmp_path, engine):
+    if engine == "wrapping" and not wrapt_in_c():
+        pytest.skip("without its C extension wrapt adds a frame")
+    host = """\
+        from legacy import Base, Below, Other, Sub
+        for cls in (Base, Other, Sub, Below):
+            print(cls().method(), cls.make(), cls().value)
+        print(Sub.static(), Sub().overridden(), Base.method(Sub()), Base.method(Other()))
+        """
+    targets = tuple("legacy:Sub." + name for name in ("method", "make", "value", "static"))
+    world = World(tmp_path, {"host.py": host, "legacy.py": INHERITED}, targets)
+
+    watched = same_for_the_host(world, engine)
+
+    counts = {}
+    for use in watched.uses():
+        counts[use.target[11:], use.line] = counts.get((use.target[11:], use.line), 0) + use.count
+    assert counts == {("method", 3): 2, ("make", 3): 2, ("value", 3): 2, ("static", 4): 1, ("method", 4): 1}
+    states = watched.states()
+    assert {ref: state[:2] for ref, state in states.items() if state[1]} == {
+        "legacy:Sub.static": ("armed", "inherited from Base: uses through its other classes are counted, too")
+    }
+
+
+def test_a_cached_property_is_counted_where_it_is_read_first(tmp_path):
+    legacy = """\
+        import functools
+        class Old:
+            @functools.cached_property
+            def value(self): return 1
+        """
+    host = """\
+        import legacy
+        for turn in range(3):
+            old = legacy.Old()
+            print(old.value)
+            print(old.value, vars(old))
+        """
+    watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, ("legacy:Old.value",)))
+
+    assert by_line(watched) == {4: 3}
+    state, reason, _ = watched.states()["legacy:Old.value"]
+    assert state == "partial"
+    assert "later reads are not seen" in reason
+
+
+def test_a_decorated_coroutine_that_runs_as_a_task_is_called_by_its_decorator_not_by_the_event_loop(tmp_path):
+    host = """\
+        import asyncio, functools
+        import legacy
+        def traced(function):
+            @functools.wraps(function)
+            async def inner(*args, **kwargs):
+                return await function(*args, **kwargs)
+            return inner
+        safe = traced(traced(legacy.old))
+        async def main():
+            await asyncio.create_task(safe())
+            await safe()
+            await asyncio.gather(safe(), safe())
+        asyncio.run(main())
+        """
+    world = World(tmp_path, {"host.py": host, "legacy.py": "async def old(): return 1\n"}, ("legacy:old",))
+
+    watched = same_for_the_host(world)
+
+    assert by_line(watched) == {6: 3, 11: 1}
+    assert {use.file for use in watched.uses()} == {"host.py"}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="code objects do not know their columns")
+def test_two_lambdas_in_one_line_are_two_call_sites(tmp_path):
+    host = """\
+        import legacy
+        for function in (lambda: legacy.old(1), lambda: legacy.also(1), lambda: legacy.old(2)):
+            function()
+        """
+    legacy = "def old(value): return value\nalso = old\n"
+    world = World(tmp_path, {"host.py": host, "legacy.py": legacy}, ("legacy:old",))
+
+    watched = same_for_the_host(world)
+
+    found = sorted((use.line, use.expression, use.count) for use in watched.uses())
+    assert found == [(2, "legacy.also", 1), (2, "legacy.old", 2)]
+
+
+def test_an_entry_point_that_names_a_target_uses_it(tmp_path):
+    host = """\
+        from importlib.metadata import EntryPoint
+        print(EntryPoint(name="plugin", value="legacy:Old", group="plugins").load().__name__)
+        """
+    legacy = "class New: pass\nOld = New\n"
+    watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, ("legacy:Old",)))
+
+    assert by_line(watched) == {2: 1}
+
+
+@NEEDS_C
+def test_wrong_uses_of_a_function_are_told_in_the_same_words(tmp_path):
+    host = """\
+        import asyncio, copy, os
+        import legacy
+        async def wait(): await legacy.old
+        wrong = {
+            "for": lambda: [x for x in legacy.old], "star": lambda: print(*legacy.old), "join": lambda: "".join([legacy.old]),
+            "open": lambda: open(legacy.old), "next": lambda: next(legacy.old), "await": lambda: asyncio.run(wait()),
+            "dict": lambda: dict(legacy.old), "format": lambda: "%d" % legacy.old, "unpack": lambda: (lambda a, b: 1)(*legacy.old),
+            "cached": lambda: [x for x in legacy.cached].missing, "path": lambda: os.fspath(legacy.old),
+        }
+        for name, use in wrong.items():
+            try:
+                print(name, use())
+            except Exception as error:
+                print(name, type(error), str(error).replace("functools.", ""))
+        print(copy.copy(legacy.cached) is legacy.cached, copy.deepcopy(legacy.cached) is legacy.cached)
+        print(type(legacy.old).__name__, type(legacy.old).__module__, type(legacy.cached).__qualname__)
+        """
+    legacy = """\
+        import functools
+        def old(): pass
+        @functools.lru_cache
+        def cached(): pass
+        """
+    same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, ("legacy:old", "legacy:cached")))
+
+
+def test_who_looks_without_reading_finds_what_lies_in_the_module(tmp_path):
+    host = """\
+        import inspect
+        import legacy
+        for name in ("Alias", "VALUE", "made", "missing"):
+            print(name, inspect.getattr_static(legacy, name, "nothing"))
+        print(type(type(legacy)).__name__, type(legacy).__name__)
+        """
+    legacy = """\
+        class New: pass
+        Alias, VALUE = New, {"a": 1}
+        def __getattr__(name):
+            if name == "made": return 1
+            raise AttributeError(name)
+        """
+    targets = "legacy:Alias", "legacy:VALUE", "legacy:made"
+    watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets))
+
+    assert watched.uses() == []
