@@ -29,14 +29,15 @@ def install(agent: Agent) -> None:
         patterns = [pattern for text in packages if (pattern := _package(agent, text)) is not None]
         agent.patcher.wanted.also(patterns)
         agent.patcher.discoverers.append(Markers(patterns))
+    seen = None
     if discover.get("warnings"):
         from . import warnings_seen
 
-        warnings_seen.install(agent, discover["warnings"])
+        seen = warnings_seen.install(agent, discover["warnings"])
     if discover.get("logs"):
         from . import logs_seen
 
-        logs_seen.install(agent, discover["logs"])
+        logs_seen.install(agent, discover["logs"], seen)
 
 
 def _package(agent: Agent, text: str) -> Pattern | None:

@@ -3,13 +3,14 @@
 A function that runs once for each record that is really logged is watched in place: `logging.Logger.handle`, and
 in loguru the making of the record's level. No frame and no handler is added, and a call that is switched off
 by its level costs nothing. The record's template is looked at, never its arguments. The use is one of the function
-that logged, made by *its* caller.
+that logged, made by *its* caller; none where the same call is counted for its warning (see `warned_beside`).
 """
 
 from __future__ import annotations
 
 import sys
 
+from .hotpath import site_key
 from .named import reference_of
 from .targets import Target
 from .warnings_seen import masked
@@ -17,18 +18,21 @@ from .warnings_seen import masked
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType, ModuleType
+    from types import CodeType, FrameType, ModuleType
     from typing import Any
 
     from .agent import Agent
     from .sites import Tap
+    from .warnings_seen import WarningsSeen
 
 MAX_TAPS = 5_000
+MAX_STATEMENTS = 20_000
+"""Log statements that are known; their code stays alive with them."""
 
 
-def install(agent: Agent, words: tuple[str, ...]) -> None:
+def install(agent: Agent, words: tuple[str, ...], warnings: WarningsSeen | None) -> None:
     """Count log records whose message holds one of `words` (any case), from `logging` and from loguru."""
-    seen = LogsSeen(agent, words)
+    seen = LogsSeen(agent, words, warnings)
     for module, arm in (("logging", seen.arm_logging), ("loguru._recattrs", seen.arm_loguru)):
         agent.patcher.wanted.also_exactly(module, arm)
         if module in sys.modules:
@@ -38,12 +42,15 @@ def install(agent: Agent, words: tuple[str, ...]) -> None:
 class LogsSeen:
     """Counts the telling log records of one process."""
 
-    def __init__(self, agent: Agent, words: tuple[str, ...]) -> None:
+    def __init__(self, agent: Agent, words: tuple[str, ...], warnings: WarningsSeen | None) -> None:
         self.agent = agent
         self.recorder = agent.recorder
         self.words = tuple(word.lower() for word in words)
         self.taps: dict[tuple[int, str], Callable[[FrameType], None]] = {}
         self._said: dict[str, bool] = {}
+        self._warnings = warnings
+        self._warned: dict[Any, tuple[bool, CodeType]] = {}
+        """By log statement: whether the same call is counted for its warning."""
 
     def arm_logging(self, module: ModuleType) -> None:
         """Watch the standard library's logging."""
@@ -98,6 +105,8 @@ class LogsSeen:
             and known.state in ("armed", "partial")
         ):
             return  # its calls are counted as calls
+        if self._warnings is not None and self._is_warned(logged, self._warnings):
+            return
         note = masked(message)
         count = self.taps.get((id(logged.f_code), note))
         if count is None:
@@ -106,6 +115,17 @@ class LogsSeen:
                 return
             count = self.taps[id(logged.f_code), note] = self.recorder.hooks.frame_callback(tap)
         count(logged if logged.f_code.co_name == "<module>" else logged.f_back)
+
+    def _is_warned(self, logged: FrameType, warnings: WarningsSeen) -> bool:
+        key = site_key(logged)
+        known = self._warned.get(key)
+        if known is None:
+            from .warned_beside import warned_beside  # parses source: once for each log statement
+
+            known = warned_beside(logged, warnings.wrapper, warnings.wants), logged.f_code
+            if len(self._warned) < MAX_STATEMENTS:
+                self._warned[key] = known
+        return known[0]
 
     def _tap(self, target: Target | None, ref: str, note: str, logged: FrameType) -> Tap | None:
         if len(self.taps) >= MAX_TAPS:

@@ -10,6 +10,7 @@ import sys
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType, FrameType
     from typing import Any
 
@@ -67,21 +68,37 @@ def wrapped_by(frame: FrameType) -> Any:
     It is a variable of the wrapper's that holds a function of another module, or one of the same module whose
     name now leads to this very wrapper.
     """
-    code = frame.f_code
-    if not may_wrap(code):
+    if not may_wrap(frame.f_code):
         return None
-    names, module = frame.f_locals, frame.f_globals.get("__name__")
+    return next((value for value in _held(frame) if stands_for(value, frame)), None)
+
+
+def may_hold(frame: FrameType) -> bool:
+    """Whether a call of the same code may yet turn out to stand for a function, though this one does not."""
+    return may_wrap(frame.f_code) and next(_held(frame), None) is not None
+
+
+def _held(frame: FrameType) -> Iterator[Any]:
+    """The functions and classes in the variables that may hold what a wrapper stands for."""
+    code, names = frame.f_code, frame.f_locals
     for name in (*code.co_freevars, *code.co_varnames[:1]):
+        if name == "__class__":  # what `super()` needs
+            continue
         value: Any = names.get(name)
         value = getattr(value, "__func__", value)
-        if not isinstance(value, type) and type(value).__name__ != "function":
-            continue
-        home = getattr(value, "__module__", None)
-        if not isinstance(home, str) or home in ("builtins", "warnings") or "<locals>" in value.__qualname__:
-            continue
-        if home != module or _leads_to(value, code):
-            return value
-    return None
+        if isinstance(value, type) or type(value).__name__ == "function":
+            yield value
+
+
+def stands_for(value: Any, frame: FrameType) -> bool:
+    """Whether `value`, a variable's of the wrapper that `frame` runs, is the function or class it was put around."""
+    value = getattr(value, "__func__", value)
+    if not isinstance(value, type) and type(value).__name__ != "function":
+        return False
+    home = getattr(value, "__module__", None)
+    if not isinstance(home, str) or home in ("builtins", "warnings") or "<locals>" in value.__qualname__:
+        return False
+    return home != frame.f_globals.get("__name__") or _leads_to(value, frame.f_code)
 
 
 def _leads_to(value: Any, code: CodeType) -> bool:

@@ -30,9 +30,21 @@ _SAFE = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.Add, ast.Sub, ast
 class Call:
     """The arguments of one instruction, in the form that costs least to look at again."""
 
-    __slots__ = ("builtin", "category", "code", "level", "needs_locals", "read_at", "template", "values")
+    __slots__ = (
+        "builtin",
+        "category",
+        "code",
+        "global_names",
+        "is_comparable",
+        "level",
+        "only_read",
+        "own_names",
+        "read_at",
+        "template",
+        "values",
+    )
 
-    def __init__(self, code: CodeType, lasti: int, arguments: dict[str, ast.expr]) -> None:
+    def __init__(self, code: CodeType, lasti: int, callee: ast.expr, arguments: dict[str, ast.expr]) -> None:
         self.code = code
         """Kept alive: instructions are known by the id of their code."""
         self.template = template_of(arguments.get("message"))
@@ -43,13 +55,25 @@ class Call:
         level = arguments.get("stacklevel")
         value: Any = 1 if level is None else getattr(level, "value", None)
         self.level: int | None = value if type(value) is int and "skip_file_prefixes" not in arguments else None
-        own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
-        if code.co_name == "<module>" or not code.co_flags & 0x02:  # without the fast locals of a function
-            own.update(code.co_names)
-        self.values, self.needs_locals = _looking(arguments, own, with_message=self.template is None)
+        looking = _Looking(_own_names(code))
+        self.values = _compiled(arguments, looking, with_message=self.template is None)
         """(locals, globals) -> (message, category, stacklevel, skip_file_prefixes); any exception if it cannot tell."""
-        self.read_at = _read_at(code, lasti)
-        """The offset of the instruction that reads `.warn` for this call; -1 if there is none."""
+        self.own_names = tuple(looking.own_names)
+        """The frame's own names that are looked up."""
+        self.global_names = tuple(looking.global_names)
+        """The other names, but for the category's."""
+        self.is_comparable = not looking.has_attributes
+        """Whether the same objects under these names mean the same arguments."""
+        self.read_at, self.only_read = -1, False
+        """The offset of the instruction that reads `.warn` for this call, -1 if there is none; whether the code has no
+        other."""
+        if isinstance(callee, ast.Attribute):
+            self.read_at, self.only_read = _read_at(code, lasti)
+
+    @property
+    def needs_locals(self) -> bool:
+        """Whether the arguments cannot be told without the frame's own names."""
+        return bool(self.own_names)
 
     @property
     def is_plain(self) -> bool:
@@ -61,7 +85,15 @@ def read(frame: FrameType, watched: Any) -> Call | None:
     """The arguments of the call of `watched` that `frame` is making, None if the source does not tell them plainly."""
     position = position_of(frame.f_code, frame.f_lasti)
     node = _call_at(frame.f_code.co_filename, position, frame.f_lineno)
-    if node is None or not _calls(node.func, frame, watched):
+    arguments = None if node is None else passed_by(node, frame, watched)
+    if node is None or arguments is None:
+        return None
+    return Call(frame.f_code, frame.f_lasti, node.func, arguments)
+
+
+def passed_by(node: ast.Call, frame: FrameType, watched: Any) -> dict[str, ast.expr] | None:
+    """The arguments by name, if `node` in the code of `frame` calls `watched` and says plainly what it passes."""
+    if not _calls(node.func, frame, watched):
         return None
     if any(isinstance(item, ast.Starred) for item in node.args) or any(key.arg is None for key in node.keywords):
         return None
@@ -74,7 +106,17 @@ def read(frame: FrameType, watched: Any) -> Call | None:
             continue
         if name in arguments and not _is_safe(arguments[name]):
             return None
-    return Call(frame.f_code, frame.f_lasti, arguments)
+    return arguments
+
+
+def settled(arguments: dict[str, ast.expr], frame: FrameType) -> tuple[Any, Any, Any, Any] | None:
+    """(None, category, stacklevel, skip_file_prefixes), if none of them depends on the frame's own names."""
+    looking = _Looking(_own_names(frame.f_code))
+    try:
+        found: tuple[Any, Any, Any, Any] = _compiled(arguments, looking, with_message=False)({}, frame.f_globals)
+    except Exception:  # noqa: BLE001 - a name that is gone, an attribute of anything
+        return None
+    return found
 
 
 def _calls(callee: ast.expr, frame: FrameType, watched: Any) -> bool:
@@ -123,17 +165,22 @@ def _only_call_on(filename: str, line: int) -> ast.Call | None:
     return found[0] if len(found) == 1 else None
 
 
-def _read_at(code: CodeType, lasti: int) -> int:
-    """The offset of the last instruction before `lasti` that reads an attribute called `warn`, -1 if there is none."""
+def _read_at(code: CodeType, lasti: int) -> tuple[int, bool]:
+    """The offset of the instruction before `lasti` that reads the `.warn` called there, and whether it is the only one.
+
+    Both begin where the expression `warnings.warn` does. Before 3.11, which kept no columns, none is found.
+    """
     import dis  # once for each instruction that warns
 
-    found = -1
+    call, found, reads = position_of(code, lasti), -1, 0
     for instruction in dis.get_instructions(code):
-        if instruction.offset >= lasti:
-            break
-        if instruction.opname in ("LOAD_ATTR", "LOAD_METHOD") and instruction.argval == "warn":
+        if instruction.opname not in ("LOAD_ATTR", "LOAD_METHOD") or instruction.argval != "warn":
+            continue
+        reads += 1
+        read = position_of(code, instruction.offset)
+        if instruction.offset < lasti and call is not None and read is not None and read[:2] == call[:2]:
             found = instruction.offset
-    return found
+    return found, reads == 1
 
 
 def _is_safe(node: ast.expr) -> bool:
@@ -147,41 +194,57 @@ def _global_name(code: CodeType, node: ast.expr | None) -> str:
     return "" if node.id in own or code.co_name == "<module>" else node.id
 
 
+def _own_names(code: CodeType) -> set[str]:
+    own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
+    if code.co_name == "<module>" or not code.co_flags & 0x02:  # without the fast locals of a function
+        own.update(code.co_names)
+    return own
+
+
 class _Looking(ast.NodeTransformer):
     """Turns names into look-ups in the frame's own names, its globals and the builtins."""
 
     def __init__(self, own: set[str]) -> None:
         self.own = own
-        self.uses_own = False
+        self.own_names: dict[str, None] = {}
+        self.global_names: dict[str, None] = {}
+        self.has_attributes = False
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id in self.own:
-            self.uses_own = True
+            self.own_names[node.id] = None
             return _expression(f"own[{node.id!r}]")
+        self.global_names[node.id] = None
         return _expression(f"names[{node.id!r}] if {node.id!r} in names else builtins[{node.id!r}]")
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.has_attributes = True
+        return self.generic_visit(node)
 
 
 def _expression(source: str) -> ast.expr:
     return ast.parse(source, mode="eval").body
 
 
-def _looking(arguments: dict[str, ast.expr], own: set[str], *, with_message: bool) -> tuple[Any, bool]:
-    """A function of a frame's locals and globals that gives what the call passes, and whether it needs the locals.
+def _compiled(arguments: dict[str, ast.expr], looking: _Looking, *, with_message: bool) -> Any:
+    """A function of a frame's locals and globals that gives what the call passes.
 
     Compiled, because looking is what a warning pays for each time, and `eval` is twice as dear as a function.
     """
     parts: list[ast.expr] = []
-    looking = _Looking(own)
     for name in _READ:
         if (name == "message" and not with_message) or name not in arguments:
             parts.append(ast.Constant(_DEFAULTS.get(name)))
-        else:
-            parts.append(looking.visit(arguments[name]))
+            continue
+        before = dict(looking.global_names)
+        parts.append(looking.visit(arguments[name]))
+        if name == "category" and isinstance(arguments[name], ast.Name):  # taken for settled, as classes are
+            looking.global_names = before
     tree = _expression("lambda own, names: None")
     assert isinstance(tree, ast.Lambda)
     tree.body = ast.Tuple(parts, ast.Load())
     code = compile(ast.fix_missing_locations(ast.Expression(tree)), "<lastcall>", "eval")
-    return eval(code, {"builtins": vars(builtins)}), looking.uses_own  # noqa: S307 - `_is_safe` let in names, constants and sums
+    return eval(code, {"builtins": vars(builtins)})  # noqa: S307 - `_is_safe` let in names, constants and sums
 
 
 def template_of(node: ast.expr | None) -> str | None:

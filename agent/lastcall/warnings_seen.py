@@ -18,9 +18,19 @@ import sys
 
 from . import hotpath
 from .callsite import glob_match
-from .named import may_wrap, reference_to, wrapped_by
-from .sites import NOT_COUNTED
+from .named import may_hold, may_wrap, reference_to, stands_for, wrapped_by
 from .targets import Target
+from .warning_reads import (
+    CALLER,
+    CALLS,
+    COUNTED_AS_CALLS,
+    HELPER,
+    LOOKED_UP,
+    NOT_WANTED,
+    OWN_LINE,
+    Quick,
+    Reads,
+)
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -57,27 +67,22 @@ class Warned:
         self.tap: Tap | None = None
         self._count: Callable[[FrameType], None] | None = None
 
+    @property
+    def is_found(self) -> bool:
+        """Whether nobody listed its target: the warning, or a log record, is how it became known."""
+        return self.target.source in ("warning", "log")
+
     def count(self, where: FrameType) -> None:
         """A use from `where`, unless the call itself was counted a moment ago as one of an armed target."""
-        target = self.target
-        if target.source not in ("warning", "log") and target.state in ("armed", "partial"):
+        if not self.is_found and self.target.state in COUNTED_AS_CALLS:
             return
         if self._count is None:
-            self.tap = self.seen.tap(target, self.note)
+            self.tap = self.seen.tap(self.target, self.note)
             self._count = self.seen.recorder.hooks.frame_callback(self.tap)
         self._count(where)
 
 
-class _Helper:
-    """The uses that a helper counts for its callers: counters by the caller's code."""
-
-    __slots__ = ("by_code",)
-
-    def __init__(self) -> None:
-        self.by_code: dict[int, Any] = {}
-
-
-def install(agent: Agent, categories: tuple[str, ...]) -> None:
+def install(agent: Agent, categories: tuple[str, ...]) -> WarningsSeen:
     """Count deprecation warnings of these categories (class names, `*` allowed, subclasses included)."""
     # Now, while no module of the host's is half imported: `threading` and `logging` import `warnings`, whose arming
     # would import wrapt, which without its C extension needs the two of them whole.
@@ -88,6 +93,7 @@ def install(agent: Agent, categories: tuple[str, ...]) -> None:
     patcher.wanted.also_exactly("warnings", seen.arm)
     if "warnings" in sys.modules:
         seen.arm(sys.modules["warnings"])
+    return seen
 
 
 class WarningsSeen:
@@ -100,9 +106,8 @@ class WarningsSeen:
         self.looks: dict[Any, Callable[[FrameType], bool]] = {}
         """By instruction: looks at a frame that is about to warn; says whether it wants to see the call itself."""
         self.warned: dict[tuple[int, str, int], Warned] = {}
-        self.known_reads: dict[int, Any] = {}
-        """By instruction that reads `warnings.warn` to call it at once: the counters of its uses by call site, the one
-        entry that can be meant, a `_Helper`, or a function that looks up what may change."""
+        self.reads: Reads | None = None
+        """What is known of the instructions that read `warnings.warn` to call it at once; from 3.11 on."""
         self.by_category: dict[Any, bool] = {}
         self.templates: dict[Any, str | None] = {}
         """By instruction whose calls go through a frame of ours: the constant words of its message."""
@@ -138,9 +143,15 @@ class WarningsSeen:
 
         self.agent.patcher.undo.append(undo)
         if sys.version_info >= (3, 11):
-            self.agent.patcher.undo.append(named_reads.put(module, "warn", self._shortcut(names, original)))
+            self.reads = Reads(names, original, wrapper, self.recorder)
+            self.agent.patcher.undo.append(named_reads.put(module, "warn", self.reads.property()))
 
     # -- at each warning ----------------------------------------------------------------------------
+
+    def wants(self, category: Any) -> bool:
+        """Whether warnings of this category are counted."""
+        known = self.by_category.get(category)
+        return self._wanted(category) if known is None else known
 
     def _hook(self) -> Callable[[], bool]:
         """wrapt's `enabled=` hook: counts, or asks for the frame that sees the arguments."""
@@ -160,72 +171,30 @@ class WarningsSeen:
 
         return hook
 
-    def _shortcut(self, names: dict[str, Any], original: Any) -> property:  # noqa: C901 - one case for each kind of call
-        """What `warnings.warn` gives where the read is the first half of a call that is known in full.
-
-        The use is counted while the name is read, and Python's own function is what is then called: a wrapper
-        alone costs half of what a warning does. Every other read gets the wrapper.
-        """
-        known, wrapper, recorder, getframe = self.known_reads, self.wrapper, self.recorder, sys._getframe
-
-        def read(_module: Any) -> Any:
-            try:
-                frame: Any = getframe(1)
-                found = known.get(id(frame.f_code) + frame.f_lasti)
-                if found is not None and names.get("warn") is wrapper:
-                    kind = type(found)
-                    if kind is dict:  # by the instruction that the warning blames
-                        frame = frame.f_back
-                        slot, uses = found[id(frame.f_code) + frame.f_lasti]
-                    elif kind is tuple:
-                        slot, uses = found
-                    elif kind is _Helper:
-                        frame = frame.f_back
-                        counters = found.by_code[id(frame.f_code)]
-                        frame = frame.f_back
-                        slot, uses = counters[id(frame.f_code) + frame.f_lasti]
-                    else:  # what it passes has to be looked up
-                        return names["warn"] if found(frame) else original
-                    table = recorder.table
-                    for table[slot] in uses:  # as in `hotpath`, and for its reason
-                        break
-                    return original
-            except (KeyError, AttributeError) as error:  # a new call site, or no caller: the wrapper's business
-                hotpath.raise_if_hosts(error)
-            except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
-                hotpath.record_unless_hosts(recorder.errors, "warning", error)
-            if "warn" not in names:
-                raise AttributeError("warn")
-            return names["warn"]
-
-        def write(_module: Any, value: Any) -> None:
-            names["warn"] = value
-
-        def remove(_module: Any) -> None:
-            if "warn" not in names:
-                raise AttributeError("warn")
-            del names["warn"]
-
-        return property(read, write, remove)
-
     def _remember(self, call: Call, frame: FrameType, entry: Warned | None) -> None:
         """Have the next read of `warnings.warn` for this call count by itself, if what it means cannot change."""
-        if call.read_at < 0 or sys.version_info < (3, 11):
+        reads = self.reads
+        if reads is None or call.read_at < 0:
             return
-        key = id(frame.f_code) + call.read_at
         if entry is None:
-            self.known_reads[key] = NOT_COUNTED
+            reads.put(call, NOT_WANTED, None)
             return
-        if entry.tap is None or entry.target.source != "warning":
-            return  # a target of the configuration's that may yet be armed
+        if not entry.is_found:  # a target of the configuration's: warnings count until it is armed
+            if call.level != HELPERS_LEVEL and entry.target.state in COUNTED_AS_CALLS:
+                reads.put(call, CALLS, entry.target)
+            return
+        if entry.tap is None:
+            return
         counters, back = entry.tap.counters, frame.f_back
         if call.level == HELPERS_LEVEL:
-            if back is not None and not may_wrap(back.f_code) and not _is_internal(back):
-                self.known_reads.setdefault(key, _Helper()).by_code[id(back.f_code)] = counters
+            where = None if back is None else back.f_back
+            if back is not None and where is not None and not may_wrap(back.f_code) and not _is_internal(back):
+                reads.put_caller(call, HELPER, counters, back, where)
         elif call.level == HELPERS_LEVEL - 1:
-            self.known_reads[key] = counters
-        elif (own := counters.get(hotpath.site_key(frame))) is not None:
-            self.known_reads[key] = own
+            if back is not None:
+                reads.put_caller(call, CALLER, counters, back)
+        else:
+            reads.put_caller(call, OWN_LINE, counters, frame)
 
     def _learn(self, frame: FrameType) -> Callable[[FrameType], bool]:
         from .warning_calls import read  # parses source: only for a program that warns
@@ -237,18 +206,18 @@ class WarningsSeen:
         elif call.is_plain and not may_wrap(frame.f_code):
             look = self._plain(call)
         else:
-            look = self._evaluated(call)
-            if call.read_at >= 0 and sys.version_info >= (3, 11):
-                self.known_reads[id(frame.f_code) + call.read_at] = look
+            look = _Looked(self, call).look
+            if self.reads is not None:
+                self.reads.put(call, LOOKED_UP, look)
         if len(self.looks) < MAX_INSTRUCTIONS:
             self.looks[hotpath.site_key(frame)] = look
-        self.kept.append(frame.f_code)
+            self.kept.append(frame.f_code)
         return look
 
     def _plain(self, call: Call) -> Callable[[FrameType], bool]:
         """For constant words and level: what has to be looked up is the category, and who called."""
         name, fallback, level, text = call.category, call.builtin, call.level, call.template or ""
-        wanted, count, remember = self.by_category, self._count, self._remember
+        wanted, count, remember = self.by_category, self.count, self._remember
 
         def look(frame: FrameType) -> bool:
             category = frame.f_globals.get(name, fallback)
@@ -258,35 +227,6 @@ class WarningsSeen:
             entry = count(text, category, level, (), frame, None)
             if entry is not None:
                 remember(call, frame, entry)
-            return False
-
-        return look
-
-    def _evaluated(self, call: Call) -> Callable[[FrameType], bool]:
-        """For all else that can be looked up: which message, and for a decorator's wrapper, of which function."""
-        values, template, count, wrapped_in = call.values, call.template, self._count, self._wrapped
-        needs_locals = call.needs_locals or may_wrap(call.code)
-        known: dict[Any, Warned] = {}
-
-        def look(frame: FrameType) -> bool:
-            names = frame.f_locals if needs_locals else _NO_NAMES
-            try:
-                message, category, level, prefixes = values(names, frame.f_globals)
-            except Exception:  # noqa: BLE001 - the call itself will tell
-                return True
-            where = frame.f_back
-            simple = level == 2 and not prefixes and type(message) in _TEXT  # noqa: PLR2004 - most of them
-            if not simple or where is None or "importlib" in where.f_code.co_filename:
-                count(self._words(message, template), _category(message, category), level, prefixes, frame, names)
-                return False
-            key = message, category, id(wrapped_in(frame, names))
-            entry = known.get(key)
-            if entry is not None:
-                entry.count(where)
-                return False
-            entry = count(self._words(message, template), category, level, (), frame, names)
-            if entry is not None and len(known) < MAX_TAPS:
-                known[key] = entry
             return False
 
         return look
@@ -304,7 +244,8 @@ class WarningsSeen:
             self.kept.append(frame.f_code)
         return self.templates[key]
 
-    def _words(self, message: Any, template: str | None) -> str:
+    def words(self, message: Any, template: str | None) -> str:
+        """What is kept of a message: the constant words of its call where they are known."""
         return self._masked(message) if template is None else template
 
     def _with_frame(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
@@ -320,8 +261,8 @@ class WarningsSeen:
                 ours += 1
             message = values.get("message")
             category = _category(message, values.get("category"))
-            words = self._words(message, self._template(frame))
-            self._count(words, category, level, values.get("skip_file_prefixes", ()), frame, None)
+            words = self.words(message, self._template(frame))
+            self.count(words, category, level, values.get("skip_file_prefixes", ()), frame, None)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
         if isinstance(level, int) and len(args) < len(("message", "category", "stacklevel")):
@@ -330,7 +271,7 @@ class WarningsSeen:
             return wrapped(*args[:2], max(level, 1) + ours, *args[3:], **kwargs)
         return wrapped(*args, **kwargs)
 
-    def _count(  # noqa: PLR0917 - positional, for it is called at each warning
+    def count(  # noqa: PLR0917 - positional, for it is called at each warning
         self,
         text: str,
         category: Any,
@@ -343,8 +284,7 @@ class WarningsSeen:
 
         `names` are the locals of `frame` where they are known already: getting them costs.
         """
-        known = self.by_category.get(category)
-        if not (self._wanted(category) if known is None else known):
+        if not self.wants(category):
             return None
         where: FrameType | None
         if level == 2 and not prefixes and "importlib" not in frame.f_code.co_filename:  # noqa: PLR2004 - most of them
@@ -356,7 +296,7 @@ class WarningsSeen:
             where, deprecated = warned_about(frame, int(level), tuple(prefixes) if prefixes else ())
         if where is None:
             return None
-        wrapped = self._wrapped(deprecated, names if deprecated is frame else None)
+        wrapped = self.wrapped(deprecated, names if deprecated is frame else None)
         entry = self.warned.get((id(deprecated.f_code), text, id(wrapped)))
         if entry is None:
             entry = self._enter(deprecated, wrapped, text, category)
@@ -369,18 +309,19 @@ class WarningsSeen:
         """Whether the warning blames a decorator's wrapper around the same function, which has warned by itself."""
         if not self.holding.get(id(where.f_code)):
             return False
-        return reference_to(where, self._wrapped(where, None)) == target.ref
+        return reference_to(where, self.wrapped(where, None)) == target.ref
 
-    def _wrapped(self, frame: FrameType, names: Mapping[str, Any] | None) -> Any:
+    def wrapped(self, frame: FrameType, names: Mapping[str, Any] | None) -> Any:
         """What a decorator's wrapper stands for. Which of its variables holds it is looked for once."""
         code = frame.f_code
         name = self.holding.get(id(code))
         if name == "":
             return None
         if name is not None:
-            return (frame.f_locals if names is None else names).get(name)
+            value = (frame.f_locals if names is None else names).get(name)
+            return value if stands_for(value, frame) else None
         value = wrapped_by(frame)
-        if len(self.holding) < MAX_INSTRUCTIONS:
+        if len(self.holding) < MAX_INSTRUCTIONS and (value is not None or not may_hold(frame)):
             self.kept.append(code)
             self.holding[id(code)] = "" if value is None else _name_of(value, frame)
         return value
@@ -427,6 +368,62 @@ class WarningsSeen:
         tap = self.recorder.tap(target, "warning")
         tap.note = note
         return tap
+
+
+class _Looked:
+    """An instruction whose arguments have to be looked up: which message, and for a wrapper, of which function."""
+
+    __slots__ = ("call", "known", "quick", "seen", "wraps")
+
+    def __init__(self, seen: WarningsSeen, call: Call) -> None:
+        self.seen = seen
+        self.call = call
+        self.wraps = may_wrap(call.code)
+        self.known: dict[Any, Warned] = {}
+        self.quick: Quick | None = None
+
+    def look(self, frame: FrameType) -> bool:
+        """Count what `frame` is warning of; whether the call itself has to be seen for that."""
+        seen, call = self.seen, self.call
+        names = frame.f_locals if call.needs_locals or self.wraps else _NO_NAMES
+        try:
+            message, category, level, prefixes = call.values(names, frame.f_globals)
+        except Exception:  # noqa: BLE001 - the call itself will tell
+            return True
+        where = frame.f_back
+        simple = level == 2 and not prefixes and type(message) in _TEXT  # noqa: PLR2004 - most of them
+        if not simple or where is None or "importlib" in where.f_code.co_filename:
+            words = seen.words(message, call.template)
+            seen.count(words, _category(message, category), level, prefixes, frame, names)
+            return False
+        key = message, category, id(seen.wrapped(frame, names))
+        entry = self.known.get(key)
+        outside = bool(seen.holding.get(id(where.f_code)))
+        if entry is not None and not outside:
+            entry.count(where)
+        else:
+            entry = seen.count(seen.words(message, call.template), category, level, (), frame, names)
+            if entry is not None and len(self.known) < MAX_TAPS:
+                self.known[key] = entry
+        if entry is not None and not outside:
+            self._remember(frame, where, entry)
+        return False
+
+    def _remember(self, frame: FrameType, where: FrameType, entry: Warned) -> None:
+        reads, call, holding = self.seen.reads, self.call, self.seen.holding
+        if reads is None or call.read_at < 0 or not call.is_comparable:
+            return
+        quick = self.quick
+        if quick is None:
+            if self.wraps and id(call.code) not in holding:
+                return  # which of its variables holds the function is still to be seen
+            held = holding.get(id(call.code), "") if self.wraps else ""
+            quick = self.quick = Quick(call, held, self.look, self.seen.recorder)
+            reads.put(call, LOOKED_UP, quick.look)
+        if entry.is_found and entry.tap is not None:
+            quick.remember(frame, where, entry.target, entry.tap.counters)
+        elif not entry.is_found and entry.target.state in COUNTED_AS_CALLS:
+            quick.remember(frame, where, entry.target, None)
 
 
 def _category(message: Any, category: Any) -> Any:

@@ -1,0 +1,212 @@
+"""The read of `warnings.warn` as the first half of a call, and the use that is counted while it is made.
+
+Python's own function is what is then called: a wrapper alone costs half of what a warning does. Only instructions
+that are known in full are answered so; every other read gets the wrapper, whose hook learns what there is to know.
+
+What is known of an instruction lies by the name of its function, and what is known of a caller by the offset of its
+instruction, each with the code object that is meant: two look-ups of a small key and two comparisons cost half of
+what it takes to make a number out of an object's address and look that up. Where two share a name or an offset, the
+address decides.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from . import hotpath
+from .callsite import qualname_of
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+    from typing import Any
+
+    from .recorder import Recorder
+    from .sites import Counters
+    from .targets import Target
+    from .warning_calls import Call
+
+    Look = Callable[[FrameType], bool]
+
+MAX_READS = 20_000
+"""Instructions, and callers of one of them, that are known; their code stays alive with them."""
+COUNTED_AS_CALLS = ("armed", "partial")
+"""The states in which a target's calls are counted, so that its warnings are no uses."""
+CALLER, OWN_LINE, LOOKED_UP, HELPER, CALLS, NOT_WANTED = range(6)
+"""What an instruction warns of: its function's caller; itself; it depends; the caller's caller; a target whose calls
+are counted; nothing of ours."""
+_OTHERS = (None, NOT_WANTED, None)
+_KEPT = (str, int, type(None), type, type(lambda: None))
+"""What may be kept alive for comparing: words, levels, categories, decorated functions."""
+
+
+class Reads:
+    """What is known of the instructions that read `warnings.warn` to call it at once. CPython 3.11 or newer."""
+
+    def __init__(self, names: dict[str, Any], original: Any, wrapper: Any, recorder: Recorder) -> None:
+        self.names = names
+        self.original = original
+        self.wrapper = wrapper
+        self.recorder = recorder
+        self._by_name: dict[str, tuple[CodeType | None, int, Any]] = {}
+        self._by_address: dict[int, tuple[CodeType, int, Any]] = {}
+
+    def put(self, call: Call, kind: int, found: Any) -> None:
+        """From now on, answer the read of this call."""
+        address = id(call.code) + call.read_at
+        if call.read_at < 0 or (len(self._by_address) >= MAX_READS and address not in self._by_address):
+            return
+        self._by_address[address] = call.code, kind, found
+        name = qualname_of(call.code)
+        holder = self._by_name.get(name)
+        if call.only_read and (holder is None or holder[0] is call.code):
+            self._by_name[name] = call.code, kind, found
+        elif holder is None:
+            self._by_name[name] = _OTHERS
+
+    def put_caller(self, call: Call, kind: int, counters: Counters, *frames: FrameType) -> None:
+        """The same for an instruction that blames the last of `frames`, which begin with its function's caller."""
+        where = frames[-1]
+        key = hotpath.site_key(where)
+        if key not in counters:
+            return
+        if kind == OWN_LINE:
+            self.put(call, kind, (counters, key))
+            return
+        known = self._by_address.get(id(call.code) + call.read_at)
+        callers: dict[Any, Any] = known[2] if known is not None and known[1] == kind else {}
+        if where.f_lasti not in callers and len(callers) < MAX_READS:
+            callers[where.f_lasti] = (*(frame.f_code for frame in frames), counters, key)
+        elif kind == HELPER:  # by address, for it depends on the function between what is counted
+            callers[id(frames[0].f_code), key] = (*(frame.f_code for frame in frames), counters, key)
+        self.put(call, kind, callers)
+
+    def property(self) -> property:  # noqa: C901 - one function, with a case for each kind of call
+        """The descriptor that answers for `warnings.warn`."""
+        by_name, by_address, getframe = self._by_name, self._by_address, sys._getframe
+        names, wrapper, original, recorder = self.names, self.wrapper, self.original, self.recorder
+
+        def read(_module: Any) -> Any:  # noqa: C901, PLR0912 - one case for each kind of call, and no call but this
+            try:
+                if names["warn"] is wrapper:
+                    frame: Any = getframe(1)
+                    code = frame.f_code
+                    own, kind, found = by_name[code.co_qualname]
+                    if own is not code:
+                        own, kind, found = by_address[id(code) + frame.f_lasti]
+                    if kind == CALLER:
+                        frame = frame.f_back
+                        code = frame.f_code
+                        own, counters, key = found[frame.f_lasti]
+                        slot, uses = counters[key if own is code else id(code) + frame.f_lasti]
+                    elif kind == OWN_LINE:
+                        counters, key = found
+                        slot, uses = counters[key]
+                    elif kind == LOOKED_UP:
+                        return wrapper if found(frame) else original
+                    elif kind == HELPER:
+                        frame = frame.f_back
+                        code = frame.f_code
+                        frame = frame.f_back
+                        helped, own, counters, key = found[frame.f_lasti]
+                        if helped is not code or own is not frame.f_code:
+                            counters, key = found[id(code), id(frame.f_code) + frame.f_lasti][2:]
+                        slot, uses = counters[key]
+                    elif kind == CALLS:
+                        return original if found.state in COUNTED_AS_CALLS else wrapper
+                    else:
+                        return original
+                    table = recorder.table
+                    for table[slot] in uses:  # as in `hotpath`, and for its reason
+                        break
+                    return original
+            except (KeyError, AttributeError) as error:  # a new call site, or no caller: the wrapper's business
+                hotpath.raise_if_hosts(error)
+            except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
+                hotpath.record_unless_hosts(recorder.errors, "warning", error)
+            if "warn" not in names:
+                raise AttributeError("warn")
+            return names["warn"]
+
+        def write(_module: Any, value: Any) -> None:
+            names["warn"] = value
+
+        def remove(_module: Any) -> None:
+            if "warn" not in names:
+                raise AttributeError("warn")
+            del names["warn"]
+
+        return property(read, write, remove)
+
+
+class Quick:
+    """The callers of one instruction whose message, or decorated function, is in a variable.
+
+    Of each caller the last call is remembered: the objects that the variables held, and where it was counted. The
+    same objects again mean the same use.
+    """
+
+    def __init__(self, call: Call, held: str, look: Look, recorder: Recorder) -> None:
+        self.names = tuple(dict.fromkeys((*call.own_names, held) if held else call.own_names))
+        self.globals = call.global_names
+        self._callers: dict[Any, tuple[Any, ...]] = {}
+        """By the offset of the calling instruction; by its address, too, where several share an offset."""
+        self.look = self._compiled(look, recorder)
+        """As the `look` given, but for a caller that is known."""
+
+    def remember(self, frame: FrameType, where: FrameType, target: Target, counters: Counters | None) -> None:
+        """The call that `frame` is making for `where` counts there; nowhere if `target` is counted by its calls."""
+        key = hotpath.site_key(where)
+        if (counters is not None and key not in counters) or len(self._callers) >= MAX_READS:
+            return
+        own = frame.f_locals if self.names else {}
+        values = (*map(own.get, self.names), *(frame.f_globals.get(name, self) for name in self.globals))
+        if all(type(value) in _KEPT or isinstance(value, type) for value in values):
+            at = where.f_lasti
+            if at in self._callers and self._callers[at][0] is not where.f_code:
+                at = key
+            self._callers[at] = (where.f_code, target, counters, key, *values)
+
+    def _compiled(self, look: Look, recorder: Recorder) -> Look:
+        """A function for just these variables: a loop over their names would cost more than looking them up."""
+        held = [f"v{number}" for number in range(len(self.names) + len(self.globals))]
+        given = [f"own[{name!r}]" for name in self.names] + [f"names[{name!r}]" for name in self.globals]
+        same = [
+            f"({now} is {value} or type({value}) is str is type({now}) and {now} == {value})"
+            for now, value in zip(given, held, strict=True)
+        ]
+        known = ["caller", "target", "counters", "key", *held]
+        source = "\n".join(
+            [
+                "def make(callers, look, recorder):",
+                "  def quick(frame):",
+                "    back = frame.f_back",
+                "    if back is None: return look(frame)",
+                "    code = back.f_code",
+                "    try: known = callers[back.f_lasti]",
+                "    except KeyError: return look(frame)",
+                f"    {', '.join(known)} = known",
+                "    if caller is not code:",
+                "      known = callers.get(id(code) + back.f_lasti)",
+                "      if known is None: return look(frame)",
+                f"      {', '.join(known)} = known",
+                "    own = frame.f_locals" if self.names else "",
+                "    names = frame.f_globals" if self.globals else "",
+                f"    if not ({' and '.join(same) or 'True'}): return look(frame)",
+                "    if counters is None:",
+                "      return False if target.state in COUNTED_AS_CALLS else look(frame)",
+                "    slot, uses = counters[key]",
+                "    table = recorder.table",
+                "    for table[slot] in uses: break",
+                "    return False",
+                "  return quick",
+            ]
+        )
+        made: dict[str, Any] = {}
+        exec(compile(source, __file__, "exec"), globals(), made)  # noqa: S102 - names are quoted, nothing else is filled in
+        quick: Look = made["make"](self._callers, look, recorder)
+        return quick
+
+
+hotpath.skip_own_frames(globals())
