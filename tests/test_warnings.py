@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from pathlib import Path
 
 import pytest
 
+from lastcall.store import Store
 from worlds import Run, World
 
 DISCOVER = '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n'
@@ -85,7 +87,7 @@ def run(folder: Path, host: str, *, config: str = DISCOVER, **files: str) -> Run
                   environ={"LASTCALL_DEBUG": "1"})
     plain, watched = world.run(), world.run("auto")
     assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
-    assert watched.internal_errors() == {}
+    assert (watched.internal_errors(), watched.code) == ({}, 0)
     return watched
 
 
@@ -290,3 +292,249 @@ def test_a_use_is_counted_once_however_many_ways_there_are_to_see_it(
         assert counted == {(target, use): 3}
     else:
         assert counted == {(target, "warning"): 3}
+
+
+# -- counted while the name is read -------------------------------------------------------------------
+
+MANY = """
+    import functools
+    import warnings
+    from typing_extensions import deprecated
+
+    WORDS = "words of the module's"
+
+    def computed(message="computed() is deprecated"):
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+
+    def constant():
+        warnings.warn(WORDS, DeprecationWarning, stacklevel=2)
+
+    def two_ways(first):
+        if first:
+            warnings.warn("the first", DeprecationWarning, stacklevel=2)
+        warnings.warn("the second", DeprecationWarning, stacklevel=2)
+
+    def marked(name, words):
+        @deprecated(words)
+        def function():
+            pass
+        function.__wrapped__.__qualname__ = function.__qualname__ = name
+        return function
+
+    first, second, third = (marked(name, "same words") for name in ("first", "second", "third"))
+    other_words = deprecated("other words")(first.__wrapped__)
+    other_category = deprecated("same words", category=FutureWarning)(first.__wrapped__)
+
+    def spread(*args, **kwargs):
+        warnings.warn(*args, **kwargs)
+
+    def answered():
+        return warnings.warn("answered", DeprecationWarning, **{"stacklevel": 2})
+
+    def named(name):
+        import types
+        code = compile(f"def {name}(warnings=warnings):\\n    warnings.warn('{name}', DeprecationWarning, stacklevel=2)", name, "exec")
+        names = {"__name__": __name__, "warnings": warnings}
+        exec(code, names)
+        return names[name]
+
+    def quiet():
+        warnings.warn("no level", DeprecationWarning)
+"""
+
+
+def notes(watched: Run) -> dict[tuple[str, str, int], int]:
+    with Store.current(watched.store) as store:
+        return {(row.site.target.partition(":")[2], row.site.note, row.site.line): row.count for row in store.uses()}
+
+
+def test_one_call_site_that_calls_many_wrappers_in_turn_counts_each_for_its_own(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import library_of_many as many
+
+        def go(functions, times):
+            for _ in range(times):
+                for function in functions:
+                    function()
+
+        go([many.first], 30)
+        go([many.first, many.second, many.third, many.other_words, many.other_category], 40)
+        go([many.second], 20)
+    """, library_of_many=textwrap.dedent(MANY))
+    assert notes(watched) == {
+        ("first", "DeprecationWarning: same words", 7): 70,
+        ("second", "DeprecationWarning: same words", 7): 60,
+        ("third", "DeprecationWarning: same words", 7): 40,
+        ("first", "DeprecationWarning: other words", 7): 40,
+    }
+
+
+def test_what_a_variable_holds_is_looked_at_each_time(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import library_of_many as many
+
+        def go(times):
+            for number in range(times):
+                many.computed()
+                many.computed("even" if number % 2 == 0 else "odd")
+                many.computed("".join(["al", "ways"]))
+                many.constant()
+                many.two_ways(number % 2)
+
+        go(20)
+        many.WORDS = "other words of the module's"
+        go(20)
+    """, library_of_many=textwrap.dedent(MANY))
+    assert notes(watched) == {
+        ("computed", "DeprecationWarning: computed() is deprecated", 6): 40,
+        ("computed", "DeprecationWarning: even", 7): 20,
+        ("computed", "DeprecationWarning: odd", 7): 20,
+        ("computed", "DeprecationWarning: always", 8): 40,
+        ("constant", "DeprecationWarning: words of the module's", 9): 20,
+        ("constant", "DeprecationWarning: other words of the module's", 9): 20,
+        ("two_ways", "DeprecationWarning: the first", 10): 20,
+        ("two_ways", "DeprecationWarning: the second", 10): 40,
+    }
+
+
+@pytest.mark.parametrize("filters", ["error", "always"])
+def test_a_call_that_spreads_its_arguments_is_made_without_a_frame_of_ours(tmp_path: Path, filters: str) -> None:
+    watched = run(tmp_path, f"""
+        import traceback, warnings
+        import library_of_many as many
+        warnings.simplefilter("{filters}")
+
+        def go():
+            for _ in range(5):
+                try:
+                    many.spread("spread", DeprecationWarning, stacklevel=2)
+                except DeprecationWarning:
+                    print(traceback.format_exc())
+                try:
+                    many.spread()
+                except TypeError:
+                    print(traceback.format_exc())
+
+        go()
+        warnings.simplefilter("ignore")
+        print(many.answered(), many.answered())
+    """, library_of_many=textwrap.dedent(MANY))
+    assert watched.total("library_of_many:spread") == 5
+    assert watched.total("library_of_many:answered") == 2
+
+
+def test_functions_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import warnings
+        import library_of_many as many
+        functions = [many.named("same"), many.named("same"), many.named("different")]
+        def a():
+            for function in functions: function()
+        def b():
+            for function in functions: function()
+        for _ in range(10):
+            a()
+            b()
+    """, library_of_many=textwrap.dedent(MANY))
+    assert notes(watched) == {(name, f"DeprecationWarning: {name}", line): count
+                              for name, count in (("same", 20), ("different", 10)) for line in (6, 8)}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_child_counts_its_own(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import os
+        import library_of_many as many
+
+        def go():
+            for _ in range(5):
+                many.quiet()
+                many.computed()
+                many.first()
+                many.two_ways(0)
+
+        go()
+        child = os.fork()
+        go()
+        if child:
+            os.waitpid(child, 0)
+    """, library_of_many=textwrap.dedent(MANY))
+    assert {name: watched.total(f"library_of_many:{name}") for name in ("quiet", "computed", "first", "two_ways")} == {
+        "quiet": 15, "computed": 15, "first": 15, "two_ways": 15}
+
+
+# -- a warning and a log record in one call -----------------------------------------------------------
+
+TWICE = """
+    import logging
+    import warnings
+
+    log = logging.getLogger("twice")
+    log.addHandler(logging.NullHandler())
+
+    def warns_first(loud=True):
+        warnings.warn("old", DeprecationWarning, stacklevel=2)
+        if loud:
+            for _ in range(2):
+                log.warning("deprecated, said twice")
+
+    def logs_first():
+        log.warning("deprecated")
+        warnings.warn("old", DeprecationWarning, stacklevel=2)
+
+    async def coroutine():
+        warnings.warn("old", category=DeprecationWarning, stacklevel=2)
+        log.warning("deprecated")
+
+    class Thing:
+        def method(self):
+            '''Says it| twice.'''
+            warnings.warn(
+                "old", DeprecationWarning, 2
+            )
+            log.warning("deprecated %s", 1); return None
+
+    def sometimes(loud):
+        if loud:
+            warnings.warn("old", DeprecationWarning, stacklevel=2)
+        log.warning("deprecated")
+
+    def other_category():
+        warnings.warn("old", UserWarning, stacklevel=2)
+        log.warning("deprecated")
+
+    def own_line():
+        warnings.warn("old", DeprecationWarning)
+        log.warning("deprecated")
+
+    def inside():
+        def inner():
+            log.warning("deprecated")
+        warnings.warn("old", DeprecationWarning, stacklevel=2)
+        inner()
+"""
+
+
+def test_a_log_record_beside_a_warning_of_the_same_call_is_no_second_use(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import asyncio
+        import twice
+
+        def go():
+            for number in range(4):
+                twice.warns_first()
+                twice.warns_first(False)
+                twice.logs_first()
+                twice.Thing().method()
+                twice.sometimes(number % 2)
+                twice.other_category()
+                twice.own_line()
+                twice.inside()
+
+        go()
+        asyncio.run(twice.coroutine())
+    """, twice=textwrap.dedent(TWICE).replace("|", "\n"))
+    assert {name: watched.total(f"twice:{name}") for name in (
+        "warns_first", "logs_first", "Thing.method", "sometimes", "other_category", "own_line", "inside", "inside.inner", "coroutine",
+    )} == {"warns_first": 8, "logs_first": 4, "Thing.method": 4, "sometimes": 6, "other_category": 4, "own_line": 8,
+           "inside": 4, "inside.inner": 4, "coroutine": 1}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import sys
 
 from .callsite import position_of
 from .expressions import source_lines
@@ -89,6 +90,18 @@ def read(frame: FrameType, watched: Any) -> Call | None:
     if node is None or arguments is None:
         return None
     return Call(frame.f_code, frame.f_lasti, node.func, arguments)
+
+
+def unreadable(frame: FrameType, watched: Any) -> Call | None:
+    """The call for which `frame` is reading `warnings.warn`, if the source does not tell what it passes, and if nothing
+    is done with what it returns."""
+    code = frame.f_code
+    offset = _dropped_call_of(code, frame.f_lasti)
+    node = None if offset < 0 else _call_at(code.co_filename, position_of(code, offset), -1)
+    if node is None or not _calls(node.func, frame, watched) or passed_by(node, frame, watched) is not None:
+        return None
+    call = Call(code, offset, node.func, {})
+    return call if call.read_at == frame.f_lasti else None
 
 
 def passed_by(node: ast.Call, frame: FrameType, watched: Any) -> dict[str, ast.expr] | None:
@@ -181,6 +194,29 @@ def _read_at(code: CodeType, lasti: int) -> tuple[int, bool]:
         if instruction.offset < lasti and call is not None and read is not None and read[:2] == call[:2]:
             found = instruction.offset
     return found, reads == 1
+
+
+def _dropped_call_of(code: CodeType, lasti: int) -> int:
+    """The offset of the instruction that calls what the one at `lasti` reads; -1 if none does or the result is used."""
+    from opcode import opname
+
+    if sys.version_info < (3, 11) or opname[code.co_code[lasti]] not in ("LOAD_ATTR", "LOAD_METHOD"):
+        return -1  # `from warnings import warn`, which a program does that never warns
+    import dis
+
+    positions = list(code.co_positions())
+    line, _, column, _ = positions[lasti // 2]
+    found = -1
+    for instruction in dis.get_instructions(code):
+        if instruction.offset <= lasti or instruction.opname == "CACHE":
+            continue
+        if found >= 0:
+            return found if instruction.opname == "POP_TOP" else -1
+        if instruction.opname.startswith("CALL"):
+            first, _, left, _ = positions[instruction.offset // 2]
+            if first == line and left == column is not None:
+                found = instruction.offset
+    return -1
 
 
 def _is_safe(node: ast.expr) -> bool:

@@ -28,14 +28,15 @@ if TYPE_CHECKING:
     from .warning_calls import Call
 
     Look = Callable[[FrameType], bool]
+    See = Callable[[FrameType, tuple[Any, ...], dict[str, Any]], None]
 
 MAX_READS = 20_000
 """Instructions, and callers of one of them, that are known; their code stays alive with them."""
 COUNTED_AS_CALLS = ("armed", "partial")
 """The states in which a target's calls are counted, so that its warnings are no uses."""
-CALLER, OWN_LINE, LOOKED_UP, HELPER, CALLS, NOT_WANTED = range(6)
+CALLER, OWN_LINE, LOOKED_UP, HELPER, CALLS, NOT_WANTED, UNREADABLE = range(7)
 """What an instruction warns of: its function's caller; itself; it depends; the caller's caller; a target whose calls
-are counted; nothing of ours."""
+are counted; nothing of ours; what only the call itself shows."""
 _OTHERS = (None, NOT_WANTED, None)
 _KEPT = (str, int, type(None), type, type(lambda: None))
 """What may be kept alive for comparing: words, levels, categories, decorated functions."""
@@ -44,11 +45,15 @@ _KEPT = (str, int, type(None), type, type(lambda: None))
 class Reads:
     """What is known of the instructions that read `warnings.warn` to call it at once. CPython 3.11 or newer."""
 
-    def __init__(self, names: dict[str, Any], original: Any, wrapper: Any, recorder: Recorder) -> None:
+    def __init__(self, names: dict[str, Any], wrapper: Any, recorder: Recorder, see: See) -> None:
         self.names = names
-        self.original = original
+        self.original = wrapper.__wrapped__
         self.wrapper = wrapper
         self.recorder = recorder
+        self.looks_on = looking_on(self.original, recorder, see)
+        self._looked_at: set[int] = set()
+        """Reads of code that is kept, by address, that were looked at and are no unreadable calls."""
+        self._kept: list[CodeType] = []
         self._by_name: dict[str, tuple[CodeType | None, int, Any]] = {}
         self._by_address: dict[int, tuple[CodeType, int, Any]] = {}
 
@@ -84,7 +89,7 @@ class Reads:
 
     def property(self) -> property:  # noqa: C901 - one function, with a case for each kind of call
         """The descriptor that answers for `warnings.warn`."""
-        by_name, by_address, getframe = self._by_name, self._by_address, sys._getframe
+        by_name, by_address, getframe, looks_on = self._by_name, self._by_address, sys._getframe, self.looks_on
         names, wrapper, original, recorder = self.names, self.wrapper, self.original, self.recorder
 
         def read(_module: Any) -> Any:  # noqa: C901, PLR0912 - one case for each kind of call, and no call but this
@@ -116,7 +121,7 @@ class Reads:
                     elif kind == CALLS:
                         return original if found.state in COUNTED_AS_CALLS else wrapper
                     else:
-                        return original
+                        return original if kind == NOT_WANTED else looks_on
                     table = recorder.table
                     for table[slot] in uses:  # as in `hotpath`, and for its reason
                         break
@@ -127,7 +132,7 @@ class Reads:
                 hotpath.record_unless_hosts(recorder.errors, "warning", error)
             if "warn" not in names:
                 raise AttributeError("warn")
-            return names["warn"]
+            return looks_on if names["warn"] is wrapper and self._is_unreadable(getframe(1)) else names["warn"]
 
         def write(_module: Any, value: Any) -> None:
             names["warn"] = value
@@ -138,6 +143,50 @@ class Reads:
             del names["warn"]
 
         return property(read, write, remove)
+
+
+    def _is_unreadable(self, frame: FrameType) -> bool:
+        """Of a read that is not known: whether it is for a call whose arguments only the call itself shows."""
+        from .warning_calls import unreadable  # parses source: only for a program that warns
+
+        address = hotpath.site_key(frame)
+        if address in self._by_address or address in self._looked_at or len(self._looked_at) >= MAX_READS:
+            return False
+        try:
+            call = unreadable(frame, self.wrapper)
+        except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
+            hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
+            call = None
+        if call is not None:
+            self.put(call, UNREADABLE, None)
+            return True
+        self._looked_at.add(address)
+        self._kept.append(frame.f_code)
+        return False
+
+
+def looking_on(original: Any, recorder: Recorder, see: See) -> Any:
+    """What is called in place of `original`: `see` is shown the arguments, then C calls `original` with them.
+
+    No frame of ours is there while `original` runs: that is how a class is called, its `__new__` first and then its
+    `__init__`. The instance that comes of it is not for anybody to have, so whoever calls must drop the result.
+    """
+    getframe = sys._getframe
+
+    class LooksOn:
+        __slots__ = ()
+
+        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+            try:
+                see(getframe(1), args, kwargs)
+            except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
+                hotpath.record_unless_hosts(recorder.errors, "warning", error)
+            return only
+
+        __init__ = staticmethod(original)
+
+    only = object.__new__(LooksOn)
+    return LooksOn
 
 
 class Quick:

@@ -143,7 +143,7 @@ class WarningsSeen:
 
         self.agent.patcher.undo.append(undo)
         if sys.version_info >= (3, 11):
-            self.reads = Reads(names, original, wrapper, self.recorder)
+            self.reads = Reads(names, wrapper, self.recorder, self._see_call)
             self.agent.patcher.undo.append(named_reads.put(module, "warn", self.reads.property()))
 
     # -- at each warning ----------------------------------------------------------------------------
@@ -249,20 +249,13 @@ class WarningsSeen:
         return self._masked(message) if template is None else template
 
     def _with_frame(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        from .warning_calls import POSITIONAL
-
-        values = dict(zip(POSITIONAL, args, strict=False))
-        values.update(kwargs)
-        level = values.get("stacklevel", 1)
+        level = args[2] if len(args) > 2 else kwargs.get("stacklevel", 1)  # noqa: PLR2004 - its place
         ours = 1
         try:
             frame = hotpath.caller_behind_wrapt(sys._getframe(1))
             while sys._getframe(ours) is not frame:
                 ours += 1
-            message = values.get("message")
-            category = _category(message, values.get("category"))
-            words = self.words(message, self._template(frame))
-            self.count(words, category, level, values.get("skip_file_prefixes", ()), frame, None)
+            self._see_call(frame, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
         if isinstance(level, int) and len(args) < len(("message", "category", "stacklevel")):
@@ -270,6 +263,16 @@ class WarningsSeen:
         if isinstance(level, int):
             return wrapped(*args[:2], max(level, 1) + ours, *args[3:], **kwargs)
         return wrapped(*args, **kwargs)
+
+    def _see_call(self, frame: FrameType, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Count the warning that `frame` gives with these arguments."""
+        from .warning_calls import POSITIONAL
+
+        values = dict(zip(POSITIONAL, args, strict=False)) | kwargs
+        message = values.get("message")
+        category = _category(message, values.get("category"))
+        words = self.words(message, self._template(frame))
+        self.count(words, category, values.get("stacklevel", 1), values.get("skip_file_prefixes", ()), frame, None)
 
     def count(  # noqa: PLR0917 - positional, for it is called at each warning
         self,
