@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lastcall.errors import UsageError
 from lastcall.evidence import Reference
-from lastcall.scanning.bindings import TOKEN
 from lastcall.scanning.finding import Skipped
+from lastcall.scanning.naming import TOKEN
+from lastcall.scanning.passing import CONSTRUCTORS, passes
 from lastcall.scanning.resolving import Graph
 from lastcall.scanning.tree import SourceFile, Tree, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
@@ -63,6 +64,7 @@ KINDS: tuple[ReferenceKind, ...] = (
 )
 _BODIES = frozenset(("def", "class", "property", "module"))
 """Definitions that have an inside."""
+_PROTOCOLS = frozenset(("typing.Protocol", "typing_extensions.Protocol"))
 _HARMLESS = frozenset(("docs", "string", "text"))
 
 _ENTRY_POINT_FILES = frozenset(("pyproject.toml", "setup.cfg", "setup.py", "entry_points.txt"))
@@ -188,7 +190,7 @@ def search(
 class _Target:
     """A reference, taken apart."""
 
-    __slots__ = ("name", "owner", "parameter", "path", "ref", "top")
+    __slots__ = ("constructs", "name", "owner", "parameter", "path", "ref", "top")
 
     def __init__(self, ref: str) -> None:
         try:
@@ -202,7 +204,8 @@ class _Target:
         self.ref = parsed.text
         self.parameter = parsed.parameter
         qualname = parsed.qualname
-        if qualname.endswith((".__init__", ".__new__")):
+        self.constructs = qualname.endswith(CONSTRUCTORS)
+        if self.constructs:
             qualname = qualname.rpartition(".")[0]  # who calls a constructor names the class
         self.path = f"{parsed.module}.{qualname}" if qualname else parsed.module
         self.name = self.path.rpartition(".")[2]
@@ -230,6 +233,8 @@ class _Search:
         self._by_path: dict[str, list[_Target]] = {}
         for target in self.targets:
             self._by_path.setdefault(target.path, []).append(target)
+        self._of_relatives: dict[str, list[_Target]] = {}
+        """Methods that a target overrides: whoever calls one of them may mean the target."""
         self._graph = Graph(self._load, self._has)
         self._results: dict[int, dict[str, Any]] = {}
         self._names: set[str] = set()
@@ -254,7 +259,11 @@ class _Search:
                 break
             self._names |= new
             self._bind_files_that_mention(new)
-            names = self._aliases()
+            names = self._aliases() | self._heirs()
+        for target in self.targets:
+            if target.owner:
+                for ancestor in self._graph.ancestors(target.owner):
+                    self._of_relatives.setdefault(f"{ancestor}.{target.name}", []).append(target)
         result = StaticSearch(self._tree.root)
         result.references = sorted(
             {*self._from_python(), *self._from_text(), *self._from_unreadable(result)},
@@ -275,6 +284,9 @@ class _Search:
         fresh = {name.encode() for name in new}
         # A star import hands names on without mentioning them; it does mention the module, or one on the way.
         modules = {part.encode() for target in self.targets for part in target.path.split(".")[:-1]}
+        # An argument of a constructor is passed by `super().__init__` too, in a class whose bases mention the class.
+        passes = any(target.parameter and target.constructs for target in self.targets)
+        constructors = ["__init__", "__new__"] if passes else []
         items: list[Item] = []
         places: list[int] = []
         for index, file in enumerate(self._tree.files):
@@ -285,6 +297,7 @@ class _Search:
             if not _mentions(data, fresh) and not (_STAR.search(data) and _mentions(data, modules)):
                 continue
             names = sorted(encoded[name] for name in _mentioned(data, set(encoded)))
+            names += constructors
             items.append(Item(file.path, [file.module, file.is_package, names]))
             places.append(index)
         outcomes = analyse(items, "bind", cache=self._cache, progress=self._progress, workers=self._workers)
@@ -309,8 +322,30 @@ class _Search:
                     continue
                 for path in export[3]:
                     last = path.rpartition(".")[2]
-                    if last in self._names and self._hits(path, module, "import"):
+                    if last in self._names and self._hits(path, module):
                         found.add(name)
+        return found
+
+    def _heirs(self) -> set[str]:
+        """Classes without a constructor of their own: making one passes arguments to the inherited one."""
+        found: set[str] = set()
+        for target in self.targets:
+            if target.parameter and target.constructs:
+                for suffix in CONSTRUCTORS:
+                    self._by_path.setdefault(target.path + suffix, [target])
+        for index, result in self._results.items():
+            module = self._tree.files[index].module
+            for qualname, export in result["exports"].items():
+                if export[0] != "class" or any(qualname + end in result["exports"] for end in CONSTRUCTORS):
+                    continue
+                heir = self._by_path.setdefault(f"{module}.{qualname}", [])
+                for base in export[3]:
+                    for end in self._graph.resolve(base):
+                        more = [
+                            item for item in self._by_path.get(end, ()) if item.parameter and item.constructs
+                        ]
+                        found.update(qualname.rpartition(".")[2] for item in more if item not in heir)
+                        heir.extend(item for item in more if item not in heir)
         return found
 
     # -- from uses to references
@@ -320,10 +355,14 @@ class _Search:
         for index, result in self._results.items():
             file = self._tree.files[index]
             for use in result["uses"]:
-                for target, whole, certain in self._hits(use[1], file.module, use[0], result["stars"]):
+                path = use[1].removeprefix("~")
+                for target, whole, is_sure in self._hits(path, file.module, result["stars"]):
+                    # Under another name: an alias, if this place can be reached with nothing else in it.
+                    named = target.name in use[5]
+                    certain = is_sure and (named or (path == use[1] and self._graph.is_clear(path)))
                     reference = self._reference(target, file, use, whole=whole, certain=certain)
                     if reference is not None and not self._is_inside_definition(reference, target):
-                        found.append((reference, index, use[1]))
+                        found.append((reference, index, path))
         used: dict[int, set[str]] = {}
         for item, index, _ in found:
             if item.kind not in ("import", "all", "docs", "string"):
@@ -357,40 +396,52 @@ class _Search:
         )
         return replace(item, kind="re-export") if offered else item
 
-    def _hits(
-        self, path: str, module: str, kind: str, stars: Sequence[str] = ()
-    ) -> list[tuple[_Target, bool, bool]]:
+    def _hits(self, path: str, module: str, stars: Sequence[str] = ()) -> list[tuple[_Target, bool, bool]]:
         """(target, the path ends there, certain) for each target that a path leads to or through."""
-        if path.startswith("?."):
-            return self._guesses(path, kind)
         if path.endswith(".*"):
             module = path[:-2]
             starts = [
                 f"{module}.{name}" for name in sorted(self._names) if self._graph.star_gives(module, name)
             ]
         elif path.startswith("*."):
-            starts = [f"{star}{path[1:]}" for star in stars]
+            first = path[2:].partition(".")[0].partition("(")[0]
+            starts = [
+                f"{star}{path[1:]}"
+                for star in stars
+                if not self._has(star) or self._graph.star_gives(star, first)
+            ]
         else:
             starts = [path]
         hits: dict[str, tuple[_Target, bool, bool]] = {}
         likely: dict[str, tuple[_Target, bool, bool]] = {}
         for start in starts:
-            for name, is_end in self._graph.trail(start):
+            for name, is_end in self._graph.trail(start, module):
                 for target in self._by_path.get(name, ()):
                     known = hits.get(target.ref)
                     hits[target.ref] = (target, is_end or (known is not None and known[1]), True)
-                likely.update({target.ref: (target, is_end, False) for target in self._likely(name)})
+                possible = (
+                    self._guesses(name) if name[0] in "?(" else [*self._likely(name), *self._relatives(name)]
+                )
+                for target in possible:
+                    known = likely.get(target.ref)
+                    likely[target.ref] = (target, is_end or (known is not None and known[1]), False)
         hits = {**likely, **hits}
         return list(hits.values())
 
-    def _guesses(self, path: str, kind: str) -> list[tuple[_Target, bool, bool]]:
+    def _guesses(self, name: str) -> list[_Target]:
         """An attribute of something unknown: it may be the target if the name agrees."""
-        parts = path[2:].replace("()", "").split(".")
-        return [
-            (target, True, False)
-            for target in self.targets
-            if target.name in parts and (target.owner or kind not in ("import", "all"))
-        ]
+        unknown, _, last = name.partition(".")
+        return [target for target in self.targets if target.name == last and (target.owner or unknown == "?")]
+
+    def _relatives(self, name: str) -> list[_Target]:
+        """A method that a target overrides, or one of a Protocol that its class may fit."""
+        known = self._of_relatives.get(name)
+        if known is None:
+            owner, _, last = name.rpartition(".")
+            alike = [target for target in self.targets if target.owner and target.name == last]
+            known = alike if alike and not _PROTOCOLS.isdisjoint(self._graph.ancestors(owner)) else []
+            known = self._of_relatives[name] = [target for target in known if target.path != name]
+        return known
 
     def _likely(self, path: str) -> list[_Target]:
         """A target outside of the tree: the same package and the same last names, whatever lies between."""
@@ -406,10 +457,10 @@ class _Search:
     def _reference(
         self, target: _Target, file: SourceFile, use: list[Any], *, whole: bool, certain: bool
     ) -> StaticReference | None:
-        _, _, line, column, function, expression, detail = use
+        _, path, line, column, function, expression, detail = use
         kind, note = _kind_of(file, use, whole=whole)
         if target.parameter:
-            passed = self._passes(target, detail) if kind == "call" else None
+            passed = passes(self._graph, target.path, target.parameter, path, detail) if whole else None
             if passed is None:
                 return None
             certain = certain and passed
@@ -428,27 +479,6 @@ class _Search:
             name,
             note,
         )
-
-    def _passes(self, target: _Target, detail: Any) -> bool | None:
-        """Whether a call passes the target's argument: True by name or position, False maybe by `*` or
-        `**`."""
-        if not isinstance(detail, list):
-            return None
-        count, *keywords = detail
-        if target.parameter in keywords:
-            return True
-        positional = self._positional(target)
-        if target.parameter in positional and count > positional.index(target.parameter):
-            return "*" not in keywords
-        return False if {"*", "**"} & set(keywords) else None
-
-    def _positional(self, target: _Target) -> list[str]:
-        module, qualname = self._graph.locate(target.path)
-        bindings = self._graph.bindings(module) if module else None
-        if bindings is None:
-            return []
-        known: dict[str, list[str]] = bindings["parameters"]
-        return known.get(qualname) or known.get(qualname + ".__init__") or []
 
     def definition(self, target: _Target) -> Definition | None:
         """Where the tree binds a target's name."""
@@ -495,7 +525,7 @@ class _Search:
                 token = match.group()
                 if "." not in token and ":" not in token:
                     continue
-                for target, _, certain in self._hits(token.replace(":", "."), "", "string"):
+                for target, _, certain in self._hits(token.replace(":", "."), ""):
                     is_entry = base in _ENTRY_POINT_FILES and ":" in token
                     yield StaticReference(
                         target.ref,

@@ -3,6 +3,8 @@ instances."""
 
 from __future__ import annotations
 
+import builtins
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,6 +12,23 @@ if TYPE_CHECKING:
 
 _DEEPEST = 30
 """Longer chains of re-exports are circles."""
+_WIDEST = 8
+"""A path that may lead to more things than this may as well lead anywhere."""
+
+UNKNOWN = "?"
+"""What nothing is known of: a result without an annotation, an attribute that nobody is seen to set. `?.name` is a
+name of it, and `().name` a name of what is at least an object of some class."""
+_STAND_INS = ("Proxy", "Lazy", "Mock", "Depends", "Wrapper", "ContextVar")
+"""Classes of other packages whose instances answer for an object that they were given."""
+_LOWERCASE_CLASSES = frozenset(
+    (
+        "collections.deque",
+        "collections.defaultdict",
+        "datetime.datetime",
+        "datetime.date",
+        "datetime.timedelta",
+    )
+)
 
 
 class Graph:
@@ -24,6 +43,7 @@ class Graph:
         self._has = has
         self._loaded: dict[str, dict[str, Any] | None] = {}
         self._steps: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._home = ""
         self.passed_through: set[str] = set()
         """Every `module.name` that some path went through on its way to somewhere else: a re-export at
         work."""
@@ -38,20 +58,22 @@ class Graph:
         """Take a module's bindings that were computed elsewhere."""
         self._loaded[module] = bindings
 
-    def trail(self, path: str) -> Iterator[tuple[str, bool]]:
+    def trail(self, path: str, home: str = "") -> Iterator[tuple[str, bool]]:
         """Every name that `path` stands for on its way, with whether it is the end of the path or a part
         before it.
 
         The first is the path as spelled, the last the definition; in between lie the re-exports and aliases.
-        What is called on the way is left out: the call is a use of its own.
+        What is called on the way is left out: the call is a use of its own. A path in the module `home` that
+        starts with a name of that module does not make it a re-export.
         """
+        self._home = home
         parts = _split(path)
         currents: tuple[str, ...] = (parts[0],)
-        if parts[1:2] != ["()"]:
+        if parts[1:2] not in (["()"], ["^"]):
             yield parts[0], len(parts) == 1
         for number, part in enumerate(parts[1:], 2):
             is_last = number == len(parts)
-            is_called = not is_last and parts[number] == "()"
+            is_called = not is_last and parts[number] in ("()", "^")
             following: list[str] = []
             for current in currents:
                 for name, is_end in self._advance(current, part, 0):
@@ -59,7 +81,7 @@ class Graph:
                         yield name, is_last
                     if is_end and name not in following:
                         following.append(name)
-            currents = tuple(following[:8])
+            currents = _at_most(following)
             if not currents:
                 return
 
@@ -74,38 +96,48 @@ class Graph:
         parts = _split(path)
         currents: tuple[str, ...] = (parts[0],)
         for part in parts[1:]:
-            currents = tuple(
-                dict.fromkeys(
-                    name
-                    for current in currents
-                    for name, is_end in self._advance(current, part, depth + 1)
-                    if is_end
-                )
-            )[:8]
+            ends = dict.fromkeys(
+                name
+                for current in currents
+                for name, is_end in self._advance(current, part, depth + 1)
+                if is_end
+            )
+            currents = _at_most(list(ends))
         self._steps[path, ""] = currents
         return currents
 
     def _advance(self, current: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
-        """The names met between `current` and its `part`; True marks where it arrives."""
+        """The names met between `current` and its `part`; True marks where it arrives.
+
+        `?.part` among them: it may be anybody's attribute of that name.
+        """
         if depth > _DEEPEST:
+            return
+        if current == UNKNOWN:
+            yield from _of_unknown(part)
             return
         if part == "()":
             yield from self._called(current, depth)
             return
         owner, qualname = self.locate(current)
-        if owner is None:
-            yield f"{current}.{part}", True  # outside of the tree: nothing to follow
-            return
-        if not qualname:
+        if part == "^":
+            yield current.removesuffix("()") + "^", True
+        elif owner is None:
+            yield from _of_outside(current, part)
+        elif not qualname:
             yield from self._member_of_module(owner, part, depth)
+        elif part == "__class__" and qualname.endswith("()"):
+            yield current.removesuffix("()"), True
         elif qualname.endswith("()"):
             yield from self._member_of_instance(owner, qualname, part, depth)
+        elif qualname.endswith("^"):
+            yield from self._inherited(owner, qualname[:-1], part, depth)
         else:
             yield from self._member_of_class(owner, qualname, part, depth)
 
     def locate(self, name: str) -> tuple[str | None, str]:
         """(module of the tree, qualified name in it) of a canonical name; (None, "") if it lies outside."""
-        bare = name.replace("()", "")
+        bare = name.replace("()", "").replace("^", "")
         split = len(bare)
         while split > 0:
             module = bare[:split]
@@ -114,13 +146,29 @@ class Graph:
             split = bare.rfind(".", 0, split)
         return None, ""
 
+    def is_clear(self, path: str) -> bool:
+        """Whether a path arrives at one thing only."""
+        return len(self.resolve(path)) == 1
+
+    def ancestors(self, name: str) -> set[str]:
+        """The classes that a class inherits from, those of other packages included."""
+        found: set[str] = set()
+        pending = [name]
+        while pending:
+            export = self._export_at(pending.pop())
+            for base in export[3] if export is not None and export[0] == "class" else ():
+                new = {end for end in self.resolve(base) if end != UNKNOWN} - found
+                found |= new
+                pending.extend(new)
+        return found
+
     def _follow(self, name: str, export: list[Any], depth: int) -> Iterator[tuple[str, bool]]:
         """A binding: a definition is where it ends; an import or an alias leads on."""
         how, _, _, paths = export
         leads = [path for path in paths if path != name] if how in ("import", "assign") else []
         yield name, not leads
         for path in leads:
-            if how == "import":
+            if how == "import" and (depth > 1 or not name.startswith(self._home + ".")):
                 self.passed_through.add(name)
             ends = self.resolve(path, depth + 1)
             for passed in self._between(path, depth + 1):
@@ -160,6 +208,8 @@ class Graph:
                 yield from self._member_of_module(star, part, depth + 1)
                 return
         yield name, True
+        if "__getattr__" in bindings["exports"]:
+            yield from _of_unknown(part)
 
     def star_gives(self, module: str, part: str, depth: int = 0) -> bool:
         """Whether `from module import *` brings `part`."""
@@ -185,21 +235,29 @@ class Graph:
         if own is not None:
             yield from self._follow(f"{module}.{qualname}.{part}", own, depth)
             return
-        definition = exports.get(qualname)
-        inherited = False
+        yield from self._inherited(module, qualname, part, depth)
+
+    def _inherited(self, module: str, qualname: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
+        """What a class has from its bases, as `super()` would find it."""
+        bindings = self.bindings(module)
+        definition = bindings["exports"].get(qualname) if bindings else None
         outside: list[str] = []
         if definition is not None and definition[0] == "class":
             for base in definition[3]:
                 for resolved in self.resolve(base, depth + 1):
                     if resolved != f"{module}.{qualname}" and self._defines(resolved, part, depth + 1):
-                        inherited = True
                         yield from self._advance(resolved, part, depth + 1)
-                    elif self.locate(resolved)[0] is None:
+                        return
+                    if self.locate(resolved)[0] is None:
                         outside.append(resolved)
-        if not inherited:
-            for base in outside:  # a class of some other package, which may define it
-                yield f"{base}.{part}", False
-            yield f"{module}.{qualname}.{part}", True
+        yield f"{module}.{qualname}.{part}", True
+        if any(_builtin_has(base, part) for base in outside):
+            return
+        for base in outside:  # a class of some other package, which may define it
+            yield f"{base}.{part}", False
+        # Or whoever inherits from a mixin, whoever sets it from outside.
+        yield f"().{part}", False
+        yield UNKNOWN, True
 
     def _defines(self, name: str, part: str, depth: int) -> bool:
         """Whether a class of the tree, or one of its bases, defines `part`."""
@@ -228,8 +286,10 @@ class Graph:
             return
         for name, is_end in self._member_of_class(module, qualname.removesuffix("()"), part, depth):
             yield name, is_end
+            if not is_end or name == UNKNOWN:
+                continue
             kept = self._export_at(name)
-            if is_end and kept is not None and kept[0] == "property":
+            if kept is not None and kept[0] == "property":
                 for path in kept[3]:
                     for end in self.resolve(path, depth + 1):
                         yield end, True
@@ -237,14 +297,19 @@ class Graph:
     def _called(self, current: str, depth: int) -> Iterator[tuple[str, bool]]:
         """What calling `current` gives: an instance of a class, or what a function's annotation promises."""
         export = self._export_at(current)
-        if export is None or current.endswith("()"):
-            return
-        if export[0] == "class":
+        if current.endswith("()"):
+            yield UNKNOWN, True
+        elif export is None:
+            known = self.locate(current)[0] is None and "()" not in current and _is_foreign_class(current)
+            yield current + "()" if known else UNKNOWN, True
+        elif export[0] == "class":
             yield current + "()", True
-        elif export[0] == "def":
+        elif export[0] == "def" and export[3]:
             for path in export[3]:
-                for end in self.resolve(path, depth + 1):
+                for end in self.resolve(path, depth + 1) or (UNKNOWN,):
                     yield end, True
+        else:
+            yield UNKNOWN, True
 
     def _export_at(self, name: str) -> list[Any] | None:
         owner, qualname = self.locate(name)
@@ -254,10 +319,44 @@ class Graph:
 
 
 def _split(path: str) -> list[str]:
-    """`a.b().c` as `a`, `b`, `()`, `c`."""
-    parts: list[str] = []
-    for part in path.split("."):
-        name, *calls = part.split("()")
-        parts.append(name)
-        parts.extend("()" for _ in calls)
-    return parts
+    """`a.b().c` as `a`, `b`, `()`, `c`; the `^` of `a.B^.c` as a part of its own likewise."""
+    return path.replace("()", ".()").replace("^", ".^").split(".")
+
+
+def _at_most(names: list[str]) -> tuple[str, ...]:
+    return tuple(names if len(names) <= _WIDEST else [*names[:_WIDEST], UNKNOWN])
+
+
+def _of_unknown(part: str) -> Iterator[tuple[str, bool]]:
+    if part not in ("()", "^"):
+        yield f"{UNKNOWN}.{part}", False
+    yield UNKNOWN, True
+
+
+def _of_outside(current: str, part: str) -> Iterator[tuple[str, bool]]:
+    """An attribute of something that the tree does not define."""
+    yield f"{current}.{part}", True
+    top = current.partition(".")[0]
+    if "()." in current or ("." in current and "()" not in current and not _is_standard(top)):
+        # What other packages keep for this one (`request.app.state`), or a name of theirs that is no module.
+        yield f"().{part}", False
+
+
+def _is_standard(top: str) -> bool:
+    return top == "builtins" or top in sys.stdlib_module_names
+
+
+def _is_foreign_class(name: str) -> bool:
+    """Whether calling something of another package surely gives an instance of that package's."""
+    last = name.rpartition(".")[2]
+    if name.startswith("builtins."):
+        return last not in ("super", "type") and isinstance(getattr(builtins, last, None), type)
+    if name in _LOWERCASE_CLASSES:
+        return True
+    return last.lstrip("_")[:1].isupper() and not any(word in last for word in _STAND_INS)
+
+
+def _builtin_has(base: str, part: str) -> bool:
+    top, _, name = base.partition(".")
+    found = getattr(builtins, name, None) if top == "builtins" else None
+    return isinstance(found, type) and hasattr(found, part)
