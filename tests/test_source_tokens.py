@@ -97,6 +97,9 @@ def test_definitions_are_where_the_parser_says(module):
         ("class A:\n    inner = 1\n\nouter = 1\n", "outer", 4),
         ("a = 1; b = 2\n", "b", 1),
         ("if a == b: pass\n", "a", 0),
+        ("def f():\n    from m import late\n\nfrom m import late\n", "late", 4),
+        ("import os\nfrom m import *\n", "given", 2),
+        ("from m import *\nfrom n import *\n", "given", 0),
     ],
 )  # fmt: skip
 def test_where_a_name_is_bound(tmp_path, source, name, line):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .sites import SiteRecord, Tap
     from .targets import Target
 
+_LOOK_EVERY = 30
+"""Rounds of the background thread between looks for references in modules that were looked into before."""
 
 
 class Agent:
@@ -57,6 +59,7 @@ class Agent:
         self._known: set[str] = set()
         self._pipeline: Any = None
         self._holders: Any = None
+        self._rounds = 0
         self.references: list[tuple[str, str, str, str, int, str]] = []
         self._findings: dict[tuple[str, str, str, int], list[Any]] = {}
         self.new_findings: list[tuple[Any, ...]] = []
@@ -166,11 +169,14 @@ class Agent:
     def flush(self) -> None:
         """One round of the background thread. Never raises."""
         recorder = self.recorder
+        self._rounds += 1
         with self.errors.guard("flush"):
             recorder.retry_unwritten()
             if len(sys.modules) != self._modules_seen or self.patcher.unfinished:
                 self._modules_seen = len(sys.modules)
                 self.patcher.rescan()
+                self._look_for_references()
+            elif self._rounds % _LOOK_EVERY == 0:  # registries fill without a module being loaded
                 self._look_for_references()
             self.write_pending()
             recorder.publish()
@@ -274,6 +280,8 @@ class Agent:
         with self.errors.guard("leave"):
             if len(sys.modules) != self._modules_seen:
                 self.patcher.rescan()
+                self._look_for_references(lines=False)
+            elif self._holders is not None:
                 self._look_for_references(lines=False)
             self.write_pending(spell=self._write_places)
             self.recorder.publish()

@@ -123,22 +123,28 @@ def on_line(filename: str, line: int, name: str) -> str:
 
 @lru_cache(maxsize=512)
 def _bindings(filename: str) -> dict[str, int]:
-    """The line that binds each name at module level or in an import statement anywhere in the file."""
+    """The line that binds each name at module level, or else in an import statement anywhere in the file.
+
+    `*` stands for the names that a star import brought, where the file has one such import.
+    """
     bound: dict[str, int] = {}
-    for _, statement in _statements(filename):
-        for one in imports(statement):
-            bound.setdefault(one.bound, one.line)
+    late: dict[str, int] = {}
+    stars: list[int] = []
     inside = -1  # the depth of the function or class around, if there is one
     for depth, statement in _statements(filename):
         inside = -1 if depth <= inside else inside
         definition = defined_by(statement)
+        for one in imports(statement):
+            (bound if inside < 0 else late).setdefault(one.bound, one.line)
+        if statement[0].text == "from" and statement[-1].text == "*":
+            stars.append(statement[0].line)
         if inside < 0 and definition is None:
             for token in bound_by(statement):
                 bound.setdefault(token.text, token.line)
         elif inside < 0 and definition is not None:
             bound.setdefault(definition[1], definition[2])
             inside = depth
-    return bound
+    return late | bound | ({"*": stars[0]} if len(stars) == 1 else {})
 
 
 def binding_line(filename: str, name: str) -> int:
@@ -147,7 +153,8 @@ def binding_line(filename: str, name: str) -> int:
     Of a dotted or subscripted name (`REGISTRY['x']`, `Class.attribute`), where its first part is.
     """
     name = name.partition(".")[0].partition("[")[0]
-    return _bindings(filename).get(name, 0) if filename.endswith(".py") else 0
+    found = _bindings(filename) if filename.endswith(".py") else {}
+    return found.get(name) or found.get("*", 0)
 
 
 @lru_cache(maxsize=256)
@@ -177,7 +184,7 @@ def definition_line(filename: str, qualname: str) -> int:
     if not filename.endswith(".py"):
         return 0
     line = _definitions(filename).get(qualname, 0)
-    return line or (0 if "." in qualname else binding_line(filename, qualname))
+    return line or _bindings(filename).get(qualname, 0)
 
 
 __all__ = [

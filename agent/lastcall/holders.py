@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import os
 import sys
+from _collections import OrderedDict, defaultdict
+from _functools import partial  # type: ignore[import-not-found]  # without it a module more would be loaded
+from types import FunctionType, MethodType
 
 from .callsite import APPLICATION, THIRD_PARTY, file_kind
 
@@ -23,9 +26,15 @@ if TYPE_CHECKING:
 
 MAX_REGISTRY = 2_000
 """Dictionaries and lists at module level longer than this are data, not registries."""
-_PLAIN = (str, bytes, int, float, bool, type(None))
+_PLAIN = frozenset((str, bytes, int, float, bool, type(None), type(sys)))
 _BOUND = (classmethod, staticmethod)
 """What holds a function of a class without being it. Other objects are not asked: their answer may be an import."""
+_REGISTRIES = frozenset((dict, list, tuple, set, frozenset, defaultdict, OrderedDict))
+_DEEP = 2
+"""Registries in registries that are looked into: `ROUTES = {"ws": {"make": f}}`."""
+_names_of_class = type.__dict__["__dict__"].__get__
+_name_of_class = type.__dict__["__name__"].__get__
+"""As `type` reads them: a metaclass may have others."""
 
 
 class Holders:
@@ -34,44 +43,67 @@ class Holders:
     def __init__(self) -> None:
         self._known: set[tuple[str, str, str, str]] = set()
         self._looked: dict[str, tuple[int, int]] = {}
+        self._registries: dict[tuple[str, str], int] = {}
+        """(module, name) of the registries that were looked into, with how much was in them."""
         self._watched = 0
 
     def find(self, targets: Iterable[Target], *, thorough: bool = True) -> list[Held]:
         """(target, module, name, file, how) of each reference not known before. Leaves lazy modules lazy.
 
-        Classes and registries are looked into for the application's modules, and for installed packages if
-        `thorough`; the standard library has only its own.
+        Classes, registries and functions are looked into for the application's modules, and for installed packages
+        if `thorough`; the standard library has only its own.
         """
         wanted: dict[int, Target] = {}
         for target in targets:
             if target.kind in ("function", "class", "method"):
                 for value in target.objects:
-                    if not isinstance(value, _PLAIN):
+                    if type(value) not in _PLAIN:
                         wanted[id(value)] = target
         if len(wanted) != self._watched:
             self._watched = len(wanted)
             self._looked.clear()
         found: list[Held] = []
         if wanted:
+            self._forget_what_grew()
             for name, module in list(sys.modules.items()):
-                names = module.__dict__ if type(module).__name__ == "module" else None
+                names = module.__dict__ if _name_of_class(type(module)) == "module" else None
                 if names is None or self._looked.get(name) == (id(module), len(names)):
                     continue
                 self._looked[name] = (id(module), len(names))
-                kind = APPLICATION if name == "__main__" else file_kind(names.get("__file__") or "<frozen >")
+                file = names.get("__file__")
+                kind = (
+                    APPLICATION
+                    if name == "__main__"
+                    else file_kind(file if type(file) is str else "<frozen >")
+                )
                 deep = kind == APPLICATION or (thorough and kind == THIRD_PARTY)
                 if deep or not wanted.keys().isdisjoint(map(id, names.values())):  # in C, for most modules
                     found.extend(self._in_module(name, module, dict(names), wanted))
         return found
 
+    def _forget_what_grew(self) -> None:
+        """Registries fill when the modules around them are loaded, or later: those modules are looked at again."""
+        for (module_name, name), size in list(self._registries.items()):
+            names = getattr(sys.modules.get(module_name), "__dict__", None)
+            value = names.get(name) if type(names) is dict else None
+            if value is None or type(value) not in _REGISTRIES or len(value) != size:
+                del self._registries[module_name, name]
+                self._looked.pop(module_name, None)
+
     def _in_module(
         self, module_name: str, module: Any, names: dict[str, Any], wanted: dict[int, Target]
     ) -> Iterable[Held]:
         for name, value in names.items():
-            for holder_name, held, how in _looked_into(module_name, name, value):
-                target = wanted.get(id(held))
-                if target is None or (how == "module" and _is_definition(target, module_name, name)):
-                    continue
+            found: list[tuple[str, int, str]] = []
+            target = wanted.get(id(value))
+            if target is not None and not _is_definition(target, module_name, name):
+                found.append((name, id(value), "module"))
+            if type(value) in _REGISTRIES and name != "__builtins__" and len(value) <= MAX_REGISTRY:
+                self._registries[module_name, name] = len(value)
+            if name != "__builtins__":
+                _look_into(name, value, module_name, wanted, found)
+            for holder_name, held, how in found:
+                target = wanted[held]
                 if how == "class" and target.module == module_name and holder_name == target.qualname:
                     continue
                 key = (target.ref, module_name, holder_name, how)
@@ -80,19 +112,94 @@ class Holders:
                     yield target.ref, module_name, holder_name, _file_of(module_name, module), how
 
 
-def _looked_into(module: str, name: str, value: Any) -> Iterable[tuple[str, Any, str]]:
-    """A name and what is one step below it: a class's attributes, a registry's values."""
-    yield name, value, "module"
+# Nothing of the host's is run below: only exact built-in types are opened, and by their own methods; keys are spelled
+# where spelling them runs nothing.
+
+
+def _look_into(  # noqa: PLR0917 - a recursion that collects
+    name: str,
+    value: Any,
+    module: str,
+    wanted: dict[int, Target],
+    found: list[tuple[str, int, str]],
+    depth: int = 0,
+) -> None:
+    """What lies below a name: a class's attributes, a registry's values, what a function or a partial keeps."""
     kind = type(value)
-    if kind is dict and name != "__builtins__" and len(value) <= MAX_REGISTRY:
-        for key, held in list(value.items()):
-            yield f"{name}[{key!r}]" if isinstance(key, (str, int)) else f"{name}[...]", held, "registry"
-    elif kind in (list, tuple) and len(value) <= MAX_REGISTRY:
-        for index, held in enumerate(list(value)):
-            yield f"{name}[{index}]", held, "registry"
-    elif issubclass(kind, type) and value.__module__ == module:  # isinstance() would ask a proxy what it stands for
-        for inner, held in list(vars(value).items()):
-            yield f"{name}.{inner}", held.__func__ if issubclass(type(held), _BOUND) else held, "class"
+    if kind in _PLAIN:
+        return
+    if kind is FunctionType:
+        _look_into_function(name, value, module, wanted, found)
+        return
+    for inner, held, how in _parts(kind, value, module) if depth <= _DEEP else ():
+        if id(held) in wanted:
+            found.append((name + inner, id(held), how))
+        kind = type(held)
+        if how == "class":  # its functions keep defaults, its tables are registries
+            _look_into(name + inner, held, module, wanted, found, depth + issubclass(kind, type))
+        elif kind in _REGISTRIES or kind is MethodType or kind is partial:
+            _look_into(name + inner, held, module, wanted, found, depth + 1)
+
+
+def _parts(kind: type, value: Any, module: str) -> Iterable[tuple[str, Any, str]]:
+    """(how it is reached, what it is, kind) of what an object holds."""
+    if kind in _REGISTRIES:
+        if len(value) <= MAX_REGISTRY:
+            for key, held in _items(value):
+                yield f"[{_spelled(key)}]", held, "registry"
+    elif kind is MethodType:
+        yield ".__func__", value.__func__, "bound"
+    elif kind is partial:
+        yield ".func", value.func, "partial"
+        for index, held in enumerate(value.args):
+            yield f".args[{index}]", held, "partial"
+    elif issubclass(kind, type):  # isinstance() would ask a proxy what it stands for
+        names = _names_of_class(value)
+        if _is(names.get("__module__"), module):
+            for inner, attribute in list(names.items()):
+                yield f".{inner}", attribute.__func__ if type(attribute) in _BOUND else attribute, "class"
+
+
+def _look_into_function(
+    name: str,
+    function: FunctionType,
+    module: str,
+    wanted: dict[int, Target],
+    found: list[tuple[str, int, str]],
+) -> None:
+    """The defaults and the closure of a function that the module itself defines."""
+    defaults, named, closure = function.__defaults__, function.__kwdefaults__, function.__closure__
+    if (defaults is None and named is None and closure is None) or not _is(function.__module__, module):
+        return
+    for index, held in enumerate(defaults or ()):
+        if id(held) in wanted:
+            found.append((f"{name}.__defaults__[{index}]", id(held), "default"))
+    for parameter, held in dict.items(named or {}):
+        if id(held) in wanted:
+            found.append((f"{name}.__kwdefaults__[{parameter!r}]", id(held), "default"))
+    for index, cell in enumerate(closure or ()):
+        try:
+            held = cell.cell_contents
+        except ValueError:  # not filled yet
+            continue
+        if id(held) in wanted:
+            variable = function.__code__.co_freevars[index]
+            found.append((f"{name}.__closure__[{variable!r}]", id(held), "closure"))
+
+
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        return list(dict.items(value))
+    listed = list(value)
+    return list(enumerate(listed)) if type(value) in (list, tuple) else [(..., held) for held in listed]
+
+
+def _is(name: Any, module: str) -> bool:
+    return type(name) is str and name == module
+
+
+def _spelled(key: Any) -> str:
+    return repr(key) if type(key) in (str, int) else "..."
 
 
 def _file_of(name: str, module: Any) -> str:

@@ -1,0 +1,143 @@
+"""Who holds a target at run time: under which name, from which line; and nothing of the host's runs for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lastcall.store import Store
+from worlds import World
+
+LEGACY = """
+    def make(mode=None):
+        return mode
+
+    class Manager:
+        def send(self):
+            return 1
+"""
+
+HOST = """
+    import collections
+    import functools
+    import legacy
+    from legacy import make as build
+    from between import passed_on
+
+    class Loud(type):
+        def __getattribute__(cls, name):
+            print("a metaclass ran for", name)
+            return type.__getattribute__(cls, name)
+
+    class Odd(metaclass=Loud):
+        held = build
+
+    class Key(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            print("compared")
+            return self is other
+
+        def __repr__(self):
+            print("spelled")
+            return "key"
+
+    class Proxy:
+        def __getattribute__(self, name):
+            print("a proxy was asked for", name)
+            return getattr(build, name)
+
+    proxy = Proxy()
+    by_name = {"a": build, 7: build}
+    by_odd_key = {Key("x"): build}
+    nested = {"outer": {"inner": [build]}}
+    listed, fixed, some = [0, build], (build,), {build}
+    counted = collections.defaultdict(list, d=build)
+    ready = functools.partial(build, 1)
+    mapped = functools.partial(map, build)
+    bound = {"b": legacy.Manager().send}
+
+    def with_defaults(a, b=build, *, c=build):
+        return a
+
+    def enclosing():
+        inner_name = build
+        return lambda: inner_name()
+
+    closed = enclosing()
+
+    class Holder:
+        attribute = build
+        static = staticmethod(build)
+        table = {"t": build}
+
+        def method(self, b=build):
+            return b
+
+    later = {}
+"""
+BETWEEN = """
+    from legacy import *
+    from legacy import make as passed_on
+"""
+WAIT = """
+    import time
+    time.sleep({seconds})
+    later["z"] = build
+"""
+
+
+def held(tmp_path: Path, host: str, between: str = BETWEEN) -> dict[str, tuple[str, int, str]]:
+    config = '[[target]]\nref = "legacy:make"\n[[target]]\nref = "legacy:Manager.send"\n'
+    files = {"legacy.py": LEGACY, "between.py": between, "host.py": host, "lastcall.toml": config}
+    world = World(tmp_path, files, environ={"LASTCALL_DEBUG": "1", "LASTCALL_FLUSH_INTERVAL": "0.02"})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.internal_errors() == {}
+    with Store.current(watched.store) as store:
+        return {row.reference.name: (row.reference.file, row.reference.line, row.reference.how) for row in store.references()}
+
+
+def line_of(source: str, text: str) -> int:
+    return next(number for number, line in enumerate(source.split("\n"), 1) if text in line)
+
+
+def test_every_way_to_hold_a_target_is_found_with_its_line(tmp_path: Path) -> None:
+    found = held(tmp_path, HOST)
+    expected = {
+        "build": ("from legacy import make as build", "module"),
+        "Odd.held": ("class Odd", "class"),
+        "by_name['a']": ("by_name", "registry"),
+        "by_name[7]": ("by_name", "registry"),
+        "by_odd_key[...]": ("by_odd_key", "registry"),
+        "nested['outer']['inner'][0]": ("nested", "registry"),
+        "listed[1]": ("listed", "registry"),
+        "fixed[0]": ("listed", "registry"),
+        "some[...]": ("listed", "registry"),
+        "counted['d']": ("counted", "registry"),
+        "ready.func": ("ready", "partial"),
+        "mapped.args[0]": ("mapped", "partial"),
+        "bound['b'].__func__": ("bound =", "bound"),
+        "with_defaults.__defaults__[0]": ("def with_defaults", "default"),
+        "with_defaults.__kwdefaults__['c']": ("def with_defaults", "default"),
+        "closed.__closure__['inner_name']": ("closed = ", "closure"),
+        "Holder.attribute": ("class Holder", "class"),
+        "Holder.static": ("class Holder", "class"),
+        "Holder.table['t']": ("class Holder", "registry"),
+        "Holder.method.__defaults__[0]": ("class Holder", "default"),
+    }
+    for name, (text, how) in expected.items():
+        assert found[name] == ("host.py", line_of(HOST, text), how), name
+    assert found["make"] == ("between.py", 2, "module")
+    assert "proxy" not in found
+
+
+def test_what_re_exports_hands_on_is_found_in_every_module_of_the_chain(tmp_path: Path) -> None:
+    found = held(tmp_path, HOST)
+    assert found["passed_on"][2] == "module"
+
+
+def test_a_registry_that_fills_later_is_looked_at_again(tmp_path: Path) -> None:
+    assert "later['z']" in held(tmp_path, HOST + WAIT.format(seconds=0.5))
+    waits = HOST + WAIT.format(seconds=0.1) + "    time.sleep(1.5)\n    del later['z']\n"
+    assert "later['z']" in held(tmp_path, waits)
