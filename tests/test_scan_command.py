@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import tomlkit
@@ -196,3 +202,44 @@ def test_output_goes_to_a_file(tree, capsys):
     _, out, _ = lastcall(capsys, "scan", "-o", "found.txt")
     assert out == ""
     assert "pkg.mod:old" in (tree / "found.txt").read_text()
+
+
+def test_names_that_no_terminal_should_be_sent_are_escaped(tree, capsys):
+    (tree / "a\nb.py").write_text("def f():\n    \'\'\'Deprecated \x1b[31m.\'\'\'\n")
+    (tree / "two words.py").write_text("def f():\n    \'\'\'Deprecated \\ud800.\'\'\'\n")
+    os.close(os.open(os.fsencode(tree) + b"/sur\xff.py", os.O_CREAT))
+    (tree / os.fsdecode(b"sur\xff.py")).write_text("def f():\n    \'\'\'Deprecated.\'\'\'\n")
+    for arguments in ((), ("--format", "json"), ("--format", "sarif"), ("-o", "found.txt"), ("--write",)):
+        code, out, err = lastcall(capsys, "scan", *arguments)
+        assert code == 0
+        assert "\x1b" not in out + err
+        assert out.isascii() or not arguments
+    assert "a\\nb.py" in (tree / "found.txt").read_text().splitlines()
+    assert "3 left out: no import statement could name the files that they are in." in err
+    uris = lastcall(capsys, "scan", "--format", "sarif")[1]
+    assert '"a%0Ab.py"' in uris
+    assert '"sur%FF.py"' in uris
+    assert config.load(environ={}).problems == []
+
+
+def test_a_terminal_of_few_letters_gets_the_others_escaped(tree):
+    (tree / "pkg" / "more.py").write_text("# Deprecated: caf\xe9 \u2713\nclass Caf\xe9: ...\n", encoding="utf-8")
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-m", "lastcall", "scan"], env=environment, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert b"pkg.more:Caf\\xe9" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for the worker processes in /proc")
+def test_interrupting_a_scan_ends_it_with_130_and_no_traceback(tree):
+    for number in range(400):
+        (tree / f"m{number}.py").write_text("def f():\n    \'\'\'Deprecated.\'\'\'\n" + "x = [1, 2, 3]\n" * 2000)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lastcall", "scan"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    tasks = Path(f"/proc/{process.pid}/task")
+    until = time.monotonic() + 30
+    while not any((task / "children").read_text() for task in tasks.iterdir()) and time.monotonic() < until:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, b"", b"")

@@ -8,7 +8,8 @@ import pytest
 
 from lastcall.scanning.detect import Unreadable, decode, detect, parse
 from lastcall.scanning.emissions import Knowledge
-from lastcall.scanning.wording import removal_in, replacement_in, since_in
+from lastcall.scanning.replacements import replacement_in
+from lastcall.scanning.wording import removal_in, since_in
 
 
 def marks(source, emitters=(), categories=()):
@@ -58,6 +59,41 @@ def marks(source, emitters=(), categories=()):
         ("Old = New  # deprecated alias", "Old", {("comment", "medium"), ("is", "attribute")}),
         ("old = deprecated('x')(new)", "old", {("decorator", "medium"), ("is", "attribute")}),
         ("def __getattr__(name):\n    if name in ('OLD', 'OLDER'):\n        warnings.warn('deprecated', DeprecationWarning)", "OLD", {("warning", "medium"), ("is", "attribute")}),
+        ("from typing_extensions import deprecated as dep\n@dep('x')\ndef f(): ...", "f", {("decorator", "high"), ("is", "function")}),
+        ("@router.get('/x', deprecated=True)\ndef f(): ...", "f", {("decorator", "high"), ("is", "function")}),
+        ("def f(q=Query(None, deprecated=True)): ...", "f(q=)", {("decorator", "medium"), ("is", "parameter")}),
+        ("class M:\n    old: int = Field(1, deprecated='use new')", "M.old", {("decorator", "medium"), ("is", "attribute")}),
+        ("@deprecate_kwarg(old_arg_name='mode', new_arg_name='m')\ndef f(m=None): ...", "f(mode=)", {("decorator", "high"), ("is", "parameter")}),
+        ("@rename_parameter('3.5', 'mode', 'm')\n@_api.deprecated_renamed_argument('mode', 'm', '1.0')\ndef f(m=None): ...", "f(mode=)", {("decorator", "high"), ("is", "parameter")}),
+        ("@deprecated_renamed_argument(['a', 'b'], ['c', 'd'], '1.0')\ndef f(c, d): ...", "f(b=)", {("decorator", "high"), ("is", "parameter")}),
+        ("@_deprecate_positional_args(version='1.0', names=['x'])\ndef f(x): ...", "f", {("decorator", "low"), ("is", "function")}),
+        ("class Soon(DeprecationWarning): ...\nclass Sooner(Soon): ...\ndef f():\n    warnings.warn('x', Sooner)", "f", {("warning", "high"), ("is", "function")}),
+        ("def f():\n    raise RuntimeError('f is deprecated, use g')", "f", {("warning", "medium"), ("is", "function")}),
+        ("def f(mode=UNSET):\n    if mode is UNSET:\n        mode = 1\n    else:\n        warnings.warn('mode is deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
+        ("def f(mode=None):\n    if mode is None:\n        return 1\n    warnings.warn('mode is deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
+        ("def f(mode=None):\n    if not isinstance(mode, Sentinel):\n        warnings.warn('mode is deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
+        ("def f(**kw):\n    if kw.pop('mode', None) is not None:\n        warnings.warn('mode is deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
+        ("def f(**kw):\n    mode = kw.pop('mode', None)\n    if mode:\n        warnings.warn('mode is deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
+        ("def f(a=None, mode=None):\n    if a or mode:\n        warnings.warn('mode is deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
+        ("def f(mode=None):\n    if mode:\n        warnings.warn('mode is deprecated', DeprecationWarning)", "f", {("warning", "low"), ("is", "function")}),
+        ("def f(mode=None):\n    if isinstance(mode, str):\n        warnings.warn('Passing a string is deprecated', DeprecationWarning)", "f", {("warning", "low"), ("is", "function")}),
+        ("def f():\n    '''Do.\n\n    .. versionchanged:: 1.2\n       Deprecated in favour of g.\n    '''", "f", {("docstring", "high"), ("is", "function")}),
+        ("def f():\n    '''Do.\n\n    .. warning::\n\n        This is deprecated, use g.\n    '''", "f", {("docstring", "high"), ("is", "function")}),
+        ("def f(mode):\n    '''Do.\n\n    Args:\n        mode: (Deprecated) how.\n        x: some\n    '''", "f(mode=)", {("docstring", "high"), ("is", "parameter")}),
+        ("def f(mode):\n    '''Do.\n\n    :param mode: deprecated, use x\n    '''", "f(mode=)", {("docstring", "high"), ("is", "parameter")}),
+        ("def f(mode):\n    '''Do.\n\n    Parameters\n    ----------\n    x : int\n        Some.\n    mode : str, optional\n        How. This parameter is deprecated.\n    '''", "f(mode=)", {("docstring", "high"), ("is", "parameter")}),
+        ("# FIXME(me): deprecated, delete in 3.0\ndef f(): ...", "f", {("comment", "high"), ("is", "function")}),
+        ("# TODO: remove\ndef f(): ...", "f", {("comment", "medium"), ("is", "function")}),
+        ("# legacy shim\ndef f(): ...", "f", {("comment", "medium"), ("is", "function")}),
+        ("class C:\n    timeout = 3\n    '''Deprecated, use limit.'''", "C.timeout", {("docstring", "high"), ("is", "attribute")}),
+        ("class C:\n    tries: int = 3  # deprecated, use limit", "C.tries", {("comment", "medium"), ("is", "attribute")}),
+        ("_l = logging.getLogger('x')\ndef f():\n    _l.warning('f is deprecated')", "f", {("log", "high"), ("is", "function")}),
+        ("audit = structlog.get_logger()\ndef f():\n    audit.bind(a=1).warning('f is deprecated', use='g')", "f", {("log", "high"), ("is", "function")}),
+        ("from loguru import logger as say\ndef f():\n    say.opt(depth=1).info('f is deprecated')", "f", {("log", "high"), ("is", "function")}),
+        ("def f():\n    logging.getLogger(__name__).warning('f is deprecated')", "f", {("log", "high"), ("is", "function")}),
+        ("def f(ctx):\n    ctx.audit.warning('f is deprecated')", "f", {("log", "medium"), ("is", "function")}),
+        ("_GONE = {'OLD': 'NEW'}\ndef __getattr__(name):\n    if name in _GONE:\n        warnings.warn('deprecated', DeprecationWarning)", "OLD", {("warning", "medium"), ("is", "attribute")}),
+        ("x = 1\n\x0c\n# Deprecated.\ndef f(): ...", "f", {("comment", "high"), ("is", "function")}),
     ],
 )
 def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, expected):
@@ -79,6 +115,10 @@ def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, exp
         "def f():\n    warnings.warn('experimental, subject to deprecation', ExperimentalWarning)",
         "threshold = 1\ndef fold(): ...",
         "x = '''\n# deprecated\n'''\ndef f(): ...",
+        "def f(mode):\n    '''Do.\n\n    Args:\n        mode: one of the deprecated values\n    '''",
+        "# TODO: remove the lock after use\ndef f(): ...",
+        "# café: 已弃用, устарело\ndef f(): ...",
+        "LIMIT = 5  # some deprecated callers pass more",
     ],
 )
 def test_what_only_has_to_do_with_deprecation_is_not_marked(source):

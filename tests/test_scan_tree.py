@@ -7,6 +7,7 @@ import os
 import pytest
 
 from lastcall.errors import UsageError
+from lastcall.scanning import survey as survey_module
 from lastcall.scanning import work
 from lastcall.scanning.cache import Cache, cache_path
 from lastcall.scanning.survey import survey
@@ -211,3 +212,70 @@ def test_a_decorator_from_another_file_is_known_by_what_it_does(tmp_path):
     })
     found = survey(tmp_path)
     assert [(item.ref, item.evidence_kinds) for item in found.findings] == [("user:f", ("decorator",))]
+
+
+def test_a_helper_that_calls_a_helper_is_known_too_and_one_that_warns_sometimes_is_not_trusted(tmp_path):
+    write(tmp_path, {
+        "a.py": "import warnings\ndef announce(text):\n    warnings.warn(text, DeprecationWarning, stacklevel=3)\n",
+        "b.py": "from a import announce\ndef announce_twice(text):\n    announce(text)\n",
+        "c.py": "from b import announce_twice\ndef f():\n    announce_twice('f went away')\n",
+        "d.py": "import warnings\ndef announce_once(text):\n    if text not in SEEN:\n        warnings.warn(text, DeprecationWarning)\n",
+        "e.py": "from d import announce_once\ndef g():\n    announce_once('g went away')\n",
+        "h.py": "import warnings\ndef warn_gone():\n    warnings.warn('this is deprecated', DeprecationWarning, stacklevel=3)\n",
+        "i.py": "from h import warn_gone\ndef k():\n    warn_gone()\n",
+    })
+    assert {item.ref: item.confidence for item in survey(tmp_path).findings} == {"c:f": "high", "e:g": "medium", "i:k": "high"}
+
+
+def test_a_plain_word_and_an_imported_name_are_found_as_replacements(tmp_path):
+    write(tmp_path, {
+        "pkg/__init__.py": "",
+        "pkg/core.py": "class Manager: ...\n",
+        "pkg/again.py": "from .core import Manager\n@deprecated('x')\ndef z(): ...\n",
+        "pkg/other.py": "class Manager: ...\n",
+        "pkg/old.py": "from .again import Manager as M\ndef send(): ...\n"
+                      "def a():\n    '''Deprecated, use send.'''\ndef b():\n    '''Deprecated, use M() instead.'''\ndef c():\n    '''Deprecated, use care.'''\n",
+        "far/old.py": "def d():\n    '''Deprecated, use `Manager`.'''\n",
+    })
+    assert {item.ref: item.replacement for item in survey(tmp_path).findings if item.file.endswith("old.py")} == {
+        "pkg.old:a": "pkg.old:send", "pkg.old:b": "pkg.core:Manager", "pkg.old:c": "", "far.old:d": "Manager"}
+
+
+def test_pipes_devices_circles_and_what_is_far_too_long_are_named_and_never_opened(tmp_path):
+    write(tmp_path, {"good.py": OLD.format(name="f"), "long.py": b"#" * 2_000_001})
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "zero.py").symlink_to("/dev/zero")
+    (tmp_path / "loop.py").symlink_to("loop.py")
+    found = survey(tmp_path)
+    assert refs(found) == ["good:f"]
+    assert {item.file: item.reason for item in found.skipped} == {
+        "pipe.py": "not a regular file", "zero.py": "not a regular file", "loop.py": "a link that leads in a circle",
+        "long.py": "generated: 2,000,001 bytes"}
+    with pytest.raises(UsageError, match="neither a file nor a folder"):
+        survey(tmp_path / "pipe.py")
+
+
+def test_a_file_that_vanishes_or_becomes_a_pipe_while_the_tree_is_scanned_is_named(tmp_path, monkeypatch):
+    helper = "import warnings\ndef announce(text):\n    warnings.warn(text, DeprecationWarning)\n"
+    write(tmp_path, {"a.py": helper, "gone.py": OLD.format(name="f"), "late.py": OLD.format(name="f"), "user.py": "def g():\n    '''Deprecated.'''\n    announce('x')\n"})
+    read = survey_module.read_tree
+
+    def read_and_change(*arguments):
+        tree = read(*arguments)
+        (tmp_path / "gone.py").unlink()
+        (tmp_path / "late.py").unlink()
+        os.mkfifo(tmp_path / "late.py")
+        return tree
+
+    monkeypatch.setattr(survey_module, "read_tree", read_and_change)
+    analyse = survey_module.analyse
+
+    def analyse_and_remove(*arguments, **named):
+        outcomes = analyse(*arguments, **named)
+        (tmp_path / "user.py").unlink(missing_ok=True)
+        return outcomes
+
+    monkeypatch.setattr(survey_module, "analyse", analyse_and_remove)
+    found = survey(tmp_path)
+    assert refs(found) == ["user:g"]
+    assert {item.file for item in found.skipped} == {"gone.py", "late.py"}

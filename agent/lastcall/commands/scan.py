@@ -94,9 +94,23 @@ def _write(root: str, findings: list[Finding]) -> None:
     from lastcall.scanning.writing import config_file, write_targets
 
     file = config_file(root)
-    added = write_targets(file, findings)
-    known = len(findings) - len(added)
+    named = [item for item in findings if _can_be_watched(item.ref)]
+    added = write_targets(file, named)
+    known = len(named) - len(added)
     print(f"{file}: {len(added)} targets added, {known} were there already.", file=sys.stderr)
+    if len(named) < len(findings):
+        left = len(findings) - len(named)
+        print(f"{left} left out: no import statement could name the files that they are in.", file=sys.stderr)
+
+
+def _can_be_watched(ref: str) -> bool:
+    from lastcall.targets import BadReferenceError, Ref
+
+    try:
+        Ref(ref)
+    except BadReferenceError:
+        return False
+    return True
 
 
 def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
@@ -107,11 +121,13 @@ def check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
 
 def put(text: str, output: str) -> None:
     """Print `text`, or write it to the file `output`. Raises UsageError if that cannot be done."""
+    text = text if text.endswith("\n") else text + "\n"
     if not output:
-        sys.stdout.write(text if text.endswith("\n") else text + "\n")
+        encoding = sys.stdout.encoding or "utf-8"  # of a terminal or pipe that may not take every letter
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         return
     try:
-        Path(output).write_text(text, encoding="utf-8")
+        Path(output).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(
             f"{output}: cannot be written ({error.strerror}); name a file in a folder that exists"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lastcall.scanning import bindings, detect
 from lastcall.scanning.emissions import Knowledge
+from lastcall.scanning.tree import Unreadable, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,15 +30,15 @@ class Analysis:
 
 
 def _detect(data: bytes, arguments: Any) -> Any:
-    emitters, categories = arguments
-    found = detect.detect(data, Knowledge(frozenset(emitters), frozenset(categories)))
-    if not (found.marks or found.emitters or found.categories):
-        return None
+    emitters, categories, sometimes = map(frozenset, arguments)
+    found = detect.detect(data, Knowledge(emitters, categories, sometimes))
     return {
         "marks": [mark.as_dict() for mark in found.marks],
         "emitters": found.emitters,
+        "sometimes": found.sometimes,
         "categories": found.categories,
         "definitions": found.definitions,
+        "imports": found.imports,
     }
 
 
@@ -56,10 +56,8 @@ ANALYSES = {
 def analyse_file(path: str, analysis: str, arguments: Any) -> Outcome:
     """Run one analysis on one file. Never raises: what cannot be read has a reason instead of a value."""
     try:
-        return Outcome(ANALYSES[analysis].run(Path(path).read_bytes(), arguments))
-    except detect.Unreadable as error:
+        return Outcome(ANALYSES[analysis].run(read_source(path), arguments))
+    except Unreadable as error:
         return Outcome(reason=str(error))
-    except OSError as error:
-        return Outcome(reason=f"cannot be read: {error.strerror}")
     except Exception as error:  # noqa: BLE001 - one strange file must not cost the rest of the tree
         return Outcome(reason=f"not understood ({type(error).__name__}: {error}); please report this file")

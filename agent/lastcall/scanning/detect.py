@@ -8,27 +8,30 @@ import re
 import tokenize
 import warnings
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from lastcall.scanning.arguments import marked_arguments, named_arguments, says_deprecated_keyword
 from lastcall.scanning.emissions import (
     Emission,
     Knowledge,
     base_name,
+    decorator_text,
     emissions_of,
     forwards_warnings,
     last_name,
     literal_text,
     module_emissions,
-    parameter_in,
     parameters_of,
 )
 from lastcall.scanning.finding import Evidence, Mark
-from lastcall.scanning.tree import MAX_BYTES, MAX_LINES
+from lastcall.scanning.remarks import Remarks
+from lastcall.scanning.tree import MAX_LINES, Unreadable
 from lastcall.scanning.wording import (
     SAYS_DEPRECATED,
     SAYS_LEAVING,
+    about_passing,
     comment_says,
     docstring_says,
     one_line,
@@ -43,15 +46,17 @@ if TYPE_CHECKING:
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-DETECTOR = 3
+DETECTOR = 4
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
 _HINT = re.compile(
-    rb"deprecat|legacy|obsolete|compat|shim|removedin|futurewarning|old|get_\w+_factory", re.IGNORECASE
+    rb"deprecat|legacy|obsolete|compat|shim|removedin|futurewarning|old|get_\w+_factory|todo|fixme",
+    re.IGNORECASE,
 )
 _MENTIONS = (
     "deprecat", "legacy", "obsolete", "backward", "compat", "shim", "removed_", "removedin", "removedas",
-    "futurewarning", "old", "_factory", "will be removed", "no longer supported", "scheduled for removal",
+    "futurewarning", "old", "_factory", "todo", "fixme", "will be removed",
+    "no longer supported", "scheduled for removal",
 )  # fmt: skip
 """Without one of these words in its lines a definition is not worth a look. Some of the names it uses join them."""
 _DECORATOR = re.compile(r"deprecat(?!ors)|obsolete|^removed_", re.IGNORECASE)
@@ -60,6 +65,14 @@ _NOT_DECORATOR = re.compile(
 )
 _ARGUMENT_DECORATOR = re.compile(
     r"deprecations$|param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional", re.IGNORECASE
+)
+_POSITIONAL = re.compile(r"positional|keyword_?only|non_?keyword", re.IGNORECASE)
+"""Decorators for arguments that stay, and shall no longer be passed by position."""
+_MAKES_LOGGERS = re.compile(
+    r"^[ \t]*(?:self\.|cls\.)?(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*(?:[\w.]+\.)?"
+    r"(?:getLogger|get_logger|getChild|wrap_logger|get_task_logger|LoggerAdapter)\("
+    r"|^[ \t]*from[ \t]+(?:loguru|structlog)[^\n]*\blogger[ \t]+as[ \t]+(\w+)",
+    re.MULTILINE,
 )
 _HELPER_NAME = re.compile(
     r"warn|^_*deprecat(?:e|ed|ion)?$|^_*deprecat(?:e|ion|or)s?_|"
@@ -72,39 +85,7 @@ _NAME = re.compile(
     r"|^_*(?:Legacy|Deprecated|Obsolete|Old(?=[A-Z]))|(?:Legacy|Compat|Shim|Deprecated)$"
 )
 _PROPERTY = re.compile(r"property$|^(?:setter|getter|deleter)$", re.IGNORECASE)
-_DEFINES = re.compile(r"\s*(?:@|def\b|class\b|async\s+def\b)")
 _SHORTEST_EMITTER = 6
-_KNOWN_KEYWORDS = frozenset(
-    [
-        "since",
-        "version",
-        "message",
-        "alternative",
-        "name",
-        "pending",
-        "removal",
-        "addendum",
-        "obj_type",
-        "category",
-        "stacklevel",
-        "reason",
-        "action",
-        "add_deprecation_to_docstring",
-        "enable_warnings",
-        "warning",
-        "details",
-        "deprecated_in",
-        "removed_in",
-        "current_version",
-        "mapping",
-        "klass",
-        "offset",
-    ]
-)
-
-
-class Unreadable(Exception):  # noqa: N818 - says what happened to the file, which is no error of ours
-    """This file cannot be read as Python. The message says why, in a person's words."""
 
 
 @dataclass(slots=True)
@@ -114,10 +95,15 @@ class FileMarks:
     marks: list[Mark] = field(default_factory=list)
     emitters: list[str] = field(default_factory=list)
     """Functions of this file that warn for others, and are not recognised by their name alone."""
+    sometimes: list[str] = field(default_factory=list)
+    """The same, but they do not warn each time they are called."""
     categories: list[str] = field(default_factory=list)
     """Warning classes of this file that mean deprecation, and are not recognised by their name alone."""
     definitions: list[str] = field(default_factory=list)
-    """Qualified names defined here, if there are marks: what a replacement may refer to."""
+    """Qualified names defined here: what a replacement may refer to. In a file without marks those of the
+    module itself only."""
+    imports: dict[str, str] = field(default_factory=dict)
+    """In a file with marks: what its `from` imports bind, as `name: [dots]module:name`."""
 
 
 def decode(data: bytes) -> str:
@@ -126,7 +112,7 @@ def decode(data: bytes) -> str:
         raise Unreadable("UTF-16, which Python itself does not read")
     if b"\0" in data:
         raise Unreadable("contains null bytes, so it is not Python source")
-    if len(data) > MAX_BYTES or data.count(b"\n") > MAX_LINES:
+    if data.count(b"\n") > MAX_LINES:
         raise Unreadable(f"generated: {data.count(b'%c' % 10):,} lines, {len(data):,} bytes")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
@@ -158,8 +144,9 @@ def detect(data: bytes, knowledge: Knowledge) -> FileMarks:
     """The deprecated definitions of one file. Raises Unreadable if it cannot be parsed."""
     text = decode(data)
     tree = parse(text)
-    if not _HINT.search(data) and not any(name.encode() in data for name in knowledge.emitters):
-        return FileMarks()
+    told = (*knowledge.emitters, *knowledge.sometimes, *knowledge.categories)
+    if not _HINT.search(data) and not any(name.encode() in data for name in told):
+        return FileMarks(definitions=_top_level(tree.body))
     try:
         return _Detector(text, knowledge).run(tree)
     except RecursionError:
@@ -170,34 +157,49 @@ class _Detector:
     """Walks one module. Definitions inside functions are left out: nothing outside could call them."""
 
     def __init__(self, text: str, knowledge: Knowledge) -> None:
-        self._lines = text.splitlines()
+        # Not `splitlines`, which counts form feeds and the like as ends of lines; the parser does not.
+        self._lines = re.split(r"\r\n|\r|\n", text)
+        self._remarks = Remarks(self._lines)
+        self._text = text
         self._mentions: list[int] = []
         self._knowledge = knowledge
         self._constants: dict[str, str] = {}
+        self._keys: dict[str, list[str]] = {}
         self._marks: dict[str, Mark] = {}
         self._result = FileMarks()
 
     def run(self, tree: ast.Module) -> FileMarks:
         self._constants = _string_constants(tree.body)
+        self._keys = _string_collections(tree.body)
+        imports, aliases = _imports_of(tree.body)
+        names = [name for pair in _MAKES_LOGGERS.findall(self._text) for name in pair if name]
+        categories = self._knowledge.categories | set(self._own_categories(tree.body))
+        self._knowledge = replace(
+            self._knowledge, aliases=aliases, loggers=frozenset(names), categories=categories
+        )
         self._mentions = self._lines_that_mention()
         self._docstring(tree, "", "module", 1)
-        self._emissions(
-            module_emissions(tree.body, self._knowledge, self._constants), "", "module", 1, frozenset()
-        )
+        self._emissions(module_emissions(tree.body, self._knowledge, self._constants), "", "module", 1)
         self._body(tree.body, "")
         self._result.marks = sorted(self._marks.values(), key=lambda mark: (mark.line, mark.qualname))
-        if not self._result.marks:
-            self._result.definitions = []
+        if self._result.marks:
+            self._result.imports = imports
+        else:
+            self._result.definitions = _top_level(tree.body)
         return self._result
 
     def _lines_that_mention(self) -> list[int]:
         """The numbers of the lines that hold a word or a name which may mean deprecation, in their order."""
-        names = {*self._knowledge.emitters, *self._knowledge.categories}
+        names = {*self._knowledge.emitters, *self._knowledge.sometimes, *self._knowledge.categories}
+        names.update(self._knowledge.aliases)
         names.update(name for name, text in self._constants.items() if SAYS_LEAVING.search(text))
         text = "\n".join(self._lines).lower()
         starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
         found = set()
-        for word in (*_MENTIONS, *(name.lower() for name in names)):  # much faster than one expression for all
+        for word in (
+            *_MENTIONS,
+            *(name.lower() for name in names),
+        ):  # much faster than one expression for all
             at = text.find(word)
             while at >= 0:
                 line = bisect_right(starts, at)
@@ -205,15 +207,20 @@ class _Detector:
                 at = text.find(word, starts[line])
         return sorted(found)
 
-    def _is_silent(self, node: Function | ast.ClassDef) -> bool:
-        """Whether neither a definition nor the comments above it hold such a word."""
-        first = min([node.lineno, *(item.lineno for item in node.decorator_list)]) - 1
-        while first >= 1 and not self._lines[first - 1].strip().strip("#"):
-            first -= 1
-        while first >= 1 and self._is_comment(first):
-            first -= 1
+    def _own_categories(self, body: Sequence[ast.stmt]) -> Iterator[str]:
+        """The warning classes of this file that mean deprecation, those that inherit from others of it too."""
+        known = set(self._knowledge.categories)
+        for node in _flatten(body):
+            if isinstance(node, ast.ClassDef):
+                bases = [last_name(base) for base in node.bases]
+                if any(base.endswith("DeprecationWarning") or base in known for base in bases):
+                    known.add(node.name)
+                    yield node.name
+
+    def _is_silent(self, first: int, last: int) -> bool:
+        """Whether no line from `first` to `last` holds such a word."""
         at = bisect_left(self._mentions, first)
-        return at == len(self._mentions) or self._mentions[at] > (node.end_lineno or node.lineno)
+        return at == len(self._mentions) or self._mentions[at] > last
 
     def _add(  # noqa: PLR0917 - the fields of an evidence, in their order
         self,
@@ -231,6 +238,7 @@ class _Detector:
             mark.evidence.append(item)
 
     def _body(self, body: Sequence[ast.stmt], prefix: str) -> None:
+        before: ast.stmt | None = None
         for statement in _flatten(body):
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self._function(statement, prefix)
@@ -238,11 +246,14 @@ class _Detector:
                 self._class(statement, prefix)
             elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
                 self._assignment(statement, prefix)
+            elif isinstance(before, (ast.Assign, ast.AnnAssign)) and isinstance(statement, ast.Expr):
+                self._attribute_docstring(before, statement.value, prefix)
+            before = statement
 
     def _function(self, node: Function, prefix: str) -> None:
         qualname = prefix + node.name
         self._result.definitions.append(qualname)
-        if self._is_silent(node):
+        if self._is_silent(self._remarks.first_line(node), node.end_lineno or node.lineno):
             return
         if not prefix and node.name == "__getattr__":
             self._module_getattr(node)
@@ -253,39 +264,43 @@ class _Detector:
             kind = "attribute"
         subject = _subject(qualname, kind)
         self._decorators(node, qualname, kind, parameters_of(node))
+        self._marked_arguments(node, qualname)
         if not prefix and _returns_decorator(node):
-            self._emitter(node.name)
+            self._emitter(node.name, always=True)
             return
         found = emissions_of(node, self._knowledge, self._constants)
         # A method that warns for others is called by names too common to be looked for elsewhere.
         if not prefix and forwards_warnings(node, found, self._knowledge):
-            self._emitter(node.name)
+            self._emitter(node.name, always=_always(found))
             return
         self._docstring(node, subject, "class" if subject != qualname else kind, node.lineno, qualname)
         # A helper speaks of others; `warn_loudly` that says "warn_loudly is deprecated" is none.
         if _HELPER_NAME.search(node.name) and not any(node.name in item.text for item in found):
+            if not prefix and any(item.kind == "warning" and item.strong for item in found):
+                self._emitter(node.name, always=_always(found))
             return
         self._emissions(
             found,
             subject,
             "class" if subject != qualname else kind,
             node.lineno,
-            parameters_of(node),
             qualname,
         )
         self._comments(node, subject, "class" if subject != qualname else kind)
         self._name(node, qualname, kind)
 
-    def _emitter(self, name: str) -> None:
+    def _emitter(self, name: str, *, always: bool) -> None:
         # Names that say so themselves are recognised anyway; short ones would match too much elsewhere.
-        if not _DECORATOR.search(name) and len(name) >= _SHORTEST_EMITTER:
-            self._result.emitters.append(name)
+        if len(name) >= _SHORTEST_EMITTER and (not always or not _DECORATOR.search(name)):
+            (self._result.emitters if always else self._result.sometimes).append(name)
 
     def _class(self, node: ast.ClassDef, prefix: str) -> None:
         qualname = prefix + node.name
         self._result.definitions.append(qualname)
         bases = [last_name(base) for base in node.bases]
-        if any(base.endswith("DeprecationWarning") or base in self._knowledge.categories for base in bases):
+        if node.name in self._knowledge.categories or any(
+            base.endswith("DeprecationWarning") for base in bases
+        ):
             if "deprecat" not in node.name.lower() and not node.name.startswith("RemovedIn"):
                 self._result.categories.append(node.name)
             return
@@ -307,12 +322,14 @@ class _Detector:
     ) -> None:
         is_overload = any(last_name(item) == "overload" for item in node.decorator_list)
         for decorator in node.decorator_list:
-            callee = _callee(decorator)
-            name = last_name(callee)
-            known = name in self._knowledge.emitters
+            name = self._knowledge.name_of(_callee(decorator))
+            known = name in self._knowledge.emitters or name in self._knowledge.sometimes
+            if not known and isinstance(decorator, ast.Call) and says_deprecated_keyword(decorator):
+                self._add(qualname, kind, node.lineno, "decorator", "high", "deprecated=", decorator.lineno)
+                continue
             if not known and (not _DECORATOR.search(name) or _NOT_DECORATOR.search(name)):
                 continue
-            text = literal_text(decorator, self._constants) or name
+            text = decorator_text(decorator, self._constants) or name
             if _ARGUMENT_DECORATOR.search(name):
                 self._argument_decorator(decorator, node, qualname, parameters, text)
             else:
@@ -329,7 +346,8 @@ class _Detector:
         parameters: frozenset[str],
         text: str,
     ) -> None:
-        names = _named_arguments(decorator, parameters)
+        callee = self._knowledge.name_of(_callee(decorator))
+        names = [] if _POSITIONAL.search(callee) else named_arguments(decorator, parameters)
         for name in names:
             self._add(
                 f"{qualname}({name}=)", "parameter", node.lineno, "decorator", "high", text, decorator.lineno
@@ -340,6 +358,13 @@ class _Detector:
             )
             self._add(qualname, kind, node.lineno, "decorator", "low", text, decorator.lineno)
 
+    def _marked_arguments(self, node: Function, qualname: str) -> None:
+        for name, call in marked_arguments(node):
+            text = literal_text(call, self._constants) or "deprecated="
+            self._add(
+                f"{qualname}({name}=)", "parameter", node.lineno, "decorator", "medium", text, call.lineno
+            )
+
     def _docstring(
         self, node: ast.Module | Function | ast.ClassDef, qualname: str, kind: Kind, line: int, own: str = ""
     ) -> None:
@@ -348,7 +373,10 @@ class _Detector:
             return
         start = node.body[0].lineno
         helper = bool(own) and _HELPER_NAME.search(own.rsplit(".", 1)[-1]) is not None
+        takes = _may_take(node)
         for said in docstring_says(doc, qualname):
+            if said.parameter and takes is not None and said.parameter not in takes:
+                continue
             if said.parameter:
                 name = f"{own or qualname}({said.parameter}=)"
                 self._add(
@@ -357,96 +385,25 @@ class _Detector:
             elif not helper:
                 self._add(qualname, kind, line, "docstring", said.confidence, said.text, start + said.offset)
 
-    def _emissions(  # noqa: PLR0917 - the same
-        self,
-        found: list[Emission],
-        qualname: str,
-        kind: Kind,
-        line: int,
-        parameters: frozenset[str],
-        own: str = "",
-    ) -> None:
+    def _emissions(self, found: list[Emission], qualname: str, kind: Kind, line: int, own: str = "") -> None:
         for item in found:
-            text = item.text or "deprecation warning"
-            parameter = parameter_in(item, parameters)
-            if parameter:
-                name = f"{own or qualname}({parameter}=)"
-                self._add(name, "parameter", line, item.kind, "medium", text, item.line)
             if kind == "module" and item.conditions:
                 continue
-            self._add(qualname, kind, line, item.kind, _emission_confidence(item, qualname), text, item.line)
+            text = item.text or "deprecation warning"
+            confidence = _emission_confidence(item, qualname)
+            for name in item.passed:
+                self._add(
+                    f"{own or qualname}({name}=)", "parameter", line, item.kind, "medium", text, item.line
+                )
+                confidence = confidence if _names_itself(item.text, qualname) else "low"
+            self._add(qualname, kind, line, item.kind, confidence, text, item.line)
 
     def _comments(self, node: Function | ast.ClassDef, qualname: str, kind: Kind) -> None:
-        first = min([node.lineno, *(item.lineno for item in node.decorator_list)])
         body = node.body[0].lineno
-        for at, text in self._comments_at(node, first):
+        for at, text in self._remarks.at_definition(node):
             confidence = comment_says(text, qualname, inside=at >= body) if text else None
             if confidence is not None:
                 self._add(qualname, kind, node.lineno, "comment", confidence, text, at)
-
-    def _comments_at(self, node: Function | ast.ClassDef, first: int) -> Iterator[tuple[int, str]]:
-        """(line, words) of the comments that belong to a definition: above it, on its line, first in its
-        body."""
-        yield self._block_above(first)
-        body = node.body[0]
-        header = self._header_end(node)
-        yield header, _trailing_comment(self._lines[header - 1])
-        if header != node.lineno:
-            yield node.lineno, _trailing_comment(self._lines[node.lineno - 1])
-        if header < body.lineno:
-            yield self._block_below(header + 1)
-        if isinstance(body, ast.Expr) and isinstance(body.value, ast.Constant) and len(node.body) > 1:
-            yield self._block_below((body.end_lineno or body.lineno) + 1)
-
-    def _header_end(self, node: Function | ast.ClassDef) -> int:
-        """The line with the colon that ends `def ...:`, found from the last thing inside it."""
-        inside = [node.lineno]
-        if not isinstance(node, ast.ClassDef):
-            arguments: list[ast.expr | ast.arg] = [
-                *node.args.args,
-                *node.args.kwonlyargs,
-                *node.args.defaults,
-            ]
-            inside += [item.end_lineno or 0 for item in arguments]
-            inside += [node.returns.end_lineno or 0] if node.returns else []
-        line = max(inside)
-        while line < node.body[0].lineno and not re.search(r":\s*(?:#.*)?$", self._lines[line - 1]):
-            line += 1
-        return line
-
-    def _block_above(self, line: int) -> tuple[int, str]:
-        end = line - 1
-        if (
-            end > 1
-            and not self._lines[end - 1].strip()
-            and not self._lines[end - 2].lstrip().startswith("#:")
-        ):
-            end -= 1  # a heading, with an empty line below it
-        start = end
-        while start >= 1 and self._is_comment(start):
-            start -= 1
-        return start + 1, self._words(start + 1, end + 1)
-
-    def _block_below(self, line: int) -> tuple[int, str]:
-        end = line
-        while end <= len(self._lines) and not self._lines[end - 1].strip():
-            end += 1
-        start = end
-        while end <= len(self._lines) and self._is_comment(end):
-            end += 1
-        if start <= len(self._lines) and self._lines[start - 1].lstrip().startswith("#:"):
-            return start, ""  # a doc comment is about the name assigned below it
-        if end <= len(self._lines) and _DEFINES.match(self._lines[end - 1]):
-            return start, ""  # it stands at the next definition
-        return start, self._words(start, end)
-
-    def _is_comment(self, line: int) -> bool:
-        return self._lines[line - 1].lstrip().startswith("#")
-
-    def _words(self, start: int, end: int) -> str:
-        return " ".join(
-            self._lines[number - 1].strip().lstrip("#:! ") for number in range(start, end)
-        ).strip()
 
     def _assignment(self, node: ast.Assign | ast.AnnAssign, prefix: str) -> None:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
@@ -459,48 +416,68 @@ class _Detector:
         """A module's or class's name made by a deprecating call, or with a comment that calls it
         deprecated."""
         value = node.value
+        end = node.end_lineno or node.lineno
         if isinstance(value, ast.Call):
             callee = value.func.func if isinstance(value.func, ast.Call) else value.func
-            name = last_name(callee)
-            if (
+            name = self._knowledge.name_of(callee)
+            if says_deprecated_keyword(value) or (
                 _DECORATOR.search(name)
                 and not _NOT_DECORATOR.search(name)
                 and not name.endswith(("Warning", "Error"))
             ):
                 text = literal_text(value, self._constants) or name
                 self._add(qualname, "attribute", node.lineno, "decorator", "medium", text)
-        if isinstance(value, (ast.Name, ast.Attribute, ast.Call)):
-            end = node.end_lineno or node.lineno
-            trailing = (end, _trailing_comment(self._lines[end - 1]))
-            for at, text in (self._block_above(node.lineno), trailing):
-                confidence = comment_says(text, qualname) if text else None
-                if confidence is not None:
-                    self._add(
-                        qualname,
-                        "attribute",
-                        node.lineno,
-                        "comment",
-                        "medium" if confidence == "high" else "low",
-                        text,
-                        at,
-                    )
+        above, text = self._remarks.above(node.lineno)
+        if self._is_silent(above - 1, end):
+            return
+        made = isinstance(value, (ast.Name, ast.Attribute, ast.Call))
+        for at, words in ((above, text), (end, self._remarks.trailing(end))):
+            confidence = comment_says(words, qualname) if words else None
+            if confidence == "high" or (confidence and made):
+                level: Confidence = "medium" if confidence == "high" else "low"
+                self._add(qualname, "attribute", node.lineno, "comment", level, words, at)
+
+    def _attribute_docstring(self, node: ast.Assign | ast.AnnAssign, doc: ast.expr, prefix: str) -> None:
+        """The string below an assignment, which documentation tools take for the name's docstring."""
+        if not isinstance(doc, ast.Constant) or not isinstance(doc.value, str):
+            return
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Name):
+                name = prefix + target.id
+                for said in docstring_says(doc.value, name):
+                    if not said.parameter:
+                        at = doc.lineno + said.offset
+                        self._add(name, "attribute", node.lineno, "docstring", said.confidence, said.text, at)
 
     def _module_getattr(self, node: Function) -> None:
         """PEP 562: names that a module's `__getattr__` still answers for, with a warning."""
         found = [item for item in emissions_of(node, self._knowledge, self._constants) if item.strong]
         if not found:
             return
-        for name in _compared_names(node):
+        for name in _compared_names(node, self._keys):
             self._add(
                 name, "attribute", node.lineno, "warning", "medium", found[0].text or name, found[0].line
             )
 
 
+def _names_itself(text: str, qualname: str) -> bool:
+    """Whether a warning that an argument causes is yet about the callable."""
+    return sentence_says(text, qualname, first=False) == "high"
+
+
+def _always(found: list[Emission]) -> bool:
+    """Whether a helper or decorator warns each time, as far as its own conditions tell."""
+    own = [item for item in found if item.kind == "warning"]
+    return not own or any(not item.conditions for item in own)
+
+
 def _emission_confidence(item: Emission, qualname: str) -> Confidence:
     if item.conditions:
-        return "medium" if item.strong else "low"
+        return "medium" if item.strong and not about_passing(item.text) else "low"
     if not item.strong:
         return "low"
+    if not item.sure:
+        return "medium"
     if item.kind == "log":
         verdict = sentence_says(item.text, qualname, first=True)
         return "medium" if verdict is None or verdict == "low" else verdict
@@ -519,41 +496,19 @@ def _subject(qualname: str, kind: Kind) -> str:
     )
 
 
+def _may_take(node: ast.Module | Function | ast.ClassDef) -> frozenset[str] | None:
+    """The arguments that a docstring's words can be about; None where they may be any."""
+    if isinstance(node, ast.Module):
+        return frozenset()
+    if isinstance(node, ast.ClassDef):
+        return None
+    return None if node.args.kwarg else parameters_of(node)
+
+
 def _callee(decorator: ast.expr) -> ast.expr:
     while isinstance(decorator, ast.Call):
         decorator = decorator.func
     return decorator
-
-
-def _named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[str]:
-    """The arguments that a decorator for deprecated arguments names, by keyword or by string."""
-    if not isinstance(decorator, ast.Call):
-        return []
-    keywords = [
-        item.arg
-        for item in decorator.keywords
-        if item.arg
-        and item.arg not in _KNOWN_KEYWORDS
-        and isinstance(item.value, (ast.Tuple, ast.Constant))
-        and not item.arg.endswith("_name")
-    ]
-    strings = [text for text in _strings(decorator) if text.isidentifier()]
-    own = [text for text in strings if text in parameters]
-    named = [item for item in keywords if item in parameters]
-    return list(dict.fromkeys(named or own or keywords or strings[:1]))
-
-
-def _strings(node: ast.AST) -> list[str]:
-    return [
-        item.value
-        for item in ast.walk(node)
-        if isinstance(item, ast.Constant) and isinstance(item.value, str)
-    ]
-
-
-def _trailing_comment(line: str) -> str:
-    match = re.search(r"\s#+:?\s*([^\"']*)$", line)
-    return match.group(1).strip() if match and not line.lstrip().startswith("#") else ""
 
 
 def _string_constants(body: Sequence[ast.stmt]) -> dict[str, str]:
@@ -564,6 +519,53 @@ def _string_constants(body: Sequence[ast.stmt]) -> dict[str, str]:
             if text:
                 found[statement.targets[0].id] = text
     return found
+
+
+def _string_collections(body: Sequence[ast.stmt]) -> dict[str, list[str]]:
+    """The strings that the module's own lists, tuples, sets and dictionaries' keys hold, by their names."""
+    found: dict[str, list[str]] = {}
+    for statement in body:
+        if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            continue
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        value = statement.value
+        if isinstance(value, ast.Call) and value.args:  # frozenset((...)), MappingProxyType({...})
+            value = value.args[0]
+        if isinstance(value, ast.Dict):
+            items: list[ast.expr] = [key for key in value.keys if key is not None]
+        elif isinstance(value, (ast.List, ast.Tuple, ast.Set)):
+            items = value.elts
+        else:
+            continue
+        strings = [item.value for item in items if isinstance(item, ast.Constant)]
+        if isinstance(target, ast.Name):
+            found[target.id] = [item for item in strings if isinstance(item, str)]
+    return found
+
+
+def _imports_of(body: Sequence[ast.stmt]) -> tuple[dict[str, str], dict[str, str]]:
+    """(what `from` imports bind, what they bind by another name) at the module's own level."""
+    bound: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    for statement in _flatten(body):
+        if isinstance(statement, ast.ImportFrom):
+            for item in statement.names:
+                where = f"{'.' * statement.level}{statement.module or ''}:{item.name}"
+                bound[item.asname or item.name] = where
+                if item.asname and (_DECORATOR.search(item.name) or "warn" in item.name.lower()):
+                    renamed[item.asname] = item.name
+    return bound, renamed
+
+
+def _top_level(body: Sequence[ast.stmt]) -> list[str]:
+    """The names that a module's own statements define."""
+    names: list[str] = []
+    for statement in _flatten(body):
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.append(statement.name)
+        elif isinstance(statement, ast.Assign):
+            names.extend(target.id for target in statement.targets if isinstance(target, ast.Name))
+    return names
 
 
 def _flatten(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
@@ -590,15 +592,27 @@ def _returns_decorator(node: Function) -> bool:
     return _DECORATOR.search(name) is not None and _HELPER_NAME.search(name) is not None
 
 
-def _compared_names(node: Function) -> list[str]:
-    """The strings that `__getattr__(name)` compares its argument with."""
+def _strings(node: ast.AST) -> list[str]:
+    return [
+        item.value
+        for item in ast.walk(node)
+        if isinstance(item, ast.Constant) and isinstance(item.value, str)
+    ]
+
+
+def _compared_names(node: Function, keys: dict[str, list[str]]) -> list[str]:
+    """The strings that `__getattr__(name)` compares its argument with, or looks it up in."""
     argument = node.args.args[0].arg if node.args.args else ""
     names: list[str] = []
     compared = [item for item in ast.walk(node) if isinstance(item, ast.Compare) and len(item.ops) == 1]
     for item in compared:
         if last_name(item.left) == argument and isinstance(item.ops[0], (ast.Eq, ast.In)):
-            names.extend(_strings(item.comparators[0]))
+            names.extend(_strings(item.comparators[0]) or keys.get(last_name(item.comparators[0]), ()))
+    for looked in (item for item in ast.walk(node) if isinstance(item, ast.Call) and item.args):
+        is_lookup = isinstance(looked.func, ast.Attribute) and looked.func.attr in {"get", "pop"}
+        if is_lookup and last_name(looked.args[0]) == argument:
+            names.extend(keys.get(base_name(looked.func), ()))
     return [name for name in dict.fromkeys(names) if name.isidentifier()]
 
 
-__all__ = ["DETECTOR", "FileMarks", "Unreadable", "base_name", "decode", "detect", "parse"]
+__all__ = ["DETECTOR", "FileMarks", "Unreadable", "decode", "detect", "parse"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from lastcall.scanning.wording import SAYS_DEPRECATED, SAYS_LEAVING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _CATEGORY = re.compile(r"[Dd]eprecat|RemovedIn|RemovedAs|^FutureWarning$")
 _WEAK_CATEGORY = frozenset(("FutureWarning",))
@@ -27,6 +27,11 @@ _NOT_A_HELPER = re.compile(
     re.IGNORECASE,
 )
 _LOGGER = re.compile(r"log", re.IGNORECASE)
+_MAKES_A_LOGGER = frozenset(["getLogger", "get_logger", "getChild", "opt", "bind", "contextualize", "new"])
+_STAND_IN = re.compile(
+    r"sentinel|unset|not_?set|not_?given|no_?default|missing|undefined|deprecat", re.IGNORECASE
+)
+"""Classes and values that stand for "was not passed"."""
 _LOG_LEVELS = frozenset(
     [
         "debug",
@@ -43,6 +48,13 @@ _LOG_LEVELS = frozenset(
         "info_once",
     ]
 )
+_KEYWORD_WORDS = (
+    (("details", "reason", "message", "msg", "text", "addendum", "extra"), ""),
+    (("since", "deprecated_in", "version", "deprecated_since"), "since"),
+    (("removed_in", "removal", "remove_by", "remove_in", "removal_version", "removed_on"), "removed in"),
+    (("alternative", "instead", "replacement", "use", "use_instead", "replaced_by", "target"), "use"),
+)
+"""What the keywords of deprecating decorators hold, in well-known libraries, and how a sentence would put it."""
 _FILTERS = frozenset(["filterwarnings", "simplefilter", "catch_warnings", "warns", "deprecated_call"])
 
 
@@ -65,6 +77,10 @@ class Emission:
     """The category or the words say deprecated; else it only may mean that."""
     forwards: bool = False
     """The words come from the function's own arguments: a function that warns for others."""
+    passed: tuple[str, ...] = ()
+    """The arguments whose being passed makes the warning, where the conditions say so plainly."""
+    sure: bool = True
+    """False where only a guess tells that what is called is a logger, or that a helper warns each time."""
 
 
 @dataclass(slots=True)
@@ -73,6 +89,17 @@ class Knowledge:
 
     emitters: frozenset[str] = frozenset()
     categories: frozenset[str] = frozenset()
+    sometimes: frozenset[str] = frozenset()
+    """Emitters that do not warn each time they are called."""
+    loggers: frozenset[str] = frozenset()
+    """Names that this file gave to loggers, and that do not say so themselves."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """What the file's imports call by another name: `dep` of `from warnings import deprecated as dep`."""
+
+    def name_of(self, node: ast.expr) -> str:
+        """The last part of a dotted name, as where it was imported from spells it."""
+        name = last_name(node)
+        return self.aliases.get(name, name) if isinstance(node, ast.Name) else name
 
 
 @dataclass(slots=True)
@@ -82,9 +109,12 @@ class _Body:
     knowledge: Knowledge
     constants: dict[str, str]
     parameters: frozenset[str]
+    spread: frozenset[str] = frozenset()
     found: list[Emission] = field(default_factory=list)
     categories: set[str] = field(default_factory=set)
     """Local names that hold a category of deprecation warnings."""
+    taken: dict[str, str] = field(default_factory=dict)
+    """Local names for what was taken out of `**kwargs`, with the argument's name."""
 
 
 def last_name(node: ast.expr) -> str:
@@ -107,6 +137,11 @@ def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset
     return frozenset(item.arg for item in every) - {"self", "cls"}
 
 
+def spread_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
+    """The names after `*` and `**`, by which no argument can be passed."""
+    return frozenset(item.arg for item in (function.args.vararg, function.args.kwarg) if item is not None)
+
+
 def literal_text(node: ast.expr | None, constants: dict[str, str]) -> str:
     """The words of an expression that makes a string; holes are shown as `{...}`. Empty if there are none."""
     if isinstance(node, ast.Constant):
@@ -123,6 +158,19 @@ def literal_text(node: ast.expr | None, constants: dict[str, str]) -> str:
     return constants.get(node.id, "") if isinstance(node, ast.Name) else ""
 
 
+def decorator_text(node: ast.expr, constants: dict[str, str]) -> str:
+    """The words of a deprecating decorator, those of its keywords put as a sentence would put them."""
+    if not isinstance(node, ast.Call):
+        return literal_text(node, constants)
+    said = [literal_text(node, constants)]
+    for item in node.keywords:
+        before = next((words for names, words in _KEYWORD_WORDS if item.arg in names), None)
+        words = literal_text(item.value, constants)
+        if before is not None and words and words not in said:
+            said.append(f"{before} {words}" if before else words)
+    return "; ".join(filter(None, said))
+
+
 def emissions_of(
     function: ast.FunctionDef | ast.AsyncFunctionDef, knowledge: Knowledge, constants: dict[str, str]
 ) -> list[Emission]:
@@ -130,7 +178,7 @@ def emissions_of(
 
     Nested functions are not looked into: they run later, and have no name that others could call.
     """
-    state = _Body(knowledge, dict(constants), parameters_of(function))
+    state = _Body(knowledge, dict(constants), parameters_of(function), spread_of(function))
     _walk(function.body, (), state)
     return state.found
 
@@ -153,10 +201,7 @@ def _walk(  # noqa: C901 - one case a statement type
         elif isinstance(statement, (ast.Assign, ast.AnnAssign)):
             _assignment(statement, state)
         elif isinstance(statement, ast.If):
-            _walk(statement.body, (*conditions, statement.test), state)
-            _walk(statement.orelse, (*conditions, UNKNOWN), state)
-            if _may_return(statement.body) or _may_return(statement.orelse):
-                conditions = (*conditions, UNKNOWN)
+            conditions = _if(statement, conditions, state)
         elif isinstance(statement, (ast.With, ast.AsyncWith)):
             _walk(statement.body, conditions, state)
         elif isinstance(statement, (ast.For, ast.AsyncFor, ast.While)):
@@ -168,7 +213,30 @@ def _walk(  # noqa: C901 - one case a statement type
             for case in statement.cases:
                 _walk(case.body, (*conditions, UNKNOWN), state)
         elif isinstance(statement, (ast.Return, ast.Raise)):
+            _end(statement, conditions, state)
             return
+
+
+def _if(
+    statement: ast.If, conditions: tuple[ast.expr | _Unknown, ...], state: _Body
+) -> tuple[ast.expr | _Unknown, ...]:
+    """The conditions under which what follows the statement is reached."""
+    refused = ast.UnaryOp(ast.Not(), statement.test)
+    _walk(statement.body, (*conditions, statement.test), state)
+    _walk(statement.orelse, (*conditions, refused), state)
+    if not _may_return(statement.body) and not _may_return(statement.orelse):
+        return conditions
+    is_guard = isinstance(statement.body[-1], ast.Return) and not statement.orelse
+    return (*conditions, refused if is_guard else UNKNOWN)
+
+
+def _end(
+    statement: ast.Return | ast.Raise, conditions: tuple[ast.expr | _Unknown, ...], state: _Body
+) -> None:
+    if isinstance(statement, ast.Return) and statement.value is not None:
+        _expression(statement.value, conditions, state)
+    elif isinstance(statement, ast.Raise) and not conditions and isinstance(statement.exc, ast.Call):
+        _refusal(statement.exc, state)
 
 
 def _try(statement: ast.Try, conditions: tuple[ast.expr | _Unknown, ...], state: _Body) -> None:
@@ -197,6 +265,10 @@ def _assignment(statement: ast.Assign | ast.AnnAssign, state: _Body) -> None:
     names = [target.id for target in targets if isinstance(target, ast.Name)]
     if not names or statement.value is None:
         return
+    taken = _taken(statement.value, state)
+    if taken:
+        state.taken.update(dict.fromkeys(names, taken))
+        return
     text = literal_text(statement.value, state.constants)
     if text:
         state.constants.update(dict.fromkeys(names, text))
@@ -209,7 +281,7 @@ def _is_category(node: ast.expr, state: _Body) -> bool:
         return _is_category(node.body, state) or _is_category(node.orelse, state)
     if isinstance(node, ast.Call):  # an instance of the category carries the message itself
         node = node.func
-    name = last_name(node)
+    name = state.knowledge.name_of(node)
     return bool(_CATEGORY.search(name)) or name in state.knowledge.categories or name in state.categories
 
 
@@ -218,23 +290,53 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
         node = node.value
     if not isinstance(node, ast.Call):
         return
-    name, base = last_name(node.func), base_name(node.func)
+    name, base = state.knowledge.name_of(node.func), base_name(node.func)
     if not name or name in _FILTERS:
         return
     text = " ".join(
         filter(None, (literal_text(argument, state.constants) for argument in _message_arguments(node)))
     )
-    if name in _LOG_LEVELS and _LOGGER.search(base):
-        if SAYS_LEAVING.search(text):
-            strong = SAYS_DEPRECATED.search(text) is not None
-            state.found.append(Emission("log", node.lineno, text, conditions, strong))
-        return
+    passed = _passed_by(conditions, state, text)
+    if name in _LOG_LEVELS and isinstance(node.func, ast.Attribute):
+        is_logger = _is_logger(node.func.value, state.knowledge)
+        if is_logger or (name == "warning" and base != "warnings"):
+            if SAYS_LEAVING.search(text):
+                strong = SAYS_DEPRECATED.search(text) is not None
+                state.found.append(
+                    Emission("log", node.lineno, text, conditions, strong, False, passed, is_logger)
+                )
+            return
     strength = _warns(node, name, base, text, state)
     if strength is not None:
         forwards = not SAYS_DEPRECATED.search(text) and any(
             isinstance(part, ast.Name) and part.id in state.parameters for part in ast.walk(node)
         )
-        state.found.append(Emission("warning", node.lineno, text, conditions, strength, forwards))
+        sure = name not in state.knowledge.sometimes
+        state.found.append(
+            Emission("warning", node.lineno, text, conditions, strength, forwards, passed, sure)
+        )
+
+
+def _refusal(node: ast.Call, state: _Body) -> None:
+    """A function that does nothing but raise, and says that this is because it is deprecated."""
+    text = " ".join(filter(None, (literal_text(argument, state.constants) for argument in node.args)))
+    if re.search(r"\bdeprecated\b", text, re.IGNORECASE):
+        state.found.append(Emission("warning", node.lineno, text, (), strong=True, sure=False))
+
+
+def _is_logger(node: ast.expr, knowledge: Knowledge) -> bool:
+    """Whether this is a logger by its name, by what it was made with, or by what it is made with right here."""
+    while True:
+        if isinstance(node, ast.Call):
+            node = node.func
+        name = last_name(node)
+        if _LOGGER.search(name) or name in knowledge.loggers or name in _MAKES_A_LOGGER:
+            return True
+        if not isinstance(node, ast.Attribute):
+            return False
+        node = node.value
+        if not isinstance(node, ast.Call):
+            return False
 
 
 def _message_arguments(node: ast.Call) -> list[ast.expr]:
@@ -256,6 +358,8 @@ def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> boo
     if categories and (is_warn or _HELPER.search(name)):
         return bool(categories - _WEAK_CATEGORY) or SAYS_LEAVING.search(text) is not None
     if name in state.knowledge.emitters and base not in {"self", "cls"}:
+        return True
+    if name in state.knowledge.sometimes and base not in {"self", "cls"}:
         return True
     if _HELPER.search(name) and not _NOT_A_HELPER.search(name):
         # By its name it has to do with deprecation; that it warns of one, and always, takes more.
@@ -294,27 +398,65 @@ def forwards_warnings(
     )
 
 
-def parameter_in(emission: Emission, parameters: frozenset[str]) -> str:
-    """The argument whose being passed makes the warning, where the conditions say so plainly; else empty."""
-    for condition in emission.conditions:
-        if isinstance(condition, _Unknown):
-            continue
-        name = _passed(condition, parameters)
-        if name:
-            return name
-    return ""
+def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: str) -> tuple[str, ...]:
+    """The arguments whose being passed makes a warning. Where its words name some of them, those alone."""
+    names = [
+        name
+        for condition in conditions
+        if not isinstance(condition, _Unknown)
+        for name in _passed(condition, state, refused=False)
+        if name not in state.spread
+    ]
+    named = [name for name in names if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text)]
+    return tuple(dict.fromkeys(named or names[:1]))
 
 
-def _passed(test: ast.expr, parameters: frozenset[str]) -> str:
-    """`x`, `x is not None`, `x != default`, `"x" in kwargs`: the argument `x` was passed."""
+def _passed(test: ast.expr, state: _Body, *, refused: bool) -> list[str]:
+    """`x`, `x is not None`, `x != default`, `"x" in kwargs`: the argument `x` was passed. `refused` tells that
+    the test must fail."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return _passed(test.operand, state, refused=not refused)
     if isinstance(test, ast.BoolOp):
-        return next((name for name in (_passed(value, parameters) for value in test.values) if name), "")
-    if isinstance(test, ast.Name) and test.id in parameters:
-        return test.id
+        return [name for value in test.values for name in _passed(value, state, refused=refused)]
     if isinstance(test, ast.Compare) and len(test.ops) == 1:
-        left, operator, right = test.left, test.ops[0], test.comparators[0]
-        if isinstance(operator, (ast.IsNot, ast.NotEq)) and last_name(left) in parameters:
-            return last_name(left)
-        if isinstance(operator, ast.In) and isinstance(left, ast.Constant) and isinstance(left.value, str):
-            return left.value if last_name(right) in parameters and left.value.isidentifier() else ""
-    return ""
+        return _passed_by_comparison(test, state, refused=refused)
+    if isinstance(test, ast.Call) and last_name(test.func) == "isinstance":
+        name = _argument(test.args[0], state) if refused and test.args else ""
+        return [name] if name and _STAND_IN.search(last_name(test.args[-1])) else []
+    name = _argument(test, state)
+    return [name] if name and not refused else []
+
+
+def _passed_by_comparison(test: ast.Compare, state: _Body, *, refused: bool) -> list[str]:
+    left, operator, right = test.left, test.ops[0], test.comparators[0]
+    if isinstance(operator, ast.In) and isinstance(left, ast.Constant) and isinstance(left.value, str):
+        is_argument = last_name(right) in state.parameters and left.value.isidentifier()
+        return [left.value] if is_argument and not refused else []
+    unlike = isinstance(operator, (ast.IsNot, ast.NotEq))
+    if not unlike and not isinstance(operator, (ast.Is, ast.Eq)):
+        return []
+    name = _argument(left, state)
+    return [name] if name and unlike is not refused else []
+
+
+def _argument(node: ast.expr, state: _Body) -> str:
+    """The argument that an expression stands for: a parameter, or what was taken out of `**kwargs`."""
+    if isinstance(node, ast.NamedExpr):
+        node = node.value
+    name = last_name(node)
+    if name in state.taken:
+        return state.taken[name]
+    if name in state.parameters:
+        return name
+    return _taken(node, state)
+
+
+def _taken(node: ast.expr, state: _Body) -> str:
+    """`mode` for `kwargs.pop("mode", None)`, `kwargs.get("mode")` and `kwargs["mode"]`."""
+    key: ast.expr | None = None
+    if isinstance(node, ast.Subscript) and last_name(node.value) in state.spread:
+        key = node.slice
+    elif isinstance(node, ast.Call) and last_name(node.func) in {"pop", "get"} and node.args:
+        key = node.args[0] if base_name(node.func) in state.spread else None
+    is_name = isinstance(key, ast.Constant) and isinstance(key.value, str) and key.value.isidentifier()
+    return str(key.value) if is_name and isinstance(key, ast.Constant) else ""

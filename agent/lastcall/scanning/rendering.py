@@ -8,9 +8,11 @@ from collections import Counter
 from itertools import groupby
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from lastcall.scanning.finding import CONFIDENCES
 from lastcall.scanning.survey import at_least
+from lastcall.scanning.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,7 +83,7 @@ def survey_as_text(survey: Survey, confidence: Confidence, seen_of: SeenOf | Non
         lines.append("")
     lines += _skipped_lines(survey.skipped)
     lines += _summary(survey, shown, seen_of)
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def _skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
@@ -161,7 +163,7 @@ def references_as_sarif(root: str, references: Sequence[StaticReference]) -> str
 
 def _location(root: str, file: str, line: int) -> dict[str, Any]:
     path = os.path.relpath(os.path.join(root, file)).replace(os.sep, "/")
-    uri = file if path.startswith("..") else path
+    uri = quote(os.fsencode(file if path.startswith("..") else path))
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": max(line, 1)}}}
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lastcall.scanning.finding import CONFIDENCES, EVIDENCE_KINDS, Finding, Mark, Skipped, strongest
-from lastcall.scanning.tree import SourceFile, read_tree
-from lastcall.scanning.wording import removal_in, replacement_in, since_in
+from lastcall.scanning.replacements import Names
+from lastcall.scanning.tree import SourceFile, Unreadable, read_source, read_tree
+from lastcall.scanning.wording import removal_in, since_in
 from lastcall.scanning.work import WORKERS, Item, analyse
 
 if TYPE_CHECKING:
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from lastcall.scanning.cache import Cache
     from lastcall.scanning.finding import Confidence, Evidence
     from lastcall.scanning.work import Progress
+
+
+_TOLD = ("emitters", "categories", "sometimes")
+"""What files tell each other, in the order in which the analysis takes it."""
+_MOST_ROUNDS = 4
 
 
 @dataclass(slots=True)
@@ -51,7 +56,7 @@ def survey(
     # A stub only repeats what the module beside it says.
     modules = {file.module for file in files if file.path.endswith(".py")}
     files = [file for file in files if file.path.endswith(".py") or file.module not in modules]
-    nothing: list[list[str]] = [[], []]
+    nothing: list[list[str]] = [[], [], []]
     outcomes = analyse(
         [Item(file.path, nothing) for file in files],
         "detect",
@@ -71,48 +76,59 @@ def survey(
 
 
 def _read_again(files: list[SourceFile], outcomes: list[Outcome], cache: Cache | None, workers: int) -> None:
-    """Analyse anew the files that mention what other files turned out to warn with."""
-    emitters = {name for outcome in outcomes if outcome.value for name in outcome.value["emitters"]}
-    categories = {name for outcome in outcomes if outcome.value for name in outcome.value["categories"]}
-    if not emitters and not categories:
-        return
-    known = {name.encode(): name for name in emitters | categories}
-    items: list[Item] = []
-    places: list[int] = []
-    for index, file in enumerate(files):
-        if outcomes[index].reason:
-            continue
-        data = Path(file.path).read_bytes()
-        mentioned = sorted(name for encoded, name in known.items() if encoded in data)
-        if mentioned:
-            arguments = [
-                [name for name in mentioned if name in emitters],
-                [name for name in mentioned if name in categories],
-            ]
-            items.append(Item(file.path, arguments))
-            places.append(index)
-    for index, outcome in zip(places, analyse(items, "detect", cache=cache, workers=workers), strict=True):
-        outcomes[index] = outcome
+    """Analyse anew the files that mention what other files turned out to warn with, as long as that shows
+    more of it: helpers that call helpers, classes that inherit from classes."""
+    told: dict[int, list[list[str]]] = {}
+    for _ in range(_MOST_ROUNDS):
+        known = [
+            {name for outcome in outcomes if outcome.value for name in outcome.value[key]} for key in _TOLD
+        ]
+        known[2] -= known[0]
+        if not any(known):
+            return
+        encoded = {name.encode() for names in known for name in names}
+        items: list[Item] = []
+        places: list[int] = []
+        for index, file in enumerate(files):
+            if outcomes[index].reason:
+                continue
+            try:
+                data = read_source(file.path)
+            except Unreadable:  # gone since it was read: what it said then stands
+                continue
+            mentioned = {name.decode() for name in encoded if name in data}
+            arguments = [sorted(names & mentioned) for names in known]
+            if any(arguments) and told.get(index) != arguments:
+                told[index] = arguments
+                items.append(Item(file.path, arguments))
+                places.append(index)
+        if not items:
+            return
+        for index, outcome in zip(
+            places, analyse(items, "detect", cache=cache, workers=workers), strict=True
+        ):
+            if not outcome.reason:
+                outcomes[index] = outcome
 
 
 def _findings(files: list[SourceFile], outcomes: list[Outcome]) -> list[Finding]:
-    definitions = {
-        file.module: frozenset(outcome.value["definitions"] if outcome.value else ())
+    names = Names(
+        (file, outcome.value["definitions"], outcome.value["imports"])
         for file, outcome in zip(files, outcomes, strict=True)
-    }
+        if outcome.value
+    )
     findings: dict[str, Finding] = {}
     for file, outcome in zip(files, outcomes, strict=True):
         for data in outcome.value["marks"] if outcome.value else ():
-            finding = _finding(file, Mark.from_dict(data), definitions)
+            finding = _finding(file, Mark.from_dict(data), names)
             # Two files can claim one module name (a script in two folders): the first one stands.
             findings.setdefault(finding.ref, finding)
     return sorted(findings.values(), key=lambda item: (item.file, item.line, item.ref))
 
 
-def _finding(file: SourceFile, mark: Mark, definitions: dict[str, frozenset[str]]) -> Finding:
+def _finding(file: SourceFile, mark: Mark, names: Names) -> Finding:
     evidence = tuple(sorted(mark.evidence, key=_rank))
     texts = [item.text for item in evidence if item.text]
-    replacement = next((name for name in map(replacement_in, texts) if name), "")
     return Finding(
         ref=f"{file.module}:{mark.qualname}" if mark.qualname else file.module,
         kind=mark.kind,
@@ -121,7 +137,9 @@ def _finding(file: SourceFile, mark: Mark, definitions: dict[str, frozenset[str]
         confidence=strongest(evidence),
         evidence=evidence,
         message=next((item.text for item in evidence if item.text and item.kind != "name"), ""),
-        replacement=_resolve(replacement, file, mark, definitions) if replacement else "",
+        replacement=next(
+            (name for name in (names.replacement(text, file, mark) for text in texts) if name), ""
+        ),
         since=next((version for version in map(since_in, texts) if version), ""),
         removal=next((version for version in map(removal_in, texts) if version), ""),
     )
@@ -129,24 +147,6 @@ def _finding(file: SourceFile, mark: Mark, definitions: dict[str, frozenset[str]
 
 def _rank(item: Evidence) -> tuple[int, int, int]:
     return CONFIDENCES.index(item.confidence), EVIDENCE_KINDS.index(item.kind), item.line
-
-
-def _resolve(name: str, file: SourceFile, mark: Mark, definitions: dict[str, frozenset[str]]) -> str:
-    """The object reference of a name that a message spells, if the tree has it; else the spelling."""
-    if ":" in name:
-        return name
-    owner = mark.qualname.split("(")[0].rpartition(".")[0]
-    here = definitions[file.module]
-    for candidate in ([f"{owner}.{name}"] if owner else []) + [name]:
-        if candidate in here and candidate != mark.qualname:
-            return f"{file.module}:{candidate}"
-    parts = name.split(".")
-    for split in range(len(parts) - 1, 0, -1):
-        module = ".".join(parts[:split])
-        if module in definitions:
-            return f"{module}:{'.'.join(parts[split:])}"
-    owners = [module for module, names in definitions.items() if name in names]
-    return f"{owners[0]}:{name}" if len(owners) == 1 else name
 
 
 def at_least(findings: Iterable[Finding], confidence: Confidence) -> list[Finding]:

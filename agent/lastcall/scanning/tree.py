@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import Counter
 from dataclasses import dataclass, field
+from errno import ELOOP
 from fnmatch import fnmatch
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lastcall.errors import UsageError
@@ -76,6 +77,28 @@ class Tree:
     skipped: list[Skipped] = field(default_factory=list)
 
 
+class Unreadable(Exception):  # noqa: N818 - says what happened to the file, which is no error of ours
+    """This file cannot be read as Python. The message says why, in a person's words."""
+
+
+def read_source(path: str) -> bytes:
+    """The content of a source file. Raises Unreadable, for a generated one before all of it is in memory, and
+    for what has become a pipe or a device since the tree was listed before it could block or never end."""
+    try:
+        with open(
+            os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb"
+        ) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise Unreadable("not a regular file")
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Unreadable(f"cannot be read: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        raise Unreadable(f"generated: {status.st_size:,} bytes")
+    return data
+
+
 def is_test_path(file: str) -> bool:
     """Whether a relative path names test code: `tests/...`, `test_x.py`, `x_test.py`, `conftest.py`."""
     *folders, name = file.split("/")
@@ -114,7 +137,8 @@ def read_tree(path: str | os.PathLike[str], exclude: Sequence[str] = ()) -> Tree
         tree = Tree(root)
         found = _walk(tree, exclude)
     else:
-        raise UsageError(f"{os.fspath(path)}: no such file or folder; name the root of a Python source tree")
+        what = "neither a file nor a folder" if os.path.exists(root) else "no such file or folder"
+        raise UsageError(f"{os.fspath(path)}: {what}; name the root of a Python source tree")
     namer = ModuleNames(tree.root, [item[0] for item in found])
     folders = _folders_of_tests(relative for _, relative in found)
     for absolute, relative in sorted(found, key=lambda item: item[1]):
@@ -186,14 +210,18 @@ def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[t
         if entry.name.endswith((".py", ".pyi")):
             if entry.is_file():
                 found.append((entry.path, relative))
-            elif entry.is_symlink():
+            elif not os.path.exists(entry.path):
                 tree.skipped.append(Skipped(relative, "a link that leads nowhere"))
+            else:
+                tree.skipped.append(Skipped(relative, "not a regular file"))
             return
         is_text = os.path.splitext(entry.name)[1] in TEXT_SUFFIXES or entry.name in TEXT_NAMES
         if is_text and entry.is_file() and entry.stat().st_size <= MAX_TEXT_BYTES:
             tree.texts.append((entry.path, relative))
     except OSError as error:
-        tree.skipped.append(Skipped(relative, f"cannot be looked at: {error.strerror}"))
+        circle = error.errno == ELOOP
+        reason = "a link that leads in a circle" if circle else f"cannot be looked at: {error.strerror}"
+        tree.skipped.append(Skipped(relative, reason))
 
 
 class ModuleNames:
@@ -243,8 +271,8 @@ class ModuleNames:
 
     def _tops(self, folder: str) -> set[str]:
         """Names that could be imported if `folder` were on the path, and not already from the root."""
-        names = {os.path.splitext(name)[0] for name in os.listdir(folder) if not name.startswith((".", "_"))}
-        return names - {os.path.splitext(name)[0] for name in os.listdir(self._root)}
+        names = {os.path.splitext(name)[0] for name in _listed(folder) if not name.startswith((".", "_"))}
+        return names - {os.path.splitext(name)[0] for name in _listed(self._root)}
 
     @cached_property
     def _imported(self) -> Counter[str]:
@@ -253,11 +281,18 @@ class ModuleNames:
         step = max(1, len(self._paths) // 2000)
         for path in self._paths[::step]:
             try:
-                data = Path(path).read_bytes()[:100_000]
-            except OSError:
+                data = read_source(path)[:100_000]
+            except Unreadable:
                 continue
             counts.update({name.decode("ascii", "replace") for name in _IMPORTED.findall(data)})
         return counts
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # gone since the tree was listed
+        return []
 
 
 def _has_project_file(folder: str) -> bool:

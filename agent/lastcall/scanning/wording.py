@@ -7,10 +7,13 @@ import inspect
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from lastcall.scanning.argument_docs import argument_is_deprecated, arguments_described
+
 if TYPE_CHECKING:
     from lastcall.scanning.finding import Confidence
 
 _LONGEST = 200
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 SAYS_DEPRECATED = re.compile(r"deprecat|\bobsolete\b", re.IGNORECASE)
 SAYS_LEAVING = re.compile(
@@ -32,7 +35,8 @@ _ABOUT_ITSELF = re.compile(
     re.IGNORECASE,
 )
 _STARTS = re.compile(
-    r"^[^\w`]*(?:note|warning|todo)?[^\w`]*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b", re.IGNORECASE
+    r"^[^\w`]*(?:note|warning|todo|fixme|xxx|hack)?(?:\([^)]*\))?[^\w`]*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b",
+    re.IGNORECASE,
 )
 _MARKED_END = re.compile(r"[\[(*]\s*(?:deprecated|obsolete)\b[^\])*]*[\])*]", re.IGNORECASE)
 _DEPRECATED_NOUN = re.compile(
@@ -46,6 +50,23 @@ _SHIM = re.compile(
     re.IGNORECASE,
 )
 _REMOVE_LATER = re.compile(r"\b(?:remove|delete|drop)\s+(?:this|it)\b.*deprecat", re.IGNORECASE)
+_REMOVE = re.compile(
+    r"^\W*(?:todo|fixme|xxx|hack)\b(?:\([^)]*\))?\W*(?:to be\s+|can be\s+)?(?:removed?|deleted?|drop(?:ped)?)"
+    r"(?:\s+(?:this|it|me|once|after|when|in|by|as soon as|for|later|eventually|before|with)\b|\W*$)",
+    re.IGNORECASE,
+)
+_PASSING = re.compile(
+    r"^\W*(?:\w+\s+){0,2}?(?:passing|specifying|supplying|providing|setting|giving|using)\b"
+    r"|\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b[^.]{0,60}\bdeprecated"
+    r"|\bdeprecated\s+(?:\w+\s+)?(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag|value)s?\b",
+    re.IGNORECASE,
+)
+_CHANGED = re.compile(r"^\.\.\s+version(?:changed|modified|removed)\s*::?\s*(?P<rest>.*)$", re.IGNORECASE)
+_ADMONITION = re.compile(
+    r"^\.\.\s+(?:warning|note|caution|attention|important|danger|admonition)\s*::"
+    r"\s*(?P<rest>.*)$",
+    re.IGNORECASE,
+)
 _DIRECTIVE = re.compile(r"^(?P<indent>\s*)\.\.\s+deprecated\s*::?\s*(?P<rest>.*)$", re.IGNORECASE)
 _SECTION = re.compile(r"^(?:[#*_\s]*)deprecated(?:[*_\s]*):?(?:[*_\s]*)(?P<rest>.*)$", re.IGNORECASE)
 _TAG = re.compile(r"^\s*[@:]deprecated\b:?\s*(?P<rest>.*)$", re.IGNORECASE)
@@ -54,68 +75,6 @@ _FIELD = re.compile(
 )
 _ITEM = re.compile(r"^\s*\**(?P<name>\w+)(?:\s*,\s*\**\w+)*\s*(?:\([^)]*\)\s*:|:(?!:)|\s*$)")
 
-_TARGET = r"(?::[\w:]+:)?[`'\"]*~?(?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)(?:\([^)]*\))?[`'\"]*"
-_INSTEAD = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        (
-            rf"\b(?:in favou?r of|replaced (?:by|with)|superseded by|renamed (?:to|as)|moved to|"
-            rf"replacement:?)\s+(?:the\s+)?(?:new\s+)?(?:\w+\s+)??{_TARGET}"
-        ),
-        rf"\b(?:use|using|switch to|call|prefer|see|try)\s+(?:the\s+)?(?:new\s+)?{_TARGET}",
-        rf"\balias (?:of|for|to)\s+{_TARGET}",
-        r"\buse\s+(?:the\s+)?(?:\w+\s+){1,3}?(?::[\w:]+:)?[`'\"]+~?(?P<name>[A-Za-z_][\w.]*)",
-    )
-)
-_NOT_NAMES = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "this",
-        "that",
-        "it",
-        "its",
-        "instead",
-        "of",
-        "in",
-        "for",
-        "to",
-        "new",
-        "and",
-        "or",
-        "with",
-        "any",
-        "other",
-        "another",
-        "one",
-        "your",
-        "same",
-        "is",
-        "are",
-        "keyword",
-        "keywords",
-        "argument",
-        "arguments",
-        "only",
-        "explicit",
-        "either",
-        "both",
-        "at",
-        "on",
-        "as",
-        "from",
-        "by",
-        "into",
-        "caution",
-        "them",
-        "these",
-        "case",
-        "cases",
-        "http",
-        "https",
-    ]
-)
 _FIRST_VERSION = re.compile(r"\W*(?:version\s+)?v?(?P<v>\d{4}-\d\d-\d\d|\d+(?:\.\d+)+)")
 _SINCE = re.compile(
     r"(?:\bsince|deprecat\w*\s+(?:in|as of|from|with|at)|\bas of)\s+"
@@ -142,29 +101,15 @@ class Said(NamedTuple):
     """Lines from the first line of the words."""
 
 
+def printable(line: str) -> str:
+    """A line with what would move a terminal's cursor, or cannot be encoded, written as Python would."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), line)
+
+
 def one_line(text: str) -> str:
     """`text` in one line of at most 200 characters."""
-    joined = " ".join(text.split())
+    joined = printable(" ".join(text.split()))
     return joined if len(joined) <= _LONGEST else joined[: _LONGEST - 3] + "..."
-
-
-def replacement_in(text: str) -> str:
-    """The name that the words tell to use instead, in the words' spelling; empty if they name none."""
-    for pattern in _INSTEAD:
-        for match in pattern.finditer(text):
-            name = match.group("name").rstrip(".")
-            if _looks_like_code(match.group(0), name):
-                return name
-    return ""
-
-
-def _looks_like_code(phrase: str, name: str) -> bool:
-    """An identifier stands out from prose by a dot, underscore, capital inside, quotes, or brackets."""
-    if any(mark in phrase for mark in "`'\"("):
-        return True
-    if name.lower() in _NOT_NAMES:
-        return False
-    return "_" in name or "." in name or any(char.isupper() for char in name[1:])
 
 
 def since_in(text: str) -> str:
@@ -189,13 +134,19 @@ def docstring_says(doc: str, name: str) -> list[Said]:
     deprecated."""
     if not SAYS_LEAVING.search(doc) and "compat" not in doc.lower():
         return []
-    lines = inspect.cleandoc(doc).splitlines()
+    lines = inspect.cleandoc(doc).split("\n")
     shift = len(doc.splitlines()) - len(doc.lstrip().splitlines()) if doc.strip() else 0
     said: list[Said] = []
     for number, line in enumerate(lines):
-        item = _structured(lines, number, line)
+        item = _structured(lines, number, line, name)
         if item is not None:
             said.append(item._replace(offset=number + shift))
+    told = {item.parameter for item in said}
+    said += [
+        item._replace(offset=item.offset + shift)
+        for item in _arguments_said(lines)
+        if item.parameter not in told
+    ]
     if not any(not item.parameter for item in said):
         prose = _in_prose(lines, name)
         if prose is not None:
@@ -203,22 +154,17 @@ def docstring_says(doc: str, name: str) -> list[Said]:
     return said
 
 
-def _structured(lines: list[str], number: int, line: str) -> Said | None:
-    """A directive, a section or a tag, which are about the callable unless they stand below an argument."""
+def _structured(lines: list[str], number: int, line: str, name: str) -> Said | None:
+    """A directive, an admonition, a tag or a section, which are about the callable unless they stand below an
+    argument."""
     directive = _DIRECTIVE.match(line)
     if directive:
-        text = one_line(
-            directive["rest"] + " " + " ".join(_indented_after(lines, number, len(directive["indent"])))
-        )
-        owner = _argument_above(lines, number, len(directive["indent"])) if directive["indent"] else ""
-        if owner:
-            return Said("high", text, owner)
-        if directive["indent"] or _OF_ARGUMENT.search(text[:90]):
-            return Said("medium", text)
-        return Said("high", text)
+        return _directive(lines, number, directive)
     tag = _TAG.match(line)
     if tag:
         return Said("high", one_line(tag["rest"]))
+    if line.startswith(".."):
+        return _other_directive(lines, number, line, name)
     section = _SECTION.match(line)
     if section and number and not lines[number - 1].strip() and not line.startswith((" ", "\t")):
         underlined = (
@@ -228,6 +174,33 @@ def _structured(lines: list[str], number: int, line: str) -> Said | None:
             body = lines[number + 2 : number + 6] if underlined else lines[number + 1 : number + 4]
             return Said("high", one_line(section["rest"] + " " + " ".join(body)))
     return None
+
+
+def _directive(lines: list[str], number: int, found: re.Match[str]) -> Said:
+    """`.. deprecated::`"""
+    indent = len(found["indent"])
+    text = one_line(found["rest"] + " " + " ".join(_indented_after(lines, number, indent)))
+    owner = _argument_above(lines, number, indent) if indent else ""
+    if owner:
+        return Said("high", text, owner)
+    if indent or _OF_ARGUMENT.search(text[:90]):
+        return Said("medium", text)
+    return Said("high", text)
+
+
+def _other_directive(lines: list[str], number: int, line: str, name: str) -> Said | None:
+    """`.. versionchanged::` and boxes such as `.. warning::` that say deprecated."""
+    changed = _CHANGED.match(line)
+    found = changed or _ADMONITION.match(line)
+    if found is None:
+        return None
+    text = one_line(found["rest"] + " " + " ".join(_indented_after(lines, number, 0)))
+    if changed is None:
+        verdict = sentence_says(text, name, first=False)
+        return Said(verdict, text) if verdict is not None and verdict != "low" else None
+    if not re.match(r"(?:[\w.]*\d[\w.]*)?\W*(?:deprecated|obsolete)\b", text, re.IGNORECASE):
+        return None
+    return Said("medium" if _OF_ARGUMENT.search(text[:90]) else "high", text)
 
 
 def _indented_after(lines: list[str], number: int, indent: int) -> list[str]:
@@ -247,6 +220,14 @@ def _argument_above(lines: list[str], number: int, indent: int) -> str:
         match = _FIELD.match(line) or _ITEM.match(line)
         return match["name"] if match else ""
     return ""
+
+
+def _arguments_said(lines: list[str]) -> list[Said]:
+    return [
+        Said("high", one_line(text or kind), name, number)
+        for name, kind, text, number in arguments_described(lines)
+        if argument_is_deprecated(name, kind, text)
+    ]
 
 
 def _in_prose(lines: list[str], name: str) -> Said | None:
@@ -299,6 +280,11 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
     return shim
 
 
+def about_passing(text: str) -> bool:
+    """Whether the words of a warning are about an argument, a value or a way to call, and not the callable."""
+    return _PASSING.search(text) is not None
+
+
 def _argument_is_subject(text: str) -> bool:
     """Whether an argument, not the callable, is what the sentence calls deprecated."""
     position = re.search(r"deprecat|obsolete", text, re.IGNORECASE)
@@ -318,6 +304,6 @@ def comment_says(text: str, name: str, *, inside: bool = False) -> Confidence | 
     if verdict == "high":
         plain = _ABOUT_ITSELF.search(text) or (_STARTS.search(text) and not inside)
         return "high" if plain else "medium"
-    if _REMOVE_LATER.search(text):
+    if _REMOVE_LATER.search(text) or (_REMOVE.search(text) and not inside):
         return "medium"
     return verdict

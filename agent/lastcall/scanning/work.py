@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lastcall.scanning.analyses import ANALYSES, Outcome, analyse_file
+from lastcall.scanning.tree import Unreadable, read_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,9 +90,9 @@ class _Run:
         missing, total = [], 0
         for index, item in enumerate(self.items):
             try:
-                data = Path(item.path).read_bytes()
-            except OSError as error:
-                self.finish(index, Outcome(reason=f"cannot be read: {error.strerror}"))
+                data = read_source(item.path)
+            except Unreadable as error:
+                self.finish(index, Outcome(reason=str(error)))
                 continue
             prefix = (version + json.dumps(item.arguments)).encode()
             self._keys[index] = blake2b(prefix + b"\0" + data, digest_size=16).digest()

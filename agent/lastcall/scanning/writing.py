@@ -13,6 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
 from lastcall.errors import UsageError
+from lastcall.scanning.wording import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +126,9 @@ def _table(item: Finding) -> Table:
     if item.message:
         table.add("note", item.message)
     table.trivia.indent = "\n"  # a blank line between targets
-    table.comment(f"{item.file}:{item.line}, {item.confidence} confidence: {', '.join(item.evidence_kinds)}")
+    table.comment(
+        f"{printable(item.file)}:{item.line}, {item.confidence} confidence: {', '.join(item.evidence_kinds)}"
+    )
     return table
 
 

@@ -1,0 +1,127 @@
+"""Which arguments a decorator or a default value calls deprecated."""
+
+from __future__ import annotations
+
+import ast
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NOT_ARGUMENTS = frozenset(
+    (
+        "since",
+        "version",
+        "message",
+        "alternative",
+        "name",
+        "pending",
+        "removal",
+        "addendum",
+        "obj_type",
+        "category",
+        "stacklevel",
+        "reason",
+        "action",
+        "add_deprecation_to_docstring",
+        "enable_warnings",
+        "warning",
+        "details",
+        "deprecated_in",
+        "removed_in",
+        "current_version",
+        "mapping",
+        "klass",
+        "offset",
+        "package",
+    )
+)
+"""What the keywords of such decorators are called in well-known libraries, where they are no argument's name."""
+_OLD = re.compile(r"^(?:old|deprecated|legacy|previous)_?|_old$|^from_", re.IGNORECASE)
+_NEW = re.compile(r"^new_?|_new$|^to_|instead|replace|alternative|allowed", re.IGNORECASE)
+
+
+def named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[str]:
+    """The arguments that a decorator for deprecated arguments names, by keyword or by string.
+
+    Where it names an old and a new spelling of one argument, the old one.
+    """
+    if not isinstance(decorator, ast.Call):
+        return []
+    old = [
+        name
+        for item in decorator.keywords
+        if item.arg and _OLD.search(item.arg)
+        for name in _names(item.value)
+    ]
+    if old:
+        return old
+    keywords = [
+        item.arg
+        for item in decorator.keywords
+        if item.arg
+        and item.arg not in _NOT_ARGUMENTS
+        and isinstance(item.value, (ast.Tuple, ast.Constant))
+        and not item.arg.endswith("_name")
+    ]
+    named = [item for item in keywords if item in parameters]
+    if named:
+        return list(dict.fromkeys(named))
+    spelled = [
+        _names(value)
+        for value in (*decorator.args, *(item.value for item in decorator.keywords if not _is_new(item)))
+    ]
+    spelled = [names for names in spelled if names]
+    renamed = _renamed(spelled, parameters)
+    own = [name for names in spelled for name in names if name in parameters]
+    first = spelled[0] if spelled else []
+    return list(dict.fromkeys(renamed or own or keywords or first))
+
+
+def _is_new(keyword: ast.keyword) -> bool:
+    return keyword.arg is not None and _NEW.search(keyword.arg) is not None
+
+
+def _renamed(spelled: list[list[str]], parameters: frozenset[str]) -> list[str]:
+    """The old names of `("old", "new")`, `(["a", "b"], ["c", "d"])` and `(["old"], "new")`."""
+    for old, new in pairwise(spelled):
+        if parameters.issuperset(new) and parameters.isdisjoint(old):
+            return old
+    return []
+
+
+def _names(node: ast.expr) -> list[str]:
+    """The identifiers in a string, or in a list, tuple, set or the keys of a dictionary of strings."""
+    if isinstance(node, ast.Dict):
+        return [name for key in node.keys if key is not None for name in _names(key)]
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
+        return [name for item in node.elts for name in _names(item)]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+        return [node.value]
+    return []
+
+
+def marked_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, ast.Call]]:
+    """Arguments whose default or annotation is made by a call that says `deprecated=...`: web frameworks'
+    `Query(deprecated=True)`."""
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args]
+    defaults: list[tuple[ast.arg, ast.expr | None]] = [
+        *zip(reversed(every), reversed(arguments.defaults), strict=False),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    annotated = [(item, item.annotation) for item in (*every, *arguments.kwonlyargs)]
+    for item, value in (*defaults, *annotated):
+        for node in ast.walk(value) if isinstance(value, (ast.Call, ast.Subscript)) else ():
+            if isinstance(node, ast.Call) and says_deprecated_keyword(node):
+                yield item.arg, node
+
+
+def says_deprecated_keyword(node: ast.Call) -> bool:
+    """`f(deprecated=True)` or `f(deprecated="use g")`."""
+    return any(
+        item.arg == "deprecated" and isinstance(item.value, ast.Constant) and bool(item.value.value)
+        for item in node.keywords
+    )
