@@ -205,10 +205,10 @@ def test_output_goes_to_a_file(tree, capsys):
 
 
 def test_names_that_no_terminal_should_be_sent_are_escaped(tree, capsys):
-    (tree / "a\nb.py").write_text("def f():\n    \'\'\'Deprecated \x1b[31m.\'\'\'\n")
-    (tree / "two words.py").write_text("def f():\n    \'\'\'Deprecated \\ud800.\'\'\'\n")
+    (tree / "a\nb.py").write_text("def f():\n    '''Deprecated \x1b[31m.'''\n")
+    (tree / "two words.py").write_text("def f():\n    '''Deprecated \\ud800.'''\n")
     os.close(os.open(os.fsencode(tree) + b"/sur\xff.py", os.O_CREAT))
-    (tree / os.fsdecode(b"sur\xff.py")).write_text("def f():\n    \'\'\'Deprecated.\'\'\'\n")
+    (tree / os.fsdecode(b"sur\xff.py")).write_text("def f():\n    '''Deprecated.'''\n")
     for arguments in ((), ("--format", "json"), ("--format", "sarif"), ("-o", "found.txt"), ("--write",)):
         code, out, err = lastcall(capsys, "scan", *arguments)
         assert code == 0
@@ -233,7 +233,7 @@ def test_a_terminal_of_few_letters_gets_the_others_escaped(tree):
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for the worker processes in /proc")
 def test_interrupting_a_scan_ends_it_with_130_and_no_traceback(tree):
     for number in range(400):
-        (tree / f"m{number}.py").write_text("def f():\n    \'\'\'Deprecated.\'\'\'\n" + "x = [1, 2, 3]\n" * 2000)
+        (tree / f"m{number}.py").write_text("def f():\n    '''Deprecated.'''\n" + "x = [1, 2, 3]\n" * 2000)
     process = subprocess.Popen(
         [sys.executable, "-m", "lastcall", "scan"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
     tasks = Path(f"/proc/{process.pid}/task")
