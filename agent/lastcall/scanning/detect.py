@@ -39,7 +39,7 @@ from lastcall.scanning.wording import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lastcall.evidence import Kind
     from lastcall.scanning.finding import Confidence, EvidenceKind
@@ -164,14 +164,14 @@ class _Detector:
         self._mentions: list[int] = []
         self._knowledge = knowledge
         self._constants: dict[str, str] = {}
-        self._keys: dict[str, list[str]] = {}
+        self._keys: dict[str, dict[str, str]] = {}
         self._marks: dict[str, Mark] = {}
         self._result = FileMarks()
 
     def run(self, tree: ast.Module) -> FileMarks:
         self._constants = _string_constants(tree.body)
         self._keys = _string_collections(tree.body)
-        imports, aliases = _imports_of(tree.body)
+        aliases = _imports_of(_flatten(tree.body))[1]
         names = [name for pair in _MAKES_LOGGERS.findall(self._text) for name in pair if name]
         categories = self._knowledge.categories | set(self._own_categories(tree.body))
         self._knowledge = replace(
@@ -183,7 +183,7 @@ class _Detector:
         self._body(tree.body, "")
         self._result.marks = sorted(self._marks.values(), key=lambda mark: (mark.line, mark.qualname))
         if self._result.marks:
-            self._result.imports = imports
+            self._result.imports = _imports_of(ast.walk(tree))[0]  # late ones too
         else:
             self._result.definitions = _top_level(tree.body)
         return self._result
@@ -387,14 +387,13 @@ class _Detector:
 
     def _emissions(self, found: list[Emission], qualname: str, kind: Kind, line: int, own: str = "") -> None:
         for item in found:
-            if kind == "module" and item.conditions:
-                continue
+            if item.conditions and (kind == "module" or (item.kind == "log" and not item.strong)):
+                continue  # that it sometimes logs of something legacy says nothing of the callable
             text = item.text or "deprecation warning"
             confidence = _emission_confidence(item, qualname)
             for name in item.passed:
-                self._add(
-                    f"{own or qualname}({name}=)", "parameter", line, item.kind, "medium", text, item.line
-                )
+                sure: Confidence = "medium" if item.strong else "low"
+                self._add(f"{own or qualname}({name}=)", "parameter", line, item.kind, sure, text, item.line)
                 confidence = confidence if _names_itself(item.text, qualname) else "low"
             self._add(qualname, kind, line, item.kind, confidence, text, item.line)
 
@@ -434,7 +433,7 @@ class _Detector:
         for at, words in ((above, text), (end, self._remarks.trailing(end))):
             confidence = comment_says(words, qualname) if words else None
             if confidence == "high" or (confidence and made):
-                level: Confidence = "medium" if confidence == "high" else "low"
+                level: Confidence = "low" if confidence == "low" else "medium"
                 self._add(qualname, "attribute", node.lineno, "comment", level, words, at)
 
     def _attribute_docstring(self, node: ast.Assign | ast.AnnAssign, doc: ast.expr, prefix: str) -> None:
@@ -454,10 +453,10 @@ class _Detector:
         found = [item for item in emissions_of(node, self._knowledge, self._constants) if item.strong]
         if not found:
             return
-        for name in _compared_names(node, self._keys):
-            self._add(
-                name, "attribute", node.lineno, "warning", "medium", found[0].text or name, found[0].line
-            )
+        for name, instead in _compared_names(node, self._keys).items():
+            text = found[0].text.replace("{...}", name, 1)
+            text = text.replace("{...}", instead, 1) if instead else text
+            self._add(name, "attribute", node.lineno, "warning", "medium", text or name, found[0].line)
 
 
 def _names_itself(text: str, qualname: str) -> bool:
@@ -521,9 +520,10 @@ def _string_constants(body: Sequence[ast.stmt]) -> dict[str, str]:
     return found
 
 
-def _string_collections(body: Sequence[ast.stmt]) -> dict[str, list[str]]:
-    """The strings that the module's own lists, tuples, sets and dictionaries' keys hold, by their names."""
-    found: dict[str, list[str]] = {}
+def _string_collections(body: Sequence[ast.stmt]) -> dict[str, dict[str, str]]:
+    """The strings that the module's own lists, tuples, sets and dictionaries' keys hold, by their names; with
+    the string that a dictionary holds for each, else an empty one."""
+    found: dict[str, dict[str, str]] = {}
     for statement in body:
         if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
             continue
@@ -532,26 +532,29 @@ def _string_collections(body: Sequence[ast.stmt]) -> dict[str, list[str]]:
         if isinstance(value, ast.Call) and value.args:  # frozenset((...)), MappingProxyType({...})
             value = value.args[0]
         if isinstance(value, ast.Dict):
-            items: list[ast.expr] = [key for key in value.keys if key is not None]
+            items = list(zip(value.keys, value.values, strict=True))
         elif isinstance(value, (ast.List, ast.Tuple, ast.Set)):
-            items = value.elts
+            items = [(item, item) for item in value.elts]
         else:
             continue
-        strings = [item.value for item in items if isinstance(item, ast.Constant)]
         if isinstance(target, ast.Name):
-            found[target.id] = [item for item in strings if isinstance(item, str)]
+            found[target.id] = {
+                key.value: literal_text(held, {}) if held is not key else ""
+                for key, held in items
+                if isinstance(key, ast.Constant) and isinstance(key.value, str)
+            }
     return found
 
 
-def _imports_of(body: Sequence[ast.stmt]) -> tuple[dict[str, str], dict[str, str]]:
-    """(what `from` imports bind, what they bind by another name) at the module's own level."""
+def _imports_of(statements: Iterable[ast.AST]) -> tuple[dict[str, str], dict[str, str]]:
+    """(what `from` imports bind, which deprecating names they bind by another name)."""
     bound: dict[str, str] = {}
     renamed: dict[str, str] = {}
-    for statement in _flatten(body):
+    for statement in statements:
         if isinstance(statement, ast.ImportFrom):
             for item in statement.names:
                 where = f"{'.' * statement.level}{statement.module or ''}:{item.name}"
-                bound[item.asname or item.name] = where
+                bound.setdefault(item.asname or item.name, where)
                 if item.asname and (_DECORATOR.search(item.name) or "warn" in item.name.lower()):
                     renamed[item.asname] = item.name
     return bound, renamed
@@ -600,19 +603,21 @@ def _strings(node: ast.AST) -> list[str]:
     ]
 
 
-def _compared_names(node: Function, keys: dict[str, list[str]]) -> list[str]:
-    """The strings that `__getattr__(name)` compares its argument with, or looks it up in."""
+def _compared_names(node: Function, tables: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The strings that `__getattr__(name)` compares its argument with, or looks it up in; with the string
+    that such a table holds for each, which is the new name."""
     argument = node.args.args[0].arg if node.args.args else ""
-    names: list[str] = []
+    names: dict[str, str] = {}
     compared = [item for item in ast.walk(node) if isinstance(item, ast.Compare) and len(item.ops) == 1]
     for item in compared:
         if last_name(item.left) == argument and isinstance(item.ops[0], (ast.Eq, ast.In)):
-            names.extend(_strings(item.comparators[0]) or keys.get(last_name(item.comparators[0]), ()))
+            names.update(dict.fromkeys(_strings(item.comparators[0]), ""))
+            names.update(tables.get(last_name(item.comparators[0]), {}))
     for looked in (item for item in ast.walk(node) if isinstance(item, ast.Call) and item.args):
         is_lookup = isinstance(looked.func, ast.Attribute) and looked.func.attr in {"get", "pop"}
         if is_lookup and last_name(looked.args[0]) == argument:
-            names.extend(keys.get(base_name(looked.func), ()))
-    return [name for name in dict.fromkeys(names) if name.isidentifier()]
+            names.update(tables.get(base_name(looked.func), {}))
+    return {name: instead for name, instead in names.items() if name.isidentifier()}
 
 
 __all__ = ["DETECTOR", "FileMarks", "Unreadable", "decode", "detect", "parse"]

@@ -430,7 +430,10 @@ def _passed(test: ast.expr, state: _Body, *, refused: bool) -> list[str]:
 def _passed_by_comparison(test: ast.Compare, state: _Body, *, refused: bool) -> list[str]:
     left, operator, right = test.left, test.ops[0], test.comparators[0]
     if isinstance(operator, ast.In) and isinstance(left, ast.Constant) and isinstance(left.value, str):
-        is_argument = last_name(right) in state.parameters and left.value.isidentifier()
+        spread = last_name(right)
+        is_argument = left.value.isidentifier() and (
+            spread in state.spread or (spread in state.parameters and spread.startswith("kw"))
+        )
         return [left.value] if is_argument and not refused else []
     unlike = isinstance(operator, (ast.IsNot, ast.NotEq))
     if not unlike and not isinstance(operator, (ast.Is, ast.Eq)):

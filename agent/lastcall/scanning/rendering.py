@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"high": "warning", "medium": "note", "low": "note"}
 _MOST_SKIPPED = 10
+_SEEN = ("seen", "never seen", "not loaded", "not watched")
+_WIDTH = 80
+_INDENT = " " * 16
 
 
 def survey_as_json(survey: Survey, seen_of: SeenOf | None) -> str:
@@ -64,26 +67,50 @@ def survey_as_json(survey: Survey, seen_of: SeenOf | None) -> str:
 
 
 def survey_as_text(survey: Survey, confidence: Confidence, seen_of: SeenOf | None) -> str:
-    """The findings of at least `confidence` by file, what was skipped, and a summary. Fits 80 columns if
-    names do."""
+    """The findings of at least `confidence` by file (the surest first, then what was seen), what was
+    skipped, and a summary.
+
+    Fits 80 columns: a reference that does not leaves its module to the file's name above it.
+    """
     lines: list[str] = []
     shown = at_least(survey.findings, confidence)
-    for file, items in groupby(shown, key=lambda item: item.file):
+
+    def rank(item: Finding) -> tuple[int, int]:
+        return CONFIDENCES.index(item.confidence), _SEEN.index(seen_of(item)) if seen_of else 0
+
+    ordered = sorted(shown, key=rank)
+    for (_, file), items in groupby(ordered, key=lambda item: (rank(item), item.file)):
         lines.append(file)
         for item in items:
-            lines.append(f"{item.line:>6}  {item.confidence:<6}  {item.kind:<9}  {item.ref}")
+            start = f"{item.line:>6}  {item.confidence:<6}  {item.kind:<9}  "
+            lines.append(start + _short(item.ref, item, _WIDTH - len(start)))
             details = [", ".join(item.evidence_kinds)]
             details += [f"since {item.since}"] * bool(item.since) + [f"removal in {item.removal}"] * bool(
                 item.removal
             )
-            details += [f"use {item.replacement}"] * bool(item.replacement)
+            instead = _short(item.replacement, item, _WIDTH - len(_INDENT) - len("use "))
+            details += [f"use {instead}"] * bool(instead)
             details += [seen_of(item)] if seen_of else []
-            indent = " " * 16
-            lines += wrap("; ".join(details), 80, initial_indent=indent, subsequent_indent=indent)
+            lines += wrap(
+                "; ".join(details),
+                _WIDTH,
+                initial_indent=_INDENT,
+                subsequent_indent=_INDENT,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
         lines.append("")
     lines += _skipped_lines(survey.skipped)
-    lines += _summary(survey, shown, seen_of)
+    for line in _summary(survey, shown, seen_of):
+        lines += wrap(line, _WIDTH)
     return "\n".join(map(printable, lines)) + "\n"
+
+
+def _short(ref: str, item: Finding, width: int) -> str:
+    """`ref`, or if it is longer than that and of the finding's own module, what comes after the module."""
+    module = item.ref.partition(":")[0]
+    same = ref.startswith(module + ":")
+    return f"...{ref[len(module) :]}" if same and len(ref) > width else ref
 
 
 def _skipped_lines(skipped: Sequence[Skipped]) -> list[str]:

@@ -109,7 +109,9 @@ class Names:
         self._defined: dict[str, frozenset[str]] = {}
         self._imports: dict[str, dict[str, str]] = {}
         self._owners: dict[str, list[str]] = {}
+        self._packages: dict[str, bool] = {}
         for file, definitions, imports in told:
+            self._packages.setdefault(file.module, file.is_package)
             self._defined.setdefault(file.module, frozenset(definitions))
             self._imports.setdefault(file.module, imports)
             for name in definitions:
@@ -129,7 +131,7 @@ class Names:
         return ""
 
     def _reference(self, name: str, file: SourceFile, mark: Mark) -> str:
-        if ":" in name:
+        if ":" in name or name in self._defined:
             return name
         found = next(self._near(name, file, mark), "")
         if found:
@@ -157,25 +159,23 @@ class Names:
         head, _, rest = name.partition(".")
         where = self._imports.get(file.module, {}).get(head)
         if where is not None:
-            module, _, imported = self._absolute(where, file).partition(":")
+            module, _, imported = self._absolute(where, file.module).partition(":")
             for _ in range(_LONGEST_CHAIN):  # through re-exports, to where it is defined
                 onward = self._imports.get(module, {}).get(imported)
                 if imported in self._defined.get(module, frozenset()) or onward is None:
                     break
-                module, _, imported = self._absolute(onward, file, module).partition(":")
+                module, _, imported = self._absolute(onward, module).partition(":")
             if module and f"{module}:{imported}" != f"{file.module}:{own}":
                 yield f"{module}:{imported}{'.' * bool(rest)}{rest}"
 
-    @staticmethod
-    def _absolute(where: str, file: SourceFile, module: str = "") -> str:
-        """`[dots]module:name` of a file's import as an absolute reference."""
+    def _absolute(self, where: str, module: str) -> str:
+        """`[dots]module:name` of an import in `module` as an absolute reference."""
         path, _, name = where.rpartition(":")
         dots = len(path) - len(path.lstrip("."))
         if not dots:
             return where
-        is_package = file.is_package if not module else False
-        parts = (module or file.module).split(".")
-        parts = parts[: len(parts) - dots + is_package]
+        parts = module.split(".")
+        parts = parts[: len(parts) - dots + self._packages.get(module, False)]
         return f"{'.'.join([*parts, *filter(None, [path[dots:]])])}:{name}"
 
 

@@ -44,7 +44,7 @@ _DEPRECATED_NOUN = re.compile(
 )
 _OF_ARGUMENT = re.compile(r"\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b", re.IGNORECASE)
 _SHIM = re.compile(
-    r"^\W*(?:\w+\s+){0,2}?(?:legacy|obsolete|backwards?[- ]compat\w*|compat(?:ibility)?)\b"
+    r"^\W*(?:\w+\s+){0,2}?(?:obsolete|backwards?[- ]compat\w*|compat(?:ibility)?|legacy(?=\W*$|\s*[.:;,(]|\s+-))\b"
     r"|\b(?:legacy|compat(?:ibility)?)\s+(?:wrapper|shim|alias|layer|function|method|class|factory|name|interface)"
     r"|\b(?:kept|retained|here|exists|provided|alias|only)\s+(?:\w+\s+){0,2}?for\s+(?:\w+\s+)?(?:backwards?|legacy)",
     re.IGNORECASE,
@@ -54,6 +54,9 @@ _REMOVE = re.compile(
     r"^\W*(?:todo|fixme|xxx|hack)\b(?:\([^)]*\))?\W*(?:to be\s+|can be\s+)?(?:removed?|deleted?|drop(?:ped)?)"
     r"(?:\s+(?:this|it|me|once|after|when|in|by|as soon as|for|later|eventually|before|with)\b|\W*$)",
     re.IGNORECASE,
+)
+_INSTEAD = re.compile(
+    r"\b(?:use|instead|prefer|replaced|in favou?r of|superseded|renamed|moved to)\b", re.IGNORECASE
 )
 _PASSING = re.compile(
     r"^\W*(?:\w+\s+){0,2}?(?:passing|specifying|supplying|providing|setting|giving|using)\b"
@@ -237,7 +240,10 @@ def _in_prose(lines: list[str], name: str) -> Said | None:
             break
         verdict = sentence_says(text, name, first=index == 0)
         if verdict is not None:
-            return Said(verdict, one_line(text), "", number)
+            more = next(
+                (words for _, words in paragraphs[index + 1 : index + 3] if _INSTEAD.search(words)), ""
+            )
+            return Said(verdict, one_line(text if _INSTEAD.search(text) else f"{text} {more}"), "", number)
     return None
 
 
@@ -304,6 +310,8 @@ def comment_says(text: str, name: str, *, inside: bool = False) -> Confidence | 
     if verdict == "high":
         plain = _ABOUT_ITSELF.search(text) or (_STARTS.search(text) and not inside)
         return "high" if plain else "medium"
+    if inside and not SAYS_DEPRECATED.search(text):
+        return None  # "legacy clients send it" is about the statement below
     if _REMOVE_LATER.search(text) or (_REMOVE.search(text) and not inside):
         return "medium"
     return verdict
