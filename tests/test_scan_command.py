@@ -243,3 +243,58 @@ def test_interrupting_a_scan_ends_it_with_130_and_no_traceback(tree):
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, b"", b"")
+
+
+def test_write_goes_to_the_file_that_the_agent_reads(tree, capsys, monkeypatch):
+    lastcall(capsys, "scan", "pkg", "--write")
+    assert "pkg.mod:old" in (tree / "lastcall.toml").read_text()
+    (tree / "lastcall.toml").write_text("[lastcall]\nservice = 'x'\n")
+    lastcall(capsys, "scan", "pkg/mod.py", "--write")
+    assert "pkg.mod:old" in (tree / "lastcall.toml").read_text()
+    assert not (tree / "pkg" / "lastcall.toml").exists()
+    monkeypatch.setenv("LASTCALL_CONFIG", str(tree / "staging.toml"))
+    lastcall(capsys, "scan", "--write")
+    assert "pkg.mod:old" in (tree / "staging.toml").read_text()
+    monkeypatch.delenv("LASTCALL_CONFIG")
+    other = tree.parent / "elsewhere"
+    (other / "app").mkdir(parents=True)
+    (other / "app" / "m.py").write_text("# Deprecated.\ndef f(): ...\n")
+    lastcall(capsys, "scan", other, "--write")
+    assert "app.m:f" in (other / "lastcall.toml").read_text()
+
+
+def test_what_is_written_reads_as_if_a_person_had_written_it(tree, capsys):
+    (tree / "lastcall.toml").write_text("# ours\n[[target]]\nref = 'a:b'  # first\n\n[discover]\nlogs = ['deprecated']\n")
+    lastcall(capsys, "scan", "--write")
+    text = (tree / "lastcall.toml").read_text()
+    assert "\n\n\n" not in text
+    assert "\n\n[[target]] # pkg/mod.py:3" in text
+    assert "\n\n[discover]\n" in text
+
+
+def test_what_nobody_can_see_being_used_is_not_written(tree, capsys):
+    (tree / "pkg" / "more.py").write_text(
+        "class C:\n    limit = 3\n    '''Deprecated.'''\n    new = property(len)\n    old = new\n    '''Deprecated, use new.'''\n")
+    _, out, err = lastcall(capsys, "scan", "--write")
+    assert "pkg.more:C.limit" in out
+    assert "1 left out: the value of a class's attribute" in err
+    assert [item["ref"] for item in tomlkit.parse((tree / "lastcall.toml").read_text())["target"]][-1] == "pkg.more:C.old"
+
+
+def test_the_surest_findings_come_first_and_of_those_the_seen_ones(tree, capsys):
+    (tree / "a.py").write_text("def f():\n    '''Compatibility wrapper.'''\n")
+    (tree / "pkg" / "a.py").write_text("# Deprecated.\ndef g(): ...\n")
+    store = tree / "store.db"
+    LiveProcess(store, root=str(tree)).target("pkg.mod:old").state("pkg.mod:old", "armed").site(0, "pkg.mod:old").count(0, 1).close()
+    _, out, _ = lastcall(capsys, "scan", "--store", store)
+    assert [line for line in out.splitlines() if line.endswith(".py")] == ["pkg/mod.py", "pkg/a.py", "pkg/mod.py", "a.py"]
+
+
+def test_long_names_leave_their_module_to_the_line_above(tree, capsys):
+    folder = tree / "pkg" / "a_rather_long_name_of_a_package" / "websocket_manager_factory_module"
+    folder.mkdir(parents=True)
+    (folder / "m.py").write_text("def get_manager(): ...\ndef get_manager_factory():\n    '''Deprecated, use get_manager.'''\n")
+    _, out, _ = lastcall(capsys, "scan")
+    assert "     2  high    function   ...:get_manager_factory" in out
+    assert "use ...:get_manager" in out
+    assert max(map(len, out.splitlines())) <= 80

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,17 +94,36 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
 def _write(root: str, findings: list[Finding]) -> None:
     from lastcall.scanning.writing import config_file, write_targets
 
-    file = config_file(root)
-    named = [item for item in findings if _can_be_watched(item.ref)]
+    file = _read_there(root) or config_file(_below_here(root))
+    named = [item for item in findings if item.watchable and _can_be_named(item.ref)]
     added = write_targets(file, named)
     known = len(named) - len(added)
     print(f"{file}: {len(added)} targets added, {known} were there already.", file=sys.stderr)
-    if len(named) < len(findings):
-        left = len(findings) - len(named)
+    unseen = sum(not item.watchable for item in findings)
+    if unseen:
+        print(
+            f"{unseen} left out: the value of a class's attribute, whose reads nobody can see.",
+            file=sys.stderr,
+        )
+    left = len(findings) - len(named) - unseen
+    if left:
         print(f"{left} left out: no import statement could name the files that they are in.", file=sys.stderr)
 
 
-def _can_be_watched(ref: str) -> bool:
+def _read_there(root: str) -> str:
+    """The configuration file that a process started at `root` reads; empty if there is none."""
+    from lastcall import config
+
+    return os.environ.get("LASTCALL_CONFIG", "") or config.load(cwd=root).file
+
+
+def _below_here(root: str) -> str:
+    """Where a first configuration file belongs: here, if the tree is a part of what is here."""
+    here = os.path.realpath(".")
+    return here if os.path.realpath(root).startswith(here + os.sep) else root
+
+
+def _can_be_named(ref: str) -> bool:
     from lastcall.targets import BadReferenceError, Ref
 
     try:

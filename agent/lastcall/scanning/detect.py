@@ -410,6 +410,7 @@ class _Detector:
             if isinstance(target, ast.Name):
                 self._result.definitions.append(prefix + target.id)
                 self._attribute(node, prefix + target.id)
+                self._watchable(node, prefix + target.id)
 
     def _attribute(self, node: ast.Assign | ast.AnnAssign, qualname: str) -> None:
         """A module's or class's name made by a deprecating call, or with a comment that calls it
@@ -436,6 +437,12 @@ class _Detector:
                 level: Confidence = "low" if confidence == "low" else "medium"
                 self._add(qualname, "attribute", node.lineno, "comment", level, words, at)
 
+    def _watchable(self, node: ast.Assign | ast.AnnAssign, qualname: str) -> None:
+        if "." in qualname and qualname in self._marks:
+            is_other_name = isinstance(node.value, (ast.Name, ast.Attribute))
+            is_property = isinstance(node.value, ast.Call) and _PROPERTY.search(last_name(node.value.func))
+            self._marks[qualname].watchable = bool(is_other_name or is_property)
+
     def _attribute_docstring(self, node: ast.Assign | ast.AnnAssign, doc: ast.expr, prefix: str) -> None:
         """The string below an assignment, which documentation tools take for the name's docstring."""
         if not isinstance(doc, ast.Constant) or not isinstance(doc.value, str):
@@ -447,6 +454,7 @@ class _Detector:
                     if not said.parameter:
                         at = doc.lineno + said.offset
                         self._add(name, "attribute", node.lineno, "docstring", said.confidence, said.text, at)
+                self._watchable(node, name)
 
     def _module_getattr(self, node: Function) -> None:
         """PEP 562: names that a module's `__getattr__` still answers for, with a warning."""

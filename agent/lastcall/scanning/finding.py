@@ -36,6 +36,8 @@ class Mark:
     kind: Kind
     line: int
     evidence: list[Evidence] = field(default_factory=list)
+    watchable: bool = True
+    """False for a class's attribute that is no function, property or other name: nobody can see it read."""
 
     def as_dict(self) -> dict[str, Any]:
         """The mark as JSON-ready values."""
@@ -45,7 +47,7 @@ class Mark:
     def from_dict(cls, data: dict[str, Any]) -> Mark:
         """The inverse of `as_dict`."""
         evidence = [Evidence(**item) for item in data["evidence"]]
-        return cls(data["qualname"], data["kind"], data["line"], evidence)
+        return cls(data["qualname"], data["kind"], data["line"], evidence, data["watchable"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Finding:
     since: str = ""
     """The version or date that the words give, as they give it."""
     removal: str = ""
+    watchable: bool = True
+    """False where the agent could not see a use: the value of a class's attribute."""
 
     @property
     def evidence_kinds(self) -> tuple[EvidenceKind, ...]:

@@ -141,6 +141,7 @@ def _finding(file: SourceFile, mark: Mark, names: Names) -> Finding:
             (name for name in (names.replacement(text, file, mark) for text in texts) if name), ""
         ),
         since=next((version for version in map(since_in, texts) if version), ""),
+        watchable=mark.watchable,
         removal=next((version for version in map(removal_in, texts) if version), ""),
     )
 

@@ -50,8 +50,15 @@ def write_targets(path: str, findings: Sequence[Finding]) -> list[str]:
         return []
     if existing is None:
         container["target"] = existing = tomlkit.aot()
-    for item in added:
-        existing.append(_table(item))
+    tables = [_table(item) for item in added]
+    before = existing[-1].as_string() if existing else document.as_string()
+    if not before or before.endswith("\n\n"):  # the blank line is there
+        tables[0].trivia.indent = ""
+    tail = next(iter(document.as_string().rpartition(before)[2:]), "") if existing else ""
+    if tail.strip():
+        tables[-1].add(tomlkit.nl())
+    for table in tables:
+        existing.append(table)
     _replace(path, tomlkit.dumps(document))
     return [item.ref for item in added]
 
