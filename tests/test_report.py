@@ -9,6 +9,7 @@ import re
 import select
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -312,6 +313,42 @@ def test_an_output_file_is_whole_and_readable_by_others(store, path, tmp_path, c
     os.umask(umask)
     assert (tmp_path / "r.json").stat().st_mode & 0o777 == 0o666 & ~umask
     assert not [file for file in os.listdir(tmp_path) if file.startswith("r.json") and file != "r.json"]
+
+
+def test_an_output_that_is_no_plain_file_is_written_to_and_not_replaced(store, path, tmp_path, capsys):
+    """Renamed into place, root's `-o /dev/stdout` would be the end of /dev/stdout."""
+    (tmp_path / "real.md").write_text("old")
+    (tmp_path / "real.md").chmod(0o640)
+    (tmp_path / "link.md").symlink_to("real.md")
+    command = ("report", "--store", path, "--format", "markdown", "-o")
+    assert lastcall(capsys, *command, tmp_path / "link.md") == (0, "", "")
+    assert (tmp_path / "link.md").is_symlink()
+    assert "| " in (tmp_path / "real.md").read_text()
+    assert (tmp_path / "real.md").stat().st_mode & 0o777 == 0o640
+
+    (tmp_path / "null").symlink_to("/dev/null")
+    assert lastcall(capsys, *command, tmp_path / "null") == (0, "", "")
+    assert (tmp_path / "null").is_symlink()
+    assert Path("/dev/null").is_char_device()
+
+    os.mkfifo(tmp_path / "pipe")
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()), daemon=True)
+    read: list[str] = []
+    reader.start()
+    assert lastcall(capsys, *command, tmp_path / "pipe") == (0, "", "")
+    reader.join(10)
+    assert "| " in read[0]
+
+
+def test_a_limit_larger_than_any_store_shows_all(store, path, capsys):
+    shown = lastcall(capsys, "report", "--store", path, "--limit", 10**6)
+    assert lastcall(capsys, "report", "--store", path, "--limit", 10**30) == shown
+
+
+def test_a_time_after_the_last_process_is_not_called_an_empty_store(store, path, capsys):
+    code, out, _ = lastcall(capsys, "report", "--store", path, "--since", "9999-01-01")
+    assert code == 0
+    assert out.startswith("No process was watched since then. The last one in the store was seen ")
 
 
 def test_since_counts_only_uses_since(path, capsys):

@@ -7,15 +7,15 @@ and are not in it.
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lastcall import whole_file
 from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from tomlkit.toml_document import TOMLDocument
 
@@ -158,13 +158,7 @@ class Baseline:
         import tomlkit
 
         try:
-            with tempfile.NamedTemporaryFile(
-                "w", dir=self.path.parent, delete=False, encoding="utf-8", newline="\n"
-            ) as file:
-                file.write(tomlkit.dumps(self._document))
-            mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o644
-            Path(file.name).chmod(mode)
-            Path(file.name).replace(self.path)
+            whole_file.write(self.path, [tomlkit.dumps(self._document)])
         except OSError as error:
             raise UsageError(f"Cannot write {self.path}: {error.strerror}.") from error
 

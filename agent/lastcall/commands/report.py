@@ -5,24 +5,23 @@ from __future__ import annotations
 import difflib
 import gc
 import importlib
-import os
 import sys
-import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import Enum
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer evaluates it
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from lastcall import report_json, report_markdown, report_text
+from lastcall import report_json, report_markdown, report_text, whole_file
 from lastcall.allowances import Allowances
 from lastcall.errors import StoreError, UsageError
 from lastcall.report import Document, document, overview
-from lastcall.report_words import moment
+from lastcall.report_words import ago, moment
 from lastcall.store import Filter, Store
 
 if TYPE_CHECKING:
@@ -44,6 +43,8 @@ class Format(str, Enum):
 
 LIMIT = 10
 """Call sites shown for a target where nobody said how many."""
+LIMIT_MOST = 2**31 - 1
+"""More than any store holds, and a number that SQLite can count to."""
 
 NO_STORE = """\
 Nothing was observed yet: there is no store at {path}.
@@ -53,6 +54,13 @@ Start your application with the agent switched on, use it, and come back:
     LASTCALL_ENABLED=1 LASTCALL_TARGETS=package.module:old_name python app.py
 
 `lastcall scan` finds candidates for LASTCALL_TARGETS; `lastcall doctor` tells why nothing arrives.
+"""
+
+NOTHING_SINCE = """\
+No process was watched since then. The last one in the store was seen {last}:
+{path}
+
+`lastcall report` without --since shows it.
 """
 
 NO_PROCESS = """\
@@ -105,14 +113,12 @@ def report(  # noqa: PLR0917 - typer passes options by name
     What still runs is included. Examples:
 
         lastcall report
-
         lastcall report --target 'pkg.*:get_*' --since 7d
-
         lastcall report --format json | jq '.uses[].file'
-
         lastcall report --format markdown -o comment.md
     """
     path = store_at(store)
+    limit = limit if limit is None else min(limit, LIMIT_MOST)
     filter_ = Filter(target, service, environment, release, moment(since, time.time()) if since else 0.0)
     if watch:
         if format_ is not Format.text or output is not None:
@@ -220,7 +226,7 @@ def _render(store: Store, filter_: Filter, format_: Format, *, limit: int | None
     if format_ is Format.json:
         return _Text(report_json.pieces(document(store, filter_, _allowances())))
     content = overview(store, filter_, _allowances(), limit=LIMIT if limit is None else limit, stacks=stacks)
-    nothing = _nothing(content, store.path)
+    nothing = _nothing(content, store, filter_)
     if nothing:
         return _Text([nothing])
     if format_ is Format.markdown:
@@ -241,9 +247,13 @@ def _console() -> Console:
     return Console()
 
 
-def _nothing(content: Document, path: str) -> str:
+def _nothing(content: Document, store: Store, filter_: Filter) -> str:
     if not content["observations"] and not content["call_sites"]:
-        return NO_PROCESS.format(path=path)
+        known = store.observations(replace(filter_, since=0.0), states=False)
+        if filter_.since and known:
+            last = max(row.last for row in known)
+            return NOTHING_SINCE.format(path=store.path, last=ago(last, time.time()))
+        return NO_PROCESS.format(path=store.path)
     if not content["targets"]:
         count = sum(row["processes"] for row in content["observations"])
         return NO_TARGET.format(processes=f"{count} process{'' if count == 1 else 'es'}")
@@ -289,19 +299,7 @@ def _html(path: str, store: Store | None, filter_: Filter, *, limit: int | None,
 def _write(path: Path, pieces: Iterable[str]) -> None:
     """All of `pieces` or the old file, never half of it. Raises UsageError."""
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8", newline="\n"
-        ) as file:
-            try:
-                file.writelines(pieces)
-                file.flush()
-                umask = os.umask(0)
-                os.umask(umask)
-                os.chmod(file.name, 0o666 & ~umask)  # noqa: PTH101 - a path as text
-                os.replace(file.name, path)  # noqa: PTH105 - a path as text
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        whole_file.write(path, pieces)
     except OSError as error:
         raise UsageError(f"Cannot write {path}: {error.strerror}.") from error
 

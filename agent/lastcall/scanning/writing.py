@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Table
 
+from lastcall import whole_file
 from lastcall.errors import UsageError
 from lastcall.scanning.wording import printable
 
@@ -140,18 +140,8 @@ def _table(item: Finding) -> Table:
 
 
 def _replace(path: str, text: str) -> None:
-    """Write beside the file and rename, so that a full disk or a kill leaves the old file whole."""
-    folder = os.path.dirname(path) or "."
+    """Raises UsageError."""
     try:
-        descriptor, name = tempfile.mkstemp(prefix=".lastcall-", suffix=".toml", dir=folder)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                file.write(text)
-            mode = os.stat(path).st_mode & 0o777 if os.path.exists(path) else 0o644
-            os.chmod(name, mode)
-            os.replace(name, os.path.realpath(path))
-        except BaseException:
-            os.unlink(name)
-            raise
+        whole_file.write(path, [text])
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
