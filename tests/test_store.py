@@ -92,6 +92,23 @@ def test_somebody_elses_database_is_left_as_it_is(path):
     assert path.read_bytes()[100:] == before[100:]
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe", "device"])
+def test_what_is_no_file_is_named_and_nothing_is_left_beside_it(path, kind):
+    """SQLite waits at a pipe for ever, blames the disk for a folder, and leaves a journal beside a device."""
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/null")
+    for opened in (Store.open(path), Store.open(path, read_only=True)):
+        with pytest.raises(StoreError, match="folder" if kind == "folder" else "not a file") as raised:
+            opened.targets()
+        assert raised.value.slug == "store-foreign"
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert not os.path.exists("/dev/null-journal")
+
+
 def test_a_newer_schema_is_not_touched(path):
     filled(path).close()
     newer = sqlite3.connect(path)

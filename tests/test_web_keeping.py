@@ -208,11 +208,14 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path):
     ("arguments", "said"),
     [
         (("--store", "nowhere.db"), "There is no store at nowhere.db"),
+        (("--port", "0", "--store", "."), "is a folder"),
+        (("--port", "0", "--store", "text.db"), "is not a database"),
         (("--project", "p"), "--project goes with --source gcp"),
         (("--port", "99999"), "65535"),
     ],
 )
 def test_wrong_usage_is_one_sentence(tmp_path, arguments, said):
+    (tmp_path / "text.db").write_text("hello\n" * 100)
     done = subprocess.run(command(*arguments), cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 3
     assert said in done.stderr

@@ -7,6 +7,7 @@ not, even if no reference can be seen in it: it may reach the target by a name m
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 from dataclasses import replace
 from functools import lru_cache
@@ -25,7 +26,7 @@ class SourceTree:
     """Source folders that callers' files are looked up in. Files are read and parsed once."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
-        self.roots = [root.resolve() for root in roots]
+        self.roots = [Path(os.path.realpath(root)) for root in roots]
         self._parsed = lru_cache(maxsize=512)(_parse)
         self._once_held = lru_cache(maxsize=None)(_once_in_history)
         self._left_history = lru_cache(maxsize=None)(_left_history)

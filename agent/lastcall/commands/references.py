@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 HELP = """List every place in the source that refers to a target.
 
     lastcall references pkg.legacy:make_client
-    lastcall references pkg.legacy:Client.send pkg.legacy:OLD --path src --format json
+    lastcall references pkg.legacy:Client.send pkg.legacy:OLD \\
+        --path src --format json
 
 Imports, re-exports, calls, other accesses, subclasses, annotations, __all__ entries, mock.patch strings,
 entry points and strings; followed through aliases, relative imports, chains of re-exports and import *.
@@ -61,7 +62,7 @@ def references(  # noqa: PLR0917 - typer makes an option of each
 
     check_choice("--format", output_format, FORMATS)
     sightings = read_sightings(store)
-    kept = Cache.of(str(Path(path).resolve())) if cache else None
+    kept = Cache.of(os.path.realpath(path)) if cache else None
     with progress_bar("Reading") as progress:
         found = search(path, refs, exclude=exclude or (), cache=kept, progress=progress)
     _check_known(found, refs, path)

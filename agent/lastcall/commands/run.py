@@ -94,8 +94,8 @@ def run(  # noqa: PLR0917 - typer makes one option of each
     """Become `command`, with the agent on. Raises UsageError."""
     given = {
         # the command may change its working directory
-        "LASTCALL_CONFIG": config and str(Path(config).resolve()),
-        "LASTCALL_STORE": store and str(Path(store).resolve()),
+        "LASTCALL_CONFIG": config and str(Path(config).absolute()),
+        "LASTCALL_STORE": store and str(Path(store).absolute()),
         "LASTCALL_SERVICE": service,
         "LASTCALL_ENVIRONMENT": environment,
         "LASTCALL_RELEASE": release,

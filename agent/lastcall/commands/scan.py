@@ -23,7 +23,7 @@ FORMATS = ("text", "json", "sarif")
 HELP = """Find deprecated entry points in source code.
 
     lastcall scan src
-    lastcall scan src --write                 # put the sure ones into lastcall.toml
+    lastcall scan src --write        # put the sure ones into lastcall.toml
     lastcall scan src --format sarif -o scan.sarif
 
 Nothing is imported. A definition counts as deprecated by its decorators, the warnings and log lines in its
@@ -76,7 +76,7 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
     check_choice("--confidence", confidence or "high", CONFIDENCES)
     shown = cast("Confidence", confidence or "medium")
     sightings = read_sightings(store)
-    kept = Cache.of(str(Path(path).resolve())) if cache else None
+    kept = Cache.of(os.path.realpath(path)) if cache else None
     with progress_bar("Reading") as progress:
         found = survey(path, exclude=exclude or (), tests=tests, cache=kept, progress=progress)
     seen_of = sightings.of if sightings else None

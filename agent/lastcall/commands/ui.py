@@ -56,10 +56,9 @@ def ui(  # noqa: PLR0917 - typer passes them by name
     The page follows the store while it changes. It reads, and changes nothing. Examples:
 
         lastcall ui
-
         lastcall ui --store staging.db --port 0 --no-open
-
-        ssh -L 8765:127.0.0.1:8765 staging lastcall ui     # from afar, over a tunnel
+        # from afar, over a tunnel
+        ssh -L 8765:127.0.0.1:8765 staging lastcall ui
     """
     try:
         from lastcall.web import server
@@ -83,6 +82,8 @@ def ui(  # noqa: PLR0917 - typer passes them by name
                 Console(stderr=True).status("Reading the evidence") if sys.stderr.isatty() else nullcontext()
             ):
                 keeper.start()
+            if keeper.board.store is None and keeper.board.problem and source is Source.store:
+                raise UsageError(keeper.board.problem)  # not a store, or a newer one: waiting mends nothing
             server.serve(application(lambda: keeper.board), bound, ready)
     finally:
         keeper.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from contextlib import contextmanager
 
 from lastcall.errors import StoreError
@@ -136,6 +137,7 @@ class Database:
         return found.st_dev, found.st_ino
 
     def _open(self) -> sqlite3.Connection:
+        _refuse_other_than_file(self.path)
         if self.read_only:
             connection = self._connect_read_only()
         else:
@@ -193,6 +195,19 @@ class Database:
             else:
                 return connection
         raise AssertionError  # the loop returns or raises
+
+
+def _refuse_other_than_file(path: str) -> None:
+    """Raises StoreError for a folder or a device: SQLite waits there, or blames the disk, or leaves a journal."""
+    try:
+        mode = os.stat(path).st_mode  # noqa: PTH116 - plain paths throughout this module
+    except OSError:
+        return
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "not a file"
+        raise StoreError(
+            "store-foreign", f"{path} is {what}. Point LASTCALL_STORE or --store to the file of a store."
+        )
 
 
 def _uri(path: str) -> str:
