@@ -55,6 +55,21 @@ def test_every_command_explains_itself(capsys):
         assert (code, err) == (0, ""), name
         assert out.startswith(f"Usage: lastcall {name} ")
         assert len(out.splitlines()[2].strip()) > 10, name
+        assert max(map(len, out.splitlines())) <= 80, name
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("run", ("lastcall run -- python app.py", "lastcall run -- gunicorn -w 2 app:app")),
+        ("check", ("lastcall check --path .", "--require service=backend,environment=production")),
+        ("ui", ("lastcall ui", "ssh -L 8765:127.0.0.1:8765 staging lastcall ui")),
+    ],
+)
+def test_an_example_of_the_help_is_a_line_to_copy(capsys, name, lines):
+    """Wrapped as prose is, two examples become one line that does neither."""
+    _, out, _ = lastcall(capsys, name, "--help")
+    assert set(lines) <= {line.strip() for line in out.splitlines()}
 
 
 @pytest.mark.parametrize("arguments", [["no-such-command"], ["--no-such-option"], ["merge"], ["merge", "x"]])
@@ -207,3 +222,15 @@ def test_the_guard_costs_the_host_no_module():
     loaded = {name for name in done.stdout.split() if not name.startswith("lastcall")}
     assert "lastcall.errors" in done.stdout
     assert loaded <= {"__future__", "itertools"}
+
+
+def test_run_hands_on_a_path_whose_links_go_round_in_circles(capsys, tmp_path, monkeypatch):
+    """Before Python 3.13 such a path cannot be resolved; the command runs, and the agent says what is wrong."""
+    from lastcall.commands import run
+
+    (tmp_path / "loop").symlink_to("loop")
+    handed = {}
+    monkeypatch.setattr(run, "replace_process", lambda command, environ: handed.update(environ))
+    code, _, err = lastcall(capsys, "run", "--store", tmp_path / "loop", "--", "true")
+    assert (code, err) == (0, "")
+    assert handed["LASTCALL_STORE"] == str(tmp_path / "loop")

@@ -265,6 +265,8 @@ def where(text: str, option: str) -> tuple[str, str]:
             raise UsageError(
                 f"{option} takes service=NAME, environment=NAME, or both with a comma, not {text!r}."
             )
+        if parts[key.strip()]:
+            raise UsageError(f"{option} takes one {key.strip()} in each of its entries, not {text!r}.")
         parts[key.strip()] = value.strip()
     return parts["service"], parts["environment"]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from importlib.util import find_spec
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -41,9 +43,7 @@ by call site, and changes nothing else. Then ask.
 First steps:
 
     $ LASTCALL_ENABLED=1 LASTCALL_TARGETS=pkg.mod:old_factory python app.py
-
     $ lastcall report            # who used what, from which line, how often
-
     $ lastcall check             # may we delete it? exit code 0: yes
 
 Settings live in lastcall.toml or in LASTCALL_* variables; `lastcall doctor` shows which hold, and why.
@@ -54,7 +54,7 @@ def build_app(names: Sequence[str] = COMMANDS) -> typer.Typer:
     """The typer application with the subcommands `names`, as far as this installation has them."""
     app = typer.Typer(
         name="lastcall",
-        help=HELP,
+        help=_with_lines_kept(HELP),
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -73,7 +73,16 @@ def build_app(names: Sequence[str] = COMMANDS) -> typer.Typer:
         module = f"lastcall.commands.{name}"
         if find_spec(module) is not None:
             importlib.import_module(module).register(app)
+    for part in (app, *(group.typer_instance for group in app.registered_groups if group.typer_instance)):
+        for command in part.registered_commands:
+            if text := command.help or (command.callback and command.callback.__doc__):
+                command.help = _with_lines_kept(cleandoc(text))
     return app
+
+
+def _with_lines_kept(text: str) -> str:
+    """`text` with its indented paragraphs, which are examples, marked so that they are not wrapped as prose is."""
+    return re.sub(r"(?m)(?:(?<=\n\n)|\A)(?=    )", "\b\n", text)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -107,7 +116,7 @@ def _explain(error: Exception) -> int:
     if callable(message):
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "lastcall"
-        return _fail(f"{message()} Try '{path} --help'.")
+        return _fail(f"{message().rstrip('.')}. Try '{path} --help'.")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}")

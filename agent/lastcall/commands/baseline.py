@@ -34,9 +34,7 @@ def baseline(  # noqa: PLR0917 - typer passes them by name
     Without options, says how the store differs from the baseline; exit code 1 if it does. Examples:
 
         lastcall baseline --from-store --reason "before the migration"
-
         lastcall baseline --update
-
         pytest --lastcall
     """
     from lastcall.baseline import Baseline

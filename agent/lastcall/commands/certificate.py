@@ -61,8 +61,8 @@ def certificate(  # noqa: PLR0917 - typer passes them by name
     The exit code is that of `lastcall check`: a certificate may also say that a target is in use. A deleted
     target stays watched if its [[target]] says `removed`: whoever still asks for it is found. Examples:
 
-        lastcall certificate pkg.mod:old_factory --path . -o removal.json --mark-removed
-
+        lastcall certificate pkg.mod:old_factory --path . \\
+            -o removal.json --mark-removed
         lastcall certificate --verify removal.json
     """
     from lastcall import __version__

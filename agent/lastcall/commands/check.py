@@ -130,9 +130,8 @@ def check(  # noqa: PLR0917 - typer passes them by name
     lastcall.toml may say: window, require, ignore, releases, path, source, project. Examples:
 
         lastcall check --path .
-
-        lastcall check pkg.mod:old_factory --require service=backend,environment=production
-
+        lastcall check pkg.mod:old_factory \\
+            --require service=backend,environment=production
         lastcall check --diff origin/main..HEAD --format github
     """
     import gc
@@ -197,6 +196,10 @@ def asked(
         request.now = instant(at)
     # A store that is named is meant, whatever [check] says.
     name = "store" if store and source is None else told.one_of("source", source or "", SOURCES)
+    if project and name != "gcp":
+        raise UsageError("--project goes with --source gcp.")
+    if store and name != "store":
+        raise UsageError("--store goes with --source store.")
     return request, open_source(name, config, store, told.project(project), cached=cached)
 
 
