@@ -70,6 +70,23 @@ def test_a_broken_setting_is_one_clear_problem_and_the_rest_holds(tmp_path, text
     assert config.flush_interval == 1.0
 
 
+@pytest.mark.parametrize("text", ["[tool]\nlastcall = 3\n# tool.lastcall\n", "tool = 3\n# tool.lastcall\n"])
+def test_a_tool_table_that_is_no_table_is_a_problem_at_most(tmp_path, text):
+    environ = {"LASTCALL_TARGETS": "good.module:name"}
+    for config in (
+        load(tmp_path, text, environ, name="pyproject.toml"),
+        load(tmp_path, None, {**environ, "LASTCALL_CONFIG": str(tmp_path / "pyproject.toml")}),
+    ):
+        assert [target.ref for target in config.targets] == ["good.module:name"]
+        assert not [problem for problem in config.problems if "[lastcall] must be a table" not in problem and "tool" not in problem]
+
+
+def test_a_byte_order_mark_is_not_a_syntax_error(tmp_path):
+    (tmp_path / "lastcall.toml").write_text('[lastcall]\nservice = "marked"\n', encoding="utf-8-sig")
+    config = load(tmp_path)
+    assert (config.service, config.problems) == ("marked", [])
+
+
 JSON = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
                     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=4), inner, max_size=3)), max_leaves=6)
 KEY = st.one_of(st.sampled_from(sorted(configuration.BY_NAME)), st.text(max_size=6))

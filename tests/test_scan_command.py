@@ -102,7 +102,7 @@ def test_sarif_points_at_the_definitions(tree, capsys):
 def test_write_makes_a_configuration_that_the_agent_reads(tree, capsys):
     code, _, err = lastcall(capsys, "scan", "--write")
     assert code == 0
-    assert "lastcall.toml: 2 targets added, 0 were there already." in err
+    assert "lastcall.toml: 2 targets added, 0 there already." in err
     loaded = config.load(environ={})
     assert loaded.problems == []
     targets = {target.ref: target for target in loaded.targets}
@@ -120,7 +120,7 @@ def test_write_merges_and_keeps_what_a_person_wrote(tree, capsys):
     )
     (tree / "lastcall.toml").write_text(written)
     _, _, err = lastcall(capsys, "scan", "--write")
-    assert "1 targets added, 1 were there already" in err
+    assert "1 target added, 1 there already" in err
     after = (tree / "lastcall.toml").read_text()
     for line in written.splitlines():
         assert line in after
@@ -128,8 +128,18 @@ def test_write_merges_and_keeps_what_a_person_wrote(tree, capsys):
     assert [item["ref"] for item in parsed["target"]] == ["pkg.mod:old", "pkg.mod:Client.post"]
     assert parsed["target"][0]["owner"] == "platform"
     again = lastcall(capsys, "scan", "--write")[2]
-    assert "0 targets added, 2 were there already" in again
+    assert "0 targets added, 2 there already" in again
     assert (tree / "lastcall.toml").read_text() == after
+
+
+def test_write_keeps_the_line_ends_and_the_mark_of_a_windows_editor(tree, capsys):
+    (tree / "lastcall.toml").write_bytes(b"\xef\xbb\xbf# ours\r\n[lastcall]\r\nservice = 'backend'\r\n")
+    assert lastcall(capsys, "scan", "--write")[0] == 0
+    after = (tree / "lastcall.toml").read_bytes()
+    assert after.startswith(b"\xef\xbb\xbf# ours\r\n")
+    assert after.count(b"\n") == after.count(b"\r\n") > 6
+    loaded = config.load(environ={})
+    assert (loaded.problems, loaded.service, len(loaded.targets)) == ([], "backend", 2)
 
 
 @pytest.mark.parametrize("pattern", ["pkg.**:*", "pkg.mod:*", "**:old", "pkg.m?d:o*"])

@@ -278,7 +278,7 @@ def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
     if named:
         document = _read(config, os.path.abspath(named), required=True)
         if document is not None:
-            table = document.get("tool", {}).get("lastcall") if "tool" in document else None
+            table = _tool_table(document)
             _take_document(config, document if table is None else _unwrap(table))
         return
     folder = os.path.abspath(cwd)
@@ -289,7 +289,7 @@ def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
                 continue
             document = _read(config, path, required=name == "lastcall.toml")
             if document is not None and name == "pyproject.toml":
-                table = document.get("tool", {}).get("lastcall")
+                table = _tool_table(document)
                 document = None if table is None else _unwrap(table)
             if document is not None or name == "lastcall.toml":
                 config.file, config.root = path, folder
@@ -305,8 +305,16 @@ def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
 _TABLES = ("target", "discover", "check")
 
 
-def _unwrap(table: dict[str, Any]) -> dict[str, Any]:
+def _tool_table(document: dict[str, Any]) -> Any:
+    """What `[tool.lastcall]` is, if anything: whoever wrote it may have given it another type."""
+    tool = document.get("tool")
+    return tool.get("lastcall") if isinstance(tool, dict) else None
+
+
+def _unwrap(table: Any) -> dict[str, Any]:
     """`[tool.lastcall]` holds the settings and, beside them, the other tables."""
+    if not isinstance(table, dict):
+        return {"lastcall": table}
     rest = {key: value for key, value in table.items() if key not in _TABLES}
     return {"lastcall": rest, **{key: table[key] for key in _TABLES if key in table}}
 
@@ -314,7 +322,7 @@ def _unwrap(table: dict[str, Any]) -> dict[str, Any]:
 def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None:
     try:
         with open(path, encoding="utf-8") as file:
-            text = file.read()
+            text = file.read().removeprefix("\ufeff")  # the mark that some editors put first; TOML knows none
     except (OSError, UnicodeDecodeError) as error:
         if required:
             config.problems.append(

@@ -98,7 +98,8 @@ def _write(root: str, findings: list[Finding]) -> None:
     named = [item for item in findings if item.watchable and _can_be_named(item.ref)]
     added = write_targets(file, named)
     known = len(named) - len(added)
-    print(f"{file}: {len(added)} targets added, {known} were there already.", file=sys.stderr)
+    targets = "1 target" if len(added) == 1 else f"{len(added)} targets"
+    print(f"{file}: {targets} added, {known} there already.", file=sys.stderr)
     unseen = sum(not item.watchable for item in findings)
     if unseen:
         print(

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
+BOM = "\ufeff"
+"""The mark that some editors put first; TOML knows none."""
+
 
 def config_file(root: str) -> str:
     """The file that `--write` changes: `lastcall.toml` at the root, or `pyproject.toml` if it holds our
@@ -97,7 +100,7 @@ def _opened(path: str) -> tuple[tomlkit.TOMLDocument, Any, AoT | None]:
 
 def _load(path: str) -> tomlkit.TOMLDocument:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8").removeprefix(BOM)
     except FileNotFoundError:
         return tomlkit.document()
     except (OSError, UnicodeDecodeError) as error:
@@ -140,8 +143,13 @@ def _table(item: Finding) -> Table:
 
 
 def _replace(path: str, text: str) -> None:
-    """Raises UsageError."""
+    """Write the file, with the line ends and the mark at its begin that it has. Raises UsageError."""
     try:
+        old = Path(path).read_bytes() if os.path.exists(path) else b""
+        if b"\r\n" in old:
+            text = text.replace("\n", "\r\n")
+        if old.startswith(BOM.encode()):
+            text = BOM + text
         whole_file.write(path, [text])
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
