@@ -538,3 +538,29 @@ def test_a_log_record_beside_a_warning_of_the_same_call_is_no_second_use(tmp_pat
         "warns_first", "logs_first", "Thing.method", "sometimes", "other_category", "own_line", "inside", "inside.inner", "coroutine",
     )} == {"warns_first": 8, "logs_first": 4, "Thing.method": 4, "sometimes": 6, "other_category": 4, "own_line": 8,
            "inside": 4, "inside.inner": 4, "coroutine": 1}
+
+
+@pytest.mark.parametrize("filters", ["error", "always"])
+def test_reading_a_call_says_nothing_of_odd_escapes_in_it(tmp_path: Path, filters: str) -> None:
+    odd = TWICE + r"""
+    def odd():
+        warnings.warn("old \d", DeprecationWarning, stacklevel=2)
+        pattern = "\d" + '\'' + r"\w\"
+        log.warning("deprecated \d")
+    """.replace(r'\w\"', r'\w\""')
+    watched = run(tmp_path, f"""
+        import sys, warnings
+        warnings.simplefilter("ignore")
+        import twice
+        warnings.simplefilter("{filters}")
+
+        def go():
+            for _ in range(2):
+                try:
+                    twice.odd()
+                except Warning as warning:
+                    print(repr(warning))
+
+        go()
+    """, twice=textwrap.dedent(odd).replace("|", "\n"))
+    assert watched.total("twice:odd") == 2

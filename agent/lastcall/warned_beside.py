@@ -14,7 +14,7 @@ import ast
 
 from .callsite import position_of
 from .expressions import source_lines
-from .warning_calls import passed_by, settled
+from .warning_calls import passed_by, quietly, settled
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -72,10 +72,10 @@ def _function_of(frame: FrameType) -> tuple[ast.FunctionDef | ast.AsyncFunctionD
             last = max((end for _, end, _, _ in code.co_positions() if end), default=first)
             piece = lines[first - 1 : last]
             indented = piece[:1] and piece[0][:1] in (b" ", b"\t")
-            tree = ast.parse(b"\n".join(([b"if 1:"] if indented else []) + list(piece)))
+            tree = ast.parse(quietly(b"\n".join(([b"if 1:"] if indented else []) + list(piece))))
             shift = first - (2 if indented else 1)
         else:
-            tree, shift = ast.parse(b"\n".join(lines)), 0
+            tree, shift = ast.parse(quietly(b"\n".join(lines))), 0
     except (SyntaxError, ValueError, RecursionError):
         return None, 0
     for node in ast.walk(tree):
