@@ -94,6 +94,16 @@ def marks(source, emitters=(), categories=()):
         ("def f(ctx):\n    ctx.audit.warning('f is deprecated')", "f", {("log", "medium"), ("is", "function")}),
         ("_GONE = {'OLD': 'NEW'}\ndef __getattr__(name):\n    if name in _GONE:\n        warnings.warn('deprecated', DeprecationWarning)", "OLD", {("warning", "medium"), ("is", "attribute")}),
         ("x = 1\n\x0c\n# Deprecated.\ndef f(): ...", "f", {("comment", "high"), ("is", "function")}),
+        ("deprecated('Old', 'use New')\nfrom x import Old", "Old", {("decorator", "high"), ("is", "attribute")}),
+        ("deprecated_alias('pkg', {'Old': New}, Warn, {'Old': 'pkg.New'})", "Old", {("decorator", "high"), ("is", "attribute")}),
+        ("class W:\n    '''A box.\n\n    W is DEPRECATED and will be removed in 3.0.\n    '''", "W", {("docstring", "high"), ("is", "class")}),
+        ("def f():\n    '''Do.'''\n    # This is deprecated, will be removed.\n    g()", "f", {("comment", "medium"), ("is", "function")}),
+        ("@numeric_only_deprecate_default\ndef f(): ...", "f", {("decorator", "low"), ("is", "function")}),
+        ("@deprecate_kwarg({'seed': 'rng'}, deprecated_version='0.21')\ndef f(rng=None): ...", "f(seed=)", {("decorator", "high"), ("is", "parameter")}),
+        ("def f(rng, **kw):\n    '''Do.\n\n    Parameters\n    ----------\n    rng : int\n        .. deprecated:: 0.15\n\n           seed has been deprecated, use rng.\n    '''", "f(seed=)", {("docstring", "high"), ("is", "parameter")}),
+        ("def f(a):\n    '''Do.\n\n    Parameters\n    ----------\n    a : int\n        .. deprecated:: 0.15\n           The default will change to None.\n    '''", "f(a=)", {("docstring", "low"), ("is", "parameter")}),
+        ("def f(chunk_size=None):\n    if chunk_size:\n        warnings.warn('Chunk size is deprecated', DeprecationWarning)", "f(chunk_size=)", {("warning", "medium"), ("is", "parameter")}),
+        ("def f(mode=None):\n    if mode:\n        warnings.warn('mode was renamed to kind', FutureWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
     ],
 )
 def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, expected):
@@ -119,14 +129,46 @@ def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, exp
         "# TODO: remove the lock after use\ndef f(): ...",
         "# café: 已弃用, устарело\ndef f(): ...",
         "LIMIT = 5  # some deprecated callers pass more",
+        "def deprecate(what):\n    warnings.warn(f'{what} is deprecated and will go', DeprecationWarning, 3)",
+        "class C:\n    def __init_subclass__(cls):\n        warnings.warn('Inheritance from C is discouraged', DeprecationWarning)",
+        "class C:\n    @property\n    def loop(self): ...\n    @loop.setter\n    def loop(self, value):\n        warnings.warn('setting it is deprecated', DeprecationWarning)",
+        "class DeprecatedStateAttribute:\n    def __set__(self, a, b):\n        warnings.warn('deprecated', DeprecationWarning)",
+        "class Deprecated:\n    def __new__(cls):\n        warnings.warn(f'{cls} has been deprecated', DeprecationWarning)",
+        "@delete_parameter('3.5', 'args')\ndef f(*args): ...",
     ],
 )
 def test_what_only_has_to_do_with_deprecation_is_not_marked(source):
     assert marks(source) == {}
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class E(OSError):\n    # Silence the warning about message being deprecated since it is not valid here.\n    message = None",
+        "def f(file):\n    '''Show.\n\n    Before 9.1, the first argument was file. This is now deprecated.\n    '''",
+    ],
+)
+def test_words_about_something_else_are_only_a_mention(source):
+    (found,) = marks(source).values()
+    assert "low" in {confidence for _, confidence in found}
+
+
 def test_a_quoted_word_is_only_a_mention():
     assert marks("def f():\n    '''`deprecated <name>`, the name of a span.'''")["f"] == {("docstring", "low"), ("is", "function")}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(self, how=None):\n    if how is not None:\n        warnings.warn('dropping labels is deprecated', DeprecationWarning)",
+        "def f(sync=False):\n    if sync:\n        warnings.warn('f(sync=True) without a loop is deprecated', DeprecationWarning)",
+        "def f(title=None):\n    if not isinstance(title, str):\n        warnings.warn('Passing a callable as title is deprecated', DeprecationWarning)",
+        "def f(kw):\n    if 'bind' in kw:\n        warnings.warn('bind is deprecated', DeprecationWarning)",
+        "def f(**extra):\n    if extra:\n        warnings.warn('extra is deprecated', DeprecationWarning)",
+    ],
+)
+def test_a_warning_that_does_not_name_the_argument_it_looks_at_is_not_about_that_argument(source):
+    assert all(kind != ("is", "parameter") for found in marks(source).values() for kind in found)
 
 
 def test_a_comment_on_an_alias_is_not_about_the_next_function():

@@ -17,6 +17,8 @@ sys.path.insert(0, str(HERE / "labels"))
 
 import measure  # noqa: E402 - the path has to be set first
 
+NAMES = (*measure.DEVELOPMENT, *measure.SECOND, *measure.HELD_OUT)
+
 
 def site():
     named = os.environ.get("LASTCALL_LABELLED")
@@ -30,9 +32,9 @@ def figures():
     folder = site()
     if folder is None:
         pytest.skip("the labelled libraries are not installed; see tests/labels/requirements.txt")
-    missing = [name for name in (*measure.DEVELOPMENT, *measure.HELD_OUT) if not (folder / name).is_dir()]
+    missing = [name for name in NAMES if not (folder / name).is_dir()]
     assert not missing, f"not installed in {folder}: {missing}"
-    return measure.measure(folder, (*measure.DEVELOPMENT, *measure.HELD_OUT))
+    return measure.measure(folder, NAMES)
 
 
 @pytest.mark.slow
@@ -45,6 +47,23 @@ def test_decorated_and_warning_callables_are_found_and_the_sure_ones_are_right(f
     assert labelled >= 100
     assert found / labelled >= 0.95
     assert right / sure >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_arguments_that_are_shown_are_deprecated_as_a_whole(figures):
+    right, shown = figures[1][measure.ARGUMENT]
+    assert shown >= 100
+    assert right / shown >= 0.95
+
+
+def test_the_arguments_read_are_enough_and_each_wrong_one_has_its_reason():
+    labels = measure.load("arguments.json")
+    assert len(labels) >= 150
+    libraries = {label["library"] for label in labels}
+    assert len(libraries - set(measure.DEVELOPMENT)) >= 6
+    assert len(libraries & set(measure.DEVELOPMENT)) >= 6
+    assert all(label["deprecated"] != bool(label["why"]) for label in labels)
 
 
 @pytest.mark.slow

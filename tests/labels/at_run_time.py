@@ -52,8 +52,23 @@ DECORATORS = {
         "deprecate_nonkeyword_arguments": ("parameter", "result"),
         "deprecate": ("alias", 1),
     },
+    "dask.utils": {"_deprecated": ("callable", "result")},
+    "sympy.utilities.decorator": {"deprecated": ("callable", "result")},
+    "twisted.python.deprecate": {
+        "deprecated": ("callable", "result"),
+        "deprecatedProperty": ("callable", "result"),
+        "deprecatedKeywordParameter": ("parameter", "result"),
+    },
+    "skimage._shared.utils": {
+        "deprecate_func.__call__": ("callable", 1),
+        "deprecate_kwarg.__call__": ("parameter", 1),
+    },
+    "statsmodels.compat.pandas": {"deprecate_kwarg": ("parameter", "result")},
+    "nltk.internals": {"deprecated": ("callable", "result")},
+    "numpy.lib.utils": {"_Deprecate.__call__": ("callable", 1)},
+    "xarray.util.deprecation_helpers": {"_deprecate_positional_args": ("parameter", "result")},
 }
-SKIP = re.compile(r"\.tests(\.|$)|__main__|conftest|\.contrib\.gis|pytest|sphinxext")
+SKIP = re.compile(r"\.tests?(\.|$)|__main__|conftest|\.contrib\.gis|pytest|sphinxext")
 found: dict[tuple[str, str], dict] = {}
 
 

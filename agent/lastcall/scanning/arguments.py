@@ -39,6 +39,7 @@ _NOT_ARGUMENTS = frozenset(
     )
 )
 """What the keywords of such decorators are called in well-known libraries, where they are no argument's name."""
+_ABOUT_IT = re.compile(r"version|remov|since|message|warning|msg", re.IGNORECASE)
 _OLD = re.compile(r"^(?:old|deprecated|legacy|previous)_?|_old$|^from_", re.IGNORECASE)
 _NEW = re.compile(r"^new_?|_new$|^to_|instead|replace|alternative|allowed", re.IGNORECASE)
 
@@ -63,6 +64,7 @@ def named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[str
         for item in decorator.keywords
         if item.arg
         and item.arg not in _NOT_ARGUMENTS
+        and not _ABOUT_IT.search(item.arg)
         and isinstance(item.value, (ast.Tuple, ast.Constant))
         and not item.arg.endswith("_name")
     ]
@@ -76,8 +78,8 @@ def named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[str
     spelled = [names for names in spelled if names]
     renamed = _renamed(spelled, parameters)
     own = [name for names in spelled for name in names if name in parameters]
-    first = spelled[0] if spelled else []
-    return list(dict.fromkeys(renamed or own or keywords or first))
+    first = next(filter(None, map(_names, decorator.args)), [])
+    return list(dict.fromkeys(renamed or own or first or keywords or (spelled[0] if spelled else [])))
 
 
 def _is_new(keyword: ast.keyword) -> bool:

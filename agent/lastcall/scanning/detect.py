@@ -16,7 +16,6 @@ from lastcall.scanning.arguments import marked_arguments, named_arguments, says_
 from lastcall.scanning.emissions import (
     Emission,
     Knowledge,
-    base_name,
     decorator_text,
     emissions_of,
     forwards_warnings,
@@ -24,14 +23,29 @@ from lastcall.scanning.emissions import (
     literal_text,
     module_emissions,
     parameters_of,
+    spread_of,
 )
 from lastcall.scanning.finding import Evidence, Mark
+from lastcall.scanning.outline import (
+    DECORATOR,
+    HELPER_NAME,
+    compared_names,
+    declared_names,
+    flatten,
+    imports_of,
+    returns_decorator,
+    string_collections,
+    string_constants,
+    strings,
+    top_level,
+)
 from lastcall.scanning.remarks import Remarks
 from lastcall.scanning.tree import MAX_LINES, Unreadable
 from lastcall.scanning.wording import (
     SAYS_DEPRECATED,
     SAYS_LEAVING,
     about_passing,
+    argument_leaves,
     comment_says,
     docstring_says,
     one_line,
@@ -39,7 +53,7 @@ from lastcall.scanning.wording import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from lastcall.evidence import Kind
     from lastcall.scanning.finding import Confidence, EvidenceKind
@@ -59,12 +73,12 @@ _MENTIONS = (
     "no longer supported", "scheduled for removal",
 )  # fmt: skip
 """Without one of these words in its lines a definition is not worth a look. Some of the names it uses join them."""
-_DECORATOR = re.compile(r"deprecat(?!ors)|obsolete|^removed_", re.IGNORECASE)
 _NOT_DECORATOR = re.compile(
     r"^(?:ignore|suppress|filter|expect|allow|catch|no|check|skip|without|assert)_", re.IGNORECASE
 )
 _ARGUMENT_DECORATOR = re.compile(
-    r"deprecations$|param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional", re.IGNORECASE
+    r"deprecations$|param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional|default|behaviou?r|value",
+    re.IGNORECASE,
 )
 _POSITIONAL = re.compile(r"positional|keyword_?only|non_?keyword", re.IGNORECASE)
 """Decorators for arguments that stay, and shall no longer be passed by position."""
@@ -74,16 +88,17 @@ _MAKES_LOGGERS = re.compile(
     r"|^[ \t]*from[ \t]+(?:loguru|structlog)[^\n]*\blogger[ \t]+as[ \t]+(\w+)",
     re.MULTILINE,
 )
-_HELPER_NAME = re.compile(
-    r"warn|^_*deprecat(?:e|ed|ion)?$|^_*deprecat(?:e|ion|or)s?_|"
-    r"^_*(?:is|has|mark|get|set|add|list|check|handle|find|show|emit|raise|log|print|suppress|ignore|issue|"
-    r"report|with|test)s?_(?:\w+_)?(?:deprecat|obsolete)",
-    re.IGNORECASE,
-)
 _NAME = re.compile(
     r"^_*get_\w+_factory$|^_*(?:legacy|old|compat|deprecated|obsolete)_|_(?:legacy|compat|shim|deprecated|old)$"
     r"|^_*(?:Legacy|Deprecated|Obsolete|Old(?=[A-Z]))|(?:Legacy|Compat|Shim|Deprecated)$"
 )
+_MACHINERY = re.compile(
+    r"^_*Deprecat(?:ion|e$|ed$|ed\w*(?:Attribute|Property|Method|Alias|Class|Dict|List|Descriptor|Param\w*|Name|"
+    r"Function|Module|Option|Import|Meta\w*|Mixin|Wrapper|Proxy)$)"
+)
+"""Classes for deprecating other things."""
+_FOR_OTHERS = frozenset(("__get__", "__set__", "__delete__", "__getattribute__", "__setattr__"))
+_WRITES = frozenset(("setter", "deleter"))
 _PROPERTY = re.compile(r"property$|^(?:setter|getter|deleter)$", re.IGNORECASE)
 _SHORTEST_EMITTER = 6
 
@@ -146,7 +161,7 @@ def detect(data: bytes, knowledge: Knowledge) -> FileMarks:
     tree = parse(text)
     told = (*knowledge.emitters, *knowledge.sometimes, *knowledge.categories)
     if not _HINT.search(data) and not any(name.encode() in data for name in told):
-        return FileMarks(definitions=_top_level(tree.body))
+        return FileMarks(definitions=top_level(tree.body))
     try:
         return _Detector(text, knowledge).run(tree)
     except RecursionError:
@@ -169,9 +184,9 @@ class _Detector:
         self._result = FileMarks()
 
     def run(self, tree: ast.Module) -> FileMarks:
-        self._constants = _string_constants(tree.body)
-        self._keys = _string_collections(tree.body)
-        aliases = _imports_of(_flatten(tree.body))[1]
+        self._constants = string_constants(tree.body)
+        self._keys = string_collections(tree.body)
+        aliases = imports_of(flatten(tree.body))[1]
         names = [name for pair in _MAKES_LOGGERS.findall(self._text) for name in pair if name]
         categories = self._knowledge.categories | set(self._own_categories(tree.body))
         self._knowledge = replace(
@@ -179,14 +194,28 @@ class _Detector:
         )
         self._mentions = self._lines_that_mention()
         self._docstring(tree, "", "module", 1)
-        self._emissions(module_emissions(tree.body, self._knowledge, self._constants), "", "module", 1)
+        found = module_emissions(
+            [statement for statement in tree.body if not declared_names(statement)],
+            self._knowledge,
+            self._constants,
+        )
+        self._emissions(found, "", "module", 1)
         self._body(tree.body, "")
+        self._declared(tree.body)
         self._result.marks = sorted(self._marks.values(), key=lambda mark: (mark.line, mark.qualname))
         if self._result.marks:
-            self._result.imports = _imports_of(ast.walk(tree))[0]  # late ones too
+            self._result.imports = imports_of(ast.walk(tree))[0]  # late ones too
         else:
-            self._result.definitions = _top_level(tree.body)
+            self._result.definitions = top_level(tree.body)
         return self._result
+
+    def _declared(self, body: Sequence[ast.stmt]) -> None:
+        """`deprecated("name", "use other")` as a statement of its own: a name of the module."""
+        for statement in flatten(body):
+            for name in declared_names(statement):
+                at = statement.lineno
+                text = next((item for item in strings(statement) if " " in item), name)
+                self._add(name, "attribute", at, "decorator", "high", text)
 
     def _lines_that_mention(self) -> list[int]:
         """The numbers of the lines that hold a word or a name which may mean deprecation, in their order."""
@@ -210,7 +239,7 @@ class _Detector:
     def _own_categories(self, body: Sequence[ast.stmt]) -> Iterator[str]:
         """The warning classes of this file that mean deprecation, those that inherit from others of it too."""
         known = set(self._knowledge.categories)
-        for node in _flatten(body):
+        for node in flatten(body):
             if isinstance(node, ast.ClassDef):
                 bases = [last_name(base) for base in node.bases]
                 if any(base.endswith("DeprecationWarning") or base in known for base in bases):
@@ -239,7 +268,7 @@ class _Detector:
 
     def _body(self, body: Sequence[ast.stmt], prefix: str) -> None:
         before: ast.stmt | None = None
-        for statement in _flatten(body):
+        for statement in flatten(body):
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 self._function(statement, prefix)
             elif isinstance(statement, ast.ClassDef):
@@ -265,17 +294,25 @@ class _Detector:
         subject = _subject(qualname, kind)
         self._decorators(node, qualname, kind, parameters_of(node))
         self._marked_arguments(node, qualname)
-        if not prefix and _returns_decorator(node):
+        if not prefix and returns_decorator(node):
             self._emitter(node.name, always=True)
             return
-        found = emissions_of(node, self._knowledge, self._constants)
+        found = (
+            []
+            if prefix and node.name in _FOR_OTHERS
+            else emissions_of(node, self._knowledge, self._constants)
+        )
+        if _WRITES.intersection(decorators) or node.name == "__init_subclass__":
+            # To write to a property, or to inherit, may be all that is deprecated.
+            found = [item for item in found if _names_itself(item.text, subject)]
         # A method that warns for others is called by names too common to be looked for elsewhere.
         if not prefix and forwards_warnings(node, found, self._knowledge):
             self._emitter(node.name, always=_always(found))
             return
         self._docstring(node, subject, "class" if subject != qualname else kind, node.lineno, qualname)
         # A helper speaks of others; `warn_loudly` that says "warn_loudly is deprecated" is none.
-        if _HELPER_NAME.search(node.name) and not any(node.name in item.text for item in found):
+        own = re.compile(rf"\b{re.escape(node.name)}\b")
+        if HELPER_NAME.search(node.name) and not any(own.search(item.text) for item in found):
             if not prefix and any(item.kind == "warning" and item.strong for item in found):
                 self._emitter(node.name, always=_always(found))
             return
@@ -291,7 +328,7 @@ class _Detector:
 
     def _emitter(self, name: str, *, always: bool) -> None:
         # Names that say so themselves are recognised anyway; short ones would match too much elsewhere.
-        if len(name) >= _SHORTEST_EMITTER and (not always or not _DECORATOR.search(name)):
+        if len(name) >= _SHORTEST_EMITTER and (not always or not DECORATOR.search(name)):
             (self._result.emitters if always else self._result.sometimes).append(name)
 
     def _class(self, node: ast.ClassDef, prefix: str) -> None:
@@ -304,10 +341,10 @@ class _Detector:
             if "deprecat" not in node.name.lower() and not node.name.startswith("RemovedIn"):
                 self._result.categories.append(node.name)
             return
-        if node.name.lstrip("_").startswith("Deprecation"):
-            return  # machinery for deprecating other things
+        if _MACHINERY.search(node.name):
+            return
         self._decorators(node, qualname, "class", frozenset())
-        if not _HELPER_NAME.search(node.name):
+        if not HELPER_NAME.search(node.name):
             self._docstring(node, qualname, "class", node.lineno)
             self._comments(node, qualname, "class")
             self._name(node, qualname, "class")
@@ -327,7 +364,7 @@ class _Detector:
             if not known and isinstance(decorator, ast.Call) and says_deprecated_keyword(decorator):
                 self._add(qualname, kind, node.lineno, "decorator", "high", "deprecated=", decorator.lineno)
                 continue
-            if not known and (not _DECORATOR.search(name) or _NOT_DECORATOR.search(name)):
+            if not known and (not DECORATOR.search(name) or _NOT_DECORATOR.search(name)):
                 continue
             text = decorator_text(decorator, self._constants) or name
             if _ARGUMENT_DECORATOR.search(name):
@@ -348,6 +385,8 @@ class _Detector:
     ) -> None:
         callee = self._knowledge.name_of(_callee(decorator))
         names = [] if _POSITIONAL.search(callee) else named_arguments(decorator, parameters)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            names = [name for name in names if name not in spread_of(node)]
         for name in names:
             self._add(
                 f"{qualname}({name}=)", "parameter", node.lineno, "decorator", "high", text, decorator.lineno
@@ -372,7 +411,7 @@ class _Detector:
         if not doc:
             return
         start = node.body[0].lineno
-        helper = bool(own) and _HELPER_NAME.search(own.rsplit(".", 1)[-1]) is not None
+        helper = bool(own) and HELPER_NAME.search(own.rsplit(".", 1)[-1]) is not None
         takes = _may_take(node)
         for said in docstring_says(doc, qualname):
             if said.parameter and takes is not None and said.parameter not in takes:
@@ -392,15 +431,15 @@ class _Detector:
             text = item.text or "deprecation warning"
             confidence = _emission_confidence(item, qualname)
             for name in item.passed:
-                sure: Confidence = "medium" if item.strong else "low"
+                sure: Confidence = "medium" if item.strong or argument_leaves(item.text) else "low"
                 self._add(f"{own or qualname}({name}=)", "parameter", line, item.kind, sure, text, item.line)
                 confidence = confidence if _names_itself(item.text, qualname) else "low"
             self._add(qualname, kind, line, item.kind, confidence, text, item.line)
 
     def _comments(self, node: Function | ast.ClassDef, qualname: str, kind: Kind) -> None:
-        body = node.body[0].lineno
+        header = self._remarks.header_end(node)
         for at, text in self._remarks.at_definition(node):
-            confidence = comment_says(text, qualname, inside=at >= body) if text else None
+            confidence = comment_says(text, qualname, inside=at > header) if text else None
             if confidence is not None:
                 self._add(qualname, kind, node.lineno, "comment", confidence, text, at)
 
@@ -421,7 +460,7 @@ class _Detector:
             callee = value.func.func if isinstance(value.func, ast.Call) else value.func
             name = self._knowledge.name_of(callee)
             if says_deprecated_keyword(value) or (
-                _DECORATOR.search(name)
+                DECORATOR.search(name)
                 and not _NOT_DECORATOR.search(name)
                 and not name.endswith(("Warning", "Error"))
             ):
@@ -461,7 +500,7 @@ class _Detector:
         found = [item for item in emissions_of(node, self._knowledge, self._constants) if item.strong]
         if not found:
             return
-        for name, instead in _compared_names(node, self._keys).items():
+        for name, instead in compared_names(node, self._keys).items():
             text = found[0].text.replace("{...}", name, 1)
             text = text.replace("{...}", instead, 1) if instead else text
             self._add(name, "attribute", node.lineno, "warning", "medium", text or name, found[0].line)
@@ -516,116 +555,6 @@ def _callee(decorator: ast.expr) -> ast.expr:
     while isinstance(decorator, ast.Call):
         decorator = decorator.func
     return decorator
-
-
-def _string_constants(body: Sequence[ast.stmt]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for statement in body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            text = literal_text(statement.value, found)
-            if text:
-                found[statement.targets[0].id] = text
-    return found
-
-
-def _string_collections(body: Sequence[ast.stmt]) -> dict[str, dict[str, str]]:
-    """The strings that the module's own lists, tuples, sets and dictionaries' keys hold, by their names; with
-    the string that a dictionary holds for each, else an empty one."""
-    found: dict[str, dict[str, str]] = {}
-    for statement in body:
-        if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            continue
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-        value = statement.value
-        if isinstance(value, ast.Call) and value.args:  # frozenset((...)), MappingProxyType({...})
-            value = value.args[0]
-        if isinstance(value, ast.Dict):
-            items = list(zip(value.keys, value.values, strict=True))
-        elif isinstance(value, (ast.List, ast.Tuple, ast.Set)):
-            items = [(item, item) for item in value.elts]
-        else:
-            continue
-        if isinstance(target, ast.Name):
-            found[target.id] = {
-                key.value: literal_text(held, {}) if held is not key else ""
-                for key, held in items
-                if isinstance(key, ast.Constant) and isinstance(key.value, str)
-            }
-    return found
-
-
-def _imports_of(statements: Iterable[ast.AST]) -> tuple[dict[str, str], dict[str, str]]:
-    """(what `from` imports bind, which deprecating names they bind by another name)."""
-    bound: dict[str, str] = {}
-    renamed: dict[str, str] = {}
-    for statement in statements:
-        if isinstance(statement, ast.ImportFrom):
-            for item in statement.names:
-                where = f"{'.' * statement.level}{statement.module or ''}:{item.name}"
-                bound.setdefault(item.asname or item.name, where)
-                if item.asname and (_DECORATOR.search(item.name) or "warn" in item.name.lower()):
-                    renamed[item.asname] = item.name
-    return bound, renamed
-
-
-def _top_level(body: Sequence[ast.stmt]) -> list[str]:
-    """The names that a module's own statements define."""
-    names: list[str] = []
-    for statement in _flatten(body):
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.append(statement.name)
-        elif isinstance(statement, ast.Assign):
-            names.extend(target.id for target in statement.targets if isinstance(target, ast.Name))
-    return names
-
-
-def _flatten(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """Statements of a body and of the `if`, `try` and `with` blocks in it, which are no scopes of their
-    own."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            continue
-        for name in ("body", "orelse", "finalbody"):
-            inner = getattr(statement, name, None)
-            if isinstance(inner, list):
-                yield from _flatten(inner)
-        for handler in getattr(statement, "handlers", ()):
-            yield from _flatten(handler.body)
-
-
-def _returns_decorator(node: Function) -> bool:
-    """`def moved(what): return deprecated(...)`: a decorator by another name."""
-    last = node.body[-1]
-    if not isinstance(last, ast.Return) or not isinstance(last.value, ast.Call):
-        return False
-    name = last_name(last.value.func)
-    return _DECORATOR.search(name) is not None and _HELPER_NAME.search(name) is not None
-
-
-def _strings(node: ast.AST) -> list[str]:
-    return [
-        item.value
-        for item in ast.walk(node)
-        if isinstance(item, ast.Constant) and isinstance(item.value, str)
-    ]
-
-
-def _compared_names(node: Function, tables: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The strings that `__getattr__(name)` compares its argument with, or looks it up in; with the string
-    that such a table holds for each, which is the new name."""
-    argument = node.args.args[0].arg if node.args.args else ""
-    names: dict[str, str] = {}
-    compared = [item for item in ast.walk(node) if isinstance(item, ast.Compare) and len(item.ops) == 1]
-    for item in compared:
-        if last_name(item.left) == argument and isinstance(item.ops[0], (ast.Eq, ast.In)):
-            names.update(dict.fromkeys(_strings(item.comparators[0]), ""))
-            names.update(tables.get(last_name(item.comparators[0]), {}))
-    for looked in (item for item in ast.walk(node) if isinstance(item, ast.Call) and item.args):
-        is_lookup = isinstance(looked.func, ast.Attribute) and looked.func.attr in {"get", "pop"}
-        if is_lookup and last_name(looked.args[0]) == argument:
-            names.update(tables.get(base_name(looked.func), {}))
-    return {name: instead for name, instead in names.items() if name.isidentifier()}
 
 
 __all__ = ["DETECTOR", "FileMarks", "Unreadable", "decode", "detect", "parse"]

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from lastcall.scanning.wording import SAYS_DEPRECATED, SAYS_LEAVING
+from lastcall.scanning.wording import SAYS_DEPRECATED, SAYS_LEAVING, about_passing, about_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +55,8 @@ _KEYWORD_WORDS = (
     (("alternative", "instead", "replacement", "use", "use_instead", "replaced_by", "target"), "use"),
 )
 """What the keywords of deprecating decorators hold, in well-known libraries, and how a sentence would put it."""
+_SAYS_SOMETHING = 3
+"""A warning of fewer words names nothing."""
 _FILTERS = frozenset(["filterwarnings", "simplefilter", "catch_warnings", "warns", "deprecated_call"])
 
 
@@ -399,7 +401,7 @@ def forwards_warnings(
 
 
 def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: str) -> tuple[str, ...]:
-    """The arguments whose being passed makes a warning. Where its words name some of them, those alone."""
+    """The arguments whose being passed makes a warning. It has to name them, if its words can be read."""
     names = [
         name
         for condition in conditions
@@ -407,8 +409,17 @@ def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: st
         for name in _passed(condition, state, refused=False)
         if name not in state.spread
     ]
-    named = [name for name in names if re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text)]
-    return tuple(dict.fromkeys(named or names[:1]))
+    # `mode`, `mode=` and "the mode", but not `mode="fast"`, which is about that value.
+    named = [name for name in names if re.search(_named(name), text, re.IGNORECASE)]
+    unsaid = 0 < len(text.split()) < _SAYS_SOMETHING or ("{...}" in text and about_passing(text))
+    if about_value(text):
+        return ()
+    return tuple(dict.fromkeys(named or (names[:1] if unsaid else ())))
+
+
+def _named(name: str) -> str:
+    spelled = re.escape(name).replace("_", "[_ ]")
+    return rf"(?<!\w){spelled}(?!\w|\.\w|\s*=\s*[\w'\"\[({{])"
 
 
 def _passed(test: ast.expr, state: _Body, *, refused: bool) -> list[str]:
@@ -430,10 +441,7 @@ def _passed(test: ast.expr, state: _Body, *, refused: bool) -> list[str]:
 def _passed_by_comparison(test: ast.Compare, state: _Body, *, refused: bool) -> list[str]:
     left, operator, right = test.left, test.ops[0], test.comparators[0]
     if isinstance(operator, ast.In) and isinstance(left, ast.Constant) and isinstance(left.value, str):
-        spread = last_name(right)
-        is_argument = left.value.isidentifier() and (
-            spread in state.spread or (spread in state.parameters and spread.startswith("kw"))
-        )
+        is_argument = last_name(right) in state.spread and left.value.isidentifier()
         return [left.value] if is_argument and not refused else []
     unlike = isinstance(operator, (ast.IsNot, ast.NotEq))
     if not unlike and not isinstance(operator, (ast.Is, ast.Eq)):

@@ -33,7 +33,7 @@ class Remarks:
         """The comments that belong to a definition: above it, on its line, first in its body."""
         yield self.above(first_of(node))
         body = node.body[0]
-        header = self._header_end(node)
+        header = self.header_end(node)
         yield header, self.trailing(header)
         if header != node.lineno:
             yield node.lineno, self.trailing(node.lineno)
@@ -62,7 +62,7 @@ class Remarks:
         match = re.search(r"\s#+:?\s*([^\"']*)$", text)
         return match.group(1).strip() if match and not text.lstrip().startswith("#") else ""
 
-    def _header_end(self, node: Function | ast.ClassDef) -> int:
+    def header_end(self, node: Function | ast.ClassDef) -> int:
         """The line with the colon that ends `def ...:`, found from the last thing inside it."""
         inside = [node.lineno]
         if not isinstance(node, ast.ClassDef):

@@ -30,7 +30,7 @@ _IS = (
 )
 _ABOUT_ITSELF = re.compile(
     rf"\b(?:this|the|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
-    rf"|\bthis\s+{_IS}\s+(?:a\s+)?deprecated|\bdeprecated\s+since\b"
+    rf"|\bthis\s+{_IS}\s+(?:a\s+)?deprecated|\bdeprecated\s+since\s+(?:\w+\s+){{0,2}}?v?\d"
     r"|[.!?]\s+(?:deprecated|obsolete)\s*(?:[.!:,;]|$)",
     re.IGNORECASE,
 )
@@ -57,6 +57,26 @@ _REMOVE = re.compile(
 )
 _INSTEAD = re.compile(
     r"\b(?:use|instead|prefer|replaced|in favou?r of|superseded|renamed|moved to)\b", re.IGNORECASE
+)
+_OF_BEHAVIOUR = re.compile(
+    r"[\d.v]*\W*(?:it is (?:now )?deprecated to|(?:the |this |old |legacy )*(?:\w+ )?(?:behaviou?r|default|support)\b"
+    r"|(?:calling|passing|using|combining|specifying|setting|relying|support for|use of)\b(?! this\b))",
+    re.IGNORECASE,
+)
+"""How the words after `.. deprecated::` begin where they are about a way to use the callable."""
+_OF_VALUE = re.compile(
+    r"\b(?:default|behaviou?r|output)\b[^.]*\b(?:will|is going to)\b|\bwill (?:change|initiali[sz]e)\b|\busing None\b"
+    r"|\b(?:passing|specifying|using|giving|supplying)\s+(?:a|an|any|non\S*|multiple|several|more than|\w+s as)\b"
+    r"|\b(?:values?|strings?|booleans?|callables?|lists?)\b[^.]{0,30}\bdeprecated",
+    re.IGNORECASE,
+)
+"""Words at an argument that are about some of its values, or about what it will do."""
+_OTHER_SUBJECT = re.compile(
+    r"(?:[\d.v]+\s+)?(?:the\s+)?[`'\"]*(?P<name>[A-Za-z_]\w*)[`'\"]*\s+(?:has been|is|was)\s+deprecated",
+    re.IGNORECASE,
+)
+_LEAVES = re.compile(
+    r"\b(?:renamed|removed|ignored|moved to|replaced|no effect|not used|unused|no longer)\b", re.IGNORECASE
 )
 _PASSING = re.compile(
     r"^\W*(?:\w+\s+){0,2}?(?:passing|specifying|supplying|providing|setting|giving|using)\b"
@@ -185,8 +205,11 @@ def _directive(lines: list[str], number: int, found: re.Match[str]) -> Said:
     text = one_line(found["rest"] + " " + " ".join(_indented_after(lines, number, indent)))
     owner = _argument_above(lines, number, indent) if indent else ""
     if owner:
-        return Said("high", text, owner)
-    if indent or _OF_ARGUMENT.search(text[:90]):
+        other = _OTHER_SUBJECT.match(text)
+        if other and other["name"] != owner and _looks_like_an_argument(other["name"]):
+            owner = other["name"]  # "random_state has been deprecated, use rng", at rng
+        return Said("low" if _OF_VALUE.search(text) else "high", text, owner)
+    if indent or _OF_ARGUMENT.search(text[:90]) or _OF_BEHAVIOUR.match(text):
         return Said("medium", text)
     return Said("high", text)
 
@@ -272,7 +295,9 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
     named = re.escape(name.rsplit(".", 1)[-1]) if name else r"(?!)"
     shim: Confidence | None = "medium" if first and _SHIM.search(text) else None
     if SAYS_DEPRECATED.search(text) and not re.search(r"\bas deprecated\b", text, re.IGNORECASE):
-        if re.search(rf"[`*'\"]*\b{named}\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+deprecated", text):
+        if re.search(
+            rf"[`*'\"]*\b{named}\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)", text
+        ):
             return "high"
         if _ABOUT_ITSELF.search(text) and not _argument_is_subject(text):
             return "high"
@@ -286,6 +311,28 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
     return shim
 
 
+def about_value(text: str) -> bool:
+    """Whether the words about an argument are about some of its values, or about what it will do."""
+    return _OF_VALUE.search(text) is not None
+
+
+def _looks_like_an_argument(name: str) -> bool:
+    return "_" in name or name.lower() not in {
+        "this",
+        "it",
+        "that",
+        "argument",
+        "parameter",
+        "keyword",
+        "option",
+    }
+
+
+def argument_leaves(text: str) -> bool:
+    """Whether the words of a warning say of an argument that it goes, without calling it deprecated."""
+    return _LEAVES.search(text) is not None
+
+
 def about_passing(text: str) -> bool:
     """Whether the words of a warning are about an argument, a value or a way to call, and not the callable."""
     return _PASSING.search(text) is not None
@@ -297,7 +344,11 @@ def _argument_is_subject(text: str) -> bool:
     if position is None:
         return False
     before = text[: position.start()]
-    sentence = re.split(r"(?<=[.!?])\s", before)[-1]
+    *earlier, sentence = re.split(r"(?<=[.!?])\s", before)
+    if earlier and re.match(
+        r"\W*(?:this|that|it)\s+(?:is|was|has)\b", sentence + "deprecated", re.IGNORECASE
+    ):
+        sentence = earlier[-1] + sentence  # "The first argument was x. This is now deprecated."
     return _OF_ARGUMENT.search(sentence + text[position.start() : position.start() + 40]) is not None
 
 
@@ -308,7 +359,7 @@ def comment_says(text: str, name: str, *, inside: bool = False) -> Confidence | 
     """
     verdict = sentence_says(text, name, first=True)
     if verdict == "high":
-        plain = _ABOUT_ITSELF.search(text) or (_STARTS.search(text) and not inside)
+        plain = not inside and (_ABOUT_ITSELF.search(text) or _STARTS.search(text))
         return "high" if plain else "medium"
     if inside and not SAYS_DEPRECATED.search(text):
         return None  # "legacy clients send it" is about the statement below
