@@ -156,7 +156,6 @@ def on_what_was_read(library, explain):
             continue
         module = label["file"].removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         kind = label["kind"]
-        found = library.evidence_for(f"{module}:{label['qualname']}", kind)
         whole = {
             item.confidence
             for finding in library.by_owner.get(f"{module}:{label['qualname']}", ())
@@ -165,7 +164,14 @@ def on_what_was_read(library, explain):
             if item.kind == kind
         }
         if label["qualname"].rpartition(".")[2] in CONSTRUCTORS:
-            whole = found
+            owner = f"{module}:{label['qualname']}".rpartition(".")[0]
+            whole |= {
+                item.confidence
+                for finding in library.by_owner.get(owner, ())
+                if finding.kind != "parameter"
+                for item in finding.evidence
+                if item.kind == kind
+            }
         if label["deprecated"]:
             recall[kind][1] += 1
             recall[kind][0] += bool(whole & {"high", "medium"})

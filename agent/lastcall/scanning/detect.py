@@ -302,9 +302,11 @@ class _Detector:
             if prefix and node.name in _FOR_OTHERS
             else emissions_of(node, self._knowledge, self._constants)
         )
-        if _WRITES.intersection(decorators) or node.name == "__init_subclass__":
-            # To write to a property, or to inherit, may be all that is deprecated.
-            found = [item for item in found if _names_itself(item.text, subject)]
+        # To write to a property, or to inherit, may be all that is deprecated.
+        if _WRITES.intersection(decorators):
+            found = [replace(item, strong=False) for item in found]
+        elif node.name == "__init_subclass__":
+            found = [replace(item, sure=False) for item in found]
         # A method that warns for others is called by names too common to be looked for elsewhere.
         if not prefix and forwards_warnings(node, found, self._knowledge):
             self._emitter(node.name, always=_always(found))
