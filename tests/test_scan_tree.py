@@ -279,3 +279,33 @@ def test_a_file_that_vanishes_or_becomes_a_pipe_while_the_tree_is_scanned_is_nam
     found = survey(tmp_path)
     assert refs(found) == ["user:g"]
     assert {item.file for item in found.skipped} == {"gone.py", "late.py"}
+
+
+def test_what_another_release_kept_is_not_used(tmp_path, monkeypatch):
+    root = write(tmp_path / "tree", {"a.py": OLD.format(name="f")})
+    cache = Cache(str(tmp_path / "cache.db"))
+    monkeypatch.setattr(work, "_own_code", lambda: "another")
+    monkeypatch.setattr(work, "analyse_file", lambda *_: work.Outcome({"marks": [{"of": "another shape"}]}))
+    with pytest.raises(KeyError):
+        survey(root, cache=cache)
+    monkeypatch.undo()
+    assert refs(survey(root, cache=cache)) == ["a:f"]
+    cache.close()
+
+
+def test_a_cache_whose_damage_shows_late_is_replaced_too(tmp_path):
+    root = many(tmp_path / "tree", 120)
+    path = tmp_path / "cache.db"
+    first = survey(root, cache=(cache := Cache(str(path))))
+    cache.close()
+    data = bytearray(path.read_bytes())
+    data[4096::3] = bytes(len(data[4096::3]))
+    path.write_bytes(data)
+    for _ in range(2):
+        assert survey(root, cache=(cache := Cache(str(path)))) == first
+        cache.close()
+    cache = Cache(str(path))
+    cache.put(b"k", [1])
+    cache.commit()
+    assert cache.get(b"k") == [1]
+    cache.close()

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import time
 import zlib
+from contextlib import suppress
 from typing import Any
 
 _KEEP_SECONDS = 30 * 86400
@@ -39,6 +40,7 @@ class Cache:
         self._today = int(time.time() // 86400)
         self._new: dict[bytes, bytes] = {}
         self._touched: list[bytes] = []
+        self._path = path
         self._database = _open(path)
 
     @classmethod
@@ -57,7 +59,10 @@ class Cache:
             if row[1] != self._today:
                 self._touched.append(key)
             return json.loads(zlib.decompress(row[0]))
-        except (sqlite3.Error, zlib.error, ValueError):
+        except sqlite3.Error as error:
+            self._replace_if_damaged(error)
+            return None
+        except (zlib.error, ValueError):
             return None
 
     def put(self, key: bytes, value: Any) -> None:
@@ -80,10 +85,18 @@ class Cache:
                 self._database.execute(
                     "DELETE FROM result WHERE used < ?", (self._today - _KEEP_SECONDS // 86400,)
                 )
-        except sqlite3.Error:  # a full disk or a busy database: the next run computes it again
-            pass
+        except sqlite3.Error as error:  # a full disk or a busy database: the next run computes it again
+            self._replace_if_damaged(error)
         self._new.clear()
         self._touched.clear()
+
+    def _replace_if_damaged(self, error: sqlite3.Error) -> None:
+        """Start afresh where the damage shows only now; else it would cost every run from here on."""
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            self.close()
+            with suppress(OSError):
+                os.unlink(self._path)
+                self._database = _open(self._path)
 
     def close(self) -> None:
         """Let go of the file."""

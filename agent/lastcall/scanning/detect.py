@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-DETECTOR = 4
+DETECTOR = 5
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
 _HINT = re.compile(
