@@ -81,6 +81,12 @@ def test_a_tool_table_that_is_no_table_is_a_problem_at_most(tmp_path, text):
         assert not [problem for problem in config.problems if "[lastcall] must be a table" not in problem and "tool" not in problem]
 
 
+def test_a_store_in_the_home_folder_is_there_and_not_in_a_folder_called_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = load(tmp_path, '[lastcall]\nstore = "~/evidence/store.db"\n')
+    assert config.store_path() == str(tmp_path / "evidence" / "store.db")
+
+
 def test_a_byte_order_mark_is_not_a_syntax_error(tmp_path):
     (tmp_path / "lastcall.toml").write_text('[lastcall]\nservice = "marked"\n', encoding="utf-8-sig")
     config = load(tmp_path)

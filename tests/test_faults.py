@@ -7,6 +7,7 @@ import resource
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 
 import pytest
@@ -54,6 +55,45 @@ def test_a_file_size_limit_changes_nothing(world, limit):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert (done.stdout, done.stderr, done.returncode) == (plain.out, plain.err, plain.code)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
+@pytest.mark.parametrize("meets", ["a target", "none"])
+def test_whoever_may_write_beside_the_store_is_counted_whatever_the_first_ones_umask(tmp_path, meets):
+    """In a process of its own, with the agent loaded before: another user may not read the interpreter's files."""
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o777)
+    folder = tmp_path
+    while not folder.stat().st_mode & 0o001:  # pytest keeps its folders to itself
+        folder.chmod(folder.stat().st_mode | 0o011)
+        folder = folder.parent
+    store = str(tmp_path / "shared" / "store.db")
+    write = (
+        "Journal(live_folder(store), new_id(), 4).append(('A', 1))"
+        if meets == "a target"
+        else "leave_word(config, 1)"
+    )
+    program = f"""if True:
+        import os, sys
+        from lastcall.config import load
+        from lastcall.introduction import leave_word, new_id
+        from lastcall.journal import Journal, live_folder
+        os.umask(0o077)
+        store = {store!r}
+        for user in (0, 65534, 65533):
+            child = os.fork()
+            if not child:
+                os.setgroups([]); os.setgid(user); os.setuid(user)
+                config = load({{"LASTCALL_STORE": store, "LASTCALL_SERVICE": "s", "LASTCALL_RELEASE": "1"}}, cwd="/")
+                {write}
+                os._exit(0)
+            if os.waitpid(child, 0)[1]:
+                sys.exit(f"user {{user}} could not")
+        """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    names = [name for name in os.listdir(store + "-live") if name.endswith(".journal")]
+    assert len(names) == 3
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system, which needs root")

@@ -131,6 +131,27 @@ def test_a_start_up_file_that_runs_twice_counts_once(host: Host) -> None:
     assert host.uses() == 3
 
 
+def test_a_failure_is_said_once_where_the_start_up_file_runs_twice(host: Host) -> None:
+    broken = "import lastcall.config as c, lastcall.bootstrap as b; c.load = None; b.start_from_environment(); b.start_from_environment()"
+    run = host.run("python", "-c", broken, LASTCALL_ENABLED="")
+    assert run.err == ""
+    run = host.run("python", "-c", f"import os; os.environ['LASTCALL_ENABLED'] = '1'; {broken}", LASTCALL_ENABLED="")
+    assert run.err == "lastcall: not started: TypeError: 'NoneType' object is not callable\n"
+
+
+def test_a_host_whose_working_directory_was_deleted_is_watched(host: Host) -> None:
+    """A daemon's may be gone. The interpreter starts there, so the agent does too."""
+    app = host.folder / "app.py"
+    inside = f"mkdir gone && cd gone && rmdir ../gone && exec {host.python} {app}"
+    plain = host.run("sh", "-c", inside)
+    run = host.run("sh", "-c", inside, **ON)
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code) == (OUTPUT, "", 0)
+    assert host.uses() == 3
+    somewhere = host.run("sh", "-c", inside, **ON, LASTCALL_STORE="", XDG_STATE_HOME=str(host.folder / "state"))
+    assert (somewhere.out, somewhere.err) == (OUTPUT, "")
+    assert (host.folder / "state" / "lastcall" / "store.db-live").is_dir()
+
+
 def test_installed_and_on_pythonpath_and_started_in_code_counts_once(host: Host) -> None:
     assert host.run("python", "-c", "import lastcall; lastcall.start(); import app", **BY_PATH).out == OUTPUT
     assert host.uses() == 3

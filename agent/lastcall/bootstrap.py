@@ -453,6 +453,8 @@ def _wait_until_gone(_thread: int) -> None:
 _life: Life | None = None
 _is_elsewhere = False
 """Whether this is a subinterpreter, whose word has been left."""
+_has_failed = False
+"""Whether the start-up file has said that the agent could not be started."""
 
 
 def life() -> Life | None:
@@ -462,11 +464,13 @@ def life() -> Life | None:
 
 def start_from_environment() -> None:
     """What the start-up files call. Does nothing unless LASTCALL_ENABLED says so; never raises."""
-    if os.environ.get("LASTCALL_ENABLED", "").lower() in OFF:
+    global _has_failed  # noqa: PLW0603 - in a virtual environment a `.pth` file runs twice
+    if os.environ.get("LASTCALL_ENABLED", "").lower() in OFF or _has_failed:
         return
     try:
         start()
     except Exception as error:  # the seam between the interpreter's start and ours
+        _has_failed = True
         if os.environ.get("LASTCALL_RERAISE") == "1":
             raise
         sys.stderr.write(f"lastcall: not started: {type(error).__name__}: {error}\n")

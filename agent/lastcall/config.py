@@ -193,7 +193,7 @@ class Config:
         """What verdicts are asked for, as written: see `check_settings`. Nothing to the agent."""
         self.problems: list[str] = []
         self.file = ""
-        self.root = os.getcwd()
+        self.root = _working_directory() or os.sep
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -225,13 +225,25 @@ class Config:
 def store_path(configured: str = "") -> str:
     """Where the store is: `configured`, else .lastcall/store.db here if it can be written, else the user's state."""
     if configured:
-        return os.path.abspath(configured)
-    here = os.path.abspath(os.path.join(".lastcall", "store.db"))
-    folder = os.path.dirname(here)
-    if os.access(folder if os.path.isdir(folder) else os.getcwd(), os.W_OK | os.X_OK):
-        return here
+        return _absolute(os.path.expanduser(configured))
+    if working := _working_directory():
+        folder = os.path.join(working, ".lastcall")
+        if os.access(folder if os.path.isdir(folder) else working, os.W_OK | os.X_OK):
+            return os.path.join(folder, "store.db")
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return os.path.join(state, "lastcall", "store.db")
+
+
+def _working_directory() -> str:
+    """Empty if it was deleted, which a host need not notice."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def _absolute(path: str) -> str:
+    return os.path.normpath(os.path.join(_working_directory() or os.sep, path))
 
 
 def load(
@@ -276,7 +288,7 @@ def load(
 def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
     named = env.get("LASTCALL_CONFIG", "")
     if named:
-        document = _read(config, os.path.abspath(named), required=True)
+        document = _read(config, _absolute(named), required=True)
         if document is not None:
             table = _tool_table(document)
             _take_document(config, document if table is None else _unwrap(table))

@@ -63,10 +63,30 @@ def pending_lines(target: Target, started_ns: int) -> str:
     )
 
 
+def make_live_folder(folder: str) -> None:
+    """Make the folder of live files, unless it is there. Raises OSError."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+        return
+    # Who may write beside the store may write here: processes of several users, whatever the first one's umask.
+    beside, made = os.stat(os.path.dirname(folder) or "."), os.stat(folder)
+    more = beside.st_mode & 0o1000
+    if beside.st_mode & 0o020 and beside.st_gid == made.st_gid:
+        more |= 0o070
+    if beside.st_mode & 0o002:
+        more |= 0o007
+    if more:
+        os.chmod(folder, made.st_mode & 0o7777 | more)
+
+
 def leave_word(config: Config, started_ns: int) -> None:
     """Write the whole journal of a process that met no target and now ends. Raises OSError."""
     folder = config.store_path() + "-live"
-    os.makedirs(folder, mode=0o777, exist_ok=True)
+    make_live_folder(folder)
     process_id = new_id()
     lines = [ascii(process_record(config, process_id, os.getpid(), started_ns)), "\n"]
     lines += [pending_lines(target, started_ns) for target in config.targets]

@@ -48,6 +48,8 @@ import os
 import posix
 from mmap import mmap
 
+from .introduction import make_live_folder
+
 FORMAT = 1
 MAGIC = 0x4C41535443414C4C  # "LASTCALL"
 
@@ -78,7 +80,7 @@ class Journal:
     __slots__ = ("_identity", "_mapped", "_torn", "counts", "fd", "id", "path")
 
     def __init__(self, folder: str, process_id: str, slots: int) -> None:
-        os.makedirs(folder, mode=0o777, exist_ok=True)
+        make_live_folder(folder)
         self.id = process_id
         self._torn = False
         self.path = os.path.join(folder, process_id)
