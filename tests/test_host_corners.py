@@ -355,3 +355,94 @@ def test_who_looks_without_reading_finds_what_lies_in_the_module(tmp_path):
     watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets))
 
     assert watched.uses() == []
+
+
+FREES_NOTHING = "t" in sys.abiflags and sys.version_info < (3, 14)
+"""Free-threaded 3.13 frees neither functions nor classes once a second thread ran, and the agent's is one."""
+
+
+@pytest.mark.skipif(FREES_NOTHING, reason="this build frees no functions")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_a_host_imports_anew_it_can_let_go_of(tmp_path, engine):
+    if engine == "wrapping" and not wrapt_in_c():
+        pytest.skip("without its C extension wrapt adds a frame")
+    legacy = """\
+        import functools
+        NAME = 1
+        def old(a=1, mode=None): return a
+        def other(): pass
+        async def coro(): pass
+        class Base:
+            def __init__(self): pass
+        class Old(Base):
+            def method(self): pass
+            @classmethod
+            def make(cls): pass
+            @staticmethod
+            def static(): pass
+            value = property(functools.partial(int, "1"))
+            read = property(lambda self: 1)
+            cached = functools.cached_property(functools.partial(len))
+        class Failure(Exception): pass
+        """
+    host = """\
+        import gc, importlib, sys, weakref
+        import legacy
+        kept = legacy.old
+        held = []
+        def use(module):
+            module.old(1), module.old(mode=1), module.other(), module.coro().close(), module.NAME, module.Failure()
+            one = module.Old()
+            one.method(), one.make(), one.static(), one.read
+        for turn in range(20):
+            use(legacy)
+            held += [weakref.ref(thing) for thing in (legacy, legacy.Old, legacy.old, legacy.other, legacy.Failure)]
+            if turn % 2:
+                del sys.modules["legacy"]
+                import legacy
+            else:
+                importlib.reload(legacy)
+        kept(3)
+        gc.collect()
+        print(sum(one() is not None for one in held))
+        """
+    names = ("old", "old(mode=)", "other", "coro", "NAME", "Old", "Failure", *(
+        "Old." + name for name in ("method", "make", "static", "value", "read", "cached")
+    ))
+    watched = same_for_the_host(
+        World(tmp_path, {"host.py": host, "legacy.py": legacy}, tuple("legacy:" + name for name in names)), engine
+    )
+
+    assert by_line(watched)[17] == 1, "what is kept of the first is still watched"
+    assert sum(use.count for use in watched.uses() if use.line == 8) == 20 * 4
+    assert watched.total("legacy:other") == watched.total("legacy:coro") == watched.total("legacy:NAME") == 20
+
+
+@NEEDS_C
+def test_a_stack_that_is_exhausted_is_the_hosts_story_alone(tmp_path):
+    """At first sight of a call site we need more stack than the call does."""
+    legacy = """\
+        NAME = 1
+        def old(): return 1
+        class Old:
+            def deep(self): return self.deep()
+        """
+    host = """\
+        import sys, traceback
+        import legacy
+        def story(use):
+            def further():
+                use()
+                further()
+            try:
+                further()
+            except RecursionError as error:
+                names = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
+                return sorted(names - {"<lambda>"}), error.__context__, error.__cause__
+        sys.setrecursionlimit(200)
+        print(story(lambda: legacy.old()))
+        print(story(lambda: legacy.NAME))
+        print(story(legacy.Old().deep))
+        """
+    targets = "legacy:old", "legacy:NAME", "legacy:Old.deep"
+    same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets))

@@ -47,6 +47,14 @@ _known_codes: dict[str, dict[int, CodeType]] = {}
 """By module, the code objects that somebody keeps, by their ids."""
 
 
+def weakly(value: Any) -> Callable[[], Any]:
+    """Gives `value` for as long as somebody else keeps it, or for ever if it cannot be referred to weakly."""
+    try:
+        return _weakref.ref(value)
+    except TypeError:
+        return lambda: value
+
+
 def code_is_known_elsewhere(function: FunctionType) -> bool:
     """Whether someone keeps this function's code object, to know frames by it or functions apart.
 

@@ -97,6 +97,11 @@ def frame_below(depth: int) -> FrameType | None:
         return None
 
 
+def is_between(frame: FrameType) -> bool:
+    """Whether `frame` is ours or wrapt's, lying between a call and what is called."""
+    return id(frame.f_globals) in _skipped
+
+
 def is_wrapper_frame(frame: FrameType) -> bool:
     """Whether `frame` is wrapt's, running without its C extension."""
     return id(frame.f_globals) in behind_wrapt
@@ -110,6 +115,8 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
     """
     getframe = sys._getframe
     table: Any = None
+    unseen: list[Tap | None] = []
+    """Of uses for which the host had stack left and we had not. Filled without a call, which would need some."""
 
     def set_table(new: Any) -> None:
         nonlocal table
@@ -145,7 +152,10 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
                     for table[slot] in uses:
                         break
                 except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    missed(tap, 2)
+                    try:
+                        missed(tap, 2)
+                    except RecursionError:
+                        unseen[0:0] = (tap,)
 
         else:
 
@@ -156,7 +166,10 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
                     for table[slot] in uses:
                         break
                 except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    missed(tap, 2)
+                    try:
+                        missed(tap, 2)
+                    except RecursionError:
+                        unseen[0:0] = (tap,)
 
         return hook
 
@@ -172,8 +185,13 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
                 for table[slot] in uses:
                     break
             except (KeyError, ValueError) as error:
-                raise_if_hosts(error)
-                see(tap, frame)
+                try:
+                    raise_if_hosts(error)
+                    see(tap, frame)
+                except RecursionError:
+                    unseen[0:0] = (tap,)
+            except RecursionError:
+                unseen[0:0] = (tap,)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                 if frame is None:  # C called, with no Python frame below
                     see(tap, None)
@@ -192,8 +210,11 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
                 for table[slot] in uses:
                     break
             except KeyError as error:
-                raise_if_hosts(error)
-                see(tap, frame)
+                try:
+                    raise_if_hosts(error)
+                    see(tap, frame)
+                except RecursionError:
+                    unseen[0:0] = (tap,)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                 if frame is None:
                     see(tap, None)
@@ -215,7 +236,10 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
                     for table[slot] in uses:
                         break
                 except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    missed(tap, 3)
+                    try:
+                        missed(tap, 3)
+                    except RecursionError:
+                        unseen[0:0] = (tap,)
 
         else:
 
@@ -226,7 +250,10 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
                     for table[slot] in uses:
                         break
                 except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    missed(tap, 3)
+                    try:
+                        missed(tap, 3)
+                    except RecursionError:
+                        unseen[0:0] = (tap,)
 
         return inner_hook
 
@@ -242,15 +269,18 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
                 for table[slot] in uses:
                     break
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                tap = taps.get(id(code))
-                if tap is not None:
-                    missed(tap, 3)
-                elif isinstance(error, ValueError):  # C called, with no Python frame below
-                    observer = counters_of.get(id(code))
-                    if observer is not None:
-                        observer.guarded(getframe(1))
-                elif not isinstance(error, (KeyError, ValueError)):
-                    record_unless_hosts(errors, "count", error)
+                try:
+                    tap = taps.get(id(code))
+                    if tap is not None:
+                        missed(tap, 3)
+                    elif isinstance(error, ValueError):  # C called, with no Python frame below
+                        observer = counters_of.get(id(code))
+                        if observer is not None:
+                            observer.guarded(getframe(1))
+                    elif not isinstance(error, (KeyError, ValueError)):
+                        record_unless_hosts(errors, "count", error)
+                except RecursionError:
+                    unseen[0:0] = (None,)
 
         return on_start
 
@@ -264,13 +294,14 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
         inner_hook=make_inner_hook,
         start_callback=make_start_callback,
         set_table=set_table,
+        unseen=unseen,
     )
 
 
 class Hooks:
     """The functions that engines call at each use, made for one recorder."""
 
-    __slots__ = ("creation_hook", "frame_callback", "hook", "inner_hook", "set_table", "start_callback")
+    __slots__ = ("creation_hook", "frame_callback", "hook", "inner_hook", "set_table", "start_callback", "unseen")
 
     def __init__(
         self,
@@ -281,6 +312,7 @@ class Hooks:
         inner_hook: Callable[[Tap], Callable[[], None]],
         start_callback: Callable[[dict[int, Tap], dict[int, Any]], Callable[[CodeType, int], None]],
         set_table: Callable[[Any], None],
+        unseen: list[Tap | None],
     ) -> None:
         self.hook = hook
         self.creation_hook = creation_hook
@@ -288,3 +320,4 @@ class Hooks:
         self.inner_hook = inner_hook
         self.start_callback = start_callback
         self.set_table = set_table
+        self.unseen = unseen

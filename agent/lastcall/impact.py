@@ -174,7 +174,7 @@ class Impact:
             if vars(owner).get(name) is replacement:
                 setattr(owner, name, original)
 
-        self.agent.patcher.undo.append(undo)
+        self.agent.patcher.to_undo(undo)
 
 
 def _failure_of(message: Any) -> str:

@@ -78,7 +78,7 @@ class LogsSeen:
         from .engines.prologue import Unavailable
 
         try:
-            self.agent.patcher.undo.append(self.agent.patcher.in_place.watch(function, see))
+            self.agent.patcher.to_undo(self.agent.patcher.in_place.watch(function, see))
         except Unavailable as why:
             self.agent.errors.add("logs-seen", why)
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .targets import Target
 
 WILDCARD_LIMIT = 50_000
+UNDO_ROOM = 1_000
 MAX_WRAPPED = 20
 """How many decorators deep a definition is looked for."""
 
@@ -67,7 +68,9 @@ class Patcher:
         self.changed = changed
         self.by_ref: dict[str, Target] = {t.ref: t for ts in wanted.exact.values() for t in ts}
         self.taps: dict[tuple[str, str], Tap] = {}
-        self.undo: list[Callable[[], None]] = []
+        self._undo: list[tuple[Callable[[], None], Callable[[], Any]]] = []
+        """What puts everything back, each with what it is about: that may be gone."""
+        self._room = UNDO_ROOM
         self.armed_modules: dict[str, int] = {}
         self.advices: Callable[[Target, Any, Tap], Sequence[Any]] = lambda _target, _value, _tap: ()
         """What has to run around the calls of a target, if anything: see `engines.around`."""
@@ -158,11 +161,18 @@ class Patcher:
 
     def unpatch(self) -> None:
         """Put back everything, in reverse order."""
-        while self.undo:
-            self.undo.pop()()
+        while self._undo:
+            self._undo.pop()[0]()
         if self._in_place is not None:
             self._in_place.release()
         self.armed_modules.clear()
+
+    def to_undo(self, undo: Callable[[], None], about: object = None) -> None:
+        """Have `unpatch` call `undo`, unless `about` is gone by then: a module may be imported anew for ever."""
+        if len(self._undo) >= self._room:
+            self._undo = [kept for kept in self._undo if kept[1]() is not None]
+            self._room = 2 * len(self._undo) + UNDO_ROOM
+        self._undo.append((undo, (lambda: True) if about is None else captured.weakly(about)))
 
     # -- one target ---------------------------------------------------------------------------------
 
@@ -248,7 +258,7 @@ class Patcher:
         target.engine = "names"
         tap = self._tap(target, "import")
         importer = self._importer()
-        self.undo.append(names.arm_module(self.recorder, module, tap))
+        self.to_undo(names.arm_module(self.recorder, module, tap), module)
         if importer is not None:
             self.recorder.hooks.frame_callback(tap)(importer)
         return ""
@@ -281,7 +291,7 @@ class Patcher:
             raise CannotArm("failed", "it is removed, and who asks for a member of a class cannot be seen")
         target.engine = "names"
         tap = self._tap(target, "access")
-        self.undo.append(removed.arm_name(self.recorder, module, target.qualname, tap, self.asked))
+        self.to_undo(removed.arm_name(self.recorder, module, target.qualname, tap, self.asked), module)
         raise CannotArm("removed", "it is gone; whoever asks for it is recorded")
 
     def _arm_name(self, target: Target, module: ModuleType, name: str, owner: Any) -> str:
@@ -295,7 +305,7 @@ class Patcher:
         value = vars(module).get(name)
         if value is not None:
             target.objects = [value]
-        self.undo.append(names.arm_name(self.recorder, module, name, self._tap(target, "access")))
+        self.to_undo(names.arm_name(self.recorder, module, name, self._tap(target, "access")), module)
         return ""
 
     def _arm_parameter(self, target: Target, found: Found | None) -> str:
@@ -308,7 +318,7 @@ class Patcher:
         self._note_definition(target, found)
         target.engine = "wrapping"
         remark, undo = parameters.arm(self.recorder, target, found, self._tap(target, "call"))
-        self.undo.append(undo)
+        self.to_undo(undo, found.owner)
         return remark
 
     # -- callables ----------------------------------------------------------------------------------
@@ -346,7 +356,7 @@ class Patcher:
         from .engines import prologue
 
         try:
-            self.undo.append(self.in_place.arm(function, tap))
+            self.to_undo(self.in_place.arm(function, tap), function)
         except prologue.Unavailable as why:
             return str(why)
         target.engine = "inplace"
@@ -396,7 +406,7 @@ class Patcher:
             undo = wrapping.put(owner, name, value, wrapper)
         except (TypeError, AttributeError) as error:
             raise CannotArm("failed", f"cannot be patched: {error}") from error
-        self.undo.append(undo)
+        self.to_undo(undo, wrapping.inner(wrapper))
         target.engine = "wrapping"
         if target.cls is None:
             target.objects.append(wrapper)
@@ -423,7 +433,7 @@ class Patcher:
             return remark
         tap.hook = self.recorder.hooks.hook(tap)
         try:
-            self.undo.append(wrapping.arm_property(found.owner, found.name, prop, tap))
+            self.to_undo(wrapping.arm_property(found.owner, found.name, prop, tap), found.owner)
         except (TypeError, AttributeError) as error:
             raise CannotArm("failed", f"cannot be patched: {error}") from error
         target.engine = "wrapping"
@@ -436,10 +446,8 @@ class Patcher:
         if self._try_in_place(target, cached.func, tap) is not None:
             from .engines import wrapping
 
-            original = cached.func
             tap.hook = self.recorder.hooks.hook(tap)
-            cached.func = wrapping.wrap(original, tap)
-            self.undo.append(lambda: setattr(cached, "func", original))
+            self.to_undo(wrapping.wrap_part(cached, "func", tap), cached)
             target.engine = "wrapping"
         return "partial: a cached property runs at the first read of each object; later reads are not seen"
 
@@ -451,7 +459,7 @@ class Patcher:
             return False
         try:
             for function in functions:
-                self.undo.append(self.in_place.arm_for_class(function, found.through, tap))
+                self.to_undo(self.in_place.arm_for_class(function, found.through, tap), found.through)
         except prologue.Unavailable:
             return False
         target.engine = "inplace"
@@ -488,7 +496,7 @@ class Patcher:
         for function in (new, init):
             if inplace.fits(function):
                 try:
-                    self.undo.append(self.in_place.arm_for_class(function, cls, tap))
+                    self.to_undo(self.in_place.arm_for_class(function, cls, tap), cls)
                 except prologue.Unavailable:
                     continue
                 target.engine = "inplace"
@@ -510,7 +518,7 @@ class Patcher:
             return ""
         tap.hook = self.recorder.hooks.hook(tap)
         try:
-            self.undo.append(wrapping.arm_inherited(cls, init, tap))
+            self.to_undo(wrapping.arm_inherited(cls, init, tap), cls)
         except (TypeError, AttributeError) as error:
             raise CannotArm("failed", f"cannot be patched: {error}") from error
         return ""

@@ -14,6 +14,7 @@ from . import callsite as cs
 from .errors import native_ident, native_lock
 from .hotpath import (
     caller_behind_wrapt,
+    is_between,
     is_wrapper_frame,
     make_hooks,
     record_unless_hosts,
@@ -130,6 +131,7 @@ class Recorder:
         self._kept: list[CodeType] = []
         self._busy.clear()
         self._deferred.clear()
+        self.hooks.unseen.clear()
         self.table: Any = memoryview(bytearray((HEADER_SLOTS + self.max_sites) * 8)).cast("Q")
         self.hooks.set_table(self.table)
         for tap in self.taps:
@@ -310,7 +312,12 @@ class Recorder:
         record = self._capture(tap, frame)
         self._by_identity[quick] = record
         self.records.append(record)
-        record.written = self.write(*self.before_site(), record.journal_line())
+        lines: tuple[tuple[object, ...] | str, ...] = (*self.before_site(), record.journal_line())
+        try:
+            record.written = self.write(*lines)
+        except BaseException:  # a signal handler's, or the stack is exhausted
+            self._keep_unwritten(lines)
+            raise
         record.frames_text = ""  # 3 KB that nobody needs again
         return record, True
 
@@ -379,7 +386,11 @@ class Recorder:
         code = frame.f_code
         if id(code) in tap.pass_through:
             return True
-        if frame.f_back is None or not tap.target.is_passed_on_by(frame, tap.use):
+        if frame.f_back is None:
+            return False
+        if is_between(frame):
+            return True
+        if not tap.target.is_passed_on_by(frame, tap.use):
             return False
         if len(tap.pass_through) < MAX_ALIASES:
             tap.pass_through[id(code)] = code
@@ -506,6 +517,12 @@ class Recorder:
     def publish(self) -> None:
         """Put every counter's exact value into the mapped table, and the time beside it."""
         self._publish_counts()
+        unseen = self.hooks.unseen
+        if unseen:
+            number = len(unseen)
+            del unseen[:number]
+            with self.lock:
+                self.drop("stack-exhausted", number)
         self.table[HEADER_HEARTBEAT] = self.clock()
 
     def _publish_counts(self) -> None:

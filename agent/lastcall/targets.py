@@ -7,11 +7,14 @@ segment and `**` in its module part for any number of segments.
 
 from __future__ import annotations
 
+import sys
+from _weakref import ref
+
 # callsite is imported where it is needed: a start that meets no target and has no wildcard needs none of it.
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any
 
 MARCH = 3
@@ -259,13 +262,29 @@ class Target:
                 return True
         if code.co_freevars and code.co_flags & CO_VARARGS_AND_KEYWORDS == CO_VARARGS_AND_KEYWORDS:
             names = frame.f_locals
-            held = [names.get(name) for name in code.co_freevars]
-            return any(h is o for h in held for o in self.objects)
+            return any(self._is_in(names.get(name)) for name in code.co_freevars)
         return False
+
+    def _is_in(self, held: Any) -> bool:
+        """Whether `held` is the target's object, or a wrapper that another target of ours put around it."""
+        wrapping: Any = sys.modules.get("lastcall.engines.wrapping")
+        while not any(held is one for one in self.objects):
+            if wrapping is None or not wrapping.is_wrapper(held):
+                return False
+            held = held.__wrapped__
+        return True
+
+    def has_code(self, code: CodeType) -> None:
+        """Know `code` as the target's own, for as long as somebody else keeps it: a module may be imported anew."""
+        self.own_codes[:] = [*(old for old in self.own_codes if _code_in(old) is not None), ref(code)]
+
+    def latest_code(self) -> Any:
+        """The code object that was armed last, None if there is none any more."""
+        return _code_in(self.own_codes[-1]) if self.own_codes else None
 
     def is_own_frame(self, frame: FrameType) -> bool:
         """Whether `frame` runs the target's own code, which an in-place engine sees as the innermost frame."""
-        return any(frame.f_code is code for code in self.own_codes)
+        return any(frame.f_code is _code_in(code) for code in self.own_codes)
 
     def via(self, frame: FrameType, use: str) -> str:
         """The subclass whose construction `frame` is in the middle of, as `module:qualname`, or nothing."""
@@ -277,6 +296,10 @@ class Target:
         if made is not self.cls and issubclass(made, self.cls):
             return f"{made.__module__}:{made.__qualname__}"
         return ""
+
+
+def _code_in(held: Any) -> Any:
+    return held() if type(held) is ref else held
 
 
 def is_typing(module: object) -> bool:

@@ -141,10 +141,10 @@ class WarningsSeen:
                 if holder.get("warn") is wrapper:
                     holder["warn"] = original
 
-        self.agent.patcher.undo.append(undo)
+        self.agent.patcher.to_undo(undo)
         if sys.version_info >= (3, 11):
             self.reads = Reads(names, wrapper, self.recorder, self._see_call)
-            self.agent.patcher.undo.append(named_reads.put(module, "warn", self.reads.property()))
+            self.agent.patcher.to_undo(named_reads.put(module, "warn", self.reads.property()))
 
     # -- at each warning ----------------------------------------------------------------------------
 

@@ -106,3 +106,6 @@ class _Around:
         for advice, token in reversed(entered):
             with self.errors.guard("advice"):
                 advice.leave(token, result, raised)
+
+
+hotpath.skip_own_frames(globals())

@@ -95,8 +95,8 @@ class Ends:
 
 def _code_of(target: Any) -> CodeType | None:
     """The one code object that runs a target's calls from start to end, if there is one."""
-    code = target.own_codes[-1] if target.own_codes else None
-    if code is None and target.objects:
+    code = target.latest_code()
+    if code is None and target.objects and target.kind != "parameter":
         code = getattr(target.objects[0], "__code__", None)
     if code is None or type(code).__name__ != "code" or code.co_flags & CO_SUSPENDS:
         return None

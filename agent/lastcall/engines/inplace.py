@@ -9,6 +9,7 @@ not the call: their bytecode is written to from 3.11 on. Before, they stay with 
 from __future__ import annotations
 
 import sys
+from _weakref import ref
 from types import FunctionType
 
 from ..callsite import qualname_of
@@ -44,33 +45,38 @@ def suspends(function: Any) -> bool:
 
 
 class InPlace:
-    """The in-place engine of one process."""
+    """The in-place engine of one process.
+
+    What it knows of a function or code object it knows by its id, and forgets when the host lets go of it: a
+    module that is imported anew may take the old one with it.
+    """
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.taps: dict[int, Tap] = {}
         self.counters: dict[int, Any] = {}
-        self.codes: dict[int, CodeType] = {}
+        self.codes: dict[int, ref[CodeType]] = {}
         self.shared: dict[int, ByClass] = {}
-        self.functions: dict[int, FunctionType] = {}
-        self.claims: dict[tuple[int, int], tuple[FunctionType, Tap]] = {}
+        self.functions: dict[int, ref[FunctionType]] = {}
+        self.claims: dict[tuple[int, int], tuple[ref[FunctionType], Tap]] = {}
         self.tool: int | None = None
 
     def arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         """Report each call of `function` to `tap`. Returns the undo. Raises Unavailable."""
         if not fits(function) and not suspends(function):
             raise Unavailable("not a Python function")
-        claim = function, tap  # alive as long as its ids are keys; two threads may come with one module
-        if self.claims.setdefault((id(function), id(tap)), claim) is not claim:
+        key = id(function), id(tap)
+        claim = ref(function, lambda _: self.claims.pop(key, None)), tap
+        if self.claims.setdefault(key, claim) is not claim:  # two threads may come with one module
             return lambda: None
         try:
             undo = self._arm(function, tap)
         except Unavailable:
-            del self.claims[id(function), id(tap)]
+            del self.claims[key]
             raise
 
         def undo_and_forget() -> None:
-            self.claims.pop((id(function), id(tap)), None)
+            self.claims.pop(key, None)
             undo()
 
         return undo_and_forget
@@ -78,26 +84,36 @@ class InPlace:
     def _arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         if suspends(function):
             code, undo = self._add_prologue(function, self.recorder.hooks.creation_hook(tap), before_creation)
-            tap.target.own_codes.append(code)
+            tap.target.has_code(code)
             return undo
         shared = self.shared.get(id(function.__code__))
         if shared is not None:  # classes that inherit it are watched already
             shared.everybody = tap
-            tap.target.own_codes.append(function.__code__)
+            tap.target.has_code(function.__code__)
             return shared.forget_everybody
         if sys.version_info >= (3, 12):
-            if (
-                self.functions.get(id(function.__code__)) is function
-            ):  # under another name it is a target already
-                tap.target.own_codes.append(function.__code__)
+            if self._is_watched(function):  # under another name it is a target already
+                tap.target.has_code(function.__code__)
                 return self._join(function.__code__, self._of_tap(tap))
             code, undo = self._monitor(function)
             self.counters[id(code)] = tap.counters
             self.taps[id(code)] = tap
         else:
             code, undo = self._add_prologue(function, self.recorder.hooks.inner_hook(tap))
-        tap.target.own_codes.append(code)
+        tap.target.has_code(code)
         return undo
+
+    def _is_watched(self, function: FunctionType) -> bool:
+        known = self.functions.get(id(function.__code__))
+        return known is not None and known() is function
+
+    def _keep_track_of(self, code: CodeType) -> None:
+        number = id(code)
+        self.codes[number] = ref(code, lambda _: self._forget(number))
+
+    def _forget(self, number: int) -> None:
+        for known in (self.codes, self.taps, self.counters, self.shared, self.functions):
+            known.pop(number, None)
 
     def watch(self, function: FunctionType, see: Callable[[FrameType], None]) -> Callable[[], None]:
         """Have `see` called with the frame of each call of `function`, arguments bound. Returns the undo.
@@ -108,7 +124,7 @@ class InPlace:
             raise Unavailable("not a plain Python function")
         watcher = Watcher(self.recorder, see)
         if sys.version_info >= (3, 12):
-            if self.functions.get(id(function.__code__)) is function:
+            if self._is_watched(function):
                 return self._join(function.__code__, watcher.guarded)
             code, undo = self._monitor(function)
             self.counters[id(code)] = watcher
@@ -124,11 +140,12 @@ class InPlace:
         if not fits(function) or not function.__code__.co_argcount:
             raise Unavailable("its constructor is not a plain Python function")
         shared = self.shared.get(id(function.__code__)) or self._share(function)
-        shared.classes.append((cls, self.recorder.hooks.frame_callback(tap)))
-        tap.target.own_codes.append(function.__code__)
+        entry = ref(cls), self.recorder.hooks.frame_callback(tap)
+        shared.classes = [*(known for known in shared.classes if known[0]() is not None), entry]
+        tap.target.has_code(function.__code__)
 
         def undo() -> None:
-            shared.classes[:] = [entry for entry in shared.classes if entry[0] is not cls]
+            shared.classes = [known for known in shared.classes if known is not entry]
             if not shared.classes and shared.everybody is None:
                 shared.undo()
 
@@ -159,7 +176,8 @@ class InPlace:
 
     def _join(self, code: CodeType, see: Callable[[FrameType], None]) -> Callable[[], None]:
         """One more observer of a function that is observed already. Returns the undo."""
-        before, tap = self.counters[id(code)], self.taps.pop(id(code), None)
+        number = id(code)
+        before, tap = self.counters[number], self.taps.pop(number, None)
         parts: list[Callable[[FrameType], None]]
         if tap is not None:
             parts = [self._of_tap(tap)]
@@ -167,12 +185,13 @@ class InPlace:
             parts = before.parts
         else:
             parts = [before.guarded]
-        self.counters[id(code)] = Several([*parts, see])
+        self.counters[number] = Several([*parts, see])
 
         def undo() -> None:
-            self.counters[id(code)] = before
-            if tap is not None:
-                self.taps[id(code)] = tap
+            if number in self.counters:
+                self.counters[number] = before
+                if tap is not None:
+                    self.taps[number] = tap
 
         return undo
 
@@ -189,18 +208,20 @@ class InPlace:
             # every closure made by one `def` has one code object: give this function its own
             code = shared.replace()
             function.__code__ = code
-        self.codes[id(code)] = code
-        self.functions[id(code)] = function
+        self._keep_track_of(code)
+        known, armed = ref(function), ref(code)
+        self.functions[id(code)] = known
         monitoring.set_local_events(tool, code, monitoring.events.PY_START)
+        before = None if code is shared else shared
 
         def undo() -> None:
+            code, function = armed(), known()
+            if code is None:
+                return
             monitoring.set_local_events(tool, code, 0)
-            self.taps.pop(id(code), None)
-            self.counters.pop(id(code), None)
-            self.shared.pop(id(code), None)
-            self.functions.pop(id(code), None)
-            if code is not shared and function.__code__ is code:
-                function.__code__ = shared
+            self._forget(id(code))
+            if before is not None and function is not None and function.__code__ is code:
+                function.__code__ = before
 
         return code, undo
 
@@ -238,11 +259,14 @@ class InPlace:
         original = function.__code__
         code = rewrite(original, hook)
         function.__code__ = code
-        self.codes[id(code)] = code
+        self._keep_track_of(code)
+        known, armed = ref(function), ref(code)
 
         def undo() -> None:
-            self.shared.pop(id(code), None)
-            if function.__code__ is code:
+            code, function = armed(), known()
+            if code is not None:
+                self._forget(id(code))
+            if function is not None and function.__code__ is code:
                 function.__code__ = original
 
         return code, undo
@@ -267,6 +291,8 @@ class Watcher:
         """Look at the frame of a call. Never raises."""
         try:
             self.see(frame)
+        except RecursionError:
+            self.recorder.hooks.unseen[0:0] = (None,)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's call
             self.recorder.errors.record("watch", error)
 
@@ -297,7 +323,7 @@ class ByClass:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.everybody: Tap | None = None
-        self.classes: list[tuple[type, Callable[[FrameType | None], None]]] = []
+        self.classes: list[tuple[ref[type], Callable[[FrameType | None], None]]] = []
         self.undo: Callable[[], None] = lambda: None
 
     def __getitem__(self, _key: Any) -> Entry:
@@ -320,8 +346,11 @@ class ByClass:
             made = first if isinstance(first, type) else type(first)
             if self.everybody is not None:
                 self.recorder.hooks.frame_callback(self.everybody)(caller)
-            for cls, count in self.classes:
-                if issubclass(made, cls):
+            for known, count in self.classes:
+                cls = known()
+                if cls is not None and issubclass(made, cls):
                     count(caller)
+        except RecursionError:
+            self.recorder.hooks.unseen[0:0] = (None,)
         except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's constructor
             self.recorder.errors.record("count", error)

@@ -47,10 +47,13 @@ takes nothing, so it finds what lies in the module, and not the descriptors that
 class _Name:
     """A data descriptor for one name of one module."""
 
-    __slots__ = ("count", "name", "refused", "taps")
+    __slots__ = ("count", "name", "refused", "taps", "unseen")
 
-    def __init__(self, name: str, taps: list[tuple[Tap, Callable[[FrameType | None], None]]]) -> None:
+    def __init__(
+        self, name: str, taps: list[tuple[Tap, Callable[[FrameType | None], None]]], unseen: list[Tap | None]
+    ) -> None:
         self.name = name
+        self.unseen = unseen
         self.taps = taps
         self.refused: set[int] = set()
         """Threads that were told there is no such name and will ask again at once; from 3.14 on (`_LOOK_HERE`)."""
@@ -64,17 +67,20 @@ class _Name:
         if module is None:
             return self
         try:
-            reader = sys._getframe(1)
-        except ValueError:  # C reads, with no Python frame below
-            reader = None
-        thread = get_ident()
-        if self.name in module.__dict__ or not _LOOK_HERE:
-            self.count(reader)
-        elif thread in self.refused:
-            self.refused.discard(thread)
-        else:
-            self.refused.add(thread)
-            self.count(reader)
+            try:
+                reader = sys._getframe(1)
+            except ValueError:  # C reads, with no Python frame below
+                reader = None
+            thread = get_ident()
+            if self.name in module.__dict__ or not _LOOK_HERE:
+                self.count(reader)
+            elif thread in self.refused:
+                self.refused.discard(thread)
+            else:
+                self.refused.add(thread)
+                self.count(reader)
+        except RecursionError:  # the host had stack left for a read, and none for us
+            self.unseen[0:0] = (self.taps[0][0],)
         try:
             return module.__dict__[self.name]
         except KeyError:
@@ -153,12 +159,13 @@ def _watch(
     taps = [] if previous is None else list(previous.taps)
     if any(known is tap for known, _ in taps):
         return lambda: None
-    setattr(cls, name, _Name(name, [*taps, (tap, count or recorder.hooks.frame_callback(tap))]))
+    unseen = recorder.hooks.unseen
+    setattr(cls, name, _Name(name, [*taps, (tap, count or recorder.hooks.frame_callback(tap))], unseen))
 
     def undo() -> None:
         rest = [entry for entry in cls.__dict__[name].taps if entry[0] is not tap]
         if rest:
-            setattr(cls, name, _Name(name, rest))
+            setattr(cls, name, _Name(name, rest, unseen))
         else:
             delattr(cls, name)
 

@@ -183,15 +183,11 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
     spelled = found.owner.__name__ if found.name in _CONSTRUCTORS else found.name
     watch = _Watch(recorder, count, name, position, spelled)
     wrapper = _wrapper(value, watch, in_class=isinstance(found.owner, type))
+    target.objects = [getattr(value, "__func__", value), wrapping.inner(wrapper)]
     try:
-        wrapping.set_attribute(found.owner, found.name, wrapper)
+        undo = wrapping.put(found.owner, found.name, value, wrapper)
     except (TypeError, AttributeError) as error:
         raise CannotArm("failed", f"cannot be patched: {error}") from error
-
-    def undo() -> None:
-        if vars(found.owner).get(found.name) is wrapper:
-            wrapping.set_attribute(found.owner, found.name, value)
-
     return "a caller that spreads *args or **kwargs, or calls it by another name, gets one more frame", undo
 
 
@@ -288,3 +284,6 @@ class _Watch:
             except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
                 self.recorder.errors.record("count", error)
         return wrapped(*args, **kwargs)
+
+
+hotpath.skip_own_frames(globals())

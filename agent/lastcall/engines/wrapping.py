@@ -9,9 +9,11 @@ Importing this module loads wrapt's C extension (see `wrapt_core`): only when th
 from __future__ import annotations
 
 import sys
+from _weakref import ref
 from types import BuiltinFunctionType, FunctionType, MethodType
 
 from .. import hotpath
+from ..captured import weakly
 from .wrapt_core import load
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -180,7 +182,7 @@ def _never_runs(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
 def wrap(original: Any, tap: Tap) -> Any:
     """`original`, a callable or descriptor, so wrapped that each call goes to `tap`."""
     wrapper = wrapper_of(original, _never_runs, tap.hook)
-    _inner(wrapper)._self_tap = tap
+    inner(wrapper)._self_tap = tap
     return wrapper
 
 
@@ -199,13 +201,14 @@ def is_wrapper(value: Any) -> bool:
     return issubclass(type(value), (Wrapper, ObjectWrapper, InheritedConstructor, _Bound))
 
 
-def _inner(value: Any) -> Any:
+def inner(value: Any) -> Any:
+    """The function in a class or static method; anything else is itself."""
     return value.__func__ if type(value) in (classmethod, staticmethod) else value
 
 
 def counts_for(value: Any, tap: Tap) -> bool:
     """Whether `value` is, or wraps, a wrapper of ours that already counts for `tap`."""
-    value = _inner(value)
+    value = inner(value)
     while is_wrapper(value):
         if getattr(value, "_self_tap", None) is tap:
             return True
@@ -238,10 +241,22 @@ def put(owner: Any, name: str, original: Any, wrapper: Any) -> Callable[[], None
     Raises TypeError or AttributeError where the owner refuses (a C class, a frozen metaclass).
     """
     set_attribute(owner, name, wrapper)
+    return _putting_back(owner, name, inner(wrapper), original)
+
+
+def _putting_back(owner: Any, name: str, wrapper: Any, original: Any) -> Callable[[], None]:
+    """The undo of what put `wrapper` into `owner`, alone or within a descriptor. Keeps neither of them alive."""
+    wrapper._self_original = original
+    put_there, put_in = ref(wrapper), weakly(owner)
 
     def undo() -> None:
-        if vars(owner).get(name) is wrapper:
-            set_attribute(owner, name, original)
+        owner, wrapper = put_in(), put_there()
+        if owner is None or wrapper is None:
+            return
+        there = vars(owner).get(name)
+        parts = (there.fget, there.fset, there.fdel) if isinstance(there, property) else (inner(there),)
+        if any(part is wrapper for part in parts):
+            set_attribute(owner, name, wrapper._self_original)
 
     return undo
 
@@ -255,9 +270,11 @@ def arm_inherited(cls: type, inherited: Any, tap: Tap) -> Callable[[], None]:
     wrapper._self_class = cls
     wrapper._self_tap = tap
     set_attribute(cls, "__init__", wrapper)
+    put_there, put_in = ref(wrapper), ref(cls)
 
     def undo() -> None:
-        if cls.__dict__.get("__init__") is wrapper:
+        cls = put_in()
+        if cls is not None and cls.__dict__.get("__init__", cls) is put_there():
             type.__delattr__(cls, "__init__")
 
     return undo
@@ -272,10 +289,20 @@ def arm_property(owner: type, name: str, original: property, tap: Tap) -> Callab
     make: Any = type(original)
     replacement = make(*parts, original.__doc__)
     set_attribute(owner, name, replacement)
+    first = next((part for part in parts if part is not None), None)
+    return _putting_back(owner, name, first, original) if first is not None else lambda: None
+
+
+def wrap_part(owner: Any, name: str, tap: Tap) -> Callable[[], None]:
+    """Replace the function that an object holds as its attribute `name` by a wrapper. Returns the undo."""
+    wrapper = wrap(getattr(owner, name), tap)
+    setattr(owner, name, wrapper)
+    put_there, put_in = ref(wrapper), weakly(owner)
 
     def undo() -> None:
-        if vars(owner).get(name) is replacement:
-            set_attribute(owner, name, original)
+        owner, wrapper = put_in(), put_there()
+        if owner is not None and wrapper is not None and getattr(owner, name) is wrapper:
+            setattr(owner, name, wrapper.__wrapped__)
 
     return undo
 
