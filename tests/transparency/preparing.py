@@ -48,6 +48,8 @@ class Project:
     options: tuple[str, ...] = ()
     timing: tuple[str, ...] = ()
     """Tests of how much time passes, in microseconds, which no agent can leave as it was."""
+    known: tuple[str, ...] = ()
+    """Tests whose outcome does change, on some versions, and why is said in docs/transparency.md."""
     variables: tuple[str, ...] = ()
     """What its suite wants in the environment: `NAME=value`."""
     oldest: str = "3.10"
@@ -146,9 +148,11 @@ def prepare_environment(where: Bench, wanted: list[Project]) -> None:
     if not new:
         return
     print(f"installing {len(new)} packages that the suites need", flush=True)
-    if not pip_install(where, *new):
+    # where little is built for an interpreter, an older release that is beats a newest one that would have to be compiled
+    built = ("--only-binary", ":all:") if where.interpreter.free_threaded else ()
+    if not pip_install(where, *built, *new):
         # one without a build for this interpreter must not cost the others; its suite says what it lacks
-        new = [need for need in new if pip_install(where, need)]
+        new = [need for need in new if pip_install(where, *built, need)]
     ready.write_text("\n".join(sorted({*there, *new})))
 
 
