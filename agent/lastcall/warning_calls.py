@@ -95,16 +95,17 @@ def read(frame: FrameType, watched: Any) -> Call | None:
     return Call(frame.f_code, frame.f_lasti, node.func, arguments)
 
 
-def unreadable(frame: FrameType, watched: Any) -> Call | None:
-    """The call for which `frame` is reading `warnings.warn`, if the source does not tell what it passes, and if nothing
-    is done with what it returns."""
+def dropped(frame: FrameType, watched: Any) -> tuple[Call | None, bool]:
+    """The call for which `frame` is reading `warnings.warn`, if nothing is done with what it returns, and whether the
+    source tells what it passes."""
     code = frame.f_code
     offset = _dropped_call_of(code, frame.f_lasti)
     node = None if offset < 0 else _call_at(code.co_filename, position_of(code, offset), -1)
-    if node is None or not _calls(node.func, frame, watched) or passed_by(node, frame, watched) is not None:
-        return None
-    call = Call(code, offset, node.func, {})
-    return call if call.read_at == frame.f_lasti else None
+    if node is None or not _calls(node.func, frame, watched):
+        return None, False
+    arguments = passed_by(node, frame, watched)
+    call = Call(code, offset, node.func, arguments or {})
+    return (call if call.read_at == frame.f_lasti else None), arguments is not None
 
 
 def passed_by(node: ast.Call, frame: FrameType, watched: Any) -> dict[str, ast.expr] | None:

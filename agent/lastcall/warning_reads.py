@@ -132,7 +132,7 @@ class Reads:
                 hotpath.record_unless_hosts(recorder.errors, "warning", error)
             if "warn" not in names:
                 raise AttributeError("warn")
-            return looks_on if names["warn"] is wrapper and self._is_unreadable(getframe(1)) else names["warn"]
+            return looks_on if names["warn"] is wrapper and self._has_to_be_seen(getframe(1)) else names["warn"]
 
         def write(_module: Any, value: Any) -> None:
             names["warn"] = value
@@ -145,19 +145,22 @@ class Reads:
         return property(read, write, remove)
 
 
-    def _is_unreadable(self, frame: FrameType) -> bool:
-        """Of a read that is not known: whether it is for a call whose arguments only the call itself shows."""
-        from .warning_calls import unreadable  # parses source: only for a program that warns
+    def _has_to_be_seen(self, frame: FrameType) -> bool:
+        """Of a read that is not known: whether it is for a call whose arguments only the call itself shows.
+
+        That is every call where wrapt has no C extension, and would put frames of its own below the wrapper's hook.
+        """
+        from .warning_calls import dropped  # parses source: only for a program that warns
 
         address = hotpath.site_key(frame)
         if address in self._by_address or address in self._looked_at or len(self._looked_at) >= MAX_READS:
             return False
         try:
-            call = unreadable(frame, self.wrapper)
+            call, tells = dropped(frame, self.wrapper)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
-            call = None
-        if call is not None:
+            call, tells = None, False
+        if call is not None and (not tells or hotpath.behind_wrapt):
             self.put(call, UNREADABLE, None)
             return True
         self._looked_at.add(address)
