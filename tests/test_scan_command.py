@@ -291,6 +291,28 @@ def test_what_nobody_can_see_being_used_is_not_written(tree, capsys):
     assert [item["ref"] for item in tomlkit.parse((tree / "lastcall.toml").read_text())["target"]][-1] == "pkg.more:C.old"
 
 
+def test_what_is_written_arms_when_the_code_is_imported_and_the_next_scan_tells_what_was_seen(tree, capsys):
+    (tree / "pkg" / "broken.py").unlink()
+    (tree / "pkg" / "more.py").write_text(
+        "import functools, logging\nimport warnings\nlog = logging.getLogger('x')\n_GONE = {'OLD_URL': 'URL'}\nURL = 1\nLIMIT = 3  # Deprecated: use URL\n"
+        "class C:\n    'A class.\\n\\n    Args:\\n        mode: deprecated, use kind\\n    '\n    def __init__(self, kind=None, mode=None): ...\n"
+        "    @property\n    def p(self):\n        'Deprecated.'\n    @functools.cached_property\n    def kept(self):\n        'Deprecated.'\n"
+        "    def new(self): ...\n    old = new\n    'Deprecated, use new.'\n    @classmethod\n    def k(cls):\n        'Deprecated.'\n"
+        "def tell(mode=None):\n    if mode is not None:\n        log.warning('mode is deprecated')\nasync def a():\n    'Deprecated.'\n"
+        "def __getattr__(name):\n    if name in _GONE:\n        warnings.warn('gone', DeprecationWarning)\n        return URL\n    raise AttributeError(name)\n")
+    (tree / "pkg" / "rare.py").write_text("def never():\n    'Deprecated.'\n")
+    (tree / "main.py").write_text(
+        "import asyncio, pkg.mod\nfrom pkg import more as m\nc = m.C(mode=1)\nc.p, c.old(), c.k(), m.LIMIT, m.OLD_URL, m.tell(mode=1)\nasyncio.run(m.a())\n")
+    lastcall(capsys, "scan", "--write", "--confidence", "medium")
+    assert config.load(environ={}).problems == []
+    environment = {**os.environ, "LASTCALL_ENABLED": "1", "PYTHONWARNINGS": "ignore"}
+    subprocess.run([sys.executable, "-m", "lastcall", "run", "--", sys.executable, "main.py"], env=environment, check=True, timeout=60, capture_output=True)
+    seen = {item["ref"]: item["seen"] for item in json.loads(lastcall(capsys, "scan", "--format", "json")[1])["findings"] if item["confidence"] != "low"}
+    assert seen == {
+        **dict.fromkeys(("pkg.more:C(mode=)", "pkg.more:C.p", "pkg.more:C.old", "pkg.more:C.k", "pkg.more:LIMIT", "pkg.more:OLD_URL", "pkg.more:tell(mode=)", "pkg.more:a"), "seen"),
+        "pkg.more:C.kept": "not watched", "pkg.mod:old": "never seen", "pkg.mod:Client.post": "never seen", "pkg.rare:never": "not loaded"}
+
+
 def test_the_surest_findings_come_first_and_of_those_the_seen_ones(tree, capsys):
     (tree / "a.py").write_text("def f():\n    '''Compatibility wrapper.'''\n")
     (tree / "pkg" / "a.py").write_text("# Deprecated.\ndef g(): ...\n")

@@ -190,6 +190,14 @@ def test_a_decorator_of_the_tree_that_warns_is_found_in_two_steps():
     assert ("decorator", "medium") in marks(user, emitters=emitters)["f"]
 
 
+def test_a_decorator_called_deprecated_is_sure_whatever_its_own_conditions():
+    helper = "def deprecated(since):\n    def deco(f):\n        def wrapper(*a):\n            if SHOWN:\n                warnings.warn('gone', DeprecationWarning)\n            return f(*a)\n        return wrapper\n    return deco\n"
+    assert detect(helper.encode(), Knowledge()).sometimes in ([], ["deprecated"])
+    source = b"@deprecated(since='1.0')\ndef f(): ..."
+    (mark,) = detect(source, Knowledge(sometimes=frozenset(["deprecated"]))).marks
+    assert [(item.kind, item.confidence) for item in mark.evidence] == [("decorator", "high")]
+
+
 def test_a_warning_class_of_the_tree_counts_as_a_deprecation():
     declared = detect(b"class LegacyAPIWarning(SADeprecationWarning): ...", Knowledge())
     assert declared.categories == ["LegacyAPIWarning"]

@@ -99,6 +99,8 @@ _MACHINERY = re.compile(
 """Classes for deprecating other things."""
 _FOR_OTHERS = frozenset(("__get__", "__set__", "__delete__", "__getattribute__", "__setattr__"))
 _WRITES = frozenset(("setter", "deleter"))
+_KEEPS_ITS_VALUE = frozenset(("cached_property", "reify", "lazyproperty", "lazy_property", "cachedproperty"))
+"""Decorators whose value lies in the instance after the first read, so that no later one could be seen."""
 _PROPERTY = re.compile(r"property$|^(?:setter|getter|deleter)$", re.IGNORECASE)
 _SHORTEST_EMITTER = 6
 
@@ -297,16 +299,7 @@ class _Detector:
         if not prefix and returns_decorator(node):
             self._emitter(node.name, always=True)
             return
-        found = (
-            []
-            if prefix and node.name in _FOR_OTHERS
-            else emissions_of(node, self._knowledge, self._constants)
-        )
-        # To write to a property, or to inherit, may be all that is deprecated.
-        if _WRITES.intersection(decorators):
-            found = [replace(item, strong=False) for item in found]
-        elif node.name == "__init_subclass__":
-            found = [replace(item, sure=False) for item in found]
+        found = self._own_emissions(node, prefix, decorators)
         # A method that warns for others is called by names too common to be looked for elsewhere.
         if not prefix and forwards_warnings(node, found, self._knowledge):
             self._emitter(node.name, always=_always(found))
@@ -327,6 +320,19 @@ class _Detector:
         )
         self._comments(node, subject, "class" if subject != qualname else kind)
         self._name(node, qualname, kind)
+        if qualname in self._marks and _KEEPS_ITS_VALUE.intersection(decorators):
+            self._marks[qualname].watchable = False
+
+    def _own_emissions(self, node: Function, prefix: str, decorators: list[str]) -> list[Emission]:
+        if prefix and node.name in _FOR_OTHERS:
+            return []
+        found = emissions_of(node, self._knowledge, self._constants)
+        # To write to a property, or to inherit, may be all that is deprecated.
+        if _WRITES.intersection(decorators):
+            return [replace(item, strong=False) for item in found]
+        if node.name == "__init_subclass__":
+            return [replace(item, sure=False) for item in found]
+        return found
 
     def _emitter(self, name: str, *, always: bool) -> None:
         # Names that say so themselves are recognised anyway; short ones would match too much elsewhere.
@@ -373,7 +379,8 @@ class _Detector:
                 self._argument_decorator(decorator, node, qualname, parameters, text)
             else:
                 # One deprecated overload leaves the others as they are.
-                unsure = is_overload or (known and not SAYS_DEPRECATED.search(text))
+                guessed = known and not DECORATOR.search(name)  # by what it does, not by what it is called
+                unsure = is_overload or (guessed and not SAYS_DEPRECATED.search(text))
                 confidence: Confidence = "medium" if unsure else "high"
                 self._add(qualname, kind, node.lineno, "decorator", confidence, text, decorator.lineno)
 

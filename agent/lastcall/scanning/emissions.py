@@ -411,7 +411,8 @@ def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: st
     ]
     # `mode`, `mode=` and "the mode", but not `mode="fast"`, which is about that value.
     named = [name for name in names if re.search(_named(name), text, re.IGNORECASE)]
-    unsaid = 0 < len(text.split()) < _SAYS_SOMETHING or ("{...}" in text and about_passing(text))
+    is_short = len(text.split()) < _SAYS_SOMETHING and SAYS_LEAVING.search(text) is not None
+    unsaid = is_short or ("{...}" in text and about_passing(text))
     if about_value(text):
         return ()
     return tuple(dict.fromkeys(named or (names[:1] if unsaid else ())))

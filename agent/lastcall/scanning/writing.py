@@ -126,7 +126,8 @@ def _covers(pattern: str, ref: str) -> bool:
 def _table(item: Finding) -> Table:
     table = tomlkit.table()
     table.add("ref", item.ref)
-    table.add("kind", item.kind)
+    if item.kind != "attribute" or "." not in item.ref.partition(":")[2]:
+        table.add("kind", item.kind)  # another name of a method is best watched as what it stands for
     if item.replacement:
         table.add("replacement", item.replacement)
     if _DATE.fullmatch(item.since):
