@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,6 +59,7 @@ def test_the_file_is_found_upwards_and_in_pyproject(tmp_path):
     ("[[target]]\nref = 'a:b'\nkind = 'thing'\n", "kind must be one of"),
     ("[target]\nref = 'a:b'\n", "two brackets"),
     ("[lastcall\n", "not valid TOML"),
+    (f"[lastcall]\nservice = {'[' * 3000}{']' * 3000}\n", "not valid TOML"),
     ("lastcall = 1\n", "[lastcall] must be a table"),
     ("[lastcall]\nexporters = ['store', 'otpl']\n", "unknown exporter 'otpl'"),
     ("[discover]\nwarning = ['x']\n", "did you mean 'warnings'"),
@@ -85,6 +88,19 @@ def test_a_store_in_the_home_folder_is_there_and_not_in_a_folder_called_tilde(tm
     monkeypatch.setenv("HOME", str(tmp_path))
     config = load(tmp_path, '[lastcall]\nstore = "~/evidence/store.db"\n')
     assert config.store_path() == str(tmp_path / "evidence" / "store.db")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    config = load(tmp_path, None, {"LASTCALL_CONFIG": str(tmp_path / "pipe"), "LASTCALL_TARGETS": "a.b:c"})
+    assert "is a pipe" in config.problems[0]
+    assert [target.ref for target in config.targets] == ["a.b:c"]
+
+
+def test_targets_in_the_environment_may_stand_a_line_each(tmp_path):
+    config = load(tmp_path, None, {"LASTCALL_TARGETS": "a.b:c\n  a.b:d,\n\na.b:e\n"})
+    assert [target.ref for target in config.targets] == ["a.b:c", "a.b:d", "a.b:e"]
+    assert config.problems == []
 
 
 def test_a_byte_order_mark_is_not_a_syntax_error(tmp_path):

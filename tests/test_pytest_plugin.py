@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import pytest
+from _pytest.assertion import rewrite
 
 FILES = {
     "lastcall.toml": """
@@ -257,3 +259,12 @@ def test_a_broken_configuration_is_one_sentence(project):
     code, output = project.run("--lastcall")
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "Traceback" not in output
+
+
+def test_pytest_has_no_warning_for_a_run_under_the_agent(pytestconfig):
+    """The agent is imported before pytest, which wants to rewrite the assertions of whatever has a plugin."""
+    hook = rewrite.AssertionRewritingHook(pytestconfig)
+    assert "lastcall" in sys.modules
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hook.mark_rewrite("lastcall")

@@ -87,6 +87,7 @@ def _with_lines_kept(text: str) -> str:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 3 and one sentence for what the user can mend, never a traceback."""
+    _open_what_is_closed()
     try:
         # typer's own wrong-usage exit is 2, which here means `unproven`: so it must not exit by itself.
         given = sys.argv[1:] if arguments is None else arguments
@@ -102,6 +103,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # click itself ends on a broken pipe, with 1, which `check` keeps for `in-use`
         sys.exit(_broken_pipe() if isinstance(end.__context__, BrokenPipeError) else end.code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_what_is_closed() -> None:
+    """`lastcall check >&-` wants the exit code alone; Python has no stream there to write to."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as we live
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as we live
 
 
 def _explain(error: Exception) -> int:

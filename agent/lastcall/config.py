@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from stat import S_ISFIFO
 
 from .targets import KINDS, METADATA, MODES, SCHEDULES, Allow, BadReferenceError, Target, day_number, wild
 
@@ -51,7 +52,7 @@ def _text(value: Any) -> str:
 
 def _names(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        value = value.split(",")
+        value = value.replace("\n", ",").split(",")
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
         raise ValueError("a list of strings")
     return tuple(item.strip() for item in value if item.strip())
@@ -331,15 +332,24 @@ def _unwrap(table: Any) -> dict[str, Any]:
     return {"lastcall": rest, **{key: table[key] for key in _TABLES if key in table}}
 
 
-def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None:
+def _text_of(config: Config, path: str, *, required: bool) -> str | None:
     try:
+        if S_ISFIFO(os.stat(path).st_mode):
+            config.problems.append(f"{path}: is a pipe, which one process can read once; a file was expected")
+            return None
         with open(path, encoding="utf-8") as file:
-            text = file.read().removeprefix("\ufeff")  # the mark that some editors put first; TOML knows none
+            return file.read().removeprefix("\ufeff")  # the mark that some editors put first; TOML knows none
     except (OSError, UnicodeDecodeError) as error:
         if required:
             config.problems.append(
                 f"{path}: cannot be read ({error}); a readable UTF-8 TOML file was expected"
             )
+        return None
+
+
+def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None:
+    text = _text_of(config, path, required=required)
+    if text is None:
         return None
     if not required and "tool.lastcall" not in text:
         return None
@@ -351,7 +361,7 @@ def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None
 
     try:
         return toml_subset.loads(text)
-    except toml_subset.NotInSubset:
+    except (toml_subset.NotInSubset, RecursionError):
         pass
     if sys.version_info >= (3, 11):
         import tomllib
@@ -363,7 +373,7 @@ def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None
             return None
     try:
         document: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         config.problems.append(f"{path}: is not valid TOML: {error}")
         return None
     return document
@@ -597,7 +607,7 @@ _OTHER_VARIABLES = (
 
 
 def _load_env_targets(config: Config, env: Mapping[str, str]) -> None:
-    for ref in env.get("LASTCALL_TARGETS", "").split(","):
+    for ref in env.get("LASTCALL_TARGETS", "").replace("\n", ",").split(","):
         if ref.strip():
             _take_ref(config, ref.strip(), "environment variable LASTCALL_TARGETS")
     for key in DISCOVER_KEYS:
