@@ -41,6 +41,10 @@ def test_no_arguments_show_the_help(capsys):
     assert lastcall(capsys) == lastcall(capsys, "--help")
 
 
+def test_a_group_without_a_subcommand_shows_its_help(capsys):
+    assert lastcall(capsys, "gcp") == lastcall(capsys, "gcp", "--help")
+
+
 def test_version(capsys):
     code, out, _ = lastcall(capsys, "--version")
     assert code == 0

@@ -104,7 +104,7 @@ def test_lastcall_run_takes_targets_and_settings_as_options(host: Host) -> None:
     assert [use[key] for key in ("service", "environment", "release", "count")] == ["till", "test", "7", 3]
 
 
-@pytest.mark.parametrize("arguments", [[], ["--", "no-such-program"], ["-m"], ["--config", "gone.toml", "--", "true"]])
+@pytest.mark.parametrize("arguments", [[], ["--", "no-such-program"], ["-m"], ["--config", "gone.toml", "--", "true"], ["-t", "a b", "--", "true"], ["-t", "", "--", "true"]])
 def test_lastcall_run_explains_what_it_cannot_start_and_exits_with_3(host: Host, arguments: list[str]) -> None:
     run = host.run("python", "-m", "lastcall", "run", *arguments)
     assert run.code == 3

@@ -122,6 +122,9 @@ def _explain(error: Exception) -> int:
     if type(error).__name__ == "Abort":
         return 130
     message = getattr(error, "format_message", None)  # click's errors, vendored by typer or not
+    if callable(message) and type(error).__name__ == "NoArgsIsHelpError":
+        print(message())  # a group without a subcommand: its help, as for `lastcall` alone
+        return 0
     if callable(message):
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "lastcall"

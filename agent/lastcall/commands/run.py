@@ -12,6 +12,7 @@ import typer
 
 import lastcall
 from lastcall.errors import UsageError
+from lastcall.targets import BadReferenceError, Target
 
 HELP = """Start a command with the agent switched on.
 
@@ -75,6 +76,15 @@ def replace_process(command: list[str], environ: dict[str, str]) -> NoReturn:
         raise UsageError(f"run: cannot start {arguments[0]}: {problem.strerror}") from problem
 
 
+def check_targets(given: list[str]) -> None:
+    """Raises UsageError for what is no reference: the command would only run without it."""
+    for ref in ",".join(given).split(","):
+        try:
+            Target(ref.strip())
+        except BadReferenceError as error:
+            raise UsageError(f"run: --target {error}") from error
+
+
 def run(  # noqa: PLR0917 - typer makes one option of each
     command: Annotated[
         list[str] | None, typer.Argument(help="The command and its arguments.", metavar="COMMAND")
@@ -104,6 +114,7 @@ def run(  # noqa: PLR0917 - typer makes one option of each
         raise UsageError(f"run: no configuration file at {config}")
     settings = {name: value for name, value in given.items() if value}
     if target:
+        check_targets(target)
         settings["LASTCALL_TARGETS"] = ",".join(
             [*filter(None, [os.environ.get("LASTCALL_TARGETS")]), *target]
         )
