@@ -57,6 +57,17 @@ def test_a_file_size_limit_changes_nothing(world, limit):
     assert (done.stdout, done.stderr, done.returncode) == (plain.out, plain.err, plain.code)
 
 
+@pytest.mark.parametrize("place", ["/dev/null", "."])
+def test_a_store_that_can_never_be_one_changes_nothing_and_leaves_nothing(world, tmp_path, place):
+    (tmp_path / "beside").mkdir()
+    named = tmp_path / "beside" / "store.db"
+    named.symlink_to(place)
+    plain = world.run()
+    run = world.run("auto", LASTCALL_STORE=str(named), LASTCALL_FLUSH_INTERVAL="0.02")
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+    assert os.listdir(tmp_path / "beside") == ["store.db"]
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user, which needs root")
 @pytest.mark.parametrize("meets", ["a target", "none"])
 def test_whoever_may_write_beside_the_store_is_counted_whatever_the_first_ones_umask(tmp_path, meets):

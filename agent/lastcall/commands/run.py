@@ -78,11 +78,11 @@ def replace_process(command: list[str], environ: dict[str, str]) -> NoReturn:
 
 def check_targets(given: list[str]) -> None:
     """Raises UsageError for what is no reference: the command would only run without it."""
-    for ref in ",".join(given).split(","):
-        try:
+    try:
+        for ref in ",".join(given).split(","):
             Target(ref.strip())
-        except BadReferenceError as error:
-            raise UsageError(f"run: --target {error}") from error
+    except BadReferenceError as error:
+        raise UsageError(f"run: --target {error}") from error
 
 
 def run(  # noqa: PLR0917 - typer makes one option of each
