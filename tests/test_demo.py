@@ -128,3 +128,17 @@ def test_lastcall_demo_says_what_is_wrong_with_a_folder_it_cannot_write(tmp_path
     assert done.returncode == 3
     assert done.stderr.startswith("lastcall: demo: cannot write to ")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_demo_keeps_its_store_with_its_program_and_what_a_person_wrote(tmp_path: Path) -> None:
+    done = _run("-m", "lastcall", "demo", "--keep", "shop/here", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "shop" / "here") in done.stdout
+    assert (tmp_path / "shop" / "here" / ".lastcall" / "store.db").is_file()
+    assert not (tmp_path / "shop" / "here" / "shop").exists()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "lastcall.toml").write_text("# ours\n")
+    done = _run("-m", "lastcall", "demo", "--keep", str(tmp_path / "mine"))
+    assert done.returncode == 3
+    assert "is there already" in done.stderr
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["# ours\n"]

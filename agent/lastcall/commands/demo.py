@@ -81,10 +81,10 @@ def demo(
 ) -> None:
     """Run the demo. Raises UsageError if `keep` cannot be written, LastcallError if the program fails."""
     if keep:
-        folder = Path(keep)
+        folder = Path(keep).absolute()  # the program runs inside it
         _write(folder)
         _play(folder)
-        print(f"\nThe program and its store are in {folder}. There, `lastcall run -- shop.py` runs it again.")
+        print(f"The program and its store are in {folder}\nThere, `lastcall run -- shop.py` runs it again.")
         return
     with tempfile.TemporaryDirectory(prefix="lastcall-demo-") as temporary:
         _write(Path(temporary))
@@ -94,6 +94,9 @@ def demo(
 def _write(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for name, text in FILES.items():
+            if (folder / name).exists() and (folder / name).read_bytes() != text.encode():
+                raise UsageError(f"demo: {folder / name} is there already, and not the demo's. Name another folder.")
         for name, text in FILES.items():
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as problem:
