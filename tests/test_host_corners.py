@@ -446,3 +446,31 @@ def test_a_stack_that_is_exhausted_is_the_hosts_story_alone(tmp_path):
         """
     targets = "legacy:old", "legacy:NAME", "legacy:Old.deep"
     same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets))
+
+
+@pytest.mark.skipif(FREES_NOTHING, reason="this build frees no functions")
+def test_a_host_that_compiles_code_for_each_request_can_let_go_of_it(tmp_path):
+    """Some are kept, so that their call sites have fast entries; there is an end to that."""
+    host = """\
+        import gc, weakref
+        import legacy
+        codes = []
+        for turn in range(1000):
+            names = {"legacy": legacy}
+            code = compile(f"def request(): legacy.old({turn}); legacy.Old(); legacy.NAME\\nrequest()", "<template>", "exec")
+            exec(code, names)
+            codes.append(weakref.ref(names.pop("request").__code__))
+        del code, names
+        gc.collect()
+        print(sum(code() is not None for code in codes) < 200)
+        """
+    legacy = """\
+        NAME = 1
+        def old(value): pass
+        class Old:
+            def __init__(self): pass
+        """
+    targets = "legacy:old", "legacy:Old", "legacy:NAME"
+    watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets))
+
+    assert {use.target: (use.line, use.count) for use in watched.uses()} == dict.fromkeys(targets, (1, 1000))

@@ -1,8 +1,8 @@
 """Where a use came from: frames, origin, and what is said about them.
 
 Everything here that looks at a frame runs once per call site, on a miss of the recorder's hot path.
-Answers that depend only on a code object are cached by its `id`; the code object is kept alive so that
-the id cannot be given to another.
+Answers that depend only on an instruction are cached by the `id` of its code object, which is kept alive so
+that the id cannot be given to another.
 """
 
 from __future__ import annotations
@@ -123,16 +123,16 @@ class Attribution:
 
     def __init__(self, application: tuple[Pattern, ...] = ()) -> None:
         self.application = application
-        self._kinds: dict[int, tuple[CodeType, int]] = {}
+        self._kinds: dict[str, int] = {}
 
     def kind_of(self, code: CodeType) -> int:
-        """`file_kind` of a code object's file, cached."""
-        known = self._kinds.get(id(code))
-        if known is not None:
-            return known[1]
-        kind = file_kind(code.co_filename)
-        if len(self._kinds) < MAX_KINDS:  # a host that compiles code for ever must not grow this for ever
-            self._kinds[id(code)] = (code, kind)
+        """`file_kind` of a code object's file, cached: by its name, which all that is compiled for it shares."""
+        filename = code.co_filename
+        kind = self._kinds.get(filename)
+        if kind is None:
+            kind = file_kind(filename)
+            if len(self._kinds) < MAX_KINDS:  # a host that compiles code for ever must not grow this for ever
+                self._kinds[filename] = kind
         return kind
 
     def origin(self, frame: FrameType, target_module: str, target_kind: int) -> str:

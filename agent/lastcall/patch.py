@@ -319,7 +319,7 @@ class Patcher:
         target.engine = "wrapping"
         remark, undo = parameters.arm(self.recorder, target, found, self._tap(target, "call"))
         self.to_undo(undo, found.owner)
-        return remark
+        return f"{_told_apart_from_none(found)}; {remark}" if found.through is not None else remark
 
     # -- callables ----------------------------------------------------------------------------------
 
