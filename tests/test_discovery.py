@@ -224,3 +224,61 @@ def test_the_markers_of_four_libraries_make_targets(tmp_path):
     assert found == expected
     # Which overload a call means is known to a type checker alone: the whole function is the target.
     assert run.total("lib.api:form") == 2
+
+
+MARKED_ODDLY = """
+    from typing_extensions import deprecated
+
+    class Lazy:
+        def __getattribute__(self, name):
+            print("asked for", name)
+            return object.__getattribute__(self, name)
+        def __call__(self): pass
+        @property
+        def __class__(self):
+            print("asked what it is")
+            return int
+    lazy = Lazy()
+
+    @deprecated("a base")
+    class Base:
+        def __init__(self, x=1): self.x = x
+    class Derived(Base): pass
+
+    @deprecated("with a constructor")
+    class Own:
+        def __new__(cls, *args): return super().__new__(cls)
+        def __init_subclass__(cls, **options): super().__init_subclass__(**options)
+
+    @deprecated("one thing")
+    def name(): return 1
+    other_name = name
+    """
+
+
+def test_markers_leave_lazy_objects_lazy_and_mark_each_thing_once(tmp_path: Path) -> None:
+    """A class that was subclassed in its own module has warned before anybody could watch its constructor."""
+    uses = """
+        import warnings
+        warnings.simplefilter("ignore")
+        from lib import api
+        print(api.Base(2).x, api.Derived(3).x, type(api.Own()).__name__, api.other_name())
+        """
+    config = '[discover]\npep702 = ["lib.**"]\nwarnings = ["DeprecationWarning"]\n'
+    world = World(tmp_path, {"lib/__init__.py": "", "lib/api.py": MARKED_ODDLY, "host.py": uses, "lastcall.toml": config})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err) == (plain.out, plain.err)
+    counted = sorted((use.target, use.use, use.expression) for use in watched.uses() if use.file == "host.py")
+    assert counted == [
+        ("lib.api:Base", "construct", "api.Base"), ("lib.api:Base", "construct", "api.Derived"),
+        ("lib.api:Own", "construct", "api.Own"), ("lib.api:name", "call", "api.other_name"),
+    ]  # fmt: skip
+    assert set(watched.states()) == {"lib.api:Base", "lib.api:Own", "lib.api:name"}
+
+
+def test_a_wildcard_leaves_lazy_objects_lazy_too(tmp_path: Path) -> None:
+    files = {"lib/__init__.py": "", "lib/api.py": MARKED_ODDLY, "host.py": "from lib import api\nprint(api.name())\n"}
+    world = World(tmp_path, files, targets=("lib.**:*",), environ={"PYTHONWARNINGS": "ignore"})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err) == (plain.out, plain.err)
+    assert watched.total("lib.api:name") == 1

@@ -91,7 +91,7 @@ PROGRAMS = {
     "modules": Program("pkg.old", elsewhere=1),
     "parameters": Program(",".join("legacy:" + name for name in (
         "function(mode=)", "Thing.method(mode=)", "Thing.__init__(mode=)", "Thing.klass(mode=)", "Thing.static(mode=)",
-        "coroutine(mode=)",
+        "coroutine(mode=)", "decorated(mode=)", "cached(mode=)", "Data(mode=)", "Pair(mode=)", "New.__new__(mode=)",
     )), only_wrapt=True),
 }
 

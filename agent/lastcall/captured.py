@@ -79,9 +79,9 @@ def _codes_of(module: str) -> list[CodeType]:
     found = []
     for value in list(getattr(sys.modules.get(module), "__dict__", {}).values()):
         for item in list(vars(value).values()) if type(value) is type else (value,):
-            code = getattr(getattr(item, "__func__", item), "__code__", None)
-            if type(code) is type(_codes_of.__code__):
-                found.append(code)
+            function = item.__func__ if type(item) in (classmethod, staticmethod) else item
+            if type(function) is type(_codes_of):  # others would have to be asked
+                found.append(function.__code__)
     return found
 
 

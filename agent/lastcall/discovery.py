@@ -7,8 +7,9 @@ and `logs` turn deprecation warnings and log records into uses of kind `warning`
 
 from __future__ import annotations
 
-import os
+from types import FunctionType
 
+from .asking import function_of, is_class, names_of_class, own, text
 from .callsite import Pattern
 from .targets import BadReferenceError, Ref, Target
 
@@ -64,51 +65,58 @@ class Markers:
             return
         for qualname, message in _marked_in(vars(module), name, ""):
             ref = f"{name}:{qualname}"
-            if ref in patcher.by_ref:
-                target = patcher.by_ref[ref]
-                target.metadata.setdefault("note", message)
+            known = patcher.by_ref.get(ref)
+            if known is not None and known.source not in ("warning", "log"):
+                known.metadata.setdefault("note", message)
                 continue
             target = patcher.add(Target(ref, metadata={"note": message}, source="pep702"))
             patcher.arm(target, module)
 
 
-def _marked_in(namespace: Any, module: str, prefix: str) -> list[tuple[str, str]]:
-    found = []
+def _marked_in(namespace: Any, module: str, prefix: str, outer: str | None = None) -> list[tuple[str, str]]:
+    """(qualified name, message) of what is marked; `outer` is the message of the class around it."""
+    found: dict[int, tuple[str, str]] = {}
+    inside: list[tuple[str, str]] = []
     for name, value in list(namespace.items()):
-        plain = getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
-        if isinstance(plain, property):
-            plain = plain.fget
-        if not callable(plain) or getattr(plain, "__module__", None) != module:
+        plain = function_of(value)
+        if plain is None or not callable(plain) or text(plain, "__module__") != module:
             continue
+        qualname = prefix + name
         message = marker_of(plain)
         if message is None:
             message = _overload_message(plain)
-        if message is not None:
-            found.append((prefix + name, message))
-        if isinstance(value, type) and value.__qualname__ == prefix + name:
-            found.extend(_marked_in(vars(value), module, prefix + name + "."))
-    return found
+        # What marks a class marks its constructor and what runs at subclassing too.
+        is_mark_of_class = (
+            message is not None and message == outer and name in ("__new__", "__init_subclass__")
+        )
+        # One thing under two names is marked once, under its own name if that is one of them.
+        is_alias = id(plain) in found and text(plain, "__qualname__") != qualname
+        if message is not None and not is_mark_of_class and not is_alias:
+            found[id(plain)] = (qualname, message)
+        if is_class(value) and text(value, "__qualname__") == qualname:
+            inside.extend(_marked_in(dict(names_of_class(value)), module, qualname + ".", message))
+    return [*found.values(), *inside]
 
 
 def marker_of(value: Any) -> str | None:
     """The deprecation message that a decorator left on `value`, None if there is none."""
-    own = vars(value) if hasattr(value, "__dict__") else {}
-    message = own.get("__deprecated__")
+    names = own(value, "__dict__")
+    message = names.get("__deprecated__") if names is not None else None
     if message is not None:
         return str(message)
-    wrapper = getattr(value, "_self_wrapper", None) if type(value).__name__ == "FunctionWrapper" else None
-    if wrapper is None and isinstance(value, type):
-        wrapper = getattr(own.get("__new__"), "__func__", None)
-    if getattr(wrapper, "__module__", "").startswith("deprecated."):
+    wrapper = own(value, "_self_wrapper") if type(value).__name__ == "FunctionWrapper" else None
+    if wrapper is None and is_class(value):
+        wrapper = function_of(names.get("__new__"))
+    if text(wrapper, "__module__").startswith("deprecated."):
         return _adapter_reason(wrapper)
-    code = getattr(value, "__code__", None)
-    if (
-        code is not None
-        and hasattr(value, "__wrapped__")
-        and os.path.basename(code.co_filename) == "deprecation.py"
-    ):
+    if type(value) is FunctionType and _is_of_deprecation(value):
         return _docstring_note(value)
     return None
+
+
+def _is_of_deprecation(function: FunctionType) -> bool:
+    """Whether it is the wrapper of the package called deprecation: other projects have modules of that name."""
+    return function.__globals__.get("__name__") == "deprecation" and "__wrapped__" in function.__dict__
 
 
 def _adapter_reason(wrapper: Any) -> str:
@@ -132,7 +140,7 @@ def _overload_message(value: Any) -> str | None:
 
     for module in ("typing", "typing_extensions"):
         get_overloads = getattr(sys.modules.get(module), "get_overloads", None)
-        if get_overloads is None or not hasattr(value, "__qualname__"):
+        if get_overloads is None or type(value) is not FunctionType:
             continue
         for overload in get_overloads(value):
             message = getattr(overload, "__deprecated__", None)

@@ -13,6 +13,7 @@ from _collections import OrderedDict, defaultdict
 from _functools import partial  # type: ignore[import-not-found]  # without it a module more would be loaded
 from types import FunctionType, MethodType
 
+from .asking import names_of_class
 from .callsite import APPLICATION, THIRD_PARTY, file_kind
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -32,7 +33,6 @@ _BOUND = (classmethod, staticmethod)
 _REGISTRIES = frozenset((dict, list, tuple, set, frozenset, defaultdict, OrderedDict))
 _DEEP = 2
 """Registries in registries that are looked into: `ROUTES = {"ws": {"make": f}}`."""
-_names_of_class = type.__dict__["__dict__"].__get__
 _name_of_class = type.__dict__["__name__"].__get__
 """As `type` reads them: a metaclass may have others."""
 
@@ -154,7 +154,7 @@ def _parts(kind: type, value: Any, module: str) -> Iterable[tuple[str, Any, str]
         for index, held in enumerate(value.args):
             yield f".args[{index}]", held, "partial"
     elif issubclass(kind, type):  # isinstance() would ask a proxy what it stands for
-        names = _names_of_class(value)
+        names = names_of_class(value)
         if _is(names.get("__module__"), module):
             for inner, attribute in list(names.items()):
                 yield f".{inner}", attribute.__func__ if type(attribute) in _BOUND else attribute, "class"

@@ -10,6 +10,7 @@ import sys
 from _thread import get_ident
 
 from . import captured
+from .asking import is_class, text
 from .callsite import glob_match, is_import_machinery
 from .importing import is_unfinished
 from .targets import PROTOCOL_INIT, is_typing
@@ -157,6 +158,8 @@ class Patcher:
         known = self.by_ref.setdefault(target.ref, target)
         if known is target:
             self.wanted.add(target)
+        elif known.source in ("warning", "log"):  # it warned while its module ran: now it is met itself
+            known.become(target)
         return known
 
     def unpatch(self) -> None:
@@ -536,7 +539,7 @@ class Patcher:
                 return
             for parameter in _parameters(wildcard, module, qualname):
                 ref = f"{name}:{qualname}{parameter}"
-                child = self.by_ref.get(ref) or self.add(wildcard.child(ref))
+                child = self.add(wildcard.child(ref))
                 self.arm(child, module, late=late)
         wildcard.state, wildcard.reason = "armed", ""
         self.changed(wildcard)
@@ -628,13 +631,13 @@ def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[s
     for name, value in list(vars(module).items()):
         if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
             continue
-        if not callable(value) or getattr(value, "__module__", None) != module_name:
-            continue
+        if not callable(value) or text(value, "__module__") != module_name or not text(value, "__qualname__"):
+            continue  # what has no name of its own is an instance, perhaps a lazy one
         found = Found(module, module, name, value)
         if not rest:
             if kind_of(found) in ("function", "class"):
                 names.append(name)
-        elif isinstance(value, type) and value.__qualname__ == name:
+        elif is_class(value) and text(value, "__qualname__") == name:
             names.extend(f"{name}.{inner}" for inner in _members(value, rest))
     return names
 
@@ -687,9 +690,12 @@ def _members(cls: type, pattern: str) -> list[str]:
         if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
             continue
         if rest:
-            if isinstance(value, type) and value.__qualname__ == f"{cls.__qualname__}.{name}":
+            if is_class(value) and text(value, "__qualname__") == f"{cls.__qualname__}.{name}":
                 names.extend(f"{name}.{inner}" for inner in _members(value, rest))
-        elif isinstance(value, (classmethod, staticmethod, property)) or type(value).__name__ == "function":
+        elif (
+            issubclass(type(value), (classmethod, staticmethod, property))
+            or type(value).__name__ == "function"
+        ):
             names.append(name)
     return names
 

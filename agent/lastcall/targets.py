@@ -227,6 +227,12 @@ class Target:
             origin=self.ref,
         )
 
+    def become(self, other: Target) -> None:
+        """Take over what another target of the same reference is to be."""
+        self.metadata, self.allow, self.isolation = other.metadata, other.allow, other.isolation
+        self.mode, self.brownout, self.source, self.origin = other.mode, other.brownout, other.source, other.origin
+        self.declared_kind, self.kind, self.engine = other.declared_kind, other.kind, ""
+
     def defined_at(self, filename: str, line: int) -> None:
         """Remember where the definition is."""
         self.defined_file, self.defined_line = filename, line

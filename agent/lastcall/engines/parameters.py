@@ -28,22 +28,46 @@ if TYPE_CHECKING:
 
 NO, YES, LOOK = range(3)
 _CONSTRUCTORS = ("__init__", "__new__")
+MAX_WRAPPED = 20
+_TAKES_MORE = 0x04
+_TAKES_NAMES = 0x08
+"""Flags of a code object: `*args`, `**kwargs`."""
 MAX_DECIDED = 10_000
 """Call sites whose answer is kept; their code objects stay alive with it."""
 
 
 def position_of(function: Any, name: str) -> int | None:
-    """The index of parameter `name` among the positional ones, -1 if it is keyword-only, None if there is none."""
+    """The index of parameter `name` among the positional ones, -1 if it is keyword-only, None if there is none.
+
+    What a decorator's `*args` takes is what the function that it stands for takes, as `inspect.signature` has it.
+    """
     function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None)
-    if code is None:
+    for _ in range(MAX_WRAPPED):
+        code = getattr(function, "__code__", None)
+        wrapped = getattr(function, "__dict__", {}).get("__wrapped__")
+        if code is None and wrapped is None:
+            return _position_in_c(function, name)
+        if code is not None:
+            names, named = code.co_varnames, code.co_argcount + code.co_kwonlyargcount
+            if name in names[: code.co_argcount]:
+                return int(names.index(name))
+            if name in names[code.co_argcount : named]:
+                return -1
+            if wrapped is None or not code.co_flags & _TAKES_MORE:
+                return -1 if code.co_flags & _TAKES_NAMES else None
+        function = wrapped
+    return -1
+
+
+def _position_in_c(function: Any, name: str) -> int:
+    """The same for what has no code, as far as its text signature tells."""
+    signature = getattr(function, "__text_signature__", None)
+    if type(signature) is not str or "'" in signature:
         return -1
-    names = code.co_varnames
-    if name in names[: code.co_argcount]:
-        return int(names.index(name))
-    if name in names[code.co_argcount : code.co_argcount + code.co_kwonlyargcount] or code.co_flags & 0x08:
-        return -1
-    return None
+    parts = [part.partition("=")[0].strip() for part in signature.strip("()").split(",")]
+    positional = [part for part in parts[: parts.index("*") if "*" in parts else None] if part != "/"]
+    bound = len(positional) > 0 and positional[0].startswith("$")
+    return positional[bound:].index(name) if name in positional[bound:] else -1
 
 
 def names_of(value: Any) -> tuple[str, ...]:
@@ -63,7 +87,10 @@ def passes(code: CodeType, lasti: int, name: str, position: int, bound: int) -> 
     if operation in ("CALL_FUNCTION", "CALL_METHOD"):  # 3.10
         return YES if 0 <= position < argument + bound else NO
     keywords: tuple[str, ...] = ()
-    if operation in ("CALL_FUNCTION_KW", "CALL_KW"):  # not 3.11, 3.12: the names lie in the constant just before
+    if operation in (
+        "CALL_FUNCTION_KW",
+        "CALL_KW",
+    ):  # not 3.11, 3.12: the names lie in the constant just before
         keywords = _constant(code, before)
     elif operation == "CALL":  # 3.11 and 3.12: KW_NAMES comes before PRECALL or CALL
         keywords = _kw_names(code, lasti)
@@ -218,7 +245,9 @@ def _wrapper(value: Any, watch: _Watch, *, in_class: bool) -> Any:
     if isinstance(value, classmethod):
         return type(value)(_wrapper(value.__func__, watch.bound(), in_class=False))
     if isinstance(value, staticmethod):
-        return type(value)(_wrapper(value.__func__, watch, in_class=False))
+        # `__new__` is one that is given the class by whoever calls the class.
+        inner = watch.bound() if value.__func__.__name__ == "__new__" else watch
+        return type(value)(_wrapper(value.__func__, inner, in_class=False))
     if not in_class or type(value) is not FunctionType:
         return wrapping.wrapper_of(value, watch.look, watch.decide)
     wrapper = _ByBinding(value, watch.look, enabled=watch.decide)

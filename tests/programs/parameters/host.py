@@ -38,6 +38,21 @@ show("coroutine", lambda: asyncio.run(legacy.coroutine(1)))
 show("coroutine by name", lambda: asyncio.run(legacy.coroutine(1, mode=3)))  # 1x legacy.coroutine
 show("partial", lambda: functools.partial(legacy.function, mode=1)(2))  # 1x functools.partial()
 show("partial without", lambda: functools.partial(legacy.function, strict=1)(2))
+show("decorated", lambda: legacy.decorated(1))
+show("decorated by position", lambda: legacy.decorated(1, 2))  # 1x legacy.decorated
+show("decorated by name", lambda: legacy.decorated(1, mode=2))  # 1x legacy.decorated
+show("cached", lambda: legacy.cached(1))
+show("cached by position", lambda: legacy.cached(1, 2))  # 1x legacy.cached
+show("data", lambda: (legacy.Data(), legacy.Data(1)))
+show("data by position", lambda: legacy.Data(1, 2))  # 1x legacy.Data
+show("data by name", lambda: legacy.Data(mode=2))  # 1x legacy.Data
+show("data is a class", lambda: (type(legacy.Data()) is legacy.Data, isinstance(legacy.Data, type)))
+show("pair", lambda: legacy.Pair(1))
+show("pair by position", lambda: legacy.Pair(1, 2))  # 1x legacy.Pair
+show("new", lambda: legacy.New(1).mode)
+show("new by position", lambda: legacy.New(1, 2).mode)  # 1x legacy.New
+show("new spread", lambda: legacy.New(*[1, 2]).mode)  # 1x legacy.New
+show("heir by position", lambda: legacy.Heir(1, 2).mode)  # 1x legacy.Heir
 show("signature", lambda: (inspect.signature(legacy.function), inspect.signature(thing.method), inspect.signature(legacy.Thing)))
 show("pickle", lambda: (pickle.loads(pickle.dumps(legacy.function)) is legacy.function, pickle.loads(pickle.dumps(legacy.Thing.method)) is legacy.Thing.method))
 for turn in range(3):

@@ -1,3 +1,7 @@
+import dataclasses
+import functools
+import typing
+
 from looking import act, around
 
 
@@ -25,3 +29,43 @@ class Thing:
 
 async def coroutine(a, mode=None):
     return a, mode
+
+
+def decorate(function):
+    @functools.wraps(function)
+    def inner(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return inner
+
+
+@decorate
+def decorated(a, mode=None):
+    return a, mode
+
+
+@functools.lru_cache
+def cached(a, mode=None):
+    return a, mode
+
+
+@dataclasses.dataclass
+class Data:
+    a: int = 1
+    mode: int = 2
+
+
+class Pair(typing.NamedTuple):
+    a: int = 1
+    mode: int = 2
+
+
+class New:
+    def __new__(cls, a=1, mode=None):
+        made = super().__new__(cls)
+        made.mode = mode
+        return made
+
+
+class Heir(Thing):
+    pass
