@@ -289,6 +289,43 @@ def test_the_command_joins_with_what_ran(project, capsys):
     assert "would break if it were removed" in out
 
 
+TWO_CALLS = """from chat.core.factory import get_factory
+
+def f(flag):
+    get_factory()
+    if flag:
+        get_factory()
+
+def g(m):
+    return (m
+        .get_factory())
+"""
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "uses"),
+    [
+        ([("f", 4, 7)], "armed", [7, 0, 0]),  # another line of the same function ran: this one did not
+        ([("f", 40, 7)], "armed", [7, 7, 0]),  # the source has changed since
+        ([("f.<locals>.<listcomp>", 40, 7)], "armed", [7, 7, 0]),
+        ([("g", 10, 2)], "armed", [0, 0, 2]),  # a traceback has the line of the name
+        ([], "pending", [0, 0, 0]),
+        ([], "failed", [None, None, None]),  # nothing could be seen
+    ],
+)
+def test_uses_are_those_of_the_line_or_of_a_function_whose_lines_have_moved(project, capsys, seen, state, uses):
+    (project / "chat" / "use.py").write_text(TWO_CALLS)
+    store = project / "store.db"
+    process = LiveProcess(store, root=str(project)).target(TARGET).state(TARGET, state)
+    for slot, (function, line, count) in enumerate(seen):
+        process.site(slot, TARGET, file=str(project / "chat" / "use.py"), line=line, function=function).count(slot, count)
+    process.close()
+    _, out, _ = lastcall(capsys, "references", TARGET, "--store", store, "--format", "json")
+    assert [item["uses"] for item in json.loads(out)["targets"][0]["references"] if item["kind"] == "call"] == uses
+    _, out, _ = lastcall(capsys, "references", TARGET, "--store", store)
+    assert ("its module was not loaded" in out) == (state == "pending")
+
+
 def test_the_command_speaks_sarif(project, capsys):
     _, out, _ = lastcall(capsys, "references", TARGET, "--format", "sarif")
     results = json.loads(out)["runs"][0]["results"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from lastcall.commands.scan import FORMATS, check_choice, progress_bar, put, rea
 from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lastcall.references import Definition, StaticReference, StaticSearch
     from lastcall.scanning.sightings import Sightings
@@ -66,12 +67,13 @@ def references(  # noqa: PLR0917 - typer makes an option of each
     with progress_bar("Reading") as progress:
         found = search(path, refs, exclude=exclude or (), cache=kept, progress=progress)
     _check_known(found, refs, path)
+    seen = _Seen.of(found, sightings)
     if output_format == "json":
-        put(_as_json(found, refs, sightings), output)
+        put(_as_json(found, refs, seen), output)
     elif output_format == "sarif":
         put(references_as_sarif(found.root, found.references), output)
     else:
-        put("\n".join(_as_text(found, ref, sightings) for ref in refs) + _skipped(found), output)
+        put("\n".join(_as_text(found, ref, seen) for ref in refs) + _skipped(found), output)
 
 
 def _check_known(found: StaticSearch, refs: Sequence[str], path: str) -> None:
@@ -90,14 +92,41 @@ def _check_known(found: StaticSearch, refs: Sequence[str], path: str) -> None:
             raise UsageError(f"{ref}: nothing in {path} defines this name or refers to it{hint}")
 
 
-def _uses(item: StaticReference, sightings: Sightings | None) -> int | None:
-    """Uses seen from this place; None where that cannot be told."""
-    if sightings is None or item.kind not in _RUNS or item.target not in sightings.states:
-        return None
-    return sightings.count_at(item.target, item.file, item.function, [item.line])
+@dataclass(frozen=True)
+class _Seen:
+    """What run time says of the places of a search."""
+
+    sightings: Sightings | None
+    lines: Mapping[tuple[str, str], frozenset[int]]
+    """By target and file, the lines that refer to it."""
+
+    @classmethod
+    def of(cls, found: StaticSearch, sightings: Sightings | None) -> _Seen:
+        lines: dict[tuple[str, str], set[int]] = {}
+        for item in found.references:
+            lines.setdefault((item.target, item.file), set()).add(item.line)
+        return cls(sightings, {key: frozenset(value) for key, value in lines.items()})
+
+    def uses(self, item: StaticReference) -> int | None:
+        """Uses seen from this place; None where that cannot be told."""
+        if self.sightings is None or item.kind not in _RUNS:
+            return None
+        if self.sightings.of_target(item.target) == "not watched":
+            return None
+        others = self.lines[item.target, item.file]
+        return self.sightings.count_at(item.target, item.file, item.function, item.line, others)
+
+    def in_words(self, item: StaticReference) -> list[str]:
+        uses = self.uses(item)
+        if uses:
+            return [f"{uses:,} uses seen from here"]
+        if uses is None or self.sightings is None:
+            return []
+        loaded = self.sightings.of_target(item.target) != "not loaded"
+        return ["referenced here, never seen to run" + ("" if loaded else ": its module was not loaded")]
 
 
-def _as_json(found: StaticSearch, refs: Sequence[str], sightings: Sightings | None) -> str:
+def _as_json(found: StaticSearch, refs: Sequence[str], seen: _Seen) -> str:
     targets = []
     for ref in refs:
         definition = found.definitions.get(ref)
@@ -106,7 +135,7 @@ def _as_json(found: StaticSearch, refs: Sequence[str], sightings: Sightings | No
                 "target": ref,
                 "defined": _defined(definition) if definition else None,
                 "references": [
-                    _reference_as_dict(item, sightings) for item in found.references if item.target == ref
+                    _reference_as_dict(item, seen) for item in found.references if item.target == ref
                 ],
             }
         )
@@ -130,7 +159,7 @@ def _defined(definition: Definition) -> dict[str, Any]:
     }
 
 
-def _reference_as_dict(item: StaticReference, sightings: Sightings | None) -> dict[str, Any]:
+def _reference_as_dict(item: StaticReference, seen: _Seen) -> dict[str, Any]:
     return {
         "kind": item.kind,
         "file": item.file,
@@ -144,11 +173,11 @@ def _reference_as_dict(item: StaticReference, sightings: Sightings | None) -> di
         "certain": item.certain,
         "breaks": item.breaks,
         "note": item.note,
-        "uses": _uses(item, sightings),
+        "uses": seen.uses(item),
     }
 
 
-def _as_text(found: StaticSearch, ref: str, sightings: Sightings | None) -> str:
+def _as_text(found: StaticSearch, ref: str, seen: _Seen) -> str:
     items = [item for item in found.references if item.target == ref]
     definition = found.definitions.get(ref)
     lines = [ref]
@@ -164,17 +193,15 @@ def _as_text(found: StaticSearch, ref: str, sightings: Sightings | None) -> str:
     for title, group in groups:
         if group:
             lines += ["", f"  {title} ({len(group)})"]
-            lines += [line for item in group for line in _lines(item, sightings)]
+            lines += [line for item in group for line in _lines(item, seen)]
     lines += ["", "  " + _summary(items)]
     return "\n".join(lines) + "\n"
 
 
-def _lines(item: StaticReference, sightings: Sightings | None) -> list[str]:
+def _lines(item: StaticReference, seen: _Seen) -> list[str]:
     inside = f" in {item.function}" if item.function else ""
     extra = [item.note] if item.note else []
-    uses = _uses(item, sightings)
-    if uses is not None:
-        extra.append(f"{uses:,} uses seen from here" if uses else "referenced here, never seen to run")
+    extra += seen.in_words(item)
     first = f"    {item.kind:<11} {item.file}:{item.line}{inside}"
     second = f"{'':<16}{item.expression}" + (f"  [{'; '.join(extra)}]" if extra else "")
     return [first, second]

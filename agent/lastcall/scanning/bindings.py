@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from lastcall.scanning.naming import Function
 
-BINDER = 2
+BINDER = 3
 """Raise it when the same file would give another result: old cache entries are then not used."""
 
 _REFLECTION = frozenset(("getattr", "hasattr", "setattr", "delattr", "attrgetter", "methodcaller"))
@@ -282,7 +282,7 @@ class _Binder(Names):
         self._visit(node.func, scope, inside)
         passed = _passed(node)
         for use in self.uses[before:]:
-            if use[0] == inside and use[2] == node.func.lineno:
+            if use[0] == inside and use[2] == _place(node.func)[0]:
                 use[6] = passed
         shown = self._by_name(node, scope, name) if name in _REFLECTION or name in _PATCHING else []
         for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
@@ -380,7 +380,7 @@ class _Binder(Names):
         return not self._names.isdisjoint(path.replace("()", "").replace(":", ".").split("."))
 
     def _use(self, kind: str, path: str, node: ast.AST, expression: str, detail: Any = None) -> None:
-        line, column = getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+        line, column = _place(node)
         if kind == "import" and self._conditional:
             kind = "import?" + self._conditional[-1]
         self.uses.append([kind, path, line, column, self._function, _shorten(expression), detail])
@@ -402,6 +402,13 @@ def _passed(node: ast.Call) -> list[Any]:
     if any(isinstance(item, ast.Starred) for item in node.args):
         passed.append("*")
     return passed
+
+
+def _place(node: ast.AST) -> tuple[int, int]:
+    """Line and column; of a chain over several lines those of its last name, as a traceback has them."""
+    if isinstance(node, ast.Attribute) and node.end_lineno != node.lineno and node.end_col_offset is not None:
+        return node.end_lineno or node.lineno, node.end_col_offset - len(node.attr)
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
 
 
 def _spelling(node: ast.expr) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container
 
     from lastcall.evidence import Site
     from lastcall.scanning.finding import Finding
@@ -37,31 +37,46 @@ class Sightings:
         return found
 
     def of(self, finding: Finding) -> Seen:
+        """As `of_target`, of what a finding is about."""
+        return self.of_target(finding.ref)
+
+    def of_target(self, ref: str) -> Seen:
         """`seen` if it was used, `never seen` if it was armed and was not, `not loaded` if its module never
         was.
 
         `not watched` says that no process has had it as a target: its silence means nothing.
         """
-        if self.uses.get(finding.ref):
+        if self.uses.get(ref):
             return "seen"
-        states = self.states.get(finding.ref)
+        states = self.states.get(ref)
         if states is None:
             return "not watched"
         if states & {"armed", "partial"}:
             return "never seen"
         return "not loaded" if "pending" in states else "not watched"
 
-    def count_at(self, target: str, file: str, function: str, lines: Iterable[int]) -> int:
-        """Uses of `target` from a function of a file, or from some of its lines where the function is
-        unknown."""
-        wanted = set(lines)
-        total = 0
-        for site, count in self.sites:
-            if site.target != target or not _same_file(site.file, file):
-                continue
-            if site.line in wanted or (function and site.function.replace(".<locals>", "") == function):
-                total += count
-        return total
+    def count_at(self, target: str, file: str, function: str, line: int, others: Container[int] = ()) -> int:
+        """Uses of `target` from a line of a file.
+
+        Where none came from that line, those that came from lines of the same function where the target is not
+        referred to (`others` are the lines where it is): the source has changed since, or one call fills several.
+        """
+        here = [
+            (site, count)
+            for site, count in self.sites
+            if site.target == target and _same_file(site.file, file)
+        ]
+        exact = sum(count for site, count in here if site.line == line)
+        if exact or not function:
+            return exact
+        return sum(
+            count for site, count in here if site.line not in others and _bare(site.function) == function
+        )
+
+
+def _bare(function: str) -> str:
+    """A run-time name as the source has it: `f.<locals>.g.<listcomp>` is in `f.g`."""
+    return ".".join(part for part in function.split(".") if not part.startswith("<"))
 
 
 def _same_file(seen: str, file: str) -> bool:
