@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lastcall.store import Store
 from worlds import CHECKOUT, World
 
 DISCOVER = '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n'
@@ -128,8 +129,6 @@ def test_a_marked_callable_is_a_target_and_its_own_warning_is_no_second_use(tmp_
 
 
 def test_messages_keep_their_template_and_none_of_their_arguments(tmp_path: Path) -> None:
-    from lastcall.store import Store
-
     watched = world(tmp_path).run("auto")
     with Store.current(watched.store) as store:
         notes = {row.site.target: row.site.note for row in store.uses()}
@@ -190,7 +189,7 @@ MARKED = """
     def form(x: str) -> str: ...
     def form(x): return x
     def new(x=1): return x
-    @of_deprecated(version="1.0", reason="use new")
+    @of_deprecated(version="1.0", reason="use new()")
     def by_deprecated(): return 1
     @of_deprecated("gone")
     class ByDeprecated: pass
@@ -222,6 +221,11 @@ def test_the_markers_of_four_libraries_make_targets(tmp_path):
     expected = {f"lib.api:{name.replace('()', '')}": (1, f"api.{name}") for name in once}
     found = {ref: value for ref, value in uses.items() if ref != "lib.api:form"}
     assert found == expected
+    with Store.current(run.store) as store:
+        instead = {info.ref: info.replacement for info in store.targets()}
+    assert instead["lib.api:function"] == instead["lib.api:by_deprecated"] == "new"
+    assert instead["lib.api:by_pydeprecate"] == "lib.api.new"
+    assert instead["lib.api:Class"] == ""
     # Which overload a call means is known to a type checker alone: the whole function is the target.
     assert run.total("lib.api:form") == 2
 
@@ -282,3 +286,26 @@ def test_a_wildcard_leaves_lazy_objects_lazy_too(tmp_path: Path) -> None:
     plain, watched = world.run(), world.run("auto")
     assert (watched.out, watched.err) == (plain.out, plain.err)
     assert watched.total("lib.api:name") == 1
+
+
+def test_a_decorators_wrapper_that_blames_its_own_line_is_counted_for_what_it_wraps(tmp_path: Path) -> None:
+    """scikit-learn's `deprecated` is such: a warning without a `stacklevel`."""
+    library = """
+        import functools
+        import warnings
+
+        def old_way(function):
+            @functools.wraps(function)
+            def wrapped(*args, **kwargs):
+                warnings.warn("Function is deprecated; " + wrapped.__name__, category=FutureWarning)
+                return function(*args, **kwargs)
+            return wrapped
+
+        @old_way
+        def sparse():
+            return 1
+        """
+    host = "import warnings\nwarnings.simplefilter('ignore')\nimport library\nfor _ in range(3): library.sparse()\n"
+    config = '[discover]\nwarnings = ["FutureWarning"]\n'
+    watched = World(tmp_path, {"library.py": library, "host.py": host, "lastcall.toml": config}).run("auto")
+    assert [(use.target, use.file, use.count) for use in watched.uses()] == [("library:sparse", "library.py", 3)]

@@ -303,7 +303,7 @@ class WarningsSeen:
         entry = self.warned.get((id(deprecated.f_code), text, id(wrapped)))
         if entry is None:
             entry = self._enter(deprecated, wrapped, text, category)
-        if entry is None or self._warned_outside(where, entry.target):
+        if entry is None or (where is not deprecated and self._warned_outside(where, entry.target)):
             return None
         entry.count(where)
         return entry

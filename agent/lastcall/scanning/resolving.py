@@ -255,6 +255,9 @@ class Graph:
             return
         for base in outside:  # a class of some other package, which may define it
             yield f"{base}.{part}", False
+        if self._defines(f"{module}.{qualname}", "__getattr__", depth + 1):  # it may stand for anything
+            yield from _of_unknown(part)
+            return
         # Or whoever inherits from a mixin, whoever sets it from outside.
         yield f"().{part}", False
         yield UNKNOWN, True

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lastcall.evidence import Finding, Frame, Process, Reference, Site, TargetInfo, TargetState
@@ -77,7 +78,16 @@ def targets(connection: sqlite3.Connection, filter_: Filter) -> list[TargetInfo]
         f" defined_line, source FROM target t WHERE 1 {_TARGET} ORDER BY ref",
         _parameters(filter_),
     )
-    return [TargetInfo(*row) for row in rows]
+    return [_with_replacement(TargetInfo(*row)) for row in rows]
+
+
+def _with_replacement(info: TargetInfo) -> TargetInfo:
+    """What a found target's own words tell to use instead, where nobody has configured it."""
+    if info.replacement or not info.note or info.source not in ("pep702", "warning", "log"):
+        return info
+    from lastcall.scanning.wording import replacement_in
+
+    return replace(info, replacement=replacement_in(info.note))
 
 
 def totals(connection: sqlite3.Connection, filter_: Filter) -> dict[str, Total]:
