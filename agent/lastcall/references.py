@@ -356,9 +356,11 @@ class _Search:
             file = self._tree.files[index]
             for use in result["uses"]:
                 path = use[1].removeprefix("~")
-                for target, whole, is_sure in self._hits(path, file.module, result["stars"]):
+                for target, whole, is_sure in self._hits(path, file.module):
                     # Under another name: an alias, if this place can be reached with nothing else in it.
                     named = target.name in use[5]
+                    if not named and not whole and "()" in path:
+                        continue  # what a variable holds was made with it, there
                     certain = is_sure and (named or (path == use[1] and self._graph.is_clear(path)))
                     reference = self._reference(target, file, use, whole=whole, certain=certain)
                     if reference is not None and not self._is_inside_definition(reference, target):
@@ -396,19 +398,12 @@ class _Search:
         )
         return replace(item, kind="re-export") if offered else item
 
-    def _hits(self, path: str, module: str, stars: Sequence[str] = ()) -> list[tuple[_Target, bool, bool]]:
+    def _hits(self, path: str, module: str) -> list[tuple[_Target, bool, bool]]:
         """(target, the path ends there, certain) for each target that a path leads to or through."""
         if path.endswith(".*"):
             module = path[:-2]
             starts = [
                 f"{module}.{name}" for name in sorted(self._names) if self._graph.star_gives(module, name)
-            ]
-        elif path.startswith("*."):
-            first = path[2:].partition(".")[0].partition("(")[0]
-            starts = [
-                f"{star}{path[1:]}"
-                for star in stars
-                if not self._has(star) or self._graph.star_gives(star, first)
             ]
         else:
             starts = [path]

@@ -2,10 +2,9 @@
 
 Everything is written as a *path*: a dotted name from the top, such as `pkg.api.make` for what
 `from pkg.api import make` binds. `()` after a part stands for what calling it gives, so that
-`pkg.api.Client().send` is the method of an instance. A path that starts with `*.` is a name that only a
-star import can have brought; one that starts with `?.` is an attribute of something unknown. `^` after a class
-stands for what `super()` gives in it. `~` before a path says that it is one of several that the expression may
-stand for.
+`pkg.api.Client().send` is the method of an instance. A path that starts with `?.` is an attribute of something
+unknown. `^` after a class stands for what `super()` gives in it. `~` before a path says that it is one of several
+that the expression may stand for.
 `resolving` follows paths from file to file; nothing here looks at another file.
 """
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from lastcall.scanning.naming import Function
 
-BINDER = 3
+BINDER = 4
 """Raise it when the same file would give another result: old cache entries are then not used."""
 
 _REFLECTION = frozenset(("getattr", "hasattr", "setattr", "delattr", "attrgetter", "methodcaller"))

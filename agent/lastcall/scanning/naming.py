@@ -319,7 +319,7 @@ class Names:
             if place is None:
                 if hasattr(builtins, node.id):
                     return ["builtins." + node.id]
-                return ["*." + node.id] if self.stars else []
+                return [f"{self._module}.{node.id}"] if self.stars else []
             bound = place.bound[node.id]
             canonical = f"{place.path}.{node.id}"
             if place.path and node.id in self._names and canonical not in bound:

@@ -208,6 +208,9 @@ class Graph:
                 yield from self._member_of_module(star, part, depth + 1)
                 return
         yield name, True
+        for star in bindings["stars"]:
+            if not self._has(star):
+                yield f"{star}.{part}", False
         if "__getattr__" in bindings["exports"]:
             yield from _of_unknown(part)
 
