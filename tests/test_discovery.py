@@ -266,7 +266,10 @@ def test_markers_leave_lazy_objects_lazy_and_mark_each_thing_once(tmp_path: Path
         import warnings
         warnings.simplefilter("ignore")
         from lib import api
-        print(api.Base(2).x, api.Derived(3).x, type(api.Own()).__name__, api.other_name())
+        print(api.Base(2).x)
+        print(api.Derived(3).x)
+        print(type(api.Own()).__name__)
+        print(api.other_name())
         """
     config = '[discover]\npep702 = ["lib.**"]\nwarnings = ["DeprecationWarning"]\n'
     world = World(tmp_path, {"lib/__init__.py": "", "lib/api.py": MARKED_ODDLY, "host.py": uses, "lastcall.toml": config})
