@@ -85,7 +85,7 @@ def _with_replacement(info: TargetInfo) -> TargetInfo:
     """What a found target's own words tell to use instead, where nobody has configured it."""
     if info.replacement or not info.note or info.source not in ("pep702", "warning", "log"):
         return info
-    from lastcall.scanning.wording import replacement_in
+    from lastcall.scanning.replacements import replacement_in
 
     return replace(info, replacement=replacement_in(info.note))
 
