@@ -341,6 +341,9 @@ MANY = """
 
     def quiet():
         warnings.warn("no level", DeprecationWarning)
+
+    def by_name(message="by name", warn=warnings.warn):
+        warn(message, DeprecationWarning, stacklevel=2)
 """
 
 
@@ -469,6 +472,7 @@ def test_a_forked_child_counts_its_own(tmp_path: Path) -> None:
         def go():
             for _ in range(5):
                 many.quiet()
+                many.by_name()
                 many.computed()
                 many.first()
                 many.two_ways(0)
@@ -479,8 +483,9 @@ def test_a_forked_child_counts_its_own(tmp_path: Path) -> None:
         if child:
             os.waitpid(child, 0)
     """, library_of_many=textwrap.dedent(MANY))
-    assert {name: watched.total(f"library_of_many:{name}") for name in ("quiet", "computed", "first", "two_ways")} == {
-        "quiet": 15, "computed": 15, "first": 15, "two_ways": 15}
+    assert {name: watched.total(f"library_of_many:{name}") for name in (
+        "quiet", "by_name", "computed", "first", "two_ways")} == {
+        "quiet": 15, "by_name": 15, "computed": 15, "first": 15, "two_ways": 15}
 
 
 # -- a warning and a log record in one call -----------------------------------------------------------

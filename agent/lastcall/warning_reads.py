@@ -248,7 +248,8 @@ class Quick:
                 f"    if not ({' and '.join(same) or 'True'}): return look(frame)",
                 "    if counters is None:",
                 "      return False if target.state in COUNTED_AS_CALLS else look(frame)",
-                "    slot, uses = counters[key]",
+                "    try: slot, uses = counters[key]",
+                "    except KeyError: return look(frame)",  # in a forked child
                 "    table = recorder.table",
                 "    for table[slot] in uses: break",
                 "    return False",

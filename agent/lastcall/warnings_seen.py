@@ -217,9 +217,26 @@ class WarningsSeen:
     def _plain(self, call: Call) -> Callable[[FrameType], bool]:
         """For constant words and level: what has to be looked up is the category, and who called."""
         name, fallback, level, text = call.category, call.builtin, call.level, call.template or ""
-        wanted, count, remember = self.by_category, self.count, self._remember
+        wanted, count, remember, site_key = self.by_category, self.count, self._remember, hotpath.site_key
+        own_line = level is not None and level < HELPERS_LEVEL - 1
+
+        recorder = self.recorder
+        counted: dict[Any, Any] = {}
+        """The counters of the one entry that can be meant: for callers by name, and before 3.11."""
 
         def look(frame: FrameType) -> bool:
+            nonlocal counted
+            if counted:
+                try:
+                    where: Any = frame if own_line else frame.f_back
+                    slot, uses = counted[site_key(where)]
+                    table = recorder.table
+                    for table[slot] in uses:  # as in `hotpath`, and for its reason
+                        break
+                except (KeyError, AttributeError) as error:  # a new call site, or no caller
+                    hotpath.raise_if_hosts(error)
+                else:
+                    return False
             category = frame.f_globals.get(name, fallback)
             if wanted.get(category) is False:
                 remember(call, frame, None)
@@ -227,6 +244,8 @@ class WarningsSeen:
             entry = count(text, category, level, (), frame, None)
             if entry is not None:
                 remember(call, frame, entry)
+                if entry.is_found and entry.tap is not None and level != HELPERS_LEVEL:
+                    counted = entry.tap.counters
             return False
 
         return look
@@ -414,7 +433,7 @@ class _Looked:
 
     def _remember(self, frame: FrameType, where: FrameType, entry: Warned) -> None:
         reads, call, holding = self.seen.reads, self.call, self.seen.holding
-        if reads is None or call.read_at < 0 or not call.is_comparable:
+        if not call.is_comparable:
             return
         quick = self.quick
         if quick is None:
@@ -422,7 +441,10 @@ class _Looked:
                 return  # which of its variables holds the function is still to be seen
             held = holding.get(id(call.code), "") if self.wraps else ""
             quick = self.quick = Quick(call, held, self.look, self.seen.recorder)
-            reads.put(call, LOOKED_UP, quick.look)
+            if reads is not None and call.read_at >= 0:
+                reads.put(call, LOOKED_UP, quick.look)
+            elif (site := hotpath.site_key(frame)) in self.seen.looks:
+                self.seen.looks[site] = quick.look
         if entry.is_found and entry.tap is not None:
             quick.remember(frame, where, entry.target, entry.tap.counters)
         elif not entry.is_found and entry.target.state in COUNTED_AS_CALLS:
