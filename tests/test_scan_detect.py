@@ -104,6 +104,9 @@ def marks(source, emitters=(), categories=()):
         ("@deprecate_kwarg({'seed': 'rng'}, deprecated_version='0.21')\ndef f(rng=None): ...", "f(seed=)", {("decorator", "high"), ("is", "parameter")}),
         ("def f(rng, **kw):\n    '''Do.\n\n    Parameters\n    ----------\n    rng : int\n        .. deprecated:: 0.15\n\n           seed has been deprecated, use rng.\n    '''", "f(seed=)", {("docstring", "high"), ("is", "parameter")}),
         ("def f(a):\n    '''Do.\n\n    Parameters\n    ----------\n    a : int\n        .. deprecated:: 0.15\n           The default will change to None.\n    '''", "f(a=)", {("docstring", "low"), ("is", "parameter")}),
+        ("def f(a):\n    '''Do.\n\n    Parameters\n    ----------\n    a : str\n        .. deprecated:: 1.1\n            The `\"auto\"` option was deprecated in 1.1.\n    '''", "f(a=)", {("docstring", "low"), ("is", "parameter")}),
+        ("def f(a):\n    '''Do.\n\n    Parameters\n    ----------\n    a : str\n        .. deprecated:: 1.1\n            `a=True` is deprecated.\n    '''", "f(a=)", {("docstring", "low"), ("is", "parameter")}),
+        ("def f(mode=None):\n    if mode is not None:\n        warnings.warn(\"'mode' is deprecated\", DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
         ("def f(chunk_size=None):\n    if chunk_size:\n        warnings.warn('Chunk size is deprecated', DeprecationWarning)", "f(chunk_size=)", {("warning", "medium"), ("is", "parameter")}),
         ("def f(mode=None):\n    if mode:\n        warnings.warn('mode was renamed to kind', FutureWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
     ],
@@ -134,6 +137,7 @@ def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, exp
         "def deprecate(what):\n    warnings.warn(f'{what} is deprecated and will go', DeprecationWarning, 3)",
         "class DeprecatedStateAttribute:\n    def __set__(self, a, b):\n        warnings.warn('deprecated', DeprecationWarning)",
         "class Deprecated:\n    def __new__(cls):\n        warnings.warn(f'{cls} has been deprecated', DeprecationWarning)",
+        "def f(a):\n    '''Do.\n\n    Args:\n        a: the frame. The frame class option is deprecated.\n    '''",
         "@delete_parameter('3.5', 'args')\ndef f(*args): ...",
     ],
 )
@@ -144,6 +148,7 @@ def test_what_only_has_to_do_with_deprecation_is_not_marked(source):
 @pytest.mark.parametrize(
     "source",
     [
+        "class C:\n    '''Do.\n\n    Attributes\n    ----------\n    a : int\n        .. deprecated:: 1.1\n            `a` is deprecated.\n    '''",
         "class E(OSError):\n    # Silence the warning about message being deprecated since it is not valid here.\n    message = None",
         "def f(file):\n    '''Show.\n\n    Before 9.1, the first argument was file. This is now deprecated.\n    '''",
     ],

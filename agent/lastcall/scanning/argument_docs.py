@@ -17,6 +17,11 @@ _SECTION = re.compile(
     re.IGNORECASE,
 )
 _ANY_SECTION = re.compile(r"^\s*[A-Z][\w ]{2,30}:\s*$")
+_OTHER_SECTION = re.compile(
+    r"^\s*(?:attributes|returns?|yields?|raises|warns|methods|see also|notes?|examples?|"
+    r"references)\s*(?P<colon>:?)\s*$",
+    re.IGNORECASE,
+)
 _UNDERLINE = re.compile(r"\s*[-=~]{3,}\s*$")
 _NUMPY_ITEM = re.compile(r"^\s*\**(?P<name>\w+)(?P<more>\s*(?:,\s*\**\w+\s*)*)(?::(?P<type>.*))?$")
 _GOOGLE_ITEM = re.compile(r"^\s*\**`*(?P<name>\w+)`*\s*(?P<type>\([^)]*\))?\s*(?::|--?)\s*(?P<rest>.*)$")
@@ -27,10 +32,10 @@ _STARTS = re.compile(
     re.IGNORECASE,
 )
 _NAMES_IT = (
-    r"(?:^|[.;!?]\s+)(?:this|the)\s+(?:[\w`'\"]+\s+){{0,2}}?(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)\s+"
+    r"(?:^|[.;!?]\s+)(?:this|the\s+[`'\"]*{name}[`'\"]*)\s+(?:[\w`'\"]+\s+){{0,2}}?(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)\s+"
     r"(?:[\w`'\"]+\s+)?(?:is|was|has been|will be)\s+(?:now\s+)?(?:deprecated|obsolete)"
     r"|(?:^|[.;!?]\s+)(?:the\s+)?[`'\"]*{name}[`'\"]*\s+(?:is|was|has been)\s+(?:now\s+)?(?:deprecated|obsolete)"
-    r"|[.!]\s+\W*(?:deprecated|obsolete)\W*(?:$|since|in|as of|use|and will)"
+    r"|[.!]\s+(?:deprecated|obsolete)\W*(?:$|since|in|as of|use|and will)"
 )
 
 
@@ -45,6 +50,17 @@ def arguments_described(lines: Sequence[str]) -> Iterator[tuple[str, str, str, i
             yield from _items(lines, number + 2, len(section["indent"]), numpy=True)
         elif section["colon"]:
             yield from _items(lines, number + 1, len(section["indent"]), numpy=False)
+
+
+def describes_arguments(lines: Sequence[str], number: int) -> bool:
+    """Whether the section that holds line `number` can be one of arguments: not of results, not of attributes."""
+    for at in range(number - 1, -1, -1):
+        heading = _OTHER_SECTION.match(lines[at])
+        if heading and (heading["colon"] or _UNDERLINE.match(lines[at + 1])):
+            return False
+        if _SECTION.match(lines[at]):
+            return True
+    return True
 
 
 def argument_is_deprecated(name: str, kind: str, text: str) -> bool:

@@ -80,13 +80,13 @@ _ARGUMENT_DECORATOR = re.compile(
     r"deprecations$|param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional|default|behaviou?r|value",
     re.IGNORECASE,
 )
+_LATE_IMPORT = re.compile(r"^[ \t]+from[ \t]", re.MULTILINE)
 _POSITIONAL = re.compile(r"positional|keyword_?only|non_?keyword", re.IGNORECASE)
 """Decorators for arguments that stay, and shall no longer be passed by position."""
 _MAKES_LOGGERS = re.compile(
     r"^[ \t]*(?:self\.|cls\.)?(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*(?:[\w.]+\.)?"
     r"(?:getLogger|get_logger|getChild|wrap_logger|get_task_logger|LoggerAdapter)\("
-    r"|^[ \t]*from[ \t]+(?:loguru|structlog)[^\n]*\blogger[ \t]+as[ \t]+(\w+)",
-    re.MULTILINE,
+    r"|^[ \t]*from[ \t]+(?:loguru|structlog)[^\n]*\blogger[ \t]+as[ \t]+(\w+)"
 )
 _NAME = re.compile(
     r"^_*get_\w+_factory$|^_*(?:legacy|old|compat|deprecated|obsolete)_|_(?:legacy|compat|shim|deprecated|old)$"
@@ -189,7 +189,7 @@ class _Detector:
         self._constants = string_constants(tree.body)
         self._keys = string_collections(tree.body)
         aliases = imports_of(flatten(tree.body))[1]
-        names = [name for pair in _MAKES_LOGGERS.findall(self._text) for name in pair if name]
+        names = list(_loggers_in(self._text, self._lines))
         categories = self._knowledge.categories | set(self._own_categories(tree.body))
         self._knowledge = replace(
             self._knowledge, aliases=aliases, loggers=frozenset(names), categories=categories
@@ -206,7 +206,8 @@ class _Detector:
         self._declared(tree.body)
         self._result.marks = sorted(self._marks.values(), key=lambda mark: (mark.line, mark.qualname))
         if self._result.marks:
-            self._result.imports = imports_of(ast.walk(tree))[0]  # late ones too
+            late = _LATE_IMPORT.search(self._text) is not None
+            self._result.imports = imports_of(ast.walk(tree) if late else flatten(tree.body))[0]
         else:
             self._result.definitions = top_level(tree.body)
         return self._result
@@ -306,8 +307,7 @@ class _Detector:
             return
         self._docstring(node, subject, "class" if subject != qualname else kind, node.lineno, qualname)
         # A helper speaks of others; `warn_loudly` that says "warn_loudly is deprecated" is none.
-        own = re.compile(rf"\b{re.escape(node.name)}\b")
-        if HELPER_NAME.search(node.name) and not any(own.search(item.text) for item in found):
+        if HELPER_NAME.search(node.name) and not _speak_of(found, node.name):
             if not prefix and any(item.kind == "warning" and item.strong for item in found):
                 self._emitter(node.name, always=_always(found))
             return
@@ -421,8 +421,9 @@ class _Detector:
             return
         start = node.body[0].lineno
         helper = bool(own) and HELPER_NAME.search(own.rsplit(".", 1)[-1]) is not None
-        takes = _may_take(node)
-        for said in docstring_says(doc, qualname):
+        says = docstring_says(doc, qualname)
+        takes = _may_take(node) if says else None
+        for said in says:
             if said.parameter and takes is not None and said.parameter not in takes:
                 continue
             if said.parameter:
@@ -513,6 +514,20 @@ class _Detector:
             text = found[0].text.replace("{...}", name, 1)
             text = text.replace("{...}", instead, 1) if instead else text
             self._add(name, "attribute", node.lineno, "warning", "medium", text or name, found[0].line)
+
+
+def _loggers_in(text: str, lines: Sequence[str]) -> Iterator[str]:
+    """The names that a file gives to what it gets for a logger."""
+    if "ogger" in text or "getChild" in text:
+        for line in lines:
+            found = _MAKES_LOGGERS.match(line) if "ogger" in line or "getChild" in line else None
+            if found:
+                yield found[1] or found[2]
+
+
+def _speak_of(found: list[Emission], name: str) -> bool:
+    own = re.compile(rf"\b{re.escape(name)}\b")
+    return any(own.search(item.text) for item in found)
 
 
 def _names_itself(text: str, qualname: str) -> bool:

@@ -413,9 +413,8 @@ def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: st
     named = [name for name in names if re.search(_named(name), text, re.IGNORECASE)]
     is_short = len(text.split()) < _SAYS_SOMETHING and SAYS_LEAVING.search(text) is not None
     unsaid = is_short or ("{...}" in text and about_passing(text))
-    if about_value(text):
-        return ()
-    return tuple(dict.fromkeys(named or (names[:1] if unsaid else ())))
+    meant = dict.fromkeys(named or (names[:1] if unsaid else ()))
+    return tuple(name for name in meant if not about_value(text, name))
 
 
 def _named(name: str) -> str:

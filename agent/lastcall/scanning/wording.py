@@ -7,7 +7,7 @@ import inspect
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from lastcall.scanning.argument_docs import argument_is_deprecated, arguments_described
+from lastcall.scanning.argument_docs import argument_is_deprecated, arguments_described, describes_arguments
 
 if TYPE_CHECKING:
     from lastcall.scanning.finding import Confidence
@@ -31,7 +31,7 @@ _IS = (
 _ABOUT_ITSELF = re.compile(
     rf"\b(?:this|the|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
     rf"|\bthis\s+{_IS}\s+(?:a\s+)?deprecated|\bdeprecated\s+since\s+(?:\w+\s+){{0,2}}?v?\d"
-    r"|[.!?]\s+(?:deprecated|obsolete)\s*(?:[.!:,;]|$)",
+    r"|(?<!\.)[.!?]\s+(?:deprecated|obsolete)\s*(?:[.!:,;]|$)",
     re.IGNORECASE,
 )
 _STARTS = re.compile(
@@ -65,9 +65,12 @@ _OF_BEHAVIOUR = re.compile(
 )
 """How the words after `.. deprecated::` begin where they are about a way to use the callable."""
 _OF_VALUE = re.compile(
-    r"\b(?:default|behaviou?r|output)\b[^.]*\b(?:will|is going to)\b|\bwill (?:change|initiali[sz]e)\b|\busing None\b"
+    r"\b(?:default|behaviou?r|output)\b[^.]*\b(?:will|is going to|changed)\b"
+    r"|\bwill (?:change|initiali[sz]e)\b|\busing None\b"
     r"|\b(?:passing|specifying|using|giving|supplying)\s+(?:a|an|any|non\S*|multiple|several|more than|\w+s as)\b"
-    r"|\b(?:values?|strings?|booleans?|callables?|lists?)\b[^.]{0,30}\bdeprecated",
+    r"|\b(?:values?|strings?|booleans?|callables?|lists?)\b[^.]{0,30}\bdeprecated"
+    r"|`\w+\s*=\s*[^`]+`+\s+(?:option\s+)?(?:is|was|has been)\b"
+    r"|[\"'][\w.+-]+[\"']`*\s+(?:(?:option|value|mode|string|setting|choice)\s+)?(?:is|was|were|has been|will be)\b",
     re.IGNORECASE,
 )
 """Words at an argument that are about some of its values, or about what it will do."""
@@ -199,16 +202,18 @@ def _structured(lines: list[str], number: int, line: str, name: str) -> Said | N
     return None
 
 
-def _directive(lines: list[str], number: int, found: re.Match[str]) -> Said:
+def _directive(lines: list[str], number: int, found: re.Match[str]) -> Said | None:
     """`.. deprecated::`"""
     indent = len(found["indent"])
     text = one_line(found["rest"] + " " + " ".join(_indented_after(lines, number, indent)))
+    if indent and not describes_arguments(lines, number):
+        return None
     owner = _argument_above(lines, number, indent) if indent else ""
     if owner:
         other = _OTHER_SUBJECT.match(text)
         if other and other["name"] != owner and _looks_like_an_argument(other["name"]):
             owner = other["name"]  # "random_state has been deprecated, use rng", at rng
-        return Said("low" if _OF_VALUE.search(text) else "high", text, owner)
+        return Said("low" if about_value(text, owner) else "high", text, owner)
     if indent or _OF_ARGUMENT.search(text[:90]) or _OF_BEHAVIOUR.match(text):
         return Said("medium", text)
     return Said("high", text)
@@ -252,7 +257,7 @@ def _arguments_said(lines: list[str]) -> list[Said]:
     return [
         Said("high", one_line(text or kind), name, number)
         for name, kind, text, number in arguments_described(lines)
-        if argument_is_deprecated(name, kind, text)
+        if argument_is_deprecated(name, kind, text) and not about_value(text, name)
     ]
 
 
@@ -311,9 +316,9 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
     return shim
 
 
-def about_value(text: str) -> bool:
-    """Whether the words about an argument are about some of its values, or about what it will do."""
-    return _OF_VALUE.search(text) is not None
+def about_value(text: str, name: str) -> bool:
+    """Whether the words about argument `name` are about some of its values, or about what it will do."""
+    return _OF_VALUE.search(re.sub(rf"[`'\"]+{re.escape(name)}=?[`'\"]+", name, text)) is not None
 
 
 def _looks_like_an_argument(name: str) -> bool:
