@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -19,6 +21,8 @@ from lastcall.errors import StoreError
 from lastcall.evidence import Frame
 from lastcall.journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_SCANNER, live_folder
 from lastcall.store import Store
+from lastcall.store.absorb import Absorber
+from lastcall.store.database import CONNECTION, Database
 from lastcall.store.records import EndRecord, SiteRecord, parse
 from live_files import NOW, LiveProcess, age, counts, ns
 
@@ -522,3 +526,51 @@ def test_ten_thousand_sites_are_taken_over_quickly(store, path):
     # A second on the machine this was written on; the test is for what grows with the square.
     assert took < 8
     print(f"10,000 sites in {took:.2f} s")
+
+
+def test_no_cursor_is_left_with_unread_rows_when_the_connection_is_closed(path, monkeypatch):
+    """Who lists all objects of the process may let go of one in another thread just then: 3.10 crashes."""
+    cursors, unread = [], []
+
+    class Kept(CONNECTION):
+        def close(self):
+            for cursor in cursors:
+                with contextlib.suppress(sqlite3.Error):  # it is closed: so much the better
+                    unread.extend(cursor.fetchall())
+            super().close()
+
+        def execute(self, *args):
+            cursors.append(super().execute(*args))
+            return cursors[-1]
+
+    monkeypatch.setattr("lastcall.store.database.CONNECTION", Kept)
+    LiveProcess(path).site(0).count(0, 5)
+    for _ in range(2):
+        database = Database(str(path))
+        Absorber(database).absorb("aa01")
+        database.close()
+    assert len(cursors) > 10
+    assert unread == []
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 11), reason="from 3.11 on a cursor lets go of a statement that has ended")
+def test_before_3_11_no_cursor_outlives_its_statement(path):
+    cursors = []
+
+    def see(frame, event, called):
+        owner = getattr(called, "__self__", None)
+        if event == "c_return" and isinstance(owner, sqlite3.Cursor):
+            cursors.append(owner)
+
+    LiveProcess(path).site(0).count(0, 5)
+    database = Database(str(path))
+    sys.setprofile(see)
+    try:
+        Absorber(database).absorb("aa01")
+    finally:
+        sys.setprofile(None)
+    assert len(cursors) > 10
+    for cursor in cursors:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            cursor.fetchone()
+    database.close()

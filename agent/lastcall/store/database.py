@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import sys
 from contextlib import contextmanager
 
 from lastcall.errors import StoreError
@@ -13,9 +14,48 @@ from lastcall.store.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION, statements
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 _inherited: list[sqlite3.Connection] = []
 """Connections of a parent process. Closing one in a child could damage the parent's file: kept, untouched."""
+
+
+class _Result:
+    """All that a statement gave. Its cursor is closed."""
+
+    __slots__ = ("_rows", "lastrowid", "rowcount")
+
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._rows = iter(cursor.fetchall())
+        self.lastrowid, self.rowcount = cursor.lastrowid, cursor.rowcount
+        cursor.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._rows
+
+    def fetchone(self) -> Any:
+        return next(self._rows, None)
+
+    def fetchall(self) -> list[Any]:
+        return list(self._rows)
+
+
+class _ReadAtOnce(sqlite3.Connection):
+    """Leaves no cursor that could do harm before 3.11.
+
+    There a cursor keeps its statement to the end, and others with the same text use that statement too. The host may
+    list all objects of the process (a memory profiler does), and hold our thread's cursor a moment longer than we: let
+    go in the host's thread it resets the statement that ours is running or closing, and the interpreter crashes.
+    """
+
+    def execute(self, *args: Any) -> Any:
+        return _Result(super().execute(*args))
+
+    def executemany(self, *args: Any) -> Any:
+        return _Result(super().executemany(*args))
+
+
+CONNECTION = sqlite3.Connection if sys.version_info >= (3, 11) else _ReadAtOnce
 
 
 class Database:
@@ -154,7 +194,8 @@ class Database:
                 # NORMAL: a commit survives a crash of the process, and the last ones not a power cut; the
                 # journals are deleted only later, so even then the counts are in one of the two.
                 connection.execute("PRAGMA synchronous = NORMAL")
-                connection.execute("PRAGMA journal_mode = WAL")
+                # read to its end: a cursor with rows to come is busy with the statement while we close
+                connection.execute("PRAGMA journal_mode = WAL").fetchall()
                 _create_if_empty(connection)
             version = _checked_schema(connection, self.path)
             if version < SCHEMA_VERSION:
@@ -175,7 +216,12 @@ class Database:
     def _connect(self, name: str, *, uri: bool = False) -> sqlite3.Connection:
         # The host's background thread opens it, its exit flush may come from another: never both at once.
         return sqlite3.connect(
-            name, uri=uri, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
+            name,
+            uri=uri,
+            timeout=self._busy_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=CONNECTION,
         )
 
     def _connect_read_only(self) -> sqlite3.Connection:
