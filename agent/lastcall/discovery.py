@@ -104,19 +104,19 @@ def marker_of(value: Any) -> str | None:
     message = names.get("__deprecated__") if names is not None else None
     if message is not None:
         return str(message)
-    wrapper = own(value, "_self_wrapper") if type(value).__name__ == "FunctionWrapper" else None
+    wrapper = own(value, "_self_wrapper")  # of wrapt, or of a class made from its own
     if wrapper is None and is_class(value):
         wrapper = function_of(names.get("__new__"))
-    if text(wrapper, "__module__").startswith("deprecated."):
+    if _home_of(wrapper).startswith("deprecated."):
         return _adapter_reason(wrapper)
-    if type(value) is FunctionType and _is_of_deprecation(value):
+    if _home_of(value) == "deprecation" and "__wrapped__" in value.__dict__:
         return _docstring_note(value)
     return None
 
 
-def _is_of_deprecation(function: FunctionType) -> bool:
-    """Whether it is the wrapper of the package called deprecation: other projects have modules of that name."""
-    return function.__globals__.get("__name__") == "deprecation" and "__wrapped__" in function.__dict__
+def _home_of(function: Any) -> str:
+    """The module whose code a function runs, whatever module a decorator says that it is of."""
+    return str(function.__globals__.get("__name__", "")) if type(function) is FunctionType else ""
 
 
 def _adapter_reason(wrapper: Any) -> str:
