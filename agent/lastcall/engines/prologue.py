@@ -192,19 +192,31 @@ def _varint(value: int) -> bytearray:
 # -- 3.10, and whatever is laid out unexpectedly ----------------------------------------------------
 
 
+class _StandIn:
+    """In a `Constant`'s place while the library works: it makes one of all constants that `marshal` writes alike, of
+    two hooks, or of a hook and the host's own `b""`."""
+
+    __slots__ = ("constant",)
+
+    def __init__(self, constant: Constant) -> None:
+        self.constant = constant
+
+
 def _rewritten(code: CodeType, constant: Constant) -> CodeType:
     try:
         from bytecode import Bytecode, Instr
     except ImportError as error:
         raise Unavailable("the `bytecode` library is not installed") from error
     line = code.co_firstlineno
+    stand_in = _StandIn(constant)
+    consts = tuple(_StandIn(known) if type(known) is Constant else known for known in code.co_consts)
     try:
-        body = Bytecode.from_code(code)
+        body = Bytecode.from_code(code.replace(co_consts=consts))
         if sys.version_info >= (3, 11):
             resume = next(i for i, x in enumerate(body) if isinstance(x, Instr) and x.name == "RESUME")
             body[resume + 1 : resume + 1] = [
                 Instr("PUSH_NULL", lineno=line),
-                Instr("LOAD_CONST", constant, lineno=line),
+                Instr("LOAD_CONST", stand_in, lineno=line),
                 Instr("LOAD_ATTR", METHOD, lineno=line),
                 Instr("PRECALL", 0, lineno=line),
                 Instr("CALL", 0, lineno=line),
@@ -214,11 +226,13 @@ def _rewritten(code: CodeType, constant: Constant) -> CodeType:
             # a tracer is told of each line once: this belongs to the first one, which is not the `def`
             line = next((x.lineno for x in body if isinstance(x, Instr) and x.lineno), line)
             body[0:0] = [
-                Instr("LOAD_CONST", constant, lineno=line),
+                Instr("LOAD_CONST", stand_in, lineno=line),
                 Instr("LOAD_ATTR", METHOD, lineno=line),
                 Instr("CALL_FUNCTION", 0, lineno=line),
                 Instr("POP_TOP", lineno=line),
             ]
-        return body.to_code()
+        made = body.to_code()
+        consts = tuple(known.constant if type(known) is _StandIn else known for known in made.co_consts)
+        return made.replace(co_consts=consts)
     except Exception as error:  # the library's own limits: whatever it raises, the other engine is there
         raise Unavailable(f"its bytecode cannot be rewritten ({error})") from error
