@@ -14,16 +14,19 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    from pip._vendor import tomli as tomllib
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / ".cache" / "transparency"
 ENVIRONMENTS = ROOT / ".venvs"
 
 sys.path.insert(0, str(HERE.parent))
-sys.path.insert(0, str(ROOT / "agent"))
 
 import interpreters  # noqa: E402 - found by the line above
-from lastcall import toml_subset  # noqa: E402 - Python 3.10 has no tomllib
 
 # What the agent and its report import. The exporters' libraries stay away: not every interpreter has builds of them.
 AGENT_NEEDS = (
@@ -126,7 +129,7 @@ def newest_installed() -> str:
 
 def projects() -> list[Project]:
     """Those of packages.toml."""
-    tables = toml_subset.loads((HERE / "packages.toml").read_text(encoding="utf-8"))
+    tables = tomllib.loads((HERE / "packages.toml").read_text(encoding="utf-8"))
     made = []
     for name, table in tables.items():
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
