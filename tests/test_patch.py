@@ -6,16 +6,16 @@ import enum
 import sys
 from types import ModuleType
 
-from lastcall.patch import _is_enum
+from lastcall.lookup import is_enum
 
 
 def test_a_class_is_told_from_an_enumeration_while_another_thread_imports_enum(monkeypatch):
     class Colour(enum.Enum):
         RED = 1
 
-    assert _is_enum(Colour)
-    assert not _is_enum(ModuleType)
+    assert is_enum(Colour)
+    assert not is_enum(ModuleType)
     monkeypatch.setitem(sys.modules, "enum", ModuleType("enum"))  # as it is when its first line is about to run
-    assert not _is_enum(ModuleType)
+    assert not is_enum(ModuleType)
     monkeypatch.delitem(sys.modules, "enum")
-    assert not _is_enum(ModuleType)
+    assert not is_enum(ModuleType)

@@ -10,10 +10,24 @@ import sys
 from _thread import get_ident
 
 from . import captured
-from .asking import is_class, text
 from .callsite import glob_match, is_import_machinery
 from .importing import is_unfinished
-from .targets import PROTOCOL_INIT, is_typing
+from .lookup import (
+    CannotArm,
+    Found,
+    definition,
+    find,
+    has_plain_metaclass,
+    inherited,
+    is_cached_property,
+    is_enum,
+    is_instance,
+    is_module,
+    is_nameless,
+    is_placeholder,
+    kind_of,
+    matching_names,
+)
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -28,33 +42,6 @@ if TYPE_CHECKING:
 
 WILDCARD_LIMIT = 50_000
 UNDO_ROOM = 1_000
-MAX_WRAPPED = 20
-"""How many decorators deep a definition is looked for."""
-
-
-class CannotArm(Exception):  # noqa: N818 - an outcome, kept as a target's state and reason
-    """A target could not be armed; `state` is what becomes of it, the message is the reason."""
-
-    def __init__(self, state: str, reason: str) -> None:
-        super().__init__(reason)
-        self.state = state
-
-
-class Found:
-    """What a target's name leads to."""
-
-    __slots__ = ("module", "name", "owner", "through", "value")
-
-    def __init__(
-        self, module: ModuleType, owner: Any, name: str, value: Any, through: type | None = None
-    ) -> None:
-        self.module = module
-        self.owner = owner
-        self.through = through
-        """The class that the target names, if that inherits it from `owner`."""
-        self.name = name
-        self.value = value
-        """As it lies in the owner's namespace: a descriptor, not what `getattr` makes of it."""
 
 
 class Patcher:
@@ -125,14 +112,14 @@ class Patcher:
     def arm_loaded(self) -> None:
         """Arm what was imported before the agent started."""
         for name, module in list(sys.modules.items()):
-            if _is_module(module) and self.wanted(name) and not is_unfinished(module):
+            if is_module(module) and self.wanted(name) and not is_unfinished(module):
                 self.loaded(module, name, late=True)
 
     def arm_new(self, targets: Sequence[Target]) -> None:
         """Arm targets that became wanted just now, as far as their modules are loaded."""
         refs = {target.ref for target in targets}
         for name, module in list(sys.modules.items()):
-            if not _is_module(module):
+            if not is_module(module):
                 continue
             for target in self.wanted.exact.get(name, ()):
                 if target.ref in refs:
@@ -145,7 +132,7 @@ class Patcher:
         """Arm modules that came in without asking our finder (another import hook, `sys.modules[...] = ...`)."""
         self.unfinished = False
         for name, module in list(sys.modules.items()):
-            if not _is_module(module) or self.armed_modules.get(name) == id(module) or not self.wanted(name):
+            if not is_module(module) or self.armed_modules.get(name) == id(module) or not self.wanted(name):
                 continue
             if is_unfinished(module):
                 self.unfinished = True
@@ -228,7 +215,7 @@ class Patcher:
         if kind == "attribute":
             if isinstance(found.value, property):
                 return self._arm_property(target, found)
-            if _is_cached_property(found.value):
+            if is_cached_property(found.value):
                 return self._arm_cached_property(target, found)
             return self._arm_name(target, found.module, found.name, found.owner)
         tap = self._tap(target, "call")
@@ -347,7 +334,7 @@ class Patcher:
         advices = self.advices(target, value, tap)
         if not advices and (
             self.engine == "inplace"
-            or (self.engine == "auto" and (in_class or held or _is_nameless(function) or _wrapt_is_seen()))
+            or (self.engine == "auto" and (in_class or held or is_nameless(function) or _wrapt_is_seen()))
         ):
             why_not = self._try_in_place(target, function, tap)
             if why_not is None:
@@ -390,7 +377,7 @@ class Patcher:
         if wrapping.counts_for(value, tap):
             target.engine = "wrapping"
             return ""
-        if self.engine == "auto" and target.source == "wildcard" and _is_instance(value):
+        if self.engine == "auto" and target.source == "wildcard" and is_instance(value):
             # Such objects tell themselves by identity (tasks, commands, curried functions): a risk to take for
             # what someone named, and not for what a pattern happened to match.
             raise CannotArm(
@@ -474,10 +461,10 @@ class Patcher:
         cls = found.value
         target.cls = cls
         target.objects = [cls]
-        if _is_enum(cls):
+        if is_enum(cls):
             self._arm_name(target, found.module, found.name, found.owner)
             return "an enumeration is not constructed: reads of its name are counted"
-        if _is_placeholder(cls.__dict__.get("__init__")):
+        if is_placeholder(cls.__dict__.get("__init__")):
             self._arm_name(target, found.module, found.name, found.owner)
             return "a protocol is not constructed: reads of its name are counted"
         tap = self._tap(target, "construct")
@@ -485,7 +472,7 @@ class Patcher:
             if name in cls.__dict__:
                 # Arguments that do not fit are refused before any code of the constructor's runs: only a wrapper
                 # counts such a call. Nobody looks for one in a class that was made by `type`, but for what is there.
-                wrap = target.source != "wildcard" and _has_plain_metaclass(cls)
+                wrap = target.source != "wildcard" and has_plain_metaclass(cls)
                 held = wrap and captured.may_be_held_elsewhere(vars(cls), name)
                 value = cls.__dict__[name]
                 return self._arm_callable(target, cls, name, value, tap, wrap=wrap and not held)
@@ -494,7 +481,7 @@ class Patcher:
     def _arm_inherited_constructor(self, target: Target, found: Found, cls: type, tap: Tap) -> str:
         from .engines import inplace, prologue
 
-        init, new = _inherited(cls, "__init__"), _inherited(cls, "__new__")
+        init, new = inherited(cls, "__init__"), inherited(cls, "__new__")
         new = getattr(new, "__func__", new)
         for function in (new, init):
             if inplace.fits(function):
@@ -504,7 +491,7 @@ class Patcher:
                     continue
                 target.engine = "inplace"
                 return ""
-        if init is not object.__init__ and _has_plain_metaclass(cls):
+        if init is not object.__init__ and has_plain_metaclass(cls):
             return self._arm_c_constructor(target, cls, init, tap)
         remark = self._arm_name(target, found.module, found.name, found.owner)
         return remark or (
@@ -537,7 +524,7 @@ class Patcher:
             if len(self.by_ref) >= WILDCARD_LIMIT:
                 self.recorder.drop("target-limit")
                 return
-            for parameter in _parameters(wildcard, module, qualname):
+            for parameter in _matching_parameters(wildcard, module, qualname):
                 ref = f"{name}:{qualname}{parameter}"
                 child = self.add(wildcard.child(ref))
                 self.arm(child, module, late=late)
@@ -545,104 +532,7 @@ class Patcher:
         self.changed(wildcard)
 
 
-def find(module: ModuleType, qualname: str) -> Found | None:
-    """Follow a qualified name through namespaces, without running descriptors. None if it leads nowhere."""
-    owner: Any = module
-    value: Any = module
-    through: type | None = None
-    name = ""
-    for name in qualname.split("."):
-        owner = value
-        through = None
-        if isinstance(owner, type):
-            for base in owner.__mro__:
-                if name in base.__dict__:
-                    through = owner if base is not owner else None
-                    owner = base
-                    value = base.__dict__[name]
-                    break
-            else:
-                return None
-        else:
-            namespace = getattr(owner, "__dict__", None)
-            if namespace is None or name not in namespace:
-                return None
-            value = namespace[name]
-    return Found(module, owner, name, value, through)
-
-
-def kind_of(found: Found) -> str:
-    """What a name leads to: `function`, `class`, `method`, or `attribute` for all that only has the name."""
-    value = found.value
-    if isinstance(found.owner, type):
-        if isinstance(value, (classmethod, staticmethod)) or (
-            callable(value) and not isinstance(value, type)
-        ):
-            return "method"
-        return "class" if isinstance(value, type) else "attribute"
-    if not callable(value) or not _is_at_home(found):
-        return "attribute"
-    return "class" if isinstance(value, type) else "function"
-
-
-def _is_at_home(found: Found) -> bool:
-    """Whether the object was made for this name here, so that the name is its definition and not an alias."""
-    value, name = found.value, found.name
-    own_name = getattr(value, "__qualname__", None)
-    home = getattr(value, "__module__", None)
-    if not isinstance(own_name, str) or not isinstance(home, str):
-        return False
-    if "<locals>" in own_name or own_name == "<lambda>":
-        return not isinstance(value, type) or own_name.endswith("." + name)
-    if own_name != name:
-        return False
-    # defined in a private module of its own and offered here: this is the name it has for others
-    private = any(part.startswith("_") for part in home.split(".") if part != "__main__")
-    return home == found.module.__name__ or private
-
-
-def definition(value: Any) -> tuple[str, int]:
-    """File and line of a definition, as far as the object itself knows; empty and 0 if it does not."""
-    value = getattr(value, "__func__", value)
-    if isinstance(value, property):
-        value = value.fget
-    seen = 0
-    while hasattr(value, "__wrapped__") and not isinstance(value, type) and seen < MAX_WRAPPED:
-        value = value.__wrapped__
-        seen += 1
-    code = getattr(value, "__code__", None)
-    if code is not None:
-        return code.co_filename, code.co_firstlineno
-    if isinstance(value, type):
-        line = value.__dict__.get("__firstlineno__", 0)  # 3.13 and later
-        module = sys.modules.get(value.__module__)
-        return getattr(module, "__file__", "") or "", line if isinstance(line, int) else 0
-    return "", 0
-
-
-def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[str]:
-    """The public names defined in `module` that `pattern` covers, in definition order.
-
-    Only callables and classes that are at home there: a wildcard does not reach what a module imports. A
-    leading underscore is matched only by a pattern that writes it.
-    """
-    first, _, rest = pattern.partition(".")
-    names = []
-    for name, value in list(vars(module).items()):
-        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
-            continue
-        if not callable(value) or text(value, "__module__") != module_name or not text(value, "__qualname__"):
-            continue  # what has no name of its own is an instance, perhaps a lazy one
-        found = Found(module, module, name, value)
-        if not rest:
-            if kind_of(found) in ("function", "class"):
-                names.append(name)
-        elif is_class(value) and text(value, "__qualname__") == name:
-            names.extend(f"{name}.{inner}" for inner in _members(value, rest))
-    return names
-
-
-def _parameters(wildcard: Target, module: ModuleType, qualname: str) -> list[str]:
+def _matching_parameters(wildcard: Target, module: ModuleType, qualname: str) -> list[str]:
     """The arguments of `module:qualname` that a wildcard means, as they are written behind a reference.
 
     One empty one for a wildcard that means the whole function.
@@ -660,74 +550,11 @@ def _told_apart_from_none(found: Found) -> str:
     return f"inherited from {found.owner.__qualname__}: uses through its other classes are counted, too"
 
 
-def _is_cached_property(value: object) -> bool:
-    kind = getattr(sys.modules.get("functools"), "cached_property", None)
-    return kind is not None and isinstance(value, kind)
-
-
-def _is_nameless(function: object) -> bool:
-    """Whether it cannot be found by its own name: who pickles it takes it apart, which goes wrong with a wrapper."""
-    name = getattr(function, "__qualname__", "")
-    return isinstance(name, str) and ("<locals>" in name or name.endswith("<lambda>"))
-
-
-def _is_instance(value: object) -> bool:
-    """Whether it is called through a class's `__call__` in Python; a proxy that passes for a function is not."""
-    function = type(_is_instance)
-    call = getattr(type(value), "__call__", None)  # noqa: B004 - what kind of thing it is, not whether it is there
-    return type(call) is function and not isinstance(value, function)
-
-
-def _is_module(value: object) -> bool:
-    """Anything can lie in `sys.modules`; None says that the import is forbidden."""
-    return value is not None
-
-
-def _members(cls: type, pattern: str) -> list[str]:
-    first, _, rest = pattern.partition(".")
-    names: list[str] = []
-    for name, value in list(cls.__dict__.items()):
-        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
-            continue
-        if rest:
-            if is_class(value) and text(value, "__qualname__") == f"{cls.__qualname__}.{name}":
-                names.extend(f"{name}.{inner}" for inner in _members(value, rest))
-        elif (
-            issubclass(type(value), (classmethod, staticmethod, property))
-            or type(value).__name__ == "function"
-        ):
-            names.append(name)
-    return names
-
-
-def _inherited(cls: type, name: str) -> Any:
-    for base in cls.__mro__[1:]:
-        if name in base.__dict__ and not _is_placeholder(base.__dict__[name]):
-            return base.__dict__[name]
-    return None
-
-
-def _is_placeholder(function: object) -> bool:
-    """Whether this is no constructor, but what stands where a protocol has none."""
-    name, module = getattr(function, "__name__", ""), getattr(function, "__module__", "")
-    return is_typing(module) and name in (PROTOCOL_INIT, "_no_init")
-
-
 def _wrapt_is_seen() -> bool:
     """Whether wrapt runs without its C extension, so that a frame of its own lies under every call."""
     from .engines import wrapping
 
     return wrapping.ADDS_A_FRAME
-
-
-def _has_plain_metaclass(cls: type) -> bool:
-    return type(cls).__name__ in ("type", "ABCMeta")
-
-
-def _is_enum(cls: type) -> bool:
-    # another thread may be importing it right now: as long as it has no Enum, nothing is one
-    base = getattr(sys.modules.get("enum"), "Enum", None)
-    return base is not None and issubclass(cls, base)
 
 
 def _and(items: list[str]) -> str:

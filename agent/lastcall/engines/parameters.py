@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-    from ..patch import Found
+    from ..lookup import Found
     from ..recorder import Recorder
     from ..sites import Tap
     from ..targets import Target
@@ -197,7 +197,7 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
 
     Raises patch.CannotArm.
     """
-    from ..patch import CannotArm
+    from ..lookup import CannotArm
 
     name = target.parameter
     if isinstance(found.value, type):  # classes are never replaced
@@ -220,7 +220,7 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
 
 def _constructor(found: Found, parameter: str) -> Found:
     """What takes the arguments of a class: its own `__init__` or `__new__`. Raises patch.CannotArm."""
-    from ..patch import CannotArm
+    from ..lookup import CannotArm
 
     cls = found.value
     own = [name for name in _CONSTRUCTORS if name in cls.__dict__]

@@ -1,0 +1,210 @@
+"""What a reference's name leads to in a loaded module, and what kind of thing that is.
+
+Nothing here runs code of the host's: namespaces are read as they lie there, descriptors and lazy objects are left
+alone.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .asking import is_class, text
+from .callsite import glob_match
+from .targets import PROTOCOL_INIT, is_typing
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+MAX_WRAPPED = 20
+"""How many decorators deep a definition is looked for."""
+
+
+class CannotArm(Exception):  # noqa: N818 - an outcome, kept as a target's state and reason
+    """A target could not be armed; `state` is what becomes of it, the message is the reason."""
+
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(reason)
+        self.state = state
+
+
+class Found:
+    """What a target's name leads to."""
+
+    __slots__ = ("module", "name", "owner", "through", "value")
+
+    def __init__(
+        self, module: ModuleType, owner: Any, name: str, value: Any, through: type | None = None
+    ) -> None:
+        self.module = module
+        self.owner = owner
+        self.through = through
+        """The class that the target names, if that inherits it from `owner`."""
+        self.name = name
+        self.value = value
+        """As it lies in the owner's namespace: a descriptor, not what `getattr` makes of it."""
+
+
+def find(module: ModuleType, qualname: str) -> Found | None:
+    """Follow a qualified name through namespaces, without running descriptors. None if it leads nowhere."""
+    owner: Any = module
+    value: Any = module
+    through: type | None = None
+    name = ""
+    for name in qualname.split("."):
+        owner = value
+        through = None
+        if isinstance(owner, type):
+            for base in owner.__mro__:
+                if name in base.__dict__:
+                    through = owner if base is not owner else None
+                    owner = base
+                    value = base.__dict__[name]
+                    break
+            else:
+                return None
+        else:
+            namespace = getattr(owner, "__dict__", None)
+            if namespace is None or name not in namespace:
+                return None
+            value = namespace[name]
+    return Found(module, owner, name, value, through)
+
+
+def kind_of(found: Found) -> str:
+    """What a name leads to: `function`, `class`, `method`, or `attribute` for all that only has the name."""
+    value = found.value
+    if isinstance(found.owner, type):
+        if isinstance(value, (classmethod, staticmethod)) or (
+            callable(value) and not isinstance(value, type)
+        ):
+            return "method"
+        return "class" if isinstance(value, type) else "attribute"
+    if not callable(value) or not _is_at_home(found):
+        return "attribute"
+    return "class" if isinstance(value, type) else "function"
+
+
+def _is_at_home(found: Found) -> bool:
+    """Whether the object was made for this name here, so that the name is its definition and not an alias."""
+    value, name = found.value, found.name
+    own_name = getattr(value, "__qualname__", None)
+    home = getattr(value, "__module__", None)
+    if not isinstance(own_name, str) or not isinstance(home, str):
+        return False
+    if "<locals>" in own_name or own_name == "<lambda>":
+        return not isinstance(value, type) or own_name.endswith("." + name)
+    if own_name != name:
+        return False
+    # defined in a private module of its own and offered here: this is the name it has for others
+    private = any(part.startswith("_") for part in home.split(".") if part != "__main__")
+    return home == found.module.__name__ or private
+
+
+def definition(value: Any) -> tuple[str, int]:
+    """File and line of a definition, as far as the object itself knows; empty and 0 if it does not."""
+    value = getattr(value, "__func__", value)
+    if isinstance(value, property):
+        value = value.fget
+    seen = 0
+    while hasattr(value, "__wrapped__") and not isinstance(value, type) and seen < MAX_WRAPPED:
+        value = value.__wrapped__
+        seen += 1
+    code = getattr(value, "__code__", None)
+    if code is not None:
+        return code.co_filename, code.co_firstlineno
+    if isinstance(value, type):
+        line = value.__dict__.get("__firstlineno__", 0)  # 3.13 and later
+        module = sys.modules.get(value.__module__)
+        return getattr(module, "__file__", "") or "", line if isinstance(line, int) else 0
+    return "", 0
+
+
+def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[str]:
+    """The public names defined in `module` that `pattern` covers, in definition order.
+
+    Only callables and classes that are at home there: a wildcard does not reach what a module imports. A
+    leading underscore is matched only by a pattern that writes it.
+    """
+    first, _, rest = pattern.partition(".")
+    names = []
+    for name, value in list(vars(module).items()):
+        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
+            continue
+        if not callable(value) or text(value, "__module__") != module_name or not text(value, "__qualname__"):
+            continue  # what has no name of its own is an instance, perhaps a lazy one
+        found = Found(module, module, name, value)
+        if not rest:
+            if kind_of(found) in ("function", "class"):
+                names.append(name)
+        elif is_class(value) and text(value, "__qualname__") == name:
+            names.extend(f"{name}.{inner}" for inner in _members(value, rest))
+    return names
+
+
+def is_cached_property(value: object) -> bool:
+    """Whether it is one, asked without importing `functools`."""
+    kind = getattr(sys.modules.get("functools"), "cached_property", None)
+    return kind is not None and isinstance(value, kind)
+
+
+def is_nameless(function: object) -> bool:
+    """Whether it cannot be found by its own name: who pickles it takes it apart, which goes wrong with a wrapper."""
+    name = getattr(function, "__qualname__", "")
+    return isinstance(name, str) and ("<locals>" in name or name.endswith("<lambda>"))
+
+
+def is_instance(value: object) -> bool:
+    """Whether it is called through a class's `__call__` in Python; a proxy that passes for a function is not."""
+    function = type(is_instance)
+    call = getattr(type(value), "__call__", None)  # noqa: B004 - what kind of thing it is, not whether it is there
+    return type(call) is function and not isinstance(value, function)
+
+
+def is_module(value: object) -> bool:
+    """Anything can lie in `sys.modules`; None says that the import is forbidden."""
+    return value is not None
+
+
+def _members(cls: type, pattern: str) -> list[str]:
+    first, _, rest = pattern.partition(".")
+    names: list[str] = []
+    for name, value in list(cls.__dict__.items()):
+        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
+            continue
+        if rest:
+            if is_class(value) and text(value, "__qualname__") == f"{cls.__qualname__}.{name}":
+                names.extend(f"{name}.{inner}" for inner in _members(value, rest))
+        elif (
+            issubclass(type(value), (classmethod, staticmethod, property))
+            or type(value).__name__ == "function"
+        ):
+            names.append(name)
+    return names
+
+
+def inherited(cls: type, name: str) -> Any:
+    """What the bases of `cls` have under this name, None if nothing but a placeholder."""
+    for base in cls.__mro__[1:]:
+        if name in base.__dict__ and not is_placeholder(base.__dict__[name]):
+            return base.__dict__[name]
+    return None
+
+
+def is_placeholder(function: object) -> bool:
+    """Whether this is no constructor, but what stands where a protocol has none."""
+    name, module = getattr(function, "__name__", ""), getattr(function, "__module__", "")
+    return is_typing(module) and name in (PROTOCOL_INIT, "_no_init")
+
+
+def has_plain_metaclass(cls: type) -> bool:
+    """Whether its metaclass takes no interest in what lies in the class."""
+    return type(cls).__name__ in ("type", "ABCMeta")
+
+
+def is_enum(cls: type) -> bool:
+    """Whether it is an enumeration, asked without importing `enum`."""
+    # another thread may be importing it right now: as long as it has no Enum, nothing is one
+    base = getattr(sys.modules.get("enum"), "Enum", None)
+    return base is not None and issubclass(cls, base)
