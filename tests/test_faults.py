@@ -147,7 +147,8 @@ def test_a_store_deleted_under_way_changes_nothing(tmp_path):
         time.sleep(0.2)
         for folder in os.listdir("."):
             if folder.startswith("evidence"):
-                shutil.rmtree(folder)
+                # a flush between the last file and the folder itself would fail it
+                shutil.rmtree(folder, ignore_errors=True)
         for turn in range(20):
             print(legacy.old(turn))
             eval("legacy.old(3)")
