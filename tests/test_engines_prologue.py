@@ -209,3 +209,19 @@ def test_a_function_that_suspends_and_has_many_constants_and_a_handler_at_once()
 def test_what_does_not_suspend_has_nothing_before_its_creation() -> None:
     with pytest.raises(Unavailable):
         before_creation(sample.__code__, nothing)
+
+
+def test_the_hook_is_no_constant_of_the_functions_own() -> None:
+    """It passes for the empty bytes with whoever looks; the function's own empty bytes are another object."""
+
+    def collect(parts: list[bytes]) -> bytes:
+        data = b""
+        for part in parts:
+            data += part
+        return data
+
+    calls: list[int] = []
+    collect.__code__ = with_prologue(collect.__code__, lambda: calls.append(1))
+    assert [collect([b"a", b"b"]), collect([b"c"]), collect([])] == [b"ab", b"c", b""]
+    assert type(collect([])) is bytes
+    assert len(calls) == 4
