@@ -11,7 +11,7 @@ import os
 import sys
 from stat import S_ISFIFO
 
-from .targets import KINDS, METADATA, MODES, SCHEDULES, Allow, BadReferenceError, Target, day_number, wild
+from .targets import METADATA, SCHEDULES, BadReferenceError, Target, day_number
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -169,7 +169,6 @@ SETTINGS = (
     Setting("metrics_by_site", _switch, False, "Also a metric series for each call site, under a cap."),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
-CHECK_KEYS = ("window", "require", "ignore", "releases", "path", "source", "project")
 DISCOVER_KEYS = ("pep702", "warnings", "logs")
 TARGET_KEYS = ("ref", "kind", "allow", "isolation", "mode", "brownout", "removed", *METADATA)
 _TARGET_KEYS = frozenset(TARGET_KEYS)
@@ -178,7 +177,6 @@ _CHECKED = frozenset(("since", "remove_by", "schedule"))
 """Metadata that is more than a text."""
 _good_dates: set[str] = set()
 """Many targets have the same few dates, and to look at one takes 4 us."""
-ALLOW_KEYS = ("caller", "reason", "until")
 
 
 class Config:
@@ -395,7 +393,9 @@ def _take_document(config: Config, document: dict[str, Any]) -> None:
     if "discover" in document:
         _take_discover(config, document["discover"], where)
     if "check" in document:
-        _take_check(config, document["check"], where)
+        from .config_tables import take_check
+
+        take_check(config, document["check"], where)
 
 
 def _take_settings(config: Config, settings: Any, where: str) -> None:
@@ -423,22 +423,6 @@ def _take_refs(config: Config, value: Any, where: str) -> None:
         _take_ref(config, ref, where)
 
 
-def _mode(config: Config, table: dict[str, Any], where: str) -> str:
-    """What a target does besides being counted; `observe` if what is asked for is not clear."""
-    mode = table.get("mode", "observe")
-    wrong = ""
-    if mode not in MODES:
-        wrong = f"mode must be one of {', '.join(MODES)}, not {mode!r}"
-    elif mode == "brownout":
-        from .modes import problem
-
-        wrong = problem(table["brownout"] if isinstance(table.get("brownout"), dict) else {})
-    if wrong:
-        config.problems.append(f"{where}: {wrong}")
-        return "observe"
-    return str(mode)
-
-
 def _take_target(config: Config, table: Any, place: tuple[str, int]) -> None:
     """Add the target that a `[[target]]` table describes. Hundreds may pass here at every start of a host.
 
@@ -458,7 +442,9 @@ def _take_target(config: Config, table: Any, place: tuple[str, int]) -> None:
             unknown = f"unknown key {key!r}{_nearest(key, TARGET_KEYS)}"
             config.problems.append(f"{_where(place, ref)}: {unknown}")
         elif key != "ref" and not conduct:
-            conduct = _conduct(config, table, _where(place, ref))
+            from .config_tables import conduct as conduct_in
+
+            conduct = conduct_in(config, table, _where(place, ref))
     try:
         target = Target(ref, metadata=metadata, **conduct)
     except BadReferenceError as error:
@@ -471,39 +457,6 @@ def _where(place: tuple[str, int], ref: str = "") -> str:
     """How a problem says which target it is about."""
     file, number = place
     return file + (f": target {number}" if number else "") + (f" ({ref})" if ref else "")
-
-
-def _conduct(config: Config, table: dict[str, Any], where: str) -> dict[str, Any]:
-    """What a table says besides the target's name and its metadata, as arguments of Target."""
-    kind = table.get("kind", "")
-    if kind and kind not in KINDS:
-        config.problems.append(f"{where}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
-        kind = ""
-    return {
-        "kind": kind,
-        "allow": _allow(config, table.get("allow", []), where),
-        "isolation": _isolation(config, table.get("isolation"), where),
-        "mode": _mode(config, table, where),
-        "brownout": table.get("brownout") if isinstance(table.get("brownout"), dict) else None,
-        "removed": _removed(config, table, where),
-    }
-
-
-def _removed(config: Config, table: dict[str, Any], where: str) -> str:
-    """The day on which a target was removed, `true` if it is only said that it was, or nothing."""
-    value = table.get("removed", False)
-    if value is False:
-        return ""
-    if wild(str(table["ref"])):
-        config.problems.append(f"{where}: removed takes a target that is named in full, not a wildcard")
-        return ""
-    if value is not True:
-        try:
-            day_number(str(value))
-        except ValueError as error:
-            config.problems.append(f"{where}: removed: {error}; true will do, too")
-            return ""
-    return "true" if value is True else str(value)
 
 
 def _take_ref(config: Config, ref: str, where: str) -> None:
@@ -540,33 +493,6 @@ def _metadata(config: Config, key: str, value: Any, where: str) -> str:
     return str(value)
 
 
-def _allow(config: Config, value: Any, where: str) -> tuple[Allow, ...]:
-    entries = []
-    for item in value if isinstance(value, list) else [value]:
-        if not isinstance(item, dict) or not isinstance(item.get("caller"), str):
-            config.problems.append(f"{where}: allow must be a list of tables with a caller, not {item!r}")
-            continue
-        for key in item:
-            if key not in ALLOW_KEYS:
-                config.problems.append(f"{where}: unknown key {key!r} in allow{_nearest(key, ALLOW_KEYS)}")
-        try:
-            entries.append(Allow(item["caller"], str(item.get("reason", "")), str(item.get("until", ""))))
-        except ValueError as error:
-            config.problems.append(f"{where}: allow, until: {error}")
-    return tuple(entries)
-
-
-def _isolation(config: Config, value: Any, where: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, dict) and isinstance(value.get("owner"), str):
-        return str(value["owner"])
-    config.problems.append(
-        f'{where}: isolation must be a table with an owner, such as {{ owner = "user.id" }}'
-    )
-    return ""
-
-
 def _take_discover(config: Config, table: Any, where: str) -> None:
     if not isinstance(table, dict):
         config.problems.append(f"{where}: [discover] must be a table")
@@ -581,16 +507,6 @@ def _take_discover(config: Config, table: Any, where: str) -> None:
             config.discover[key] = _names(value)
         except ValueError as expected:
             config.problems.append(f"{where}: {key} in [discover] must be {expected}, not {value!r}")
-
-
-def _take_check(config: Config, table: Any, where: str) -> None:
-    if not isinstance(table, dict):
-        config.problems.append(f"{where}: [check] must be a table")
-        return
-    for key in table:
-        if key not in CHECK_KEYS:
-            config.problems.append(f"{where}: unknown key {key!r} in [check]{_nearest(key, CHECK_KEYS)}")
-    config.check = table
 
 
 # -- the environment --------------------------------------------------------------------------------
@@ -644,7 +560,10 @@ def _derive(config: Config, env: Mapping[str, str]) -> None:
     if version and config.provenance["release"] == "environment variable K_REVISION":
         values["release"] = ""
     fall_back("release", version, "OTEL_RESOURCE_ATTRIBUTES")
-    fall_back("release", git_commit(config.root), "the git commit")
+    if not values["release"]:
+        from .git_commit import commit_at
+
+        fall_back("release", commit_at(config.root), "the git commit")
     if (
         env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
         and "otlp" not in values["exporters"]
@@ -670,42 +589,7 @@ def program_name() -> str:
     return os.path.splitext(os.path.basename(str(argv[0])))[0]
 
 
-def git_commit(folder: str) -> str:
-    """The first 12 digits of the commit checked out at or above `folder`, or nothing. Runs no git."""
-    while True:
-        head = os.path.join(folder, ".git", "HEAD")
-        if os.path.isfile(head):
-            try:
-                return _resolve_head(os.path.dirname(head), head)[:12]
-            except (OSError, UnicodeDecodeError):
-                return ""
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return ""
-        folder = parent
-
-
-def _resolve_head(git: str, head: str) -> str:
-    with open(head, encoding="utf-8") as file:
-        text = file.read().strip()
-    if not text.startswith("ref: "):
-        return text
-    name = text[5:]
-    path = os.path.join(git, *name.split("/"))
-    if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            return file.read().strip()
-    with open(os.path.join(git, "packed-refs"), encoding="utf-8") as file:
-        for line in file:
-            commit, _, ref = line.strip().partition(" ")
-            if ref == name:
-                return commit
-    return ""
-
-
 def _nearest(word: str, known: tuple[str, ...]) -> str:
-    """`; did you mean ...?` if something near is known. Imports difflib: only where there is a problem to report."""
-    import difflib
+    from .config_tables import nearest
 
-    near = difflib.get_close_matches(word, known, 1, 0.6)
-    return f"; did you mean {near[0]!r}?" if near else "; known: " + ", ".join(known)
+    return nearest(word, known)
