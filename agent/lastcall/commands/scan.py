@@ -79,6 +79,8 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
     kept = Cache.of(os.path.realpath(path)) if cache else None
     with progress_bar("Reading") as progress:
         found = survey(path, exclude=exclude or (), tests=tests, cache=kept, progress=progress)
+    if kept is not None:
+        kept.close()
     seen_of = sightings.of if sightings else None
     if output_format == "json":
         text = rendering.survey_as_json(found, seen_of)
