@@ -66,7 +66,7 @@ def pending_lines(target: Target, started_ns: int) -> str:
 def make_live_folder(folder: str) -> None:
     """Make the folder of live files, unless it is there. Raises OSError, and where the store can never be one."""
     store = folder.removesuffix("-live")
-    if os.path.exists(store) and not os.path.isfile(store):
+    if store != folder and os.path.exists(store) and not os.path.isfile(store):
         raise OSError(f"{store} is not a file")  # /dev/null, say: nobody would ever read what lies beside it
     try:
         os.mkdir(folder)
