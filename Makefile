@@ -7,7 +7,7 @@ BENCH_VENV ?= .venvs/bench
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-all lint types wheel-check bench matrix transparency soak clean
+.PHONY: help demo test browser test-all lint types wheel-check bench matrix transparency soak clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,10 @@ demo: $(READY)  ## the chat service with two workers and real clients, watched; 
 	$(BIN)/python examples/pydantic_v2/demo.py
 
 test: $(READY)  ## the fast suite
-	$(BIN)/python -m pytest -q -m 'not slow' -n auto
+	$(BIN)/python -m pytest -q -m 'not slow and not browser' -n auto
+
+browser: $(READY)  ## the web page in a real browser, if chromium is here
+	$(BIN)/python -m pytest -q -m 'browser and not slow' -n auto tests/test_web_browser.py
 
 test-all: $(READY)  ## every test that can run here
 	$(BIN)/python -m pytest -q -n auto

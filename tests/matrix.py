@@ -204,7 +204,7 @@ def _suite(
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         xml = Path(folder) / "junit.xml"
-        command = [python, "-m", "pytest", "-q", "-n", workers, "-m", "not slow", "--junit-xml", xml, *files]
+        command = [python, "-m", "pytest", "-q", "-n", workers, "-m", "not slow and not browser", "--junit-xml", xml, *files]
         done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
         passed, failed, skipped = _count(xml)
     if done.returncode and not failed:
