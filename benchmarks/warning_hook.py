@@ -7,6 +7,8 @@ the watched one, or to a C function that does nothing (`"".format` takes any arg
 anew each round. For the first and the last the module is an ordinary one again, as without the agent: the look at
 who reads the name is part of what is added. "warn" is Python's own less the one that does nothing; "added" is the
 watched one less Python's own; the median of the paired differences. A warning should cost less added than by itself.
+"floor" is what the least adds that could count: a property that looks who called, draws from that caller's counter in
+memory, and gives Python's own function back. It knows neither category nor message.
 Log records likewise: the same call, watched and not watched.
 
 For the program that never warns the proof is not a clock: the benchmark lists every function and every module
@@ -30,7 +32,7 @@ import sys
 import tempfile
 import time
 import warnings
-from itertools import repeat
+from itertools import count, repeat
 from pathlib import Path
 
 BATCH = 2_000
@@ -291,7 +293,7 @@ def _measure(rounds: int) -> dict:
     own = watched.__wrapped__
     result = {"python": platform.python_version(), "load": os.getloadavg()[0], "warnings": [], "made": {}}
     made = _Made()
-    variants = {"nothing": "".format, "own": own, "watched": watched}
+    variants = {"nothing": "".format, "own": own, "floor": own, "watched": watched}
     for filters in FILTERS:
         for name in WARNING_ROWS:
             call = getattr(caller, f"call_{name}")
@@ -327,10 +329,11 @@ def _batch(call, times: int = BATCH) -> float:
 def _warning_row(call, variants, rounds, made, name) -> dict:
     figures = {key: [] for key in variants}
     watched_class = type(warnings)
+    classes = {"watched": watched_class, "floor": _counting(variants["own"])}
     for turn in range(rounds + 2):
         for key in random.sample(list(variants), len(variants)):
             vars(warnings)["warn"] = variants[key]
-            warnings.__class__ = watched_class if key == "watched" else type(sys)
+            warnings.__class__ = classes.get(key, type(sys))
             spent = _batch(call)
             vars(warnings)["warn"], warnings.__class__ = variants["watched"], watched_class
             if key == "watched":
@@ -339,7 +342,26 @@ def _warning_row(call, variants, rounds, made, name) -> dict:
                 figures[key].append(spent)
     own = statistics.median(a - b for a, b in zip(figures["own"], figures["nothing"], strict=True))
     added = statistics.median(a - b for a, b in zip(figures["watched"], figures["own"], strict=True))
-    return {"own": own, "added": added, "ratio": added / own}
+    floor = statistics.median(a - b for a, b in zip(figures["floor"], figures["own"], strict=True))
+    return {"own": own, "added": added, "ratio": added / own, "floor": floor / own}
+
+
+def _counting(own) -> type:
+    """A module class whose `warn` counts by caller and nothing else."""
+    counts: dict[int, object] = {}
+    getframe = sys._getframe
+
+    class Counting(type(sys)):
+        @property
+        def warn(self):
+            frame = getframe(1).f_back
+            try:
+                counts[id(frame.f_code) + frame.f_lasti]()
+            except KeyError:
+                counts[id(frame.f_code) + frame.f_lasti] = count().__next__
+            return own
+
+    return Counting
 
 
 def _serve() -> None:
@@ -366,10 +388,10 @@ def _print(result: dict) -> None:
     print("\nWhat is not as it would be without the agent, in all modules loaded:")
     for name in result["differs"]:
         print(f"  {name}")
-    print(f"\n{'a call of warnings.warn':<24}{'filter':<9}{'warn':>8}{'added':>8}{'ratio':>7}")
+    print(f"\n{'a call of warnings.warn':<24}{'filter':<9}{'warn':>8}{'added':>8}{'ratio':>7}{'floor':>7}")
     for row in result["warnings"]:
         over = "  over" if row["ratio"] > LIMIT else ""
-        print(f"{row['name']:<24}{row['filter']:<9}{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}{over}")
+        print(f"{row['name']:<24}{row['filter']:<9}{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}{row['floor']:>7.2f}{over}")
     print(f"\n{'a log call':<33}{'call':>8}{'added':>8}{'ratio':>7}")
     for row in result["logs"]:
         print(f"{row['name']:<33}{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}")

@@ -292,13 +292,13 @@ def test_names_made_at_run_time_are_written_down_in_bounded_length(tmp_path):
 
 @pytest.mark.parametrize("one_line", [True, False], ids=["one line", "many lines"])
 def test_lines_far_into_a_long_function_are_the_frames_own(tmp_path, one_line):
-    recorder = make(tmp_path, max_sites=5000)
+    recorder = make(tmp_path, max_sites=6000)
     tap = recorder.tap(Target("legacy:old"), "call")
-    calls = ["hook()"] * 3000
+    calls = ["hook()"] * 4000
     body = "    " + "; ".join(calls) if one_line else "\n".join("    " + call for call in calls)
     names = {"hook": recorder.hooks.hook(tap), "__name__": "application"}
     exec(compile("\ndef long():\n" + body, "/application/long.py", "exec"), names)
     names["long"]()
     assert max(record.lasti for record in recorder.records) > callsite.LONG
-    assert [record.line for record in recorder.records] == ([3] * 3000 if one_line else list(range(3, 3003)))
+    assert [record.line for record in recorder.records] == ([3] * 4000 if one_line else list(range(3, 4003)))
     assert len(callsite._tables) <= callsite.MAX_TABLES
