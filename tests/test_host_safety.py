@@ -59,7 +59,7 @@ PROGRAMS = {
     "suspending": Program(
         "legacy:coroutine,legacy:generator,legacy:stream,legacy:decorated",
         sees_misfits=WRAPS_SUSPENDING,
-        shows_wrapt={"misfit", "misfit generator", "misfit stream"},
+        shows_wrapt={"misfit", "misfit generator", "misfit stream"} if sys.version_info < (3, 11) else set(),
     ),
     "methods": Program(
         "legacy:Old.method,legacy:Old.klass,legacy:Old.static,legacy:Old.value,legacy:Old.Inner.method,"
