@@ -352,6 +352,9 @@ def _counting(own) -> type:
     getframe = sys._getframe
 
     class Counting(type(sys)):
+        if sys.version_info >= (3, 14):  # else the interpreter goes past the property: see `engines.names`
+            __getattribute__ = object.__getattribute__
+
         @property
         def warn(self):
             frame = getframe(1).f_back
