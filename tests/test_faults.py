@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -48,11 +47,13 @@ def test_a_file_size_limit_changes_nothing(world, limit):
     """RLIMIT_FSIZE also sends SIGXFSZ, which Python ignores; a full disk fails in the same calls."""
     plain = world.run()
     store = world.folder / "limited" / "store.db"
+    # not by preexec_fn, which forks: libraries that other tests loaded here (gRPC) may end the child
+    limited = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
     done = subprocess.run(
-        world.command(), cwd=world.folder, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-ISc", limited + "; os.execv(sys.argv[1], sys.argv[1:])", *world.command()],
+        cwd=world.folder, capture_output=True, text=True, timeout=60,
         # before 3.13 Python itself would write truncated bytecode files, which the next process stumbles over
         env=world.environment(store, LASTCALL_FLUSH_INTERVAL="0.02", PYTHONDONTWRITEBYTECODE="1"),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert (done.stdout, done.stderr, done.returncode) == (plain.out, plain.err, plain.code)
 
