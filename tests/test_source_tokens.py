@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lastcall import expressions
+from lastcall import expressions, source_index
 from lastcall.source_tokens import imports, spelled, statements, tokens_of
 from worlds import World
 
@@ -74,7 +74,41 @@ def test_definitions_are_where_the_parser_says(module):
     visit(ast.parse(path.read_bytes()).body, "")
     assert expected
     for qualname, lines in expected.items():
-        assert expressions.definition_line(str(path), qualname) in lines, qualname
+        assert expressions.definition_line(str(path), qualname, 0) in lines, qualname
+        for line in lines:
+            assert expressions.definition_line(str(path), qualname, line) in lines, qualname
+
+
+@pytest.mark.parametrize(
+    ("source", "near", "line"),
+    [
+        ("@mark\ndef f(): pass\n", 1, 2),
+        ("if a:\n    def f(): pass\nelse:\n    def f(): pass\n", 2, 2),  # what ran, the code knows; the file does not
+        ("async def f(): pass\n", 1, 1),
+        ("class f[T]: pass\n", 1, 1),
+        ("def ff(): pass\ndef f(): pass\n", 1, 2),
+        ("f = g\n", 1, 1),
+        ("f = g\n", 7, 1),
+        ("", 1, 0),
+    ],
+)
+def test_where_a_definition_is_known_to_be_near(tmp_path, source, near, line):
+    path = tmp_path / "module.py"
+    path.write_text(source)
+    assert expressions.definition_line(str(path), "f", near) == line
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if (LIBRARY / f"{name}.py").exists()])
+def test_a_look_at_the_line_says_what_the_tokens_say(module):
+    source = (LIBRARY / f"{module}.py").read_bytes()
+    lines, seen = source.splitlines(), 0
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.Call, ast.Attribute, ast.Name)) and node.lineno == node.end_lineno:
+            piece = lines[node.lineno - 1][node.col_offset : node.end_col_offset]
+            quick = expressions._plain(piece)
+            seen += bool(quick)
+            assert quick in ("", source_index.of_piece(piece, "name")), piece
+    assert seen > 10
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import sys
 from _thread import allocate_lock, get_ident, start_new_thread
 
 from . import config as configuration
+from . import forks
 from .errors import internal_errors
 from .importing import Finder, Wanted
 
@@ -136,12 +137,8 @@ class Life:
         if self.config.discover or self.config.impact:
             self.agent()
         self._flush_on_sigterm()
-        os.register_at_fork(
-            before=self._before_fork,
-            after_in_parent=self._after_fork_in_parent,
-            after_in_child=self._after_fork_in_child,
-        )
-        atexit.register(self.exit)
+        forks.tell(self)
+        atexit.register(self._at_exit)
         self.start_thread()
 
     # -- the thread ---------------------------------------------------------------------------------
@@ -285,8 +282,9 @@ class Life:
 
     # -- fork ---------------------------------------------------------------------------------------
 
-    def _before_fork(self) -> None:
-        # Our thread must not be there at the fork: it could hold a lock that the child would wait for, and
+    def before_fork(self) -> None:
+        """Have our thread end."""
+        # It must not be there at the fork: it could hold a lock that the child would wait for, and
         # from 3.12 on Python warns the host about threads at a fork.
         self._paused = self._running and get_ident() != self._thread_id
         if not self._paused:
@@ -298,7 +296,8 @@ class Life:
             if name in sys.modules:
                 _FORK_LOCKS[name](sys.modules[name])
 
-    def _after_fork_in_parent(self) -> None:
+    def after_fork_in_parent(self) -> None:
+        """Have it go on."""
         if not self._paused:
             return
         self._stopping = False  # it may be in a long step still, and is to go on after it
@@ -306,11 +305,12 @@ class Life:
             from . import soon
 
             with internal_errors.guard("fork"):
-                if soon.at_next_instruction(sys._getframe(1), self.start_thread):
+                if soon.at_next_instruction(sys._getframe(2), self.start_thread):
                     return
         self.start_thread()
 
-    def _after_fork_in_child(self) -> None:
+    def after_fork_in_child(self) -> None:
+        """Become the agent of the child."""
         with internal_errors.guard("fork"):
             self._new_thread_state()
             if self._main != get_ident():
@@ -359,6 +359,10 @@ class Life:
 
     # -- the end ------------------------------------------------------------------------------------
 
+    def _at_exit(self) -> None:
+        self.exit()
+        forks.forget()
+
     def exit(self) -> None:
         """At exit: the last words to the journal, the exporters within `exit_timeout`."""
         if self.stopped:
@@ -395,7 +399,8 @@ class Life:
         """Undo everything: unpatch, leave `sys.meta_path`, end. For tests and notebooks."""
         self.exit()
         self.finder.remove()
-        atexit.unregister(self.exit)
+        atexit.unregister(self._at_exit)
+        forks.forget()
         if self._agent is not None:
             self._agent.patcher.unpatch()
 

@@ -398,7 +398,7 @@ def site_of(record: SiteRecord, root: str) -> Site:
 def _info(target: Target, root: str) -> TargetInfo:
     line = target.defined_line
     if target.defined_file and target.qualname:
-        line = definition_line(target.defined_file, target.qualname) or line
+        line = definition_line(target.defined_file, target.qualname, line) or line
     metadata = {key: target.metadata.get(key, "") for key in METADATA}
     return TargetInfo(
         ref=target.ref,

@@ -8,8 +8,6 @@ checkers such a class is a dataclass like any other.
 
 from __future__ import annotations
 
-from operator import attrgetter
-
 __all__ = ["dataclass", "field"]
 
 TYPE_CHECKING = False
@@ -42,7 +40,7 @@ def _made(cls: type, *, frozen: bool) -> type:
     body.update(__slots__=names, __match_args__=names, __dataclass_fields__=_Fields(names, defaults))
     body["__init__"] = initialiser = _initialiser(names, defaults, frozen=frozen)
     initialiser.__qualname__ = f"{cls.__qualname__}.__init__"
-    body.update(_comparisons(names, frozen=frozen))
+    body.update(_FROZEN if frozen else _COMMON)
     made = type(cls)(cls.__name__, cls.__bases__, body)
     made.__qualname__ = cls.__qualname__
     return made
@@ -69,33 +67,46 @@ def _initialiser(names: tuple[str, ...], defaults: dict[str, Any], *, frozen: bo
     return scope["__init__"]
 
 
-def _comparisons(names: tuple[str, ...], *, frozen: bool) -> dict[str, Any]:
-    """What compares, hashes, shows, copies and protects; for classes of two fields and more."""
-    content = attrgetter(*names) if len(names) > 1 else lambda value: (getattr(value, names[0]),)
+# The same functions for all classes: each one more is looked at, and cleared away, at the interpreter's end.
 
-    def equal(self: Any, other: Any) -> bool:
-        return content(self) == content(other) if other.__class__ is self.__class__ else NotImplemented
 
-    def show(self: Any) -> str:
-        shown = ", ".join([f"{name}={value!r}" for name, value in zip(names, content(self), strict=True)])
-        return f"{self.__class__.__qualname__}({shown})"
+def _content(value: Any) -> list[Any]:
+    return [getattr(value, name) for name in value.__slots__]
 
-    methods: dict[str, Any] = {"__eq__": equal, "__repr__": show, "__hash__": None}
-    if frozen:
 
-        def refuse(_self: Any, name: str, *value: Any) -> NoReturn:
-            from dataclasses import FrozenInstanceError
+def _equal(self: Any, other: Any) -> bool:
+    return _content(self) == _content(other) if other.__class__ is self.__class__ else NotImplemented
 
-            raise FrozenInstanceError(f"cannot {'assign to' if value else 'delete'} field {name!r}")
 
-        def restore(self: Any, state: list[Any]) -> None:
-            for name, value in zip(names, state, strict=True):
-                object.__setattr__(self, name, value)
+def _show(self: Any) -> str:
+    shown = ", ".join([f"{name}={getattr(self, name)!r}" for name in self.__slots__])
+    return f"{self.__class__.__qualname__}({shown})"
 
-        methods["__hash__"] = lambda self: hash(content(self))
-        methods.update(__setattr__=refuse, __delattr__=refuse, __setstate__=restore)
-        methods["__getstate__"] = lambda self: list(content(self))
-    return methods
+
+def _hash(self: Any) -> int:
+    return hash(tuple(_content(self)))
+
+
+def _refuse(_self: Any, name: str, *value: Any) -> NoReturn:
+    from dataclasses import FrozenInstanceError
+
+    raise FrozenInstanceError(f"cannot {'assign to' if value else 'delete'} field {name!r}")
+
+
+def _restore(self: Any, state: list[Any]) -> None:
+    for name, value in zip(self.__slots__, state, strict=True):
+        object.__setattr__(self, name, value)
+
+
+_COMMON: dict[str, Any] = {"__eq__": _equal, "__repr__": _show, "__hash__": None}
+_FROZEN: dict[str, Any] = {
+    **_COMMON,
+    "__hash__": _hash,
+    "__setattr__": _refuse,
+    "__delattr__": _refuse,
+    "__getstate__": _content,
+    "__setstate__": _restore,
+}
 
 
 class _Fields:

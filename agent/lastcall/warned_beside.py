@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 
 from .callsite import position_of
-from .expressions import source_lines
+from .source_lines import source_lines
 from .warning_calls import passed_by, quietly, settled
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms

@@ -12,7 +12,7 @@ import builtins
 import sys
 
 from .callsite import position_of
-from .expressions import source_lines
+from .source_lines import source_lines
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import stat
 import sys
-from contextlib import contextmanager
 
 from lastcall.errors import StoreError
+from lastcall.store import sqlite
 from lastcall.store.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION, statements
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-_inherited: list[sqlite3.Connection] = []
+_inherited: list[sqlite.Connection] = []
 """Connections of a parent process. Closing one in a child could damage the parent's file: kept, untouched."""
 
 
@@ -25,7 +24,7 @@ class _Result:
 
     __slots__ = ("_rows", "lastrowid", "rowcount")
 
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
+    def __init__(self, cursor: sqlite.Cursor) -> None:
         self._rows = iter(cursor.fetchall())
         self.lastrowid, self.rowcount = cursor.lastrowid, cursor.rowcount
         cursor.close()
@@ -40,7 +39,7 @@ class _Result:
         return list(self._rows)
 
 
-class _ReadAtOnce(sqlite3.Connection):
+class _ReadAtOnce(sqlite.Connection):
     """Leaves no cursor that could do harm before 3.11.
 
     There a cursor keeps its statement to the end, and others with the same text use that statement too. The host may
@@ -55,7 +54,49 @@ class _ReadAtOnce(sqlite3.Connection):
         return _Result(super().executemany(*args))
 
 
-CONNECTION = sqlite3.Connection if sys.version_info >= (3, 11) else _ReadAtOnce
+CONNECTION = sqlite.Connection if sys.version_info >= (3, 11) else _ReadAtOnce
+
+
+class _Errors:
+    """Around what the database does. A class: `contextlib` is not loaded into the host for it."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, sqlite.Error):
+            raise _explained(error, self._path) from error
+
+
+class _Transaction:
+    """Around what is written at once."""
+
+    __slots__ = ("_connection", "_database")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __enter__(self) -> sqlite.Connection:
+        self._connection = connection = self._database.connection
+        with self._database.errors():
+            connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        with self._database.errors():
+            try:
+                if error is None:
+                    self._connection.execute("COMMIT")
+            finally:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            if isinstance(error, sqlite.Error):
+                raise error
 
 
 class Database:
@@ -71,12 +112,12 @@ class Database:
         self.copied = False
         """True once the connection is to a private copy of the file."""
         self._busy_seconds = busy_seconds
-        self._connection: sqlite3.Connection | None = None
+        self._connection: sqlite.Connection | None = None
         self._pid = 0
         self._file: tuple[int, int] | None = None
 
     @property
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> sqlite.Connection:
         """The connection of this process, opened on first use."""
         if self._connection is not None and self._pid != os.getpid():
             _inherited.append(self._connection)
@@ -100,19 +141,9 @@ class Database:
             self._connection = None
             self.copied = False
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> _Transaction:
         """All of the body or nothing of it, alone among writers."""
-        connection = self.connection
-        with self.errors():
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+        return _Transaction(self)
 
     def copy(self) -> None:
         """Turn to a private, writable copy of the file, deleted when closed."""
@@ -129,45 +160,9 @@ class Database:
         self.close()
         self._connection, self._pid, self.copied = copy, os.getpid(), True
 
-    @contextmanager
-    def attached(self, other: Database) -> Iterator[sqlite3.Connection]:
-        """A connection on which the tables of `other` are there too, as `other.site` and so on."""
-        connection = self.connection
-        with other.as_file() as path:
-            with self.errors():
-                connection.execute("ATTACH ? AS other", (path,))
-            try:
-                yield connection
-            finally:
-                with self.errors():
-                    connection.execute("DETACH other")
-
-    @contextmanager
-    def as_file(self) -> Iterator[str]:
-        """The path of a file with these tables in it: our own, or a temporary one while this is a copy."""
-        if not self.copied and not self.read_only:
-            _ = self.connection  # make sure that it is a store before another database reads it
-            yield self.path
-            return
-        import tempfile  # seven modules, which a host's own process never needs
-
-        with tempfile.TemporaryDirectory(prefix="lastcall-") as folder:
-            path = os.path.join(folder, "copy.db")  # noqa: PTH118 - plain paths throughout this module
-            with self.errors():
-                target = sqlite3.connect(path, isolation_level=None)
-                try:
-                    self.connection.backup(target)
-                finally:
-                    target.close()
-            yield path
-
-    @contextmanager
-    def errors(self) -> Iterator[None]:
+    def errors(self) -> _Errors:
         """Turn the database's errors into StoreError."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _explained(error, self.path) from error
+        return _Errors(self.path)
 
     def _identity(self) -> tuple[int, int] | None:
         try:
@@ -176,7 +171,7 @@ class Database:
             return None
         return found.st_dev, found.st_ino
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self) -> sqlite.Connection:
         _refuse_other_than_file(self.path)
         if self.read_only:
             connection = self._connect_read_only()
@@ -207,15 +202,15 @@ class Database:
             raise
         return connection
 
-    def _replaced_by_copy(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+    def _replaced_by_copy(self, connection: sqlite.Connection) -> sqlite.Connection:
         copy = _copy_of(connection)
         connection.close()
         self.copied = True
         return copy
 
-    def _connect(self, name: str, *, uri: bool = False) -> sqlite3.Connection:
+    def _connect(self, name: str, *, uri: bool = False) -> sqlite.Connection:
         # The host's background thread opens it, its exit flush may come from another: never both at once.
-        return sqlite3.connect(
+        return sqlite.connect(
             name,
             uri=uri,
             timeout=self._busy_seconds,
@@ -224,7 +219,7 @@ class Database:
             factory=CONNECTION,
         )
 
-    def _connect_read_only(self) -> sqlite3.Connection:
+    def _connect_read_only(self) -> sqlite.Connection:
         if not os.path.exists(self.path):  # noqa: PTH110 - plain paths throughout this module
             raise StoreError("store-missing", f"There is no store at {self.path}.")
         uri = _uri(self.path)
@@ -234,7 +229,7 @@ class Database:
             connection = self._connect(uri + mode, uri=True)
             try:
                 connection.execute("SELECT 1 FROM sqlite_master").fetchall()
-            except sqlite3.OperationalError:
+            except sqlite.OperationalError:
                 connection.close()
                 if "immutable" in mode:
                     raise
@@ -262,19 +257,19 @@ def _uri(path: str) -> str:
     return "file://" + "".join(chr(b) if b in safe else f"%{b:02X}" for b in os.fsencode(os.path.abspath(path)))  # noqa: PTH100 - plain paths
 
 
-def _private_database() -> sqlite3.Connection:
+def _private_database() -> sqlite.Connection:
     """A database that nobody else sees: in a temporary file where there is room for one, else in memory."""
-    connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    connection = sqlite.connect("", isolation_level=None, check_same_thread=False)
     try:
         connection.execute("CREATE TABLE probe (x)")
         connection.execute("DROP TABLE probe")
-    except sqlite3.OperationalError:
+    except sqlite.OperationalError:
         connection.close()
-        return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        return sqlite.connect(":memory:", isolation_level=None, check_same_thread=False)
     return connection
 
 
-def _copy_of(connection: sqlite3.Connection) -> sqlite3.Connection:
+def _copy_of(connection: sqlite.Connection) -> sqlite.Connection:
     copy = _private_database()
     try:
         connection.backup(copy)
@@ -284,7 +279,7 @@ def _copy_of(connection: sqlite3.Connection) -> sqlite3.Connection:
     return copy
 
 
-def _create_if_empty(connection: sqlite3.Connection) -> None:
+def _create_if_empty(connection: sqlite.Connection) -> None:
     if connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -299,13 +294,13 @@ def _create_if_empty(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _create_tables(connection: sqlite3.Connection) -> None:
+def _create_tables(connection: sqlite.Connection) -> None:
     for statement in statements(SCHEMA):
         connection.execute(statement)
     connection.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
+def _migrate(connection: sqlite.Connection) -> None:
     """Bring the tables up to date, step by step, all or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -323,13 +318,13 @@ def _migrate(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _schema(connection: sqlite3.Connection) -> int | None:
+def _schema(connection: sqlite.Connection) -> int | None:
     """The version of the tables; None if they are not ours."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     return None if row is None or not str(row[0]).isdecimal() else int(row[0])
 
 
-def _checked_schema(connection: sqlite3.Connection, path: str) -> int:
+def _checked_schema(connection: sqlite.Connection, path: str) -> int:
     """The version of the tables. Raises StoreError if they are not ours, or of a newer version."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     version = _schema(connection) if "meta" in tables and "use_count" in tables else None
@@ -361,7 +356,7 @@ _EXPLANATIONS = (
 )
 
 
-def _explained(error: sqlite3.Error, path: str) -> StoreError:
+def _explained(error: sqlite.Error, path: str) -> StoreError:
     text = str(error)
     for words, slug, sentence in _EXPLANATIONS:
         if words in text:

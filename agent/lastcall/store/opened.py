@@ -9,6 +9,7 @@ from lastcall.errors import StoreError
 from lastcall.journal import live_folder
 from lastcall.store import merging, queries
 from lastcall.store.absorb import Absorbed, Absorber
+from lastcall.store.attaching import attached
 from lastcall.store.database import Database
 from lastcall.store.rows import (
     Activity,
@@ -111,7 +112,7 @@ class Store:
         """
         if _same_file(self.path, other.path):
             return
-        with self._database.attached(other._database), self._database.transaction() as connection:
+        with attached(self._database, other._database), self._database.transaction() as connection:
             merging.merge(connection)
 
     def targets(self, filter_: Filter = EVERYTHING) -> list[TargetInfo]:

@@ -6,9 +6,7 @@ newer writers.
 
 from __future__ import annotations
 
-import json
-import re
-
+from lastcall.store import json_text
 from lastcall.values import dataclass
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
@@ -151,25 +149,39 @@ def parse(line: bytes) -> Record | None:
 def _fields(text: str) -> Any:
     """The values of a tuple's `ascii()`; nested tuples may come back as lists."""
     if "\\" in text or '"' in text:
-        pieces = _STRING.split(text)
+        pieces = _strings().split(text)
         if "\\" in "".join(pieces[::2]):
             raise ValueError(text)
         strings = [_storable(piece[1:-1].encode().decode("unicode_escape")) for piece in pieces[1::2]]
-        pieces[1::2] = [json.dumps(string)[1:-1] for string in strings]
+        pieces[1::2] = [json_text.string(string)[1:-1] for string in strings]
     else:
         # Without escapes every quote is a string's edge, so the odd pieces are strings and the rest is structure,
         # and that is JSON in other letters: eight times faster, with the host's interpreter lock held.
         pieces = text.split("'")
     for i in range(0, len(pieces), 2):
         pieces[i] = pieces[i].replace(",)", ")").translate(_TO_JSON).replace("None", "null")
-    return json.loads('"'.join(pieces))
+    return json_text.loads('"'.join(pieces))
 
 
-# Not `ast.literal_eval`: two threads in Python's parser can fail each other, see `source_tokens`.
-_STRING = re.compile(
-    r"""('(?:[^'\\]|\\(?:[\\'"nrtabfv]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}))*'"""
-    r"""|"(?:[^"\\]|\\(?:[\\'"nrtabfv]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}))*")"""
-)
+_STRING: Any = None
+
+
+def _strings() -> Any:
+    """A pattern that finds string literals. Few journals need it: `re` is not loaded into a bare host for the others.
+
+    Not `ast.literal_eval`: two threads in Python's parser can fail each other, see `source_tokens`.
+    """
+    global _STRING  # noqa: PLW0603 - compiled once, when it is needed
+    if _STRING is None:
+        import re
+
+        _STRING = re.compile(
+            r"""('(?:[^'\\]|\\(?:[\\'"nrtabfv]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}))*'"""
+            r"""|"(?:[^"\\]|\\(?:[\\'"nrtabfv]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}))*")"""
+        )
+    return _STRING
+
+
 _TO_JSON = str.maketrans("()", "[]")
 
 

@@ -5,7 +5,7 @@ Kept as text on purpose: `sqlite3 store.db .schema` shows the same comments to w
 
 from __future__ import annotations
 
-import sqlite3
+from lastcall.store.sqlite import complete_statement
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
@@ -258,6 +258,6 @@ def statements(script: str) -> Iterator[str]:
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
-        if sqlite3.complete_statement(statement):
+        if complete_statement(statement):
             yield statement
             statement = ""

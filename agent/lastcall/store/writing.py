@@ -6,7 +6,6 @@ read and the counts as last read are kept in the database, in the transaction th
 
 from __future__ import annotations
 
-import json
 import os
 
 from lastcall.evidence import Frame, Site
@@ -17,7 +16,7 @@ from lastcall.journal import (
     FLAG_DURING_IMPORT,
     FLAG_SCANNER,
 )
-from lastcall.store import state_sets
+from lastcall.store import json_text, state_sets
 from lastcall.store.intervals import united
 from lastcall.store.names import Names, digest
 from lastcall.store.records import (
@@ -191,7 +190,7 @@ class _Writer:
                 stated.python,
                 stated.started,
                 stated.root,
-                json.dumps(stated.attributes),
+                json_text.pairs(stated.attributes),
                 stated.started,
             ),
         )
@@ -250,7 +249,8 @@ class _Writer:
         )
         if record.defined_file:
             qualname = record.ref.partition(":")[2].partition("(")[0]
-            line = definition_line(record.defined_file, qualname) if qualname else 1
+            near = record.defined_line
+            line = definition_line(record.defined_file, qualname, near) if qualname else 1
             self._connection.execute(
                 "UPDATE target SET defined_stamp = ?, defined_file = ?, defined_line = ?"
                 " WHERE id = ? AND defined_stamp <= ?",
@@ -305,7 +305,7 @@ class _Writer:
         )
 
     def _finding(self, record: FindingRecord) -> None:
-        attributes = json.dumps(record.attributes)
+        attributes = json_text.pairs(record.attributes)
         name = digest(
             (self._reading.name, record.kind, record.target, repr(record.at), record.message, attributes)
         )

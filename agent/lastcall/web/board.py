@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lastcall.checking import Request, check
 from lastcall.errors import LastcallError, StoreError
 from lastcall.store import Store, queries
+from lastcall.store.attaching import as_file
 from lastcall.store.rows import Filter
 from lastcall.web import gathering
 from lastcall.web.forecast import NOTHING, Forecast, forecast
@@ -260,7 +261,7 @@ def _verdicts(board: Board, store: Store, config: Config) -> list[Verdict]:
     with ExitStack() as stack:
         if store._database.copied:
             with board.lock:  # for the copy only: pages wait for nothing longer
-                path = stack.enter_context(store._database.as_file())
+                path = stack.enter_context(as_file(store._database))
         own = stack.enter_context(Store.open(path, read_only=True))
         return check(Request(now=board.at), _OnBoard(own), config)
 
