@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lastcall import callsite
 from lastcall.callsite import Pattern, glob_match
 from lastcall.targets import Allow, BadReferenceError, Ref, Target, day_number
 
@@ -106,3 +107,7 @@ def test_the_first_allow_entry_that_covers_gives_the_reason():
     assert target.allowed_reason("x", "f", day - 1) == "first"
     assert target.allowed_reason("x", "f", day) == "second"
     assert target.allowed_reason("y", "f", 0) is None
+
+
+def test_what_a_target_takes_its_file_for_at_first():
+    assert Target("a:b").file_kind == callsite.APPLICATION

@@ -139,5 +139,5 @@ class LogsSeen:
             self.agent.patcher.decide(target, "armed", "")
         tap = self.recorder.tap(target, "warning")
         tap.note = note
-        target.own_codes.append(logged.f_code)
+        target.own_codes += (logged.f_code,)
         return tap

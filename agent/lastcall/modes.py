@@ -49,11 +49,10 @@ def advice(target: Target, environment: str) -> Warn | Refuse | None:
         return Warn(target)
     if target.mode == "raise":
         return Refuse(target, lambda: True, "its mode is raise")
-    if target.mode != "brownout" or problem(target.brownout):
+    settings = target.brownout or {}
+    if target.mode != "brownout" or problem(settings) or environment not in settings["environments"]:
         return None
-    if environment not in target.brownout["environments"]:
-        return None
-    share = float(target.brownout["share"])
+    share = float(settings["share"])
     return Refuse(target, Brownout(share), f"a brownout of {share:.2%} of the calls")
 
 

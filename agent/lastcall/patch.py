@@ -399,7 +399,7 @@ class Patcher:
         self.to_undo(undo, wrapping.inner(wrapper))
         target.engine = "wrapping"
         if target.cls is None:
-            target.objects.append(wrapper)
+            target.objects = [*target.objects, wrapper]
         if held:
             left = captured.rebind(value, wrapper, vars(owner))
             if left:

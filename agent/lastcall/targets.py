@@ -14,6 +14,7 @@ from _weakref import ref
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import CodeType, FrameType
     from typing import Any
 
@@ -138,11 +139,13 @@ class Target:
     state_ns = 0
     defined_file = ""
     defined_line = 0
-    file_kind: int
+    file_kind = 3
+    """`callsite.APPLICATION`, as long as nothing else is known; that module is loaded when a target is met."""
     cls: type | None = None
-    brownout: dict[str, Any]
-    objects: list[Any]
-    own_codes: list[Any]
+    brownout: dict[str, Any] | None = None
+    objects: Sequence[Any] = ()
+    """A list, once there is one: `captured.rebind` takes a tuple that holds the original for somebody's."""
+    own_codes: tuple[Any, ...] = ()
 
     def __init__(
         self,
@@ -191,20 +194,6 @@ class Target:
         if removed:
             self.removed = removed
             self.state, self.reason = "removed", "nobody has asked for it so far"
-
-    def __getattr__(self, name: str) -> Any:
-        # Made when first asked for. Every object of a process is looked at five times when it ends, and 200
-        # targets that were never met need no lists.
-        if name == "file_kind":
-            from .callsite import APPLICATION
-
-            self.file_kind = APPLICATION
-            return APPLICATION
-        if name not in ("objects", "own_codes", "brownout"):
-            raise AttributeError(name)
-        made: list[Any] | dict[str, Any] = {} if name == "brownout" else []
-        setattr(self, name, made)
-        return made
 
     @property
     def parsed(self) -> Ref:
@@ -282,7 +271,7 @@ class Target:
 
     def has_code(self, code: CodeType) -> None:
         """Know `code` as the target's own, for as long as somebody else keeps it: a module may be imported anew."""
-        self.own_codes[:] = [*(old for old in self.own_codes if _code_in(old) is not None), ref(code)]
+        self.own_codes = (*(old for old in self.own_codes if _code_in(old) is not None), ref(code))
 
     def latest_code(self) -> Any:
         """The code object that was armed last, None if there is none any more."""

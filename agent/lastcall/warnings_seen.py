@@ -382,7 +382,7 @@ class WarningsSeen:
             patcher.decide(target, "armed", "")
         entry = Warned(self, target, f"{category.__name__}: {text}", (deprecated.f_code, wrapped))
         self.warned[id(deprecated.f_code), text, id(wrapped)] = entry
-        target.own_codes.append(deprecated.f_code)
+        target.own_codes += (deprecated.f_code,)
         return entry
 
     def tap(self, target: Target, note: str) -> Tap:
