@@ -474,3 +474,55 @@ def test_a_host_that_compiles_code_for_each_request_can_let_go_of_it(tmp_path):
     watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets))
 
     assert {use.target: (use.line, use.count) for use in watched.uses()} == dict.fromkeys(targets, (1, 1000))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_ctrl_c_while_a_use_is_recorded_was_raised_during_nothing_of_ours(tmp_path, engine):
+    host = """\
+        import signal, sys
+        import legacy
+        def shown(error):
+            names = []
+            while error is not None:
+                names.append(type(error).__name__)
+                error = error.__context__
+            print(names)
+        boot = sys.modules.get("lastcall.bootstrap")
+        def arm():
+            if boot is not None:
+                recorder = boot.life().agent().recorder
+                clock = recorder.clock
+                def ring():
+                    recorder.clock = clock
+                    signal.raise_signal(signal.SIGINT)
+                recorder.clock = ring
+        uses = lambda: legacy.old(), lambda: legacy.Class(), lambda: legacy.Class.method(1), lambda: legacy.NAME
+        again = lambda: legacy.old(), lambda: legacy.Class(), lambda: legacy.Class.method(1), lambda: legacy.NAME
+        for use, anew in zip(uses, again):
+            arm()
+            try:
+                use()
+                boot or signal.raise_signal(signal.SIGINT)
+            except BaseException as error:
+                shown(error)
+            arm()
+            try:
+                try:
+                    1 / 0
+                except ArithmeticError:
+                    anew()
+                    boot or signal.raise_signal(signal.SIGINT)
+            except BaseException as error:
+                shown(error)
+    """
+    legacy = """\
+        NAME = 1
+        def old(): pass
+        class Class:
+            def __init__(self): pass
+            def method(self): pass
+    """
+    targets = "legacy:old", "legacy:Class", "legacy:Class.method", "legacy:NAME"
+    watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets), engine)
+    assert watched.out.count("['KeyboardInterrupt']") == 4
+    assert watched.out.count("['KeyboardInterrupt', 'ZeroDivisionError']") == 4

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from .sites import Tap
 
 
+MAX_CONTEXTS = 100
+"""Exceptions that may have been raised during one another before the first of ours. They can be tied to a ring."""
+
 if sys.version_info >= (3, 11):
 
     def site_key(frame: FrameType) -> Any:
@@ -63,6 +66,18 @@ def record_unless_hosts(errors: InternalErrors, slug: str, error: Exception) -> 
     """Count a failure of ours; an exception of the host's goes on its way."""
     raise_if_hosts(error)
     errors.record(slug, error)
+
+
+def part(stop: BaseException, ours: BaseException | None) -> None:
+    """Take our own miss out of what the exception of a signal handler says that it was raised during."""
+    link: BaseException | None = stop
+    for _ in range(MAX_CONTEXTS):
+        if link is None or ours is None:
+            return
+        if link.__context__ is ours:
+            link.__context__ = ours.__context__
+            return
+        link = link.__context__
 
 
 behind_wrapt: set[int] = set()
@@ -122,6 +137,14 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
         nonlocal table
         table = new
 
+    def tell(tap: Tap, frame: FrameType | None) -> None:
+        ours = sys.exc_info()[1]
+        try:
+            see(tap, frame)
+        except BaseException as stop:
+            part(stop, ours)
+            raise
+
     def missed(tap: Tap, depth: int) -> None:
         """A use that has no fast entry, or whose counting failed; its caller is `depth` frames below this one.
 
@@ -137,7 +160,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
             frame = getframe(depth)
         except ValueError:  # C called, with no Python frame below
             frame = None
-        see(tap, frame)
+        tell(tap, frame)
 
     def make_hook(tap: Tap) -> Callable[[], None]:
         """For wrapt, which calls it from C, and for code that makes a coroutine: the caller is the next frame."""
@@ -187,14 +210,14 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
             except (KeyError, ValueError) as error:
                 try:
                     raise_if_hosts(error)
-                    see(tap, frame)
+                    tell(tap, frame)
                 except RecursionError:
                     unseen[0:0] = (tap,)
             except RecursionError:
                 unseen[0:0] = (tap,)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                 if frame is None:  # C called, with no Python frame below
-                    see(tap, None)
+                    tell(tap, None)
                 else:
                     record_unless_hosts(errors, "count", error)
 
@@ -212,12 +235,12 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
             except KeyError as error:
                 try:
                     raise_if_hosts(error)
-                    see(tap, frame)
+                    tell(tap, frame)
                 except RecursionError:
                     unseen[0:0] = (tap,)
             except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
                 if frame is None:
-                    see(tap, None)
+                    tell(tap, None)
                 else:
                     record_unless_hosts(errors, "count", error)
 
