@@ -140,13 +140,74 @@ def test_lazy_loader_runs_the_module_as_late_as_before(tmp_path):
             import legacy
             print("imported")
             print(legacy.old(), type(module).__name__)
-            time.sleep(1.5)
-            print(legacy.old())
+            time.sleep(0.3)
+            print(legacy.old(), *(type(one).__name__ for one in (module.__loader__, module.__spec__.loader, spec.loader)))
             """,
     }, ("legacy:old",))
     plain, watched = world.run(), world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
     assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
-    assert watched.total("legacy:old") >= 1  # armed by the time of the second call
+    assert watched.total("legacy:old") == 2
+    assert watched.states()["legacy:old"][0] == "armed"
+
+
+@pytest.mark.parametrize("first", ["import importlib.util", "import legacy_finder"])
+def test_lazy_loaders_of_a_finder_and_of_a_subclass_are_heard(tmp_path, first):
+    """As demandimport does it: a path hook whose loaders are lazy, by a subclass with an `exec_module` of its own."""
+    world = World(tmp_path, {
+        "legacy_finder.py": "import importlib.util\n",
+        "legacy.py": "print('runs now')\n" + LEGACY,
+        "broken.py": "1 / 0\n",
+        "plain.py": "VALUE = 1\n",
+        "host.py": f"""
+            {first}
+            import importlib.machinery, importlib.util, sys, threading
+            class Lazier(importlib.util.LazyLoader):
+                def exec_module(self, module):
+                    super().exec_module(module)
+            machinery = importlib.machinery
+            details = (
+                (machinery.ExtensionFileLoader, machinery.EXTENSION_SUFFIXES),
+                (Lazier.factory(machinery.SourceFileLoader), [".py"]),
+            )
+            sys.path_hooks.insert(0, machinery.FileFinder.path_hook(*details))
+            sys.path_importer_cache.clear()
+            import legacy, broken, plain
+            print("imported", type(legacy).__name__, plain.VALUE)
+            print(legacy.old(), legacy.old(), legacy.__loader__.__class__.__name__)
+            try:
+                broken.anything
+            except ArithmeticError as error:
+                print(type(error).__name__, type(broken).__name__)
+            lazy = importlib.util.LazyLoader(plain.__loader__)
+            print(lazy.loader is plain.__loader__, sorted(vars(lazy)), importlib.util.LazyLoader.__name__)
+            del lazy.loader
+            print(hasattr(lazy, "loader"))
+            try:
+                del lazy.loader
+            except AttributeError:
+                print("gone")
+            """,
+    }, ("legacy:old", "broken:anything"))
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.total("legacy:old") == 2
+
+
+def test_a_module_that_the_program_runs_by_hand_may_have_been_used_before_it_was_found(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": LEGACY,
+        "host.py": """
+            import importlib.util, sys
+            spec = importlib.util.find_spec("legacy")
+            sys.modules["legacy"] = module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            print(module.old(), module.old())
+            """,
+    }, ("legacy:old",))
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    state, reason, _ = watched.states()["legacy:old"]
+    assert (state, "by the program itself" in reason) == ("partial", True)
 
 
 def test_reload_counts_once_and_keeps_what_the_host_sees(tmp_path):

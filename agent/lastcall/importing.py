@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _spec_classes: dict[type, type] = {}
 
 
+LAZY = "importlib.util"
+"""The module whose loader makes lazy modules: see `lazy_modules`."""
+
+
 class Wanted:
     """Which modules matter: by name, or under a wildcard's first segment."""
 
@@ -126,6 +130,8 @@ class Finder:
     def install(self) -> None:
         """Stand first in `sys.meta_path`."""
         sys.meta_path.insert(0, self)
+        if LAZY in sys.modules:
+            self._watch_lazy_modules()
 
     def remove(self) -> None:
         """Leave `sys.meta_path`."""
@@ -135,12 +141,12 @@ class Finder:
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> Any:
         """None for modules nobody wants; else what the other finders say, with our ear to it."""
         wants = self.wants
-        if name not in wants.names and not wants.open and sys.meta_path[0] is self:
+        if name not in wants.names and name != LAZY and not wants.open and sys.meta_path[0] is self:
             return None  # every import of the host comes by here
         try:
             if sys.meta_path[0] is not self:
                 self._stand_first()
-            wanted = self.wants(name)
+            wanted = self.wants(name) or name == LAZY
             if not (wanted or name in self.wants.gone) or not _is_import(sys._getframe(1)):
                 return None
         except Exception as error:  # noqa: BLE001 - the seam between our wishes and the host's import
@@ -157,6 +163,11 @@ class Finder:
         except Exception as error:  # noqa: BLE001 - the seam between our wishes and the host's import
             self.errors.record("import-hook", error)
         return spec
+
+    def _watch_lazy_modules(self) -> None:
+        from . import lazy_modules
+
+        lazy_modules.watch(self, sys.modules[LAZY])
 
     def _stand_first(self) -> None:
         # Somebody (pytest's rewriting hook) went before us and would keep modules from us. Moving forward
@@ -176,12 +187,9 @@ class Finder:
 
     def _listen(self, spec: Any, *, reloading: bool) -> None:
         cls = type(spec)
-        lazy = getattr(spec.loader, "loader", None) if type(spec.loader).__name__ == "LazyLoader" else None
-        if lazy is not None:
-            # The module's code runs at the first attribute access, long after this import: only the inner
-            # loader knows when. Here, and only here, a frame of ours lies under the module's code.
-            spec.loader.loader = _TellingLoader(lazy, self)
-            return
+        lazy_loader = getattr(sys.modules.get(LAZY), "LazyLoader", None)
+        if lazy_loader is not None and isinstance(spec.loader, lazy_loader):
+            return  # its code runs at the first look at it, long after this import: `lazy_modules` hears of that
         if cls not in _spec_classes:
             _spec_classes[cls] = _telling_spec(cls)
         spec.__dict__["_lastcall_finder"] = self
@@ -193,6 +201,10 @@ class Finder:
         if module is None:
             return
         try:
+            if module is sys.modules.get(LAZY):
+                self._watch_lazy_modules()
+                if not self.wants(LAZY):
+                    return
             self.loaded(module)
         except Exception as error:  # noqa: BLE001 - the seam between arming and the host's import
             self.errors.record("arming", error)
@@ -217,21 +229,6 @@ def is_unfinished(module: Any) -> bool:
     except AttributeError:  # anything can lie in sys.modules
         return False
     return bool(getattr(spec, "_initializing", False)) or "_lastcall_finder" in getattr(spec, "__dict__", ())
-
-
-class _TellingLoader:
-    """Stands in for the inner loader of a LazyLoader."""
-
-    def __init__(self, loader: Any, finder: Finder) -> None:
-        self._loader = loader
-        self._finder = finder
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        self._loader.exec_module(module)
-        self._finder.report(module)
 
 
 def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of one class

@@ -43,6 +43,11 @@ if TYPE_CHECKING:
 WILDCARD_LIMIT = 50_000
 UNDO_ROOM = 1_000
 
+BEFORE_US = "imported before the agent was there: earlier reads were not seen"
+BY_HAND = "its module was not imported, but run or replaced by the program itself: earlier uses were not seen"
+"""Why uses of a module that is met only now may have been missed: reads before there was an agent; or, since our last
+look, all of them."""
+
 
 class Patcher:
     """Arms targets in this process. `changed(target)` is called whenever a target's state is decided."""
@@ -69,14 +74,14 @@ class Patcher:
         """Called before `rescan` arms a module, which is mostly in the background thread."""
         self._in_place: Any = None
         self._arming: set[int] = set()
-        self._waiting: list[tuple[ModuleType, str, bool]] = []
+        self._waiting: list[tuple[ModuleType, str, str]] = []
         self.unfinished = False
         """Whether the last `rescan` met a wanted module whose code has yet to run (a lazy one)."""
 
     # -- entry points -------------------------------------------------------------------------------
 
-    def loaded(self, module: ModuleType, name: str = "", *, late: bool = False) -> None:
-        """Arm every target of a module whose code has run. `late`: some time ago, so uses may have been missed."""
+    def loaded(self, module: ModuleType, name: str = "", *, late: str = "") -> None:
+        """Arm every target of a module whose code has run. `late` says why some uses of it may have been missed."""
         name = name or module.__name__
         me = get_ident()
         if me in self._arming:  # what we import ourselves to arm one module can be a target, too
@@ -91,7 +96,7 @@ class Patcher:
             waiting, waiting_name, was_late = self._waiting.pop(0)
             self.loaded(waiting, waiting_name, late=was_late)
 
-    def _loaded(self, module: ModuleType, name: str, *, late: bool) -> None:
+    def _loaded(self, module: ModuleType, name: str, *, late: str) -> None:
         self.armed_modules[name] = id(module)
         for target in self.wanted.exact.get(name, ()):
             self.arm(target, module, late=late)
@@ -113,7 +118,7 @@ class Patcher:
         """Arm what was imported before the agent started."""
         for name, module in list(sys.modules.items()):
             if is_module(module) and self.wanted(name) and not is_unfinished(module):
-                self.loaded(module, name, late=True)
+                self.loaded(module, name, late=BEFORE_US)
 
     def arm_new(self, targets: Sequence[Target]) -> None:
         """Arm targets that became wanted just now, as far as their modules are loaded."""
@@ -123,10 +128,10 @@ class Patcher:
                 continue
             for target in self.wanted.exact.get(name, ()):
                 if target.ref in refs:
-                    self.arm(target, module, late=True)
+                    self.arm(target, module, late=BEFORE_US)
             for wildcard in self.wanted.wildcards(name):
                 if wildcard.ref in refs:
-                    self._expand(wildcard, module, name, late=True)
+                    self._expand(wildcard, module, name, late=BEFORE_US)
 
     def rescan(self) -> None:
         """Arm modules that came in without asking our finder (another import hook, `sys.modules[...] = ...`)."""
@@ -138,7 +143,7 @@ class Patcher:
                 self.unfinished = True
             else:
                 self.before_late_arming()
-                self.loaded(module, name, late=True)
+                self.loaded(module, name, late=BY_HAND)
 
     def add(self, target: Target) -> Target:
         """One more target, found while running. Returns the one known under this reference."""
@@ -166,7 +171,7 @@ class Patcher:
 
     # -- one target ---------------------------------------------------------------------------------
 
-    def arm(self, target: Target, module: ModuleType, *, late: bool = False) -> None:
+    def arm(self, target: Target, module: ModuleType, *, late: str = "") -> None:
         """Arm one target whose module has run; whatever comes of it becomes its state."""
         try:
             reason = self._arm(target, module)
@@ -176,9 +181,8 @@ class Patcher:
             self.recorder.errors.record("arm", error)
             self.decide(target, "failed", f"{type(error).__name__}: {error}")
         else:
-            if late and target.kind in ("attribute", "module"):
-                reason = reason or "imported before the agent was there: earlier reads were not seen"
-                self.decide(target, "partial", reason)
+            if late == BY_HAND or (late and target.kind in ("attribute", "module")):
+                self.decide(target, "partial", reason.removeprefix("partial: ") or late)
             elif reason.startswith("partial: "):
                 self.decide(target, "partial", reason[9:])
             else:
@@ -515,7 +519,7 @@ class Patcher:
 
     # -- wildcards ----------------------------------------------------------------------------------
 
-    def _expand(self, wildcard: Target, module: ModuleType, name: str, *, late: bool) -> None:
+    def _expand(self, wildcard: Target, module: ModuleType, name: str, *, late: str) -> None:
         if not wildcard.qualname:
             child = self.add(wildcard.child(name))
             self.arm(child, module, late=late)
