@@ -39,6 +39,9 @@ NO_DESCRIPTOR = 2**31 - 1
 NOT_HERE = (
     "runs in a subinterpreter, where uses are not seen (under mod_wsgi: WSGIApplicationGroup %{GLOBAL})"
 )
+PATCHERS = ("gevent", "eventlet")
+PATCHING_SECONDS = 2.0
+"""How long after it was met one of these may still be about to replace the host's threads."""
 PAUSE_BEFORE_FORK = 1.0
 """Seconds that a fork waits at most for our thread to finish its step: only its first, with its imports, is long."""
 
@@ -69,6 +72,7 @@ class Life:
         self._ends_with_its_threads = False
         """Whether no main thread of ours will ever run the interpreter's end: see `_is_alone`."""
         self._started_ns = _now_ns()
+        self._patcher_met = 0.0
         self._new_thread_state()
 
     def _new_thread_state(self) -> None:
@@ -196,12 +200,15 @@ class Life:
         entered: Agent | None = None
         try:
             if self._has_clients():
-                self._import_for_clients()
+                with internal_errors.guard("thread"):
+                    self._import_for_clients()
             alone = False
             while not self._stopping:
                 alone = self._wait()
                 if self._stopping:
                     break
+                if not alone and self._is_about_to_be_patched():
+                    continue
                 self._import_base()
                 agent = self.agent()
                 if agent is not entered:
@@ -220,6 +227,19 @@ class Life:
             self._done.release()
             if not self._stopping and not self.stopped:
                 self.start_thread()  # a fork asked us to end, and took it back when we already were
+
+    def _is_about_to_be_patched(self) -> bool:
+        """Whether the host has what replaces threads by greenlets, and may be on its way to use it.
+
+        importlib knows by the thread's number who holds the lock of a module. Replaced while our thread imports, that
+        fails at its end: so for a while our thread imports nothing, which it does in its first rounds only.
+        """
+        if not any(name in sys.modules for name in PATCHERS) or sys.modules["_thread"].get_ident is not get_ident:
+            return False
+        from time import monotonic
+
+        self._patcher_met = self._patcher_met or monotonic()
+        return monotonic() - self._patcher_met < PATCHING_SECONDS
 
     def _import_for_clients(self) -> None:
         """What their libraries need, and what can no longer be imported once the interpreter ends."""
