@@ -4,10 +4,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venvs/bench
+LABELS_VENV ?= .venvs/labels
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test browser test-all lint types wheel-check bench matrix transparency soak clean
+.PHONY: help demo test browser test-all lint types wheel-check bench labels matrix transparency soak clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +55,12 @@ bench: $(READY)  ## the tables of the README: hot path against peers, start-up, 
 	$(BENCH_VENV)/bin/python benchmarks/hotpath.py
 	$(BENCH_VENV)/bin/python benchmarks/hotpath_exporters.py
 	$(BENCH_VENV)/bin/python benchmarks/startup.py
+
+labels: $(READY)  ## how well `scan` finds, on labelled libraries (1 GB to download, nothing of it is run)
+	test -x $(LABELS_VENV)/bin/python || $(PYTHON_LABELS) -m venv $(LABELS_VENV)
+	$(LABELS_VENV)/bin/python -m pip install --quiet --no-deps --only-binary :all: --requirement tests/labels/requirements.txt
+	$(BIN)/python tests/labels/measure.py $(LABELS_VENV)/lib/python3.11/site-packages
+	LASTCALL_LABELLED=$(LABELS_VENV)/lib/python3.11/site-packages $(BIN)/python -m pytest -q tests/test_scan_labels.py
 
 soak: $(READY)  ## long runs: kill -9 at random instants, an outage of the backends
 	$(BIN)/python -m pytest -q -m slow --timeout 1800

@@ -37,7 +37,8 @@ def marks(source, emitters=(), categories=()):
         ("def warn_old(a):\n    warnings.warn('warn_old is deprecated', DeprecationWarning)", "warn_old", {("warning", "high"), ("name", "low"), ("is", "function")}),
         ("async def f():\n    with x:\n        warnings.warn('gone', DeprecationWarning)", "f", {("warning", "high"), ("is", "function")}),
         ("class C:\n    def __init__(self):\n        warnings.warn('C is deprecated', DeprecationWarning)", "C", {("warning", "high"), ("is", "class")}),
-        ("def f(a):\n    if g():\n        warnings.warn('deprecated', DeprecationWarning)", "f", {("warning", "medium"), ("is", "function")}),
+        ("def f(a):\n    if g():\n        warnings.warn('f is deprecated', DeprecationWarning)", "f", {("warning", "medium"), ("is", "function")}),
+        ("def f(a):\n    if g():\n        warnings.warn('deprecated', DeprecationWarning)", "f", {("warning", "low"), ("is", "function")}),
         ("def f(a):\n    if a:\n        return 1\n    warnings.warn('f is deprecated', DeprecationWarning)", "f", {("warning", "medium"), ("is", "function")}),
         ("def f(mode=None):\n    if mode is not None:\n        warnings.warn('mode is deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
         ("def f(**kwargs):\n    if 'mode' in kwargs:\n        warnings.warn('deprecated', DeprecationWarning)", "f(mode=)", {("warning", "medium"), ("is", "parameter")}),
@@ -139,6 +140,8 @@ def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, exp
         "class Deprecated:\n    def __new__(cls):\n        warnings.warn(f'{cls} has been deprecated', DeprecationWarning)",
         "def f(a):\n    '''Do.\n\n    Args:\n        a: the frame. The frame class option is deprecated.\n    '''",
         "@delete_parameter('3.5', 'args')\ndef f(*args): ...",
+        "class E(OSError):\n    # Silence the warning about message being deprecated since it is not valid here.\n    message = None",
+        "RULE = policy.DeprecatedRule(name='x', check='y')",
     ],
 )
 def test_what_only_has_to_do_with_deprecation_is_not_marked(source):
@@ -149,7 +152,6 @@ def test_what_only_has_to_do_with_deprecation_is_not_marked(source):
     "source",
     [
         "class C:\n    '''Do.\n\n    Attributes\n    ----------\n    a : int\n        .. deprecated:: 1.1\n            `a` is deprecated.\n    '''",
-        "class E(OSError):\n    # Silence the warning about message being deprecated since it is not valid here.\n    message = None",
         "def f(file):\n    '''Show.\n\n    Before 9.1, the first argument was file. This is now deprecated.\n    '''",
     ],
 )
@@ -174,6 +176,110 @@ def test_a_quoted_word_is_only_a_mention():
 )
 def test_a_warning_that_does_not_name_the_argument_it_looks_at_is_not_about_that_argument(source):
     assert all(kind != ("is", "parameter") for found in marks(source).values() for kind in found)
+
+
+@pytest.mark.parametrize(
+    ("source", "qualname"),
+    [
+        ("class C:\n    @observe('password')\n    def _changed(self, change):\n        warnings.warn('C.password is deprecated', DeprecationWarning)", "C._changed"),
+        ("class Action:\n    def __call__(self, parser, values):\n        warnings.warn(f'{self.option} is deprecated', DeprecationWarning)", "Action.__call__"),
+        ("@_deprecated_members(date)\nclass Date: ...", "Date"),
+        ("def f():\n    if OLD_CONFIG:\n        warnings.warn('The tmp-dir setting is deprecated', DeprecationWarning)", "f"),
+        ("def f():\n    '''Do.\n\n    .. deprecated:: 2.1\n        :attr:`payment` will be removed.\n    '''", "f"),
+        ("def f():\n    '''Do.\n\n    The setDaemon method of the Thread class has been deprecated since Python 3.10.\n    '''", "f"),
+        ("class C:\n    '''Do.\n\n    Deprecated fields (still in use):\n        a: use b\n    '''", "C"),
+        ("def f():\n    if hasattr(g, 'old'):\n        warnings.warn('The `old` method is deprecated, write `f`', DeprecationWarning)", "f"),
+    ],
+)
+def test_words_about_another_thing_or_a_part_of_it_are_a_mention(source, qualname):
+    assert {confidence for kind, confidence in marks(source)[qualname] if kind != "is"} == {"low"}
+
+
+@pytest.mark.parametrize(
+    ("source", "qualname", "expected"),
+    [
+        ("class C:\n    def __call__(self):\n        warnings.warn('mod.C is deprecated', DeprecationWarning)", "C.__call__", ("warning", "high")),
+        ("class Old(Base):\n    def __init__(self):\n        warnings.warn('The __init__ method of Old is deprecated', DeprecationWarning)", "Old", ("warning", "medium")),
+        ("def f(*args):\n    raise errors.DeprecatedMethod('f has been removed, use g')", "f", ("warning", "medium")),
+        ("class U3Gate:\n    '''Turn.\n\n    .. warning::\n\n        This gate is deprecated.\n    '''", "U3Gate", ("docstring", "high")),
+        ("class KeyProvider:\n    '''Keys.\n\n    This provider only works there and it is deprecated, use x.\n    '''", "KeyProvider", ("docstring", "high")),
+        ("def f():\n    '''Tidies a name. NB: deprecated'''", "f", ("docstring", "high")),
+        ("class Document:\n    '''Documents were deprecated in 2022 and this stub is left.'''", "Document", ("docstring", "high")),
+        ("def f():\n    '''Do.\n\n    .. deprecated:: 2.1\n        The file-per-folder mode is deprecated.\n    '''", "f", ("docstring", "medium")),
+        ("class Box:\n    # TODO: remove, this box is deprecated\n    is_box = True", "Box", ("comment", "medium")),
+    ],
+)
+def test_words_about_the_thing_itself_are_found_in_other_forms(source, qualname, expected):
+    assert expected in marks(source)[qualname]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f():\n    '''Checks compatibility of the requirements.'''",
+        "def f():\n    '''Handle backward compatibility.'''",
+        "def f():\n    '''For backwards compatibility, allow both.'''",
+        "def f():\n    '''Create an arbitrary obsolete marker.'''",
+        "def f():\n    '''Do.\n\n    We do not allow the short form since this has been deprecated since 2.0.\n    '''",
+        "'''Compatibility layer to run on Linux and Windows.'''",
+    ],
+)
+def test_work_for_compatibility_is_no_compatibility_wrapper(source):
+    assert all(kind == "is" or confidence == "low" for found in marks(source).values() for kind, confidence in found)
+
+
+@pytest.mark.parametrize(
+    ("source", "qualname"),
+    [
+        ("@deprecated_parameter('ids', 'places')\ndef f(ids=None, places=None): ...", "f(ids=)"),
+        ("def f(watch=False, watch_interval=None):\n    if watch:\n        if watch_interval is not None:\n            warnings.warn('The --watch-interval flag is deprecated', DeprecationWarning)", "f(watch_interval=)"),
+        ("def f(theme=None, colors=None):\n    if colors is not None and theme is not None:\n        warnings.warn('You passed both `theme` and `colors` (deprecated since 9.0)', DeprecationWarning)", "f(colors=)"),
+    ],
+)
+def test_of_two_arguments_the_deprecated_one_is_meant(source, qualname):
+    assert [name for name in marks(source) if "(" in name] == [qualname]
+
+
+def test_a_comment_in_a_class_above_a_name_is_about_that_name():
+    assert "C" not in marks("class C:\n    # deprecated: sets are allowed\n    services = None")
+
+
+def test_an_argument_that_only_marks_others_as_deprecated_is_not_deprecated():
+    source = "def f(deprecated=None):\n    if deprecated:\n        logger.debug('Marking all as deprecated')"
+    assert "f(deprecated=)" not in marks(source)
+
+
+@pytest.mark.parametrize(
+    "words", ["This argument will be converted to an optional argument.", "Generator functions are no longer accepted."]
+)
+def test_an_argument_whose_values_change_is_not_deprecated(words):
+    source = f"def f(a):\n    '''Do.\n\n    Args:\n        a: A thing.\n\n            .. deprecated:: 21.4\n                {words}\n    '''"
+    assert marks(source)["f(a=)"] == {("docstring", "low"), ("is", "parameter")}
+
+
+def test_a_helper_that_warns_of_some_values_makes_nothing_of_its_callers_by_itself():
+    source = "class C:\n    @property\n    def duration(self):\n        return get_value(self._duration)"
+    assert detect(source.encode(), Knowledge(sometimes=frozenset(["get_value"]))).marks == []
+
+
+def test_a_module_getattr_speaks_of_the_names_that_its_warning_is_given_for():
+    source = """
+        LAZY = {"A": "x", "B": "y"}
+
+        def __getattr__(name):
+            if name != "Old":
+                value = load(LAZY.get(name))
+            else:
+                warnings.warn("Old is deprecated", DeprecationWarning)
+                value = New
+            return value
+        """
+    assert set(marks(source)) == {"Old"}
+
+
+def test_the_words_of_a_warning_are_its_sentence_and_not_the_version_before_it():
+    (mark,) = detect(b"def f():\n    warn(OurDeprecationWarning('22.8', 'f is deprecated, use g'))", Knowledge()).marks
+    assert [item.text for item in mark.evidence] == ["f is deprecated, use g"]
 
 
 def test_a_comment_on_an_alias_is_not_about_the_next_function():

@@ -1,10 +1,11 @@
-"""Draws definitions whose docstring, comments or log lines mention deprecation, to be labelled by reading.
+"""Draws definitions whose text mentions deprecation, of one kind of evidence, to be labelled by reading.
 
     python candidates.py SITE_PACKAGES docstring 40 networkx sqlalchemy > candidates.json
 
 Nothing here knows of the detector: it looks for the words `deprecat` and `obsolete`, wherever they stand
-in a definition's docstring, in comments from five lines above it to three lines below its docstring, or in
-the string arguments of calls to a logger. The draw is seeded.
+in a definition's docstring, in comments from five lines above it to three lines below its docstring, in
+the string arguments of calls to a logger, in its decorators, or in calls of its body that have to do with
+warnings. The draw is seeded.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import tokenize
 from pathlib import Path
 
 WORDS = re.compile(r"deprecat|obsolete", re.IGNORECASE)
+WARNS = re.compile(r"warn|deprec", re.IGNORECASE)
+MEANS_IT = re.compile(r"deprecat|obsolete|FutureWarning|RemovedIn|removed in", re.IGNORECASE)
 LEVELS = {"debug", "info", "warning", "warn", "error", "critical", "exception", "log", "warning_once"}
 
 
@@ -53,6 +56,9 @@ def strings(node):
 
 def words_of(kind, node, comments):
     """(line, words) of what a definition says, of one kind; None if it does not mention deprecation."""
+    if kind in ("warning", "log"):
+        find = warning_of if kind == "warning" else log_of
+        return None if isinstance(node, ast.ClassDef) else find(node)
     doc = ast.get_docstring(node)
     if kind == "docstring":
         return (node.lineno, doc) if doc and WORDS.search(doc) else None
@@ -62,13 +68,32 @@ def words_of(kind, node, comments):
         near = {line: comments[line] for line in range(first - 5, start + 1) if line in comments}
         said = [f"{line}: {words}" for line, words in near.items()]
         return (node.lineno, "\n".join(said)) if any(WORDS.search(words) for words in said) else None
-    if isinstance(node, ast.ClassDef):
-        return None
+    said = " ".join(map(ast.unparse, node.decorator_list))
+    return (node.lineno, said) if MEANS_IT.search(said) else None
+
+
+def log_of(node):
+    """The first call in a function that logs, and says so."""
     for item in ast.walk(node):
         if isinstance(item, ast.Call) and isinstance(item.func, ast.Attribute) and item.func.attr in LEVELS:
             owner = ast.unparse(item.func.value).lower()
             if "log" in owner and WORDS.search(strings(item)):
                 return (item.lineno, f"[at {item.lineno - node.lineno}] " + strings(item))
+    return None
+
+
+def warning_of(node):
+    """The first call in a function's own body that has `warn` or `deprec` in its name, and means it."""
+    pending = list(node.body)
+    while pending:
+        item = pending.pop(0)
+        if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            continue
+        if isinstance(item, ast.Call) and WARNS.search(ast.unparse(item.func)):
+            said = ast.unparse(item)
+            if MEANS_IT.search(said):
+                return item.lineno, f"[at {item.lineno - node.lineno}] {said}"
+        pending.extend(ast.iter_child_nodes(item))
     return None
 
 

@@ -7,6 +7,8 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from lastcall.scanning.emissions import last_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -40,6 +42,7 @@ _NOT_ARGUMENTS = frozenset(
 )
 """What the keywords of such decorators are called in well-known libraries, where they are no argument's name."""
 _ABOUT_IT = re.compile(r"version|remov|since|message|warning|msg", re.IGNORECASE)
+_ONE_ARGUMENT = re.compile(r"(?:param(?:eter)?|kwarg|arg(?:ument)?|keyword|option)$", re.IGNORECASE)
 _OLD = re.compile(r"^(?:old|deprecated|legacy|previous)_?|_old$|^from_", re.IGNORECASE)
 _NEW = re.compile(r"^new_?|_new$|^to_|instead|replace|alternative|allowed", re.IGNORECASE)
 
@@ -76,7 +79,7 @@ def named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[str
         for value in (*decorator.args, *(item.value for item in decorator.keywords if not _is_new(item)))
     ]
     spelled = [names for names in spelled if names]
-    renamed = _renamed(spelled, parameters)
+    renamed = _renamed(spelled, parameters) or _old_of_two(decorator, spelled)
     own = [name for names in spelled for name in names if name in parameters]
     first = next(filter(None, map(_names, decorator.args)), [])
     return list(dict.fromkeys(renamed or own or first or keywords or (spelled[0] if spelled else [])))
@@ -92,6 +95,13 @@ def _renamed(spelled: list[list[str]], parameters: frozenset[str]) -> list[str]:
         if parameters.issuperset(new) and parameters.isdisjoint(old):
             return old
     return []
+
+
+def _old_of_two(decorator: ast.Call, spelled: list[list[str]]) -> list[str]:
+    """The old name of `@deprecated_parameter("old", "new")`, whose name speaks of one argument."""
+    singular = _ONE_ARGUMENT.search(last_name(decorator.func)) is not None
+    both = [len(names) for names in spelled] == [1, 1] == [1] * len(decorator.args)
+    return spelled[0] if singular and both else []
 
 
 def _names(node: ast.expr) -> list[str]:

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lastcall.scanning.arguments import marked_arguments, named_arguments, says_deprecated_keyword
+from lastcall.scanning.confidence import always, emission_confidence, of_handler, speaks_of
 from lastcall.scanning.emissions import (
     Emission,
     Knowledge,
@@ -44,12 +45,11 @@ from lastcall.scanning.tree import MAX_LINES, Unreadable
 from lastcall.scanning.wording import (
     SAYS_DEPRECATED,
     SAYS_LEAVING,
-    about_passing,
     argument_leaves,
     comment_says,
     docstring_says,
+    names_itself,
     one_line,
-    sentence_says,
 )
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-DETECTOR = 5
+DETECTOR = 6
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
 _HINT = re.compile(
@@ -99,6 +99,7 @@ _MACHINERY = re.compile(
 """Classes for deprecating other things."""
 _FOR_OTHERS = frozenset(("__get__", "__set__", "__delete__", "__getattribute__", "__setattr__"))
 _WRITES = frozenset(("setter", "deleter"))
+_OF_MEMBERS = re.compile(r"(?:member|method|attribute|field|propert(?:y|ie)|alias|name)e?s$", re.IGNORECASE)
 _KEEPS_ITS_VALUE = frozenset(("cached_property", "reify", "lazyproperty", "lazy_property", "cachedproperty"))
 """Decorators whose value lies in the instance after the first read, so that no later one could be seen."""
 _PROPERTY = re.compile(r"property$|^(?:setter|getter|deleter)$", re.IGNORECASE)
@@ -303,13 +304,13 @@ class _Detector:
         found = self._own_emissions(node, prefix, decorators)
         # A method that warns for others is called by names too common to be looked for elsewhere.
         if not prefix and forwards_warnings(node, found, self._knowledge):
-            self._emitter(node.name, always=_always(found))
+            self._emitter(node.name, always=always(found))
             return
         self._docstring(node, subject, "class" if subject != qualname else kind, node.lineno, qualname)
         # A helper speaks of others; `warn_loudly` that says "warn_loudly is deprecated" is none.
-        if HELPER_NAME.search(node.name) and not _speak_of(found, node.name):
+        if HELPER_NAME.search(node.name) and not speaks_of(found, node.name):
             if not prefix and any(item.kind == "warning" and item.strong for item in found):
-                self._emitter(node.name, always=_always(found))
+                self._emitter(node.name, always=always(found))
             return
         self._emissions(
             found,
@@ -332,7 +333,7 @@ class _Detector:
             return [replace(item, strong=False) for item in found]
         if node.name == "__init_subclass__":
             return [replace(item, sure=False) for item in found]
-        return found
+        return of_handler(found, prefix + node.name, decorators)
 
     def _emitter(self, name: str, *, always: bool) -> None:
         # Names that say so themselves are recognised anyway; short ones would match too much elsewhere.
@@ -375,7 +376,9 @@ class _Detector:
             if not known and (not DECORATOR.search(name) or _NOT_DECORATOR.search(name)):
                 continue
             text = decorator_text(decorator, self._constants) or name
-            if _ARGUMENT_DECORATOR.search(name):
+            if isinstance(node, ast.ClassDef) and _OF_MEMBERS.search(name):
+                self._add(qualname, kind, node.lineno, "decorator", "low", text, decorator.lineno)
+            elif _ARGUMENT_DECORATOR.search(name):
                 self._argument_decorator(decorator, node, qualname, parameters, text)
             else:
                 # One deprecated overload leaves the others as they are.
@@ -439,11 +442,11 @@ class _Detector:
             if item.conditions and (kind == "module" or (item.kind == "log" and not item.strong)):
                 continue  # that it sometimes logs of something legacy says nothing of the callable
             text = item.text or "deprecation warning"
-            confidence = _emission_confidence(item, qualname)
+            confidence = emission_confidence(item, qualname)
             for name in item.passed:
                 sure: Confidence = "medium" if item.strong or argument_leaves(item.text) else "low"
                 self._add(f"{own or qualname}({name}=)", "parameter", line, item.kind, sure, text, item.line)
-                confidence = confidence if _names_itself(item.text, qualname) else "low"
+                confidence = confidence if names_itself(item.text, qualname) else "low"
             self._add(qualname, kind, line, item.kind, confidence, text, item.line)
 
     def _comments(self, node: Function | ast.ClassDef, qualname: str, kind: Kind) -> None:
@@ -473,6 +476,7 @@ class _Detector:
                 DECORATOR.search(name)
                 and not _NOT_DECORATOR.search(name)
                 and not name.endswith(("Warning", "Error"))
+                and (not name.startswith("Deprecat") or _MACHINERY.search(name))  # else it describes another
             ):
                 text = literal_text(value, self._constants) or name
                 self._add(qualname, "attribute", node.lineno, "decorator", "medium", text)
@@ -507,13 +511,15 @@ class _Detector:
 
     def _module_getattr(self, node: Function) -> None:
         """PEP 562: names that a module's `__getattr__` still answers for, with a warning."""
-        found = [item for item in emissions_of(node, self._knowledge, self._constants) if item.strong]
-        if not found:
-            return
-        for name, instead in compared_names(node, self._keys).items():
-            text = found[0].text.replace("{...}", name, 1)
-            text = text.replace("{...}", instead, 1) if instead else text
-            self._add(name, "attribute", node.lineno, "warning", "medium", text or name, found[0].line)
+        argument = node.args.args[0].arg if node.args.args else ""
+        for item in emissions_of(node, self._knowledge, self._constants):
+            tests = [test for test in item.conditions if isinstance(test, ast.expr)]
+            # those that it warns of; else, where a table's answer decides, all that it knows
+            names = compared_names(tests, argument, self._keys) or compared_names([node], argument, self._keys)
+            for name, instead in names.items() if item.strong else ():
+                text = item.text.replace("{...}", name, 1)
+                text = text.replace("{...}", instead, 1) if instead else text
+                self._add(name, "attribute", node.lineno, "warning", "medium", text or name, item.line)
 
 
 def _loggers_in(text: str, lines: Sequence[str]) -> Iterator[str]:
@@ -523,37 +529,6 @@ def _loggers_in(text: str, lines: Sequence[str]) -> Iterator[str]:
             found = _MAKES_LOGGERS.match(line) if "ogger" in line or "getChild" in line else None
             if found:
                 yield found[1] or found[2]
-
-
-def _speak_of(found: list[Emission], name: str) -> bool:
-    own = re.compile(rf"\b{re.escape(name)}\b")
-    return any(own.search(item.text) for item in found)
-
-
-def _names_itself(text: str, qualname: str) -> bool:
-    """Whether a warning that an argument causes is yet about the callable."""
-    return sentence_says(text, qualname, first=False) == "high"
-
-
-def _always(found: list[Emission]) -> bool:
-    """Whether a helper or decorator warns each time, as far as its own conditions tell."""
-    own = [item for item in found if item.kind == "warning"]
-    return not own or any(not item.conditions for item in own)
-
-
-def _emission_confidence(item: Emission, qualname: str) -> Confidence:
-    if item.conditions:
-        return "medium" if item.strong and not about_passing(item.text) else "low"
-    if not item.strong:
-        return "low"
-    if not item.sure:
-        return "medium"
-    if item.kind == "log":
-        verdict = sentence_says(item.text, qualname, first=True)
-        return "medium" if verdict is None or verdict == "low" else verdict
-    verdict = sentence_says(item.text, qualname, first=True) if SAYS_DEPRECATED.search(item.text) else "high"
-    # A warning that every call gives is about the callable, unless its words are about an argument.
-    return "medium" if verdict == "low" else "high"
 
 
 def _subject(qualname: str, kind: Kind) -> str:

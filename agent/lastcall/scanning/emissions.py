@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from lastcall.scanning.wording import SAYS_DEPRECATED, SAYS_LEAVING, about_passing, about_value
+from lastcall.scanning.wording import SAYS_DEPRECATED, SAYS_GONE, SAYS_LEAVING, about_passing, about_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +57,8 @@ _KEYWORD_WORDS = (
 """What the keywords of deprecating decorators hold, in well-known libraries, and how a sentence would put it."""
 _SAYS_SOMETHING = 3
 """A warning of fewer words names nothing."""
+_SAYS_SO = re.compile(r"warn|deprec", re.IGNORECASE)
+_MARKED_NAME = re.compile(r"(\w+)=?[`'\"]*\s*\(deprecated\b", re.IGNORECASE)
 _FILTERS = frozenset(["filterwarnings", "simplefilter", "catch_warnings", "warns", "deprecated_call"])
 
 
@@ -156,7 +158,8 @@ def literal_text(node: ast.expr | None, constants: dict[str, str]) -> str:
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Attribute) and node.func.attr in {"format", "strip", "join"}:
             return literal_text(node.func.value, constants)
-        return next((text for text in (literal_text(arg, constants) for arg in node.args) if text), "")
+        texts = [text for text in (literal_text(arg, constants) for arg in node.args) if text]
+        return next((text for text in texts if " " in text), texts[0] if texts else "")  # not a version or a key
     return constants.get(node.id, "") if isinstance(node, ast.Name) else ""
 
 
@@ -314,6 +317,8 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
             isinstance(part, ast.Name) and part.id in state.parameters for part in ast.walk(node)
         )
         sure = name not in state.knowledge.sometimes
+        if not sure and not text and not _SAYS_SO.search(name):
+            return  # `get_value(...)`, which warns of some values
         state.found.append(
             Emission("warning", node.lineno, text, conditions, strength, forwards, passed, sure)
         )
@@ -322,7 +327,8 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
 def _refusal(node: ast.Call, state: _Body) -> None:
     """A function that does nothing but raise, and says that this is because it is deprecated."""
     text = " ".join(filter(None, (literal_text(argument, state.constants) for argument in node.args)))
-    if re.search(r"\bdeprecated\b", text, re.IGNORECASE):
+    means_it = _CATEGORY.search(last_name(node.func)) is not None and SAYS_GONE.search(text) is not None
+    if means_it or re.search(r"\bdeprecated\b", text, re.IGNORECASE):
         state.found.append(Emission("warning", node.lineno, text, (), strong=True, sure=False))
 
 
@@ -414,12 +420,17 @@ def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: st
     is_short = len(text.split()) < _SAYS_SOMETHING and SAYS_LEAVING.search(text) is not None
     unsaid = is_short or ("{...}" in text and about_passing(text))
     meant = dict.fromkeys(named or (names[:1] if unsaid else ()))
-    return tuple(name for name in meant if not about_value(text, name))
+    marked = _MARKED_NAME.findall(text)  # "both `new` and `old` (deprecated) were passed"
+    return tuple(
+        name for name in meant if not about_value(text, name) and (not marked or name in marked)
+    )
 
 
 def _named(name: str) -> str:
-    spelled = re.escape(name).replace("_", "[_ ]")
-    return rf"(?<!\w){spelled}(?!\w|\.\w|\s*=\s*[\w'\"\[({{])"
+    if name.lower() == "deprecated":
+        return r"(?!)"  # marks others
+    spelled = re.escape(name).replace("_", "[_ -]")
+    return rf"(?<!\w){spelled}(?!\w|-\w|\.\w|\s*=\s*[\w'\"\[({{])"
 
 
 def _passed(test: ast.expr, state: _Body, *, refused: bool) -> list[str]:

@@ -139,17 +139,31 @@ def strings(node: ast.AST) -> list[str]:
     ]
 
 
-def compared_names(node: Function, tables: dict[str, dict[str, str]]) -> dict[str, str]:
+def _refused(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
+    """The nodes of a tree, with whether it is their being false that counts."""
+    pending = [(node, False)]
+    while pending:
+        item, refused = pending.pop()
+        yield item, refused
+        if isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.Not):
+            refused = not refused
+        pending.extend((child, refused) for child in ast.iter_child_nodes(item))
+
+
+def compared_names(
+    nodes: Iterable[ast.AST], argument: str, tables: dict[str, dict[str, str]]
+) -> dict[str, str]:
     """The strings that `__getattr__(name)` compares its argument with, or looks it up in; with the string
     that such a table holds for each, which is the new name."""
-    argument = node.args.args[0].arg if node.args.args else ""
     names: dict[str, str] = {}
-    compared = [item for item in ast.walk(node) if isinstance(item, ast.Compare) and len(item.ops) == 1]
-    for item in compared:
-        if last_name(item.left) == argument and isinstance(item.ops[0], (ast.Eq, ast.In)):
+    every = [item for node in nodes for item in _refused(node)]
+    for item, refused in every:
+        if not isinstance(item, ast.Compare) or len(item.ops) != 1 or last_name(item.left) != argument:
+            continue
+        if isinstance(item.ops[0], (ast.NotEq, ast.NotIn) if refused else (ast.Eq, ast.In)):
             names.update(dict.fromkeys(strings(item.comparators[0]), ""))
             names.update(tables.get(last_name(item.comparators[0]), {}))
-    for looked in (item for item in ast.walk(node) if isinstance(item, ast.Call) and item.args):
+    for looked in (item for item, _ in every if isinstance(item, ast.Call) and item.args):
         is_lookup = isinstance(looked.func, ast.Attribute) and looked.func.attr in {"get", "pop"}
         if is_lookup and last_name(looked.args[0]) == argument:
             names.update(tables.get(base_name(looked.func), {}))

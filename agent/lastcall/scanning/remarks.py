@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _DEFINES = re.compile(r"\s*(?:@|def\b|class\b|async\s+def\b)")
 
+_ASSIGNS = re.compile(r"\s*\w+\s*(?::[^=]+)?=[^=]")
+
 
 class Remarks:
     """Finds comments by line. Every place is told as (line, words), with no words where there is no comment."""
@@ -37,10 +39,11 @@ class Remarks:
         yield header, self.trailing(header)
         if header != node.lineno:
             yield node.lineno, self.trailing(node.lineno)
+        is_class = isinstance(node, ast.ClassDef)
         if header < body.lineno:
-            yield self._below(header + 1)
+            yield self._below(header + 1, is_class=is_class)
         if isinstance(body, ast.Expr) and isinstance(body.value, ast.Constant) and len(node.body) > 1:
-            yield self._below((body.end_lineno or body.lineno) + 1)
+            yield self._below((body.end_lineno or body.lineno) + 1, is_class=is_class)
 
     def above(self, line: int) -> tuple[int, str]:
         """The block of comments above a line."""
@@ -78,7 +81,7 @@ class Remarks:
             line += 1
         return line
 
-    def _below(self, line: int) -> tuple[int, str]:
+    def _below(self, line: int, *, is_class: bool) -> tuple[int, str]:
         end = line
         while end <= len(self._lines) and not self._lines[end - 1].strip():
             end += 1
@@ -89,7 +92,9 @@ class Remarks:
             return start, ""  # a doc comment is about the name assigned below it
         if end <= len(self._lines) and _DEFINES.match(self._lines[end - 1]):
             return start, ""  # it stands at the next definition
-        return start, self._words(start, end)
+        words = self._words(start, end)
+        at_name = is_class and end <= len(self._lines) and _ASSIGNS.match(self._lines[end - 1])
+        return start, "" if at_name and "this" not in words.lower() else words
 
     def _is_comment(self, line: int) -> bool:
         return self._lines[line - 1].lstrip().startswith("#")

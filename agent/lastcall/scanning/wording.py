@@ -21,19 +21,35 @@ SAYS_LEAVING = re.compile(
     re.IGNORECASE,
 )
 
+SAYS_GONE = re.compile(r"\b(?:removed|replaced|renamed|moved|gone|no longer|use|instead)\b", re.IGNORECASE)
+"""What an error says that is raised in place of what a callable once did."""
+
 _THING = (
     r"(?:function|method|class|module|property|attribute|constructor|alias|package|interface|coroutine|"
     r"decorator|factory|wrapper|helper|shim|api|endpoint|implementation|subclass|mixin|accessor|name|type)"
 )
 _IS = (
-    r"(?:is|are|was|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both|actually))?"
+    r"(?:is|are|was|were|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both|actually))?"
 )
 _ABOUT_ITSELF = re.compile(
-    rf"\b(?:this|the|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
-    rf"|\bthis\s+{_IS}\s+(?:a\s+)?deprecated|\bdeprecated\s+since\s+(?:\w+\s+){{0,2}}?v?\d"
-    r"|(?<!\.)[.!?]\s+(?:deprecated|obsolete)\s*(?:[.!:,;]|$)",
+    rf"\b(?:this|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
+    rf"|(?<!since )(?<!because )(?<!as )(?<!but )(?<!where )(?<!of )\bthis\s+{_IS}\s+(?:a\s+)?deprecated"
+    r"|(?:^|[^\w\s`'\")]\s*)deprecated\s+since\s+(?:\w+\s+){0,2}?v?\d"
+    r"|(?<!\.)[.!?]\s+(?:n\.?b\.?:?\s+|note:?\s+)?(?:deprecated|obsolete)\s*(?:[.!:,;]|$)",
     re.IGNORECASE,
 )
+_THIS_IS = re.compile(
+    rf"\bthis\s+(\w+)\b(?:[^.:]{{0,60}}\band(?:\s+it)?)?\s+{_IS}\s+deprecated", re.IGNORECASE
+)
+_THE_THING = re.compile(
+    rf"(?:^|[.!?]\s+)\W*the\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+{_IS}\s+deprecated", re.IGNORECASE
+)
+_OF_PARTS = re.compile(
+    r"^\W*(?:deprecated|obsolete)\s+(?:\w+\s+)?(?:fields|arguments|parameters|attributes|methods|members|options|names|"
+    r"values|keys|functions|classes|properties|features|settings|variables)\b(?!\W*$)",
+    re.IGNORECASE,
+)
+"""A heading over a list of things, rather than words about what it stands at."""
 _STARTS = re.compile(
     r"^[^\w`]*(?:note|warning|todo|fixme|xxx|hack)?(?:\([^)]*\))?[^\w`]*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b",
     re.IGNORECASE,
@@ -44,9 +60,16 @@ _DEPRECATED_NOUN = re.compile(
 )
 _OF_ARGUMENT = re.compile(r"\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b", re.IGNORECASE)
 _SHIM = re.compile(
-    r"^\W*(?:\w+\s+){0,2}?(?:obsolete|backwards?[- ]compat\w*|compat(?:ibility)?|legacy(?=\W*$|\s*[.:;,(]|\s+-))\b"
-    r"|\b(?:legacy|compat(?:ibility)?)\s+(?:wrapper|shim|alias|layer|function|method|class|factory|name|interface)"
-    r"|\b(?:kept|retained|here|exists|provided|alias|only)\s+(?:\w+\s+){0,2}?for\s+(?:\w+\s+)?(?:backwards?|legacy)",
+    r"^\W*(?:(?:an?|this)\s+)?obsolete\b"
+    r"|^\W*(?:\w+\s+)?compat(?:ibility)?\s+layer\W*$"
+    r"|^\W*(?:\w+\s+){0,2}?legacy(?=\W*$|\s*[.:;(,]|\s+-)"
+    r"|^\W*(?:(?:an?|the|this|just|simple|thin|small|stub|alias|for|only|provides?|provided|kept)\s+){0,3}"
+    r"backwards?[- ]compat\w*(?=\W*$|\s*[.;(]|\s+(?:wrapper|shim|alias|stub|layer|function|method|class|property|"
+    r"constant|attribute|accessor|helper|name|import|re-?export|only|for|with|from)(?:s|es)?\b)"
+    r"|\b(?:backwards?[- ]compat\w*|legacy|compat(?:ibility)?)\s+(?:wrapper|shim|stub|alias|function|method|class|"
+    r"factory|name|interface|entry ?point)\b(?!s?\s+(?:between|to)\b)"
+    r"|\b(?:kept|retained|here|exists|provided|offered|alias|only)\s+(?:\w+\s+){0,2}?for\s+(?:\w+\s+)?(?:backwards?|legacy|"
+    r"compatibility\W*(?:$|do not))",
     re.IGNORECASE,
 )
 _REMOVE_LATER = re.compile(r"\b(?:remove|delete|drop)\s+(?:this|it)\b.*deprecat", re.IGNORECASE)
@@ -60,6 +83,7 @@ _INSTEAD = re.compile(
 )
 _OF_BEHAVIOUR = re.compile(
     r"[\d.v]*\W*(?:it is (?:now )?deprecated to|(?:the |this |old |legacy )*(?:\w+ )?(?:behaviou?r|default|support)\b"
+    r"|the (?:[\w-]+ ){1,3}?(?:mode|format|form|syntax|option|ability|possibility|signature|values?)\b"
     r"|(?:calling|passing|using|combining|specifying|setting|relying|support for|use of)\b(?! this\b))",
     re.IGNORECASE,
 )
@@ -70,7 +94,9 @@ _OF_VALUE = re.compile(
     r"|\b(?:passing|specifying|using|giving|supplying)\s+(?:a|an|any|non\S*|multiple|several|more than|\w+s as)\b"
     r"|\b(?:values?|strings?|booleans?|callables?|lists?)\b[^.]{0,30}\bdeprecated"
     r"|`\w+\s*=\s*[^`]+`+\s+(?:option\s+)?(?:is|was|has been)\b"
-    r"|[\"'][\w.+-]+[\"']`*\s+(?:(?:option|value|mode|string|setting|choice)\s+)?(?:is|was|were|has been|will be)\b",
+    r"|[\"'][\w.+-]+[\"']`*\s+(?:(?:option|value|mode|string|setting|choice)\s+)?(?:is|was|were|has been|will be)\b"
+    r"|\bwill (?:be|become)\s+(?:\w+\s+to\s+)?(?:an?\s+)?(?:optional|required|mandatory|keyword[- ]only|positional)"
+    r"|\w+s (?:are|will be) no longer (?:accepted|supported|allowed|valid)\b",
     re.IGNORECASE,
 )
 """Words at an argument that are about some of its values, or about what it will do."""
@@ -78,6 +104,12 @@ _OTHER_SUBJECT = re.compile(
     r"(?:[\d.v]+\s+)?(?:the\s+)?[`'\"]*(?P<name>[A-Za-z_]\w*)[`'\"]*\s+(?:has been|is|was)\s+deprecated",
     re.IGNORECASE,
 )
+_OTHER_NAME = re.compile(
+    r"(?:[\d.v]+\s+)?(?:the\s+)?(?::[\w:]+:)?`+~?(?P<name>[A-Za-z_][\w.]*)(?:\(\))?`+\s+"
+    r"(?:\w+\s+)?(?:is|was|has been|will be)\b",
+    re.IGNORECASE,
+)
+"""How the words after `.. deprecated::` begin where they are about something that has a name of its own."""
 _LEAVES = re.compile(
     r"\b(?:renamed|removed|ignored|moved to|replaced|no effect|not used|unused|no longer)\b", re.IGNORECASE
 )
@@ -185,7 +217,7 @@ def _structured(lines: list[str], number: int, line: str, name: str) -> Said | N
     argument."""
     directive = _DIRECTIVE.match(line)
     if directive:
-        return _directive(lines, number, directive)
+        return _directive(lines, number, directive, name)
     tag = _TAG.match(line)
     if tag:
         return Said("high", one_line(tag["rest"]))
@@ -202,7 +234,7 @@ def _structured(lines: list[str], number: int, line: str, name: str) -> Said | N
     return None
 
 
-def _directive(lines: list[str], number: int, found: re.Match[str]) -> Said | None:
+def _directive(lines: list[str], number: int, found: re.Match[str], name: str) -> Said | None:
     """`.. deprecated::`"""
     indent = len(found["indent"])
     text = one_line(found["rest"] + " " + " ".join(_indented_after(lines, number, indent)))
@@ -214,9 +246,17 @@ def _directive(lines: list[str], number: int, found: re.Match[str]) -> Said | No
         if other and other["name"] != owner and _looks_like_an_argument(other["name"]):
             owner = other["name"]  # "random_state has been deprecated, use rng", at rng
         return Said("low" if about_value(text, owner) else "high", text, owner)
+    other = _OTHER_NAME.match(text)
+    if other and name and not _alike(other["name"].rsplit(".", 1)[-1], name):
+        return Said("low", text)
     if indent or _OF_ARGUMENT.search(text[:90]) or _OF_BEHAVIOUR.match(text):
         return Said("medium", text)
     return Said("high", text)
+
+
+def _alike(other: str, name: str) -> bool:
+    """Whether a name that words use can be that of the thing they stand at: `gilbrat` at `gilbrat_gen`."""
+    return any(other.lower() in part.lower() or part.lower() in other.lower() for part in name.split("."))
 
 
 def _other_directive(lines: list[str], number: int, line: str, name: str) -> Said | None:
@@ -297,23 +337,51 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
 
     `first` tells that these are the first words about it: its summary, or the comment right above it.
     """
-    named = re.escape(name.rsplit(".", 1)[-1]) if name else r"(?!)"
     shim: Confidence | None = "medium" if first and _SHIM.search(text) else None
     if SAYS_DEPRECATED.search(text) and not re.search(r"\bas deprecated\b", text, re.IGNORECASE):
-        if re.search(
-            rf"[`*'\"]*\b{named}\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)", text
-        ):
+        if names_itself(text, name):
             return "high"
-        if _ABOUT_ITSELF.search(text) and not _argument_is_subject(text):
-            return "high"
+        if _OF_PARTS.search(text):
+            return "low"
         if _STARTS.search(text) or (
             first and (_DEPRECATED_NOUN.search(text) or _MARKED_END.search(text[:160]))
         ):
-            return "medium" if _argument_is_subject(text) else "high"
+            # "obsolete: add a marker" may be the name of a thing, not a verdict
+            return "medium" if _argument_is_subject(text) or text.startswith("obsolete") else "high"
         if re.search(rf"(?:{_IS})\s+deprecated", text, re.IGNORECASE):
             return "low" if _argument_is_subject(text) or not first else "medium"
         return shim or ("low" if first and re.search(r"\bdeprecated\b", text, re.IGNORECASE) else None)
     return shim
+
+
+def names_itself(text: str, name: str) -> bool:
+    """Whether the words call the callable `name` deprecated by its name, or as "this function"."""
+    last = name.rsplit(".", 1)[-1]
+    if name and re.search(
+        rf"\b{re.escape(last)}s?\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)", text
+    ):
+        return True
+    if not (_ABOUT_ITSELF.search(text) or _by_its_kind(text, last) or _the_thing(text, last)):
+        return False
+    return not _argument_is_subject(text)
+
+
+def _the_thing(text: str, name: str) -> bool:
+    """Whether "the function is deprecated" stands in the text, and not "the `other` function is"."""
+    for match in _THE_THING.finditer(text):
+        quoted = re.findall(r"[`'\"]+~?([\w.]+)", match[0])
+        if not quoted or name in {one.rsplit(".", 1)[-1] for one in quoted}:
+            return True
+    return False
+
+
+def _by_its_kind(text: str, name: str) -> bool:
+    """Whether the words call "this gate" deprecated, at something whose name has "gate" in it."""
+    nouns = {word.lower() for word in re.findall(r"[A-Z]?[a-z]{2,}", name)}
+    return any(
+        match[1].lower() in nouns and not _OF_ARGUMENT.fullmatch(match[1])
+        for match in _THIS_IS.finditer(text)
+    )
 
 
 def about_value(text: str, name: str) -> bool:
