@@ -188,6 +188,7 @@ def test_a_warning_that_does_not_name_the_argument_it_looks_at_is_not_about_that
         ("def f():\n    '''Do.\n\n    .. deprecated:: 2.1\n        :attr:`payment` will be removed.\n    '''", "f"),
         ("def f():\n    '''Do.\n\n    The setDaemon method of the Thread class has been deprecated since Python 3.10.\n    '''", "f"),
         ("class C:\n    '''Do.\n\n    Deprecated fields (still in use):\n        a: use b\n    '''", "C"),
+        ("class P:\n    def parse(self, text):\n        try:\n            value = old_way(text)\n            warnings.warn('An H in the middle is deprecated', DeprecationWarning)\n            return value\n        except ValueError:\n            return new_way(text)", "P.parse"),
         ("def f():\n    if hasattr(g, 'old'):\n        warnings.warn('The `old` method is deprecated, write `f`', DeprecationWarning)", "f"),
     ],
 )
@@ -205,6 +206,7 @@ def test_words_about_another_thing_or_a_part_of_it_are_a_mention(source, qualnam
         ("class KeyProvider:\n    '''Keys.\n\n    This provider only works there and it is deprecated, use x.\n    '''", "KeyProvider", ("docstring", "high")),
         ("def f():\n    '''Tidies a name. NB: deprecated'''", "f", ("docstring", "high")),
         ("class Document:\n    '''Documents were deprecated in 2022 and this stub is left.'''", "Document", ("docstring", "high")),
+        ("def f():\n    '''Now as text, as timeutils.f() is deprecated.'''", "f", ("docstring", "medium")),
         ("def f():\n    '''Do.\n\n    .. deprecated:: 2.1\n        The file-per-folder mode is deprecated.\n    '''", "f", ("docstring", "medium")),
         ("class Box:\n    # TODO: remove, this box is deprecated\n    is_box = True", "Box", ("comment", "medium")),
     ],
@@ -221,6 +223,7 @@ def test_words_about_the_thing_itself_are_found_in_other_forms(source, qualname,
         "def f():\n    '''For backwards compatibility, allow both.'''",
         "def f():\n    '''Create an arbitrary obsolete marker.'''",
         "def f():\n    '''Do.\n\n    We do not allow the short form since this has been deprecated since 2.0.\n    '''",
+        "'''Obsolete marker handling.'''",
         "'''Compatibility layer to run on Linux and Windows.'''",
     ],
 )
@@ -275,6 +278,21 @@ def test_a_module_getattr_speaks_of_the_names_that_its_warning_is_given_for():
             return value
         """
     assert set(marks(source)) == {"Old"}
+
+
+def test_a_helper_that_registers_names_says_nothing_of_the_module_that_calls_it():
+    source = "add_deprecated_classes({'old': 'new'}, __name__)"
+    assert marks(source, emitters=["add_deprecated_classes"]) == {}
+
+
+def test_a_helper_that_looks_first_whether_to_warn_is_not_sure():
+    assert ("warning", "medium") in marks("def f():\n    warn_on_deprecated_uri(URI)")["f"]
+
+
+def test_a_function_that_says_which_argument_is_deprecated_warns_for_others():
+    source = "def getattr_with_notice(name):\n    warnings.warn(f'The {name} class is deprecated', DeprecationWarning)"
+    found = detect(source.encode(), Knowledge())
+    assert (found.marks, found.emitters) == ([], ["getattr_with_notice"])
 
 
 def test_the_words_of_a_warning_are_its_sentence_and_not_the_version_before_it():

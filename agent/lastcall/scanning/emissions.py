@@ -57,6 +57,9 @@ _KEYWORD_WORDS = (
 """What the keywords of deprecating decorators hold, in well-known libraries, and how a sentence would put it."""
 _SAYS_SOMETHING = 3
 """A warning of fewer words names nothing."""
+_WARNS_OF = re.compile(r"warn(?:s|ing)?_(?:on|if|about|for|of|when)_", re.IGNORECASE)
+"""A helper that looks first whether there is something to warn of."""
+_HOLE_IS_SUBJECT = re.compile(r"\W*(?:the\s+\W*)?\{\.\.\.\}", re.IGNORECASE)
 _SAYS_SO = re.compile(r"warn|deprec", re.IGNORECASE)
 _MARKED_NAME = re.compile(r"(\w+)=?[`'\"]*\s*\(deprecated\b", re.IGNORECASE)
 _FILTERS = frozenset(["filterwarnings", "simplefilter", "catch_warnings", "warns", "deprecated_call"])
@@ -245,11 +248,18 @@ def _end(
 
 
 def _try(statement: ast.Try, conditions: tuple[ast.expr | _Unknown, ...], state: _Body) -> None:
-    _walk(statement.body, conditions, state)
+    # What comes after something that may fail, and is caught, is not always reached.
+    first = 1 if any(_goes_on(handler.body) for handler in statement.handlers) else len(statement.body)
+    _walk(statement.body[:first], conditions, state)
+    _walk(statement.body[first:], (*conditions, UNKNOWN), state)
     for handler in statement.handlers:
         _walk(handler.body, (*conditions, UNKNOWN), state)
     _walk(statement.orelse, (*conditions, UNKNOWN), state)
     _walk(statement.finalbody, conditions, state)
+
+
+def _goes_on(body: Sequence[ast.stmt]) -> bool:
+    return not isinstance(body[-1], ast.Raise)
 
 
 def _may_return(body: Sequence[ast.stmt]) -> bool:
@@ -313,10 +323,11 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
             return
     strength = _warns(node, name, base, text, state)
     if strength is not None:
-        forwards = not SAYS_DEPRECATED.search(text) and any(
+        of_others = not SAYS_DEPRECATED.search(text) or (not conditions and _HOLE_IS_SUBJECT.match(text))
+        forwards = bool(of_others) and any(
             isinstance(part, ast.Name) and part.id in state.parameters for part in ast.walk(node)
         )
-        sure = name not in state.knowledge.sometimes
+        sure = name not in state.knowledge.sometimes and not _WARNS_OF.search(name)
         if not sure and not text and not _SAYS_SO.search(name):
             return  # `get_value(...)`, which warns of some values
         state.found.append(
@@ -366,7 +377,7 @@ def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> boo
     if categories and (is_warn or _HELPER.search(name)):
         return bool(categories - _WEAK_CATEGORY) or SAYS_LEAVING.search(text) is not None
     if name in state.knowledge.emitters and base not in {"self", "cls"}:
-        return True
+        return True if text or not _NOT_A_HELPER.search(name) else None  # it registers names that are to warn
     if name in state.knowledge.sometimes and base not in {"self", "cls"}:
         return True
     if _HELPER.search(name) and not _NOT_A_HELPER.search(name):

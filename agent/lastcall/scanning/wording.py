@@ -44,6 +44,7 @@ _THIS_IS = re.compile(
 _THE_THING = re.compile(
     rf"(?:^|[.!?]\s+)\W*the\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+{_IS}\s+deprecated", re.IGNORECASE
 )
+_GIVES_REASON = re.compile(r"\b(?:as|since|because|where)\s+[`*'\"]*$", re.IGNORECASE)
 _OF_PARTS = re.compile(
     r"^\W*(?:deprecated|obsolete)\s+(?:\w+\s+)?(?:fields|arguments|parameters|attributes|methods|members|options|names|"
     r"values|keys|functions|classes|properties|features|settings|variables)\b(?!\W*$)",
@@ -51,7 +52,8 @@ _OF_PARTS = re.compile(
 )
 """A heading over a list of things, rather than words about what it stands at."""
 _STARTS = re.compile(
-    r"^[^\w`]*(?:note|warning|todo|fixme|xxx|hack)?(?:\([^)]*\))?[^\w`]*(?:is\s+|now\s+)?(?:deprecated|obsolete)\b",
+    r"^[^\w`]*(?:note|warning|todo|fixme|xxx|hack)?(?:\([^)]*\))?[^\w`]*(?:is\s+|now\s+)?(?:deprecated\b"
+    rf"|obsolete\b(?=\W*$|\s*[.,:;!(\])]|\s+(?:and|since|in|as|by|from|use|{_THING})\b))",
     re.IGNORECASE,
 )
 _MARKED_END = re.compile(r"[\[(*]\s*(?:deprecated|obsolete)\b[^\])*]*[\])*]", re.IGNORECASE)
@@ -60,7 +62,7 @@ _DEPRECATED_NOUN = re.compile(
 )
 _OF_ARGUMENT = re.compile(r"\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b", re.IGNORECASE)
 _SHIM = re.compile(
-    r"^\W*(?:(?:an?|this)\s+)?obsolete\b"
+    rf"^\W*(?:(?:an?|this)\s+)?obsolete\b(?=\W*$|\s*[.,:;!(]|\s+{_THING}\b)"
     r"|^\W*(?:\w+\s+)?compat(?:ibility)?\s+layer\W*$"
     r"|^\W*(?:\w+\s+){0,2}?legacy(?=\W*$|\s*[.:;(,]|\s+-)"
     r"|^\W*(?:(?:an?|the|this|just|simple|thin|small|stub|alias|for|only|provides?|provided|kept)\s+){0,3}"
@@ -357,10 +359,10 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
 def names_itself(text: str, name: str) -> bool:
     """Whether the words call the callable `name` deprecated by its name, or as "this function"."""
     last = name.rsplit(".", 1)[-1]
-    if name and re.search(
-        rf"\b{re.escape(last)}s?\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)", text
-    ):
-        return True
+    named = rf"[\w.]*\b{re.escape(last)}s?\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)"
+    for match in re.finditer(named, text) if name else ():
+        if not _GIVES_REASON.search(text[: match.start()]):
+            return True
     if not (_ABOUT_ITSELF.search(text) or _by_its_kind(text, last) or _the_thing(text, last)):
         return False
     return not _argument_is_subject(text)
