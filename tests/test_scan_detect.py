@@ -140,6 +140,7 @@ def test_a_definition_is_marked_with_its_evidence_and_kind(source, qualname, exp
         "class Deprecated:\n    def __new__(cls):\n        warnings.warn(f'{cls} has been deprecated', DeprecationWarning)",
         "def f(a):\n    '''Do.\n\n    Args:\n        a: the frame. The frame class option is deprecated.\n    '''",
         "@delete_parameter('3.5', 'args')\ndef f(*args): ...",
+        "class C:\n    '''Do.\n\n    Attributes\n    ----------\n    a : int\n        .. deprecated:: 1.1\n            `a` is deprecated.\n    '''",
         "class E(OSError):\n    # Silence the warning about message being deprecated since it is not valid here.\n    message = None",
         "RULE = policy.DeprecatedRule(name='x', check='y')",
     ],
@@ -151,7 +152,6 @@ def test_what_only_has_to_do_with_deprecation_is_not_marked(source):
 @pytest.mark.parametrize(
     "source",
     [
-        "class C:\n    '''Do.\n\n    Attributes\n    ----------\n    a : int\n        .. deprecated:: 1.1\n            `a` is deprecated.\n    '''",
         "def f(file):\n    '''Show.\n\n    Before 9.1, the first argument was file. This is now deprecated.\n    '''",
     ],
 )
@@ -298,6 +298,61 @@ def test_a_function_that_says_which_argument_is_deprecated_warns_for_others():
 def test_the_words_of_a_warning_are_its_sentence_and_not_the_version_before_it():
     (mark,) = detect(b"def f():\n    warn(OurDeprecationWarning('22.8', 'f is deprecated, use g'))", Knowledge()).marks
     assert [item.text for item in mark.evidence] == ["f is deprecated, use g"]
+
+
+@pytest.mark.parametrize(
+    ("source", "qualname", "expected"),
+    [
+        ("class UserConverter:\n    '''Make one.\n\n    .. deprecated:: 2.3\n        Looking up users by number will be removed.\n    '''", "UserConverter", {("docstring", "medium")}),
+        ("class M:\n    @property\n    def text(self):\n        '''The text.\n\n        !!! deprecated\n            Calling `.text()` as a method is deprecated.\n        '''", "M.text", {("docstring", "medium")}),
+        ("class C:\n    def max(self):\n        '''Set it.\n\n        .. versionchanged:: 3.8\n            Deprecated cursors that use it without a hint.\n        '''", "C.max", {("docstring", "low")}),
+        ("class C:\n    '''One.\n\n    Attributes\n    ----------\n    deprecated : bool\n        Whether this config option is deprecated.\n    '''", "C", {("docstring", "low")}),
+        ("def f():\n    '''Do.\n\n    .. ours_deprecated:: 0.14\n    '''", "f", {("docstring", "high")}),
+        ("def f():\n    '''A function that runs. Deprecated as of 1.3.3.'''", "f", {("docstring", "high")}),
+        ("def install_missing():\n    '''Do. ``installmissing`` is deprecated as of that version.'''", "install_missing", {("docstring", "high")}),
+        ("def f():\n    warn_until(3009, 'This module is deprecated, use g')", "f", {("warning", "medium")}),
+    ],
+)
+def test_words_that_other_projects_use_are_weighed(source, qualname, expected):
+    found = marks(source).get(qualname, {("docstring", "low")})
+    assert {item for item in found if item[0] != "is"} == expected
+
+
+def test_an_undeprecated_method_is_not_deprecated():
+    source = "def f():\n    '''Do.\n\n    .. versionchanged:: 3.8\n        Undeprecated.\n    .. versionchanged:: 3.5\n        Deprecated, use g.\n    '''"
+    assert ("docstring", "high") not in marks(source).get("f", set())
+
+
+def test_a_statement_about_names_that_moved_is_not_about_the_module():
+    source = "deprecated('Import from base instead', Old='base.utils:New', older='base.utils.newer')"
+    assert marks(source) == {
+        "Old": {("decorator", "high"), ("is", "attribute")},
+        "older": {("decorator", "high"), ("is", "attribute")},
+    }
+
+
+def test_what_decides_which_warnings_are_shown_warns_of_nothing():
+    assert "" not in marks("show_deprecation_warnings()\ndef old(): ...")
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("@deprecated_param(param='kind', breaking_version='2.0', additional_warn_text='Use sort.')\nclass C: ...", ["C(kind=)"]),
+        ("@deprecated_renamed_argument('silence', 'allow', '5.1')\ndef f(*, silence=False, allow=False): ...", ["f(silence=)"]),
+        ("def f(**extra):\n    '''Do.\n\n    Args:\n        **extra: Deprecated way to pass more.\n    '''", []),
+        ("def f(count=None, until=None):\n    if count is not None and until:\n        warnings.warn(\"Using both 'count' and 'until' is deprecated\", DeprecationWarning)", []),
+        ("def f(where=None):\n    if old() and where:\n        logger.warning('{key} is deprecated, set in {where}'.format(key=1, where=where))", []),
+    ],
+)
+def test_the_argument_that_is_deprecated_is_named(source, names):
+    assert [name for name in marks(source) if "(" in name] == names
+
+
+def test_a_helper_is_known_by_the_category_that_it_takes_by_default():
+    source = "def notify_until(version, message, category=DeprecationWarning):\n    warnings.warn(message, category)"
+    found = detect(source.encode(), Knowledge())
+    assert (found.marks, found.emitters) == ([], ["notify_until"])
 
 
 def test_a_comment_on_an_alias_is_not_about_the_next_function():

@@ -41,6 +41,8 @@ _NOT_ARGUMENTS = frozenset(
     )
 )
 """What the keywords of such decorators are called in well-known libraries, where they are no argument's name."""
+_NAMES_IT = frozenset(("param", "parameter", "arg", "argument", "kwarg", "param_name", "arg_name", "argument_name"))
+"""Keywords of such decorators that hold the argument's name."""
 _ABOUT_IT = re.compile(r"version|remov|since|message|warning|msg", re.IGNORECASE)
 _ONE_ARGUMENT = re.compile(r"(?:param(?:eter)?|kwarg|arg(?:ument)?|keyword|option)$", re.IGNORECASE)
 _OLD = re.compile(r"^(?:old|deprecated|legacy|previous)_?|_old$|^from_", re.IGNORECASE)
@@ -62,6 +64,11 @@ def named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[str
     ]
     if old:
         return old
+    called = [
+        name for item in decorator.keywords if item.arg in _NAMES_IT for name in _names(item.value)
+    ]
+    if called:
+        return called
     keywords = [
         item.arg
         for item in decorator.keywords
@@ -70,6 +77,7 @@ def named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[str
         and not _ABOUT_IT.search(item.arg)
         and isinstance(item.value, (ast.Tuple, ast.Constant))
         and not item.arg.endswith("_name")
+        and (item.arg in parameters or not item.arg.endswith(("_text", "_msg", "_info", "_help")))
     ]
     named = [item for item in keywords if item in parameters]
     if named:
@@ -100,7 +108,7 @@ def _renamed(spelled: list[list[str]], parameters: frozenset[str]) -> list[str]:
 def _old_of_two(decorator: ast.Call, spelled: list[list[str]]) -> list[str]:
     """The old name of `@deprecated_parameter("old", "new")`, whose name speaks of one argument."""
     singular = _ONE_ARGUMENT.search(last_name(decorator.func)) is not None
-    both = [len(names) for names in spelled] == [1, 1] == [1] * len(decorator.args)
+    both = [len(names) for names in spelled] == [1, 1] and len(decorator.args) > 1
     return spelled[0] if singular and both else []
 
 

@@ -426,7 +426,10 @@ class _Detector:
         helper = bool(own) and HELPER_NAME.search(own.rsplit(".", 1)[-1]) is not None
         says = docstring_says(doc, qualname)
         takes = _may_take(node) if says else None
+        spread = spread_of(node) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else ()
         for said in says:
+            if said.parameter and said.parameter in spread:
+                continue
             if said.parameter and takes is not None and said.parameter not in takes:
                 continue
             if said.parameter:

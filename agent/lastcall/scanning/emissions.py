@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from lastcall.scanning.wording import SAYS_DEPRECATED, SAYS_GONE, SAYS_LEAVING, about_passing, about_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 _CATEGORY = re.compile(r"[Dd]eprecat|RemovedIn|RemovedAs|^FutureWarning$")
 _WEAK_CATEGORY = frozenset(("FutureWarning",))
@@ -26,6 +26,7 @@ _NOT_A_HELPER = re.compile(
     r"|deprecated_call|_for_deprecated|deprecated_(?:args|options|settings|fields)",
     re.IGNORECASE,
 )
+_REGISTERS = re.compile(r"_*(?:add|register|append|set|update)_", re.IGNORECASE)
 _LOGGER = re.compile(r"log", re.IGNORECASE)
 _MAKES_A_LOGGER = frozenset(["getLogger", "get_logger", "getChild", "opt", "bind", "contextualize", "new"])
 _STAND_IN = re.compile(
@@ -57,9 +58,11 @@ _KEYWORD_WORDS = (
 """What the keywords of deprecating decorators hold, in well-known libraries, and how a sentence would put it."""
 _SAYS_SOMETHING = 3
 """A warning of fewer words names nothing."""
+_HOLE = re.compile(r"\{\w[^{}]*\}")
 _WARNS_OF = re.compile(r"warn(?:s|ing)?_(?:on|if|about|for|of|when)_", re.IGNORECASE)
 """A helper that looks first whether there is something to warn of."""
 _HOLE_IS_SUBJECT = re.compile(r"\W*(?:the\s+\W*)?\{\.\.\.\}", re.IGNORECASE)
+_WARN_WORD = re.compile(r"(?:^|_)warn(?:s|ing)?(?:_|$)", re.IGNORECASE)
 _SAYS_SO = re.compile(r"warn|deprec", re.IGNORECASE)
 _MARKED_NAME = re.compile(r"(\w+)=?[`'\"]*\s*\(deprecated\b", re.IGNORECASE)
 _FILTERS = frozenset(["filterwarnings", "simplefilter", "catch_warnings", "warns", "deprecated_call"])
@@ -187,8 +190,23 @@ def emissions_of(
     Nested functions are not looked into: they run later, and have no name that others could call.
     """
     state = _Body(knowledge, dict(constants), parameters_of(function), spread_of(function))
+    state.categories.update(_category_parameters(function, state))
     _walk(function.body, (), state)
     return state.found
+
+
+def _category_parameters(
+    function: ast.FunctionDef | ast.AsyncFunctionDef, state: _Body
+) -> Iterator[str]:
+    """`category` of `def warn_until(version, message, category=DeprecationWarning)`."""
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args]
+    for item, value in (
+        *zip(reversed(every), reversed(arguments.defaults), strict=False),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ):
+        if value is not None and _is_category(value, state):
+            yield item.arg
 
 
 def module_emissions(
@@ -327,12 +345,18 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
         forwards = bool(of_others) and any(
             isinstance(part, ast.Name) and part.id in state.parameters for part in ast.walk(node)
         )
-        sure = name not in state.knowledge.sometimes and not _WARNS_OF.search(name)
-        if not sure and not text and not _SAYS_SO.search(name):
+        known = base == "warnings" or name == "warn" or _is_known(name, state.knowledge)
+        sure = known and name not in state.knowledge.sometimes and not _WARNS_OF.search(name)
+        if not sure and not _SAYS_SO.search(name) and len(text.split()) < _SAYS_SOMETHING:
             return  # `get_value(...)`, which warns of some values
         state.found.append(
             Emission("warning", node.lineno, text, conditions, strength, forwards, passed, sure)
         )
+
+
+def _is_known(name: str, knowledge: Knowledge) -> bool:
+    """Whether a helper's own code, or what it is called, tells that it warns of deprecations."""
+    return name in knowledge.emitters or _HELPER.search(name) is not None or not _WARN_WORD.search(name)
 
 
 def _refusal(node: ast.Call, state: _Body) -> None:
@@ -376,16 +400,16 @@ def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> boo
     is_warn = "warn" in name.lower() or (base == "warnings" and name == "warn_explicit")
     if categories and (is_warn or _HELPER.search(name)):
         return bool(categories - _WEAK_CATEGORY) or SAYS_LEAVING.search(text) is not None
-    if name in state.knowledge.emitters and base not in {"self", "cls"}:
-        return True if text or not _NOT_A_HELPER.search(name) else None  # it registers names that are to warn
-    if name in state.knowledge.sometimes and base not in {"self", "cls"}:
+    if not text and (name.endswith("warnings") or _REGISTERS.match(name)):
+        return None  # `show_deprecation_warnings()`, `add_deprecated_names({...})`
+    if name in state.knowledge.emitters | state.knowledge.sometimes and base not in {"self", "cls"}:
         return True
     if _HELPER.search(name) and not _NOT_A_HELPER.search(name):
         # By its name it has to do with deprecation; that it warns of one, and always, takes more.
         return SAYS_DEPRECATED.search(text) is not None or _SURE_HELPER.search(name) is not None
     if (
         is_warn
-        and (base == "warnings" or name == "warn")
+        and (base == "warnings" or _WARN_WORD.search(name))
         and re.search(r"\bdeprecated\b", text, re.IGNORECASE)
     ):
         return True  # of some other category, but in so many words
@@ -419,6 +443,7 @@ def forwards_warnings(
 
 def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: str) -> tuple[str, ...]:
     """The arguments whose being passed makes a warning. It has to name them, if its words can be read."""
+    text = _HOLE.sub("{...}", text)
     names = [
         name
         for condition in conditions

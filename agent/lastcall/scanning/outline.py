@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 DECORATOR = re.compile(r"deprecat(?!ors)|obsolete|^removed_", re.IGNORECASE)
 """What a decorator or call that deprecates something is called."""
+_PLACE = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*[.:]\w[\w.]*")
 HELPER_NAME = re.compile(
     r"warn|^_*deprecat(?:e|ed|ion)?$|^_*deprecat(?:e|ion|or)s?_|"
     r"^_*(?:is|has|mark|get|set|add|list|check|handle|find|show|emit|raise|log|print|suppress|ignore|issue|"
@@ -35,7 +36,8 @@ def string_constants(body: Sequence[ast.stmt]) -> dict[str, str]:
 
 
 def declared_names(statement: ast.stmt) -> list[str]:
-    """The names of `deprecated("name", "use other")` and of `deprecated_alias(module, {"name": value})`."""
+    """The names of `deprecated("name", "use other")`, of `deprecated_alias(module, {"name": value})` and of
+    `deprecated("use other", name="other.module:name")`."""
     call = statement.value if isinstance(statement, ast.Expr) else None
     if not isinstance(call, ast.Call) or not DECORATOR.match(last_name(call.func)):
         return []
@@ -48,6 +50,9 @@ def declared_names(statement: ast.stmt) -> list[str]:
             for name in [_text_of(key)]
             if name.isidentifier()
         ]
+    moved = [item.arg for item in call.keywords if item.arg and _PLACE.fullmatch(_text_of(item.value))]
+    if moved:
+        return moved
     names = [item for item in map(_text_of, call.args) if item.isidentifier()]
     return names if len(names) == 1 and len(call.args) > 1 else []
 

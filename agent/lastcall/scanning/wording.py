@@ -35,7 +35,8 @@ _ABOUT_ITSELF = re.compile(
     rf"\b(?:this|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
     rf"|(?<!since )(?<!because )(?<!as )(?<!but )(?<!where )(?<!of )\bthis\s+{_IS}\s+(?:a\s+)?deprecated"
     r"|(?:^|[^\w\s`'\")]\s*)deprecated\s+since\s+(?:\w+\s+){0,2}?v?\d"
-    r"|(?<!\.)[.!?]\s+(?:n\.?b\.?:?\s+|note:?\s+)?(?:deprecated|obsolete)\s*(?:[.!:,;]|$)",
+    r"|(?<!\.)[.!?]\s+(?:n\.?b\.?:?\s+|note:?\s+)?(?:deprecated|obsolete)"
+    r"(?:\s*(?:[.!:,;]|$)|\s+(?:as of|in|from)\s+v?\d)",
     re.IGNORECASE,
 )
 _THIS_IS = re.compile(
@@ -45,6 +46,9 @@ _THE_THING = re.compile(
     rf"(?:^|[.!?]\s+)\W*the\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+{_IS}\s+deprecated", re.IGNORECASE
 )
 _GIVES_REASON = re.compile(r"\b(?:as|since|because|where)\s+[`*'\"]*$", re.IGNORECASE)
+_OF_CALLING = re.compile(
+    rf"\b(?:calling|passing|using|accessing)\b(?! this\b)[^.]*(?:\.\w[^.]*)?\b{_IS}\s+deprecated", re.IGNORECASE
+)
 _OF_PARTS = re.compile(
     r"^\W*(?:deprecated|obsolete)\s+(?:\w+\s+)?(?:fields|arguments|parameters|attributes|methods|members|options|names|"
     r"values|keys|functions|classes|properties|features|settings|variables)\b(?!\W*$)",
@@ -85,6 +89,8 @@ _INSTEAD = re.compile(
 )
 _OF_BEHAVIOUR = re.compile(
     r"[\d.v]*\W*(?:it is (?:now )?deprecated to|(?:the |this |old |legacy )*(?:\w+ )?(?:behaviou?r|default|support)\b"
+    r"|(?!being|pending|nothing|during|missing|according|everything|following|having)[a-z]{2,}ing\b"
+    r"(?! (?:this|the method|the function)\b)"
     r"|the (?:[\w-]+ ){1,3}?(?:mode|format|form|syntax|option|ability|possibility|signature|values?)\b"
     r"|(?:calling|passing|using|combining|specifying|setting|relying|support for|use of)\b(?! this\b))",
     re.IGNORECASE,
@@ -98,7 +104,8 @@ _OF_VALUE = re.compile(
     r"|`\w+\s*=\s*[^`]+`+\s+(?:option\s+)?(?:is|was|has been)\b"
     r"|[\"'][\w.+-]+[\"']`*\s+(?:(?:option|value|mode|string|setting|choice)\s+)?(?:is|was|were|has been|will be)\b"
     r"|\bwill (?:be|become)\s+(?:\w+\s+to\s+)?(?:an?\s+)?(?:optional|required|mandatory|keyword[- ]only|positional)"
-    r"|\w+s (?:are|will be) no longer (?:accepted|supported|allowed|valid)\b",
+    r"|\w+s (?:are|will be) no longer (?:accepted|supported|allowed|valid)\b"
+    r"|\b(?:using|passing|specifying|giving|setting)\s+both\b",
     re.IGNORECASE,
 )
 """Words at an argument that are about some of its values, or about what it will do."""
@@ -122,13 +129,23 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 _CHANGED = re.compile(r"^\.\.\s+version(?:changed|modified|removed)\s*::?\s*(?P<rest>.*)$", re.IGNORECASE)
+_ENDS_OR_GOES_ON = re.compile(
+    r"\W*$|\s*[.,;:!(]|\s+(?:in|use|since|as|by|for|and|because|with|from|this|it|to|please|method|function|class)\b"
+    rf"|\s+the\s+{_THING}\b",
+    re.IGNORECASE,
+)
 _ADMONITION = re.compile(
     r"^\.\.\s+(?:warning|note|caution|attention|important|danger|admonition)\s*::"
     r"\s*(?P<rest>.*)$",
     re.IGNORECASE,
 )
-_DIRECTIVE = re.compile(r"^(?P<indent>\s*)\.\.\s+deprecated\s*::?\s*(?P<rest>.*)$", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"^(?P<indent>\s*)\.\.\s+(?:[a-z]+[_:-])?deprecated\s*::?\s*(?P<rest>.*)$", re.IGNORECASE)
 _SECTION = re.compile(r"^(?:[#*_\s]*)deprecated(?:[*_\s]*):?(?:[*_\s]*)(?P<rest>.*)$", re.IGNORECASE)
+_IS_ARGUMENT = re.compile(r"deprecated\s*:\s*(?:bool|str|int|list|dict|optional|none)\b", re.IGNORECASE)
+_NUMPY_SECTION = re.compile(
+    r"(?:attributes|(?:other )?parameters|returns|yields|raises|methods|examples|see also|references)\s+[-=~]{3,}",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"^\s*[@:]deprecated\b:?\s*(?P<rest>.*)$", re.IGNORECASE)
 _FIELD = re.compile(
     r"^\s*:(?:param|parameter|arg|argument|key|keyword|kwarg)\s+(?:[^:]*\s)?\**(?P<name>\w+)\s*:"
@@ -225,7 +242,7 @@ def _structured(lines: list[str], number: int, line: str, name: str) -> Said | N
         return Said("high", one_line(tag["rest"]))
     if line.startswith(".."):
         return _other_directive(lines, number, line, name)
-    section = _SECTION.match(line)
+    section = None if _IS_ARGUMENT.match(line) else _SECTION.match(line)
     if section and number and not lines[number - 1].strip() and not line.startswith((" ", "\t")):
         underlined = (
             number + 1 < len(lines) and re.fullmatch(r"\s*[-=~]{3,}\s*", lines[number + 1]) is not None
@@ -271,8 +288,11 @@ def _other_directive(lines: list[str], number: int, line: str, name: str) -> Sai
     if changed is None:
         verdict = sentence_says(text, name, first=False)
         return Said(verdict, text) if verdict is not None and verdict != "low" else None
-    if not re.match(r"(?:[\w.]*\d[\w.]*)?\W*(?:deprecated|obsolete)\b", text, re.IGNORECASE):
+    found = re.match(r"(?:[\w.]*\d[\w.]*)?\W*(?:deprecated|obsolete)\b", text, re.IGNORECASE)
+    if found is None or any("undeprecated" in other.lower() for other in lines):
         return None
+    if not _ENDS_OR_GOES_ON.match(text[found.end() :]):
+        return Said("medium" if _OF_ARGUMENT.search(text[:90]) else "low", text)  # "Deprecated cursors that ..."
     return Said("medium" if _OF_ARGUMENT.search(text[:90]) else "high", text)
 
 
@@ -306,7 +326,7 @@ def _arguments_said(lines: list[str]) -> list[Said]:
 def _in_prose(lines: list[str], name: str) -> Said | None:
     paragraphs = _paragraphs(lines)
     for index, (number, text) in enumerate(paragraphs[:6]):
-        if index and text.startswith((":", ">>>", "Args", "Param")):
+        if index and (text.startswith((":", ">>>", "Args", "Param")) or _NUMPY_SECTION.match(text)):
             break
         verdict = sentence_says(text, name, first=index == 0)
         if verdict is not None:
@@ -343,8 +363,9 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
     if SAYS_DEPRECATED.search(text) and not re.search(r"\bas deprecated\b", text, re.IGNORECASE):
         if names_itself(text, name):
             return "high"
-        if _OF_PARTS.search(text):
-            return "low"
+        of_another = _OF_PARTS.search(text) or _OF_CALLING.search(text)
+        if of_another:
+            return "low" if of_another.re is _OF_PARTS else "medium"
         if _STARTS.search(text) or (
             first and (_DEPRECATED_NOUN.search(text) or _MARKED_END.search(text[:160]))
         ):
@@ -359,7 +380,8 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
 def names_itself(text: str, name: str) -> bool:
     """Whether the words call the callable `name` deprecated by its name, or as "this function"."""
     last = name.rsplit(".", 1)[-1]
-    named = rf"[\w.]*\b{re.escape(last)}s?\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)"
+    spelled = "|".join(map(re.escape, {last, last.replace("_", "")}))
+    named = rf"[\w.]*\b(?:{spelled})s?\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)"
     for match in re.finditer(named, text) if name else ():
         if not _GIVES_REASON.search(text[: match.start()]):
             return True
