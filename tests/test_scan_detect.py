@@ -355,6 +355,47 @@ def test_a_helper_is_known_by_the_category_that_it_takes_by_default():
     assert (found.marks, found.emitters) == ([], ["notify_until"])
 
 
+@pytest.mark.parametrize(
+    ("source", "qualname", "expected"),
+    [
+        ("class DeprecatedAttributesMixin:\n    @property\n    @deprecated\n    def name(self): ...", "DeprecatedAttributesMixin.name", ("decorator", "high")),
+        ("@deprecated(\"Passing 'kind' as a string is deprecated. Use a Kind.\")\ndef f(kind): ...", "f", ("decorator", "medium")),
+        ("def f():\n    '''Soft-deprecated, do not use.'''", "f", ("docstring", "high")),
+        ("def f():\n    '''Do.\n\n    .. deprecated:: 0.16\n        Instead of ``weighted=True`` use ``weights``.\n    '''", "f", ("docstring", "medium")),
+        ("def f():\n    '''Do.\n\n    .. deprecated:: 0.16\n        *Instant selectors* will be removed.\n    '''", "f", ("docstring", "medium")),
+        ("class C:\n    '''Do.\n\n    .. deprecated:: 2.2\n        `pad_x` and `pad_y` have been deprecated.\n    '''", "C", ("docstring", "low")),
+        ("class C:\n    '''Do.\n\n    .. versionchanged:: 2.0\n        Deprecated :func:`g` has now been removed.\n    '''", "C", ("docstring", "low")),
+        ("class C:\n    '''Do.\n\n    Note that this second method is deprecated.\n    '''", "C", ("docstring", "low")),
+    ],
+)
+def test_words_of_applications_are_weighed(source, qualname, expected):
+    assert expected in marks(source).get(qualname, {("docstring", "low")})
+
+
+def test_what_a_list_of_arguments_says_is_not_about_the_class():
+    source = "class C:\n    '''Parameters\n    ----------\n    solver:\n        Where to look. deprecated, use settings instead\n    '''"
+    assert set(marks(source)) == {"C(solver=)"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class C:\n    '''Do.\n\n    Parameters\n    ----------\n    **kwargs\n        .. deprecated:: 0.49\n            These will be removed.\n    '''",
+        "def write(format):\n    if format in OLD:\n        warnings.warn(f\"Format '{format}' is deprecated\", DeprecationWarning)",
+        "def f(stop=-1):\n    '''Do.\n\n    Args:\n        stop: The end.\n\n            .. deprecated:: 2.4\n                It is inclusive but will be changed.\n    '''",
+    ],
+)
+def test_an_argument_of_which_something_else_is_said_is_not_shown(source):
+    found = {name: kinds for name, kinds in marks(source).items() if "(" in name or name == "C"}
+    assert all(confidence == "low" for kinds in found.values() for kind, confidence in kinds if kind != "is")
+
+
+def test_a_helper_whose_name_says_what_it_does_is_known_in_other_files():
+    source = "def deprecate_for_users(old):\n    warnings.warn(f'{old} is deprecated', DeprecationWarning, stacklevel=3)"
+    assert detect(source.encode(), Knowledge()).emitters == ["deprecate_for_users"]
+    assert ("warning", "high") in marks("def old():\n    deprecate_for_users('ui.old')", emitters=["deprecate_for_users"])["old"]
+
+
 def test_a_comment_on_an_alias_is_not_about_the_next_function():
     found = marks("nullslast = nulls_last  # deprecated\n\ndef collate(): ...")
     assert set(found) == {"nullslast"}

@@ -90,7 +90,7 @@ def _items(
             own = depth
         if depth < own or (not numpy and depth <= indent):
             return
-        if depth > own:
+        if depth > own or line.lstrip().startswith("*"):  # nobody passes an argument by the name after `**`
             continue
         if numpy and number + 1 < len(lines) and _UNDERLINE.match(lines[number + 1]):
             return

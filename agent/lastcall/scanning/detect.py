@@ -45,6 +45,7 @@ from lastcall.scanning.tree import MAX_LINES, Unreadable
 from lastcall.scanning.wording import (
     SAYS_DEPRECATED,
     SAYS_LEAVING,
+    about_a_way,
     argument_leaves,
     comment_says,
     docstring_says,
@@ -337,7 +338,8 @@ class _Detector:
 
     def _emitter(self, name: str, *, always: bool) -> None:
         # Names that say so themselves are recognised anyway; short ones would match too much elsewhere.
-        if len(name) >= _SHORTEST_EMITTER and (not always or not DECORATOR.search(name)):
+        is_rare = not DECORATOR.search(name) or "_" in name.strip("_")
+        if len(name) >= _SHORTEST_EMITTER and (not always or is_rare):
             (self._result.emitters if always else self._result.sometimes).append(name)
 
     def _class(self, node: ast.ClassDef, prefix: str) -> None:
@@ -351,6 +353,9 @@ class _Detector:
                 self._result.categories.append(node.name)
             return
         if _MACHINERY.search(node.name):
+            for item in flatten(node.body):  # its own methods may yet be marked, if only by a decorator
+                if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    self._decorators(item, f"{qualname}.{item.name}", "method", parameters_of(item))
             return
         self._decorators(node, qualname, "class", frozenset())
         if not HELPER_NAME.search(node.name):
@@ -383,7 +388,7 @@ class _Detector:
             else:
                 # One deprecated overload leaves the others as they are.
                 guessed = known and not DECORATOR.search(name)  # by what it does, not by what it is called
-                unsure = is_overload or (guessed and not SAYS_DEPRECATED.search(text))
+                unsure = is_overload or (guessed and not SAYS_DEPRECATED.search(text)) or about_a_way(text)
                 confidence: Confidence = "medium" if unsure else "high"
                 self._add(qualname, kind, node.lineno, "decorator", confidence, text, decorator.lineno)
 

@@ -466,7 +466,7 @@ def _named(name: str) -> str:
     if name.lower() == "deprecated":
         return r"(?!)"  # marks others
     spelled = re.escape(name).replace("_", "[_ -]")
-    return rf"(?<!\w){spelled}(?!\w|-\w|\.\w|\s*=\s*[\w'\"\[({{])"
+    return rf"(?<!\w){spelled}(?!\w|-\w|\s+[`'\"]*\{{\.|\.\w|\s*=\s*[\w'\"\[({{])"
 
 
 def _passed(test: ast.expr, state: _Body, *, refused: bool) -> list[str]:

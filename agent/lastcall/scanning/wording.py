@@ -32,7 +32,7 @@ _IS = (
     r"(?:is|are|was|were|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both|actually))?"
 )
 _ABOUT_ITSELF = re.compile(
-    rf"\b(?:this|these)\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
+    rf"\b(?:this|these)\s+(?!first|second|third|last|latter|former|other)(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
     rf"|(?<!since )(?<!because )(?<!as )(?<!but )(?<!where )(?<!of )\bthis\s+{_IS}\s+(?:a\s+)?deprecated"
     r"|(?:^|[^\w\s`'\")]\s*)deprecated\s+since\s+(?:\w+\s+){0,2}?v?\d"
     r"|(?<!\.)[.!?]\s+(?:n\.?b\.?:?\s+|note:?\s+)?(?:deprecated|obsolete)"
@@ -56,7 +56,7 @@ _OF_PARTS = re.compile(
 )
 """A heading over a list of things, rather than words about what it stands at."""
 _STARTS = re.compile(
-    r"^[^\w`]*(?:note|warning|todo|fixme|xxx|hack)?(?:\([^)]*\))?[^\w`]*(?:is\s+|now\s+)?(?:deprecated\b"
+    r"^[^\w`]*(?:note|warning|todo|fixme|xxx|hack)?(?:\([^)]*\))?[^\w`]*(?:is\s+|now\s+|soft-)?(?:deprecated\b"
     rf"|obsolete\b(?=\W*$|\s*[.,:;!(\])]|\s+(?:and|since|in|as|by|from|use|{_THING})\b))",
     re.IGNORECASE,
 )
@@ -91,6 +91,7 @@ _OF_BEHAVIOUR = re.compile(
     r"[\d.v]*\W*(?:it is (?:now )?deprecated to|(?:the |this |old |legacy )*(?:\w+ )?(?:behaviou?r|default|support)\b"
     r"|(?!being|pending|nothing|during|missing|according|everything|following|having)[a-z]{2,}ing\b"
     r"(?! (?:this|the method|the function)\b)"
+    r"|instead of [`'\"]+\w+=|\*[^*]+\*"
     r"|the (?:[\w-]+ ){1,3}?(?:mode|format|form|syntax|option|ability|possibility|signature|values?)\b"
     r"|(?:calling|passing|using|combining|specifying|setting|relying|support for|use of)\b(?! this\b))",
     re.IGNORECASE,
@@ -98,7 +99,7 @@ _OF_BEHAVIOUR = re.compile(
 """How the words after `.. deprecated::` begin where they are about a way to use the callable."""
 _OF_VALUE = re.compile(
     r"\b(?:default|behaviou?r|output)\b[^.]*\b(?:will|is going to|changed)\b"
-    r"|\bwill (?:change|initiali[sz]e)\b|\busing None\b"
+    r"|\bwill (?:change|be changed|initiali[sz]e)\b|\busing None\b"
     r"|\b(?:passing|specifying|using|giving|supplying)\s+(?:a|an|any|non\S*|multiple|several|more than|\w+s as)\b"
     r"|\b(?:values?|strings?|booleans?|callables?|lists?)\b[^.]{0,30}\bdeprecated"
     r"|`\w+\s*=\s*[^`]+`+\s+(?:option\s+)?(?:is|was|has been)\b"
@@ -114,8 +115,8 @@ _OTHER_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _OTHER_NAME = re.compile(
-    r"(?:[\d.v]+\s+)?(?:the\s+)?(?::[\w:]+:)?`+~?(?P<name>[A-Za-z_][\w.]*)(?:\(\))?`+\s+"
-    r"(?:\w+\s+)?(?:is|was|has been|will be)\b",
+    r"(?:[\d.v]+\s+)?(?:the\s+|deprecated\s+)?(?::[\w:]+:)?`+~?(?P<name>[A-Za-z_][\w.]*)(?:\(\))?`+\s+"
+    r"(?:(?:and\s+)?\S+\s+)?(?:is|are|was|were|has been|have been|will be|in favou?r)\b",
     re.IGNORECASE,
 )
 """How the words after `.. deprecated::` begin where they are about something that has a name of its own."""
@@ -130,7 +131,7 @@ _PASSING = re.compile(
 )
 _CHANGED = re.compile(r"^\.\.\s+version(?:changed|modified|removed)\s*::?\s*(?P<rest>.*)$", re.IGNORECASE)
 _ENDS_OR_GOES_ON = re.compile(
-    r"\W*$|\s*[.,;:!(]|\s+(?:in|use|since|as|by|for|and|because|with|from|this|it|to|please|method|function|class)\b"
+    r"\W*$|\s*(?:[.,;!(]|:(?!\w))|\s+(?:in|use|since|as|by|for|and|because|with|from|this|it|to|please|method|function|class)\b"
     rf"|\s+the\s+{_THING}\b",
     re.IGNORECASE,
 )
@@ -260,6 +261,8 @@ def _directive(lines: list[str], number: int, found: re.Match[str], name: str) -
     if indent and not describes_arguments(lines, number):
         return None
     owner = _argument_above(lines, number, indent) if indent else ""
+    if owner is None:
+        return None
     if owner:
         other = _OTHER_SUBJECT.match(text)
         if other and other["name"] != owner and _looks_like_an_argument(other["name"]):
@@ -305,12 +308,14 @@ def _indented_after(lines: list[str], number: int, indent: int) -> list[str]:
     return body[:6]
 
 
-def _argument_above(lines: list[str], number: int, indent: int) -> str:
+def _argument_above(lines: list[str], number: int, indent: int) -> str | None:
     """The argument whose description holds line `number`: the nearest line above with a smaller indent."""
     for line in reversed(lines[:number]):
         if not line.strip() or len(line) - len(line.lstrip()) >= indent:
             continue
         match = _FIELD.match(line) or _ITEM.match(line)
+        if match and line.lstrip().startswith("*"):
+            return None  # nobody passes an argument by the name after `**`
         return match["name"] if match else ""
     return ""
 
@@ -326,7 +331,7 @@ def _arguments_said(lines: list[str]) -> list[Said]:
 def _in_prose(lines: list[str], name: str) -> Said | None:
     paragraphs = _paragraphs(lines)
     for index, (number, text) in enumerate(paragraphs[:6]):
-        if index and (text.startswith((":", ">>>", "Args", "Param")) or _NUMPY_SECTION.match(text)):
+        if (index and text.startswith((":", ">>>", "Args", "Param"))) or _NUMPY_SECTION.match(text):
             break
         verdict = sentence_says(text, name, first=index == 0)
         if verdict is not None:
@@ -433,6 +438,11 @@ def argument_leaves(text: str) -> bool:
 def about_passing(text: str) -> bool:
     """Whether the words of a warning are about an argument, a value or a way to call, and not the callable."""
     return _PASSING.search(text) is not None
+
+
+def about_a_way(text: str) -> bool:
+    """Whether the words of a decorator are about a way to call, "passing x as a string", and no more."""
+    return _OF_CALLING.match(text) is not None
 
 
 def _argument_is_subject(text: str) -> bool:
