@@ -43,6 +43,29 @@ def test_a_source_folder_is_not_part_of_the_name(tmp_path):
     assert modules(tmp_path) == {"src/pkg/__init__.py": "pkg", "src/pkg/m.py": "pkg.m", "service/app/x.py": "app.x"}
 
 
+def test_a_folder_without_init_inside_a_package_is_a_part_of_it_unless_its_files_import_each_other(tmp_path):
+    write(tmp_path, {
+        "pkg/__init__.py": "",
+        "pkg/errors.py": "",
+        "pkg/compilers/logging.py": "import logging\n",
+        "pkg/compilers/C/base.py": "from .errors import E\n# Deprecated.\ndef f(): ...\n",
+        "pkg/compilers/C/errors.py": "",
+        "pkg/scripts/run.py": "import common\n# Deprecated.\ndef main(): ...\n",
+        "pkg/scripts/common.py": "",
+        "other.py": "import errors\n",
+    })
+    assert [item.ref for item in survey(tmp_path).findings] == ["pkg.compilers.C.base:f", "run:main"]
+
+
+def test_a_part_of_a_namespace_package_keeps_the_name_of_the_package_when_it_is_the_root(tmp_path):
+    write(tmp_path, {
+        "space/core/__init__.py": "from space.core.old import f\n",
+        "space/core/old.py": "from space.base import x\n# Deprecated.\ndef f(): ...\n",
+        "space/base.py": "x = 1\n",
+    })
+    assert [item.ref for item in survey(tmp_path / "space").findings] == ["space.core.old:f"]
+
+
 def test_what_is_imported_decides_whether_a_folder_is_a_namespace(tmp_path):
     write(tmp_path, {"netra/app/__init__.py": "", "netra/app/x.py": "from netra.app import y", "netra/app/y.py": ""})
     assert modules(tmp_path)["netra/app/x.py"] == "netra.app.x"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from errno import ELOOP
@@ -253,12 +254,50 @@ class ModuleNames:
         parent = os.path.dirname(folder)
         if os.path.isfile(os.path.join(folder, "__init__.py")) and parent != folder:
             return self._import_root(parent)
-        if not (folder + os.sep).startswith(self._root + os.sep) or folder == self._root:
+        if folder == self._root:
+            return parent if self._root_is_namespace() else folder
+        if not (folder + os.sep).startswith(self._root + os.sep):
             return folder
         if os.path.basename(folder) in _SOURCE_ROOTS or _has_project_file(folder):
             return folder
         outer = self._import_root(parent)
+        if os.path.isfile(os.path.join(parent, "__init__.py")) or outer != parent:
+            return folder if self._is_put_on_path(folder) else outer  # a part of a package, or scripts in it
         return self._vote(folder, outer)
+
+    def _root_is_namespace(self) -> bool:
+        """Whether the root is itself a part of a namespace package: its files import each other by its name."""
+        name = os.path.basename(self._root)
+        tops = self._names_in(self._root)
+        if name in tops or not name.isidentifier():
+            return False
+        as_namespace = on_path = 0
+        for imported, number in self._imported.items():
+            first, _, rest = imported.partition(".")
+            as_namespace += number * (first == name and rest.split(".", 1)[0] in tops)
+            on_path += number * (first in tops)
+        return as_namespace > on_path
+
+    def _is_put_on_path(self, folder: str) -> bool:
+        """Whether the files of a folder import each other by their bare names, as scripts do."""
+        tops = self._names_in(folder) - sys.stdlib_module_names
+        return any(
+            imported.split(b".", 1)[0].decode("ascii", "replace") in tops
+            for path in self._by_folder.get(folder, ())
+            for imported in _IMPORTED.findall(_beginning(path))
+        )
+
+    @cached_property
+    def _by_folder(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in self._paths:
+            found.setdefault(os.path.dirname(path), []).append(path)
+        return found
+
+    @staticmethod
+    def _names_in(folder: str) -> set[str]:
+        """The names that could be imported if `folder` were on the path."""
+        return {os.path.splitext(name)[0] for name in _listed(folder) if not name.startswith((".", "_"))}
 
     def _vote(self, inner: str, outer: str) -> str:
         """A folder without `__init__.py`: a namespace package, or a folder on the path? What is imported
@@ -271,8 +310,7 @@ class ModuleNames:
 
     def _tops(self, folder: str) -> set[str]:
         """Names that could be imported if `folder` were on the path, and not already from the root."""
-        names = {os.path.splitext(name)[0] for name in _listed(folder) if not name.startswith((".", "_"))}
-        return names - {os.path.splitext(name)[0] for name in _listed(self._root)}
+        return self._names_in(folder) - {os.path.splitext(name)[0] for name in _listed(self._root)}
 
     @cached_property
     def _imported(self) -> Counter[str]:
@@ -280,12 +318,16 @@ class ModuleNames:
         counts: Counter[str] = Counter()
         step = max(1, len(self._paths) // 2000)
         for path in self._paths[::step]:
-            try:
-                data = read_source(path)[:100_000]
-            except Unreadable:
-                continue
+            data = _beginning(path)
             counts.update({name.decode("ascii", "replace") for name in _IMPORTED.findall(data)})
         return counts
+
+
+def _beginning(path: str) -> bytes:
+    try:
+        return read_source(path)[:100_000]
+    except Unreadable:
+        return b""
 
 
 def _listed(folder: str) -> list[str]:
