@@ -289,6 +289,17 @@ def test_the_command_joins_with_what_ran(project, capsys):
     assert "would break if it were removed" in out
 
 
+def test_a_function_that_is_only_handed_on_is_not_said_never_to_run(project, capsys):
+    (project / "chat" / "hands.py").write_text(
+        "from chat.core.factory import get_factory\n\ndef f(make):\n    return make()\n\nf(get_factory)\n"
+    )
+    store = project / "store.db"
+    LiveProcess(store, root=str(project)).target(TARGET).state(TARGET).close()
+    _, out, _ = lastcall(capsys, "references", TARGET, "--store", store)
+    handed = out.splitlines()[next(n for n, line in enumerate(out.splitlines()) if "chat/hands.py:6" in line) + 1]
+    assert handed.strip() == "get_factory"
+
+
 TWO_CALLS = """from chat.core.factory import get_factory
 
 def f(flag):

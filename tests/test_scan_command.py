@@ -17,6 +17,7 @@ import tomlkit
 from lastcall import cli, config
 from live_files import LiveProcess
 
+VERSION = ".".join(map(str, sys.version_info[:2]))
 SOURCE = '''import warnings
 
 def old():
@@ -66,7 +67,7 @@ def test_text_names_each_finding_the_skipped_and_the_sum(tree, capsys):
     details = f"{lines[2].strip()} {lines[3].strip()}"
     assert details == "warning, docstring; since 2025-09-01; removal in 2026-12-31; use pkg.mod:new"
     assert lines[4].split() == ["15", "high", "method", "pkg.mod:Client.post"]
-    assert "  pkg/broken.py: line 1: invalid syntax" in out
+    assert f"  pkg/broken.py: line 1: invalid syntax (read as Python {VERSION})" in out
     assert "3 deprecated entry points in 3 files: 2 high, 1 low confidence." in out
     assert "1 of lower confidence are not shown" in out
     assert "legacy_thing" not in out
@@ -82,7 +83,26 @@ def test_json_has_everything(tree, capsys):
     first = document["findings"][0]
     assert [(item["kind"], item["line"]) for item in first["evidence"]] == [("warning", 9), ("docstring", 6)]
     assert first["seen"] is None
-    assert document["skipped"] == [{"file": "pkg/broken.py", "reason": "line 1: invalid syntax"}]
+    assert document["skipped"] == [
+        {"file": "pkg/broken.py", "reason": f"line 1: invalid syntax (read as Python {VERSION})"}
+    ]
+
+
+def test_python_code_in_other_forms_is_counted_and_said_not_to_be_read(tree, capsys):
+    (tree / "pkg" / "fast.pyx").write_text("def f():\n    '''Deprecated.'''\n")
+    (tree / "a.ipynb").write_text("{}")
+    (tree / "b.ipynb").write_text("{}")
+    _, out, _ = lastcall(capsys, "scan", ".")
+    assert "Not looked into: 2 notebooks, 1 Cython file\n" in out
+    _, out, _ = lastcall(capsys, "scan", ".", "--format", "json")
+    assert json.loads(out)["not_looked_into"] == {".ipynb": 2, ".pyx": 1}
+
+
+def test_the_message_is_without_the_version_before_it(tmp_path, capsys):
+    (tmp_path / "m.py").write_text("def f():\n    '''Do.\n\n    .. deprecated:: 1.2\n        Use g.\n    '''\n")
+    _, out, _ = lastcall(capsys, "scan", str(tmp_path), "--format", "json")
+    (finding,) = json.loads(out)["findings"]
+    assert (finding["message"], finding["since"]) == ("Use g.", "1.2")
 
 
 def test_sarif_points_at_the_definitions(tree, capsys):

@@ -99,13 +99,16 @@ class _Seen:
     sightings: Sightings | None
     lines: Mapping[tuple[str, str], frozenset[int]]
     """By target and file, the lines that refer to it."""
+    called: frozenset[str]
+    """The targets whose uses are calls: that one was only handed on shows in no count."""
 
     @classmethod
     def of(cls, found: StaticSearch, sightings: Sightings | None) -> _Seen:
         lines: dict[tuple[str, str], set[int]] = {}
         for item in found.references:
             lines.setdefault((item.target, item.file), set()).add(item.line)
-        return cls(sightings, {key: frozenset(value) for key, value in lines.items()})
+        called = frozenset(ref for ref, one in found.definitions.items() if one.how in {"def", "class"})
+        return cls(sightings, {key: frozenset(value) for key, value in lines.items()}, called)
 
     def uses(self, item: StaticReference) -> int | None:
         """Uses seen from this place; None where that cannot be told."""
@@ -114,12 +117,13 @@ class _Seen:
         if self.sightings.of_target(item.target) == "not watched":
             return None
         others = self.lines[item.target, item.file]
-        return self.sightings.count_at(item.target, item.file, item.function, item.line, others)
+        count = self.sightings.count_at(item.target, item.file, item.function, item.line, others)
+        return None if not count and item.kind == "access" and item.target in self.called else count
 
     def in_words(self, item: StaticReference) -> list[str]:
         uses = self.uses(item)
         if uses:
-            return [f"{uses:,} uses seen from here"]
+            return ["1 use seen from here" if uses == 1 else f"{uses:,} uses seen from here"]
         if uses is None or self.sightings is None:
             return []
         loaded = self.sightings.of_target(item.target) != "not loaded"
@@ -213,7 +217,8 @@ def _summary(items: Sequence[StaticReference]) -> str:
     counts = Counter(item.kind for item in items if item.certain)
     breaking = sum(item.breaks for item in items)
     kinds = ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or "none certain"
-    return f"{len(items)} places ({kinds}); {breaking} would break if it were removed."
+    places = "1 place" if len(items) == 1 else f"{len(items)} places"
+    return f"{places} ({kinds}); {breaking} would break if it were removed."
 
 
 def _skipped(found: StaticSearch) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import re
+import sys
 import tokenize
 import warnings
 from bisect import bisect_left, bisect_right
@@ -153,8 +154,10 @@ def parse(text: str) -> ast.Module:
             warnings.simplefilter("ignore")  # invalid escapes in other people's strings
             return ast.parse(text)
     except SyntaxError as error:
-        hint = " (Python 2)" if "print" in (error.msg or "") else ""
-        raise Unreadable(f"line {error.lineno or '?'}: {error.msg}{hint}") from None
+        # It may well be right for another version: the words name the one that read it.
+        is_old = "print" in (error.msg or "")
+        hint = "Python 2" if is_old else f"read as Python {sys.version_info[0]}.{sys.version_info[1]}"
+        raise Unreadable(f"line {error.lineno or '?'}: {error.msg} ({hint})") from None
     except (ValueError, RecursionError, MemoryError) as error:
         raise Unreadable(f"cannot be parsed: {type(error).__name__}") from None
 

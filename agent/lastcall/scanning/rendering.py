@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from lastcall.scanning.finding import CONFIDENCES
 from lastcall.scanning.survey import at_least
+from lastcall.scanning.tree import FOREIGN
 from lastcall.scanning.wording import printable
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def survey_as_json(survey: Survey, seen_of: SeenOf | None) -> str:
             "files": survey.files,
             "findings": findings,
             "skipped": [{"file": item.file, "reason": item.reason} for item in survey.skipped],
+            "not_looked_into": survey.foreign,
         },
         indent=1,
     )
@@ -101,6 +103,9 @@ def survey_as_text(survey: Survey, confidence: Confidence, seen_of: SeenOf | Non
             )
         lines.append("")
     lines += _skipped_lines(survey.skipped)
+    if survey.foreign:
+        kinds = [_counted(survey.foreign[item], *words) for item, words in FOREIGN.items() if item in survey.foreign]
+        lines += [f"Not looked into: {', '.join(kinds)}", ""]
     for line in _summary(survey, shown, seen_of):
         lines += wrap(line, _WIDTH)
     return "\n".join(map(printable, lines)) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _TOLD = ("emitters", "categories", "sometimes")
 """What files tell each other, in the order in which the analysis takes it."""
 _MOST_ROUNDS = 4
+_VERSION_FIRST = re.compile(r"^v?\d+(?:\.\d+)+\W*\s(?=\S)")
+"""What stands between `.. deprecated::` and the words; `since` has it."""
 
 
 @dataclass(slots=True)
@@ -34,6 +37,8 @@ class Survey:
     files: int
     findings: list[Finding] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    foreign: dict[str, int] = field(default_factory=dict)
+    """How many files of other kinds hold Python code and are not looked into, by suffix."""
 
 
 def survey(
@@ -65,7 +70,7 @@ def survey(
         workers=workers,
     )
     _read_again(files, outcomes, cache, workers)
-    result = Survey(tree.root, len(files), skipped=list(tree.skipped))
+    result = Survey(tree.root, len(files), skipped=list(tree.skipped), foreign=dict(tree.foreign))
     result.skipped += [
         Skipped(file.file, outcome.reason)
         for file, outcome in zip(files, outcomes, strict=True)
@@ -136,7 +141,9 @@ def _finding(file: SourceFile, mark: Mark, names: Names) -> Finding:
         line=mark.line,
         confidence=strongest(evidence),
         evidence=evidence,
-        message=next((item.text for item in evidence if item.text and item.kind != "name"), ""),
+        message=_VERSION_FIRST.sub(
+            "", next((item.text for item in evidence if item.text and item.kind != "name"), "")
+        ),
         replacement=next(
             (name for name in (names.replacement(text, file, mark) for text in texts) if name), ""
         ),

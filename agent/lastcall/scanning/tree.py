@@ -42,6 +42,8 @@ TEXT_SUFFIXES = frozenset(
     )
 )
 """Files that may name a callable for something else to import: entry points, settings, process managers."""
+FOREIGN = {".ipynb": ("notebook", "notebooks"), ".pyx": ("Cython file", "Cython files")}
+"""Files that hold Python code and are not read."""
 TEXT_NAMES = frozenset(("Procfile", "Dockerfile", "Makefile", "entry_points.txt"))
 MAX_TEXT_BYTES = 512_000
 
@@ -76,6 +78,8 @@ class Tree:
     texts: list[tuple[str, str]] = field(default_factory=list)
     """(absolute path, path relative to the root) of configuration files and the like."""
     skipped: list[Skipped] = field(default_factory=list)
+    foreign: Counter[str] = field(default_factory=Counter)
+    """How many files hold Python code in a form that is not read, by suffix."""
 
 
 class Unreadable(Exception):  # noqa: N818 - says what happened to the file, which is no error of ours
@@ -216,7 +220,10 @@ def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[t
             else:
                 tree.skipped.append(Skipped(relative, "not a regular file"))
             return
-        is_text = os.path.splitext(entry.name)[1] in TEXT_SUFFIXES or entry.name in TEXT_NAMES
+        suffix = os.path.splitext(entry.name)[1]
+        if suffix in FOREIGN:
+            tree.foreign[suffix] += 1
+        is_text = suffix in TEXT_SUFFIXES or entry.name in TEXT_NAMES
         if is_text and entry.is_file() and entry.stat().st_size <= MAX_TEXT_BYTES:
             tree.texts.append((entry.path, relative))
     except OSError as error:
