@@ -27,6 +27,8 @@ _READ = ("message", "category", "stacklevel", "skip_file_prefixes")
 _DEFAULTS: dict[str, Any] = {"category": None, "stacklevel": 1, "skip_file_prefixes": ()}
 _SAFE = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.Add, ast.Sub, ast.Load, ast.Tuple)
 
+_NAMED = (ast.Name, ast.Constant, ast.Load)
+
 _ESCAPED = b"\r\n\\'\"abfnrtvxNuU01234567"
 """What may stand behind a backslash in a literal."""
 
@@ -39,7 +41,9 @@ class Call:
         "category",
         "code",
         "global_names",
+        "is_bare",
         "is_comparable",
+        "is_worded",
         "level",
         "only_read",
         "own_names",
@@ -53,9 +57,14 @@ class Call:
         """Kept alive: instructions are known by the id of their code."""
         self.template = template_of(arguments.get("message"))
         """The constant words of the message, `{}` where something is filled in; None if only the frame tells."""
+        self.is_worded = isinstance(arguments.get("message"), ast.Constant)
+        """Whether these are all of its words."""
         self.category = _global_name(code, arguments.get("category"))
         """The name of the category, if no local variable hides it."""
         self.builtin = getattr(builtins, self.category, None)
+        self.is_bare = isinstance(callee, ast.Attribute) and _are_bare(arguments) and _is_dropped(code, lasti)
+        """Whether nothing is run between the read of `.warn` and the call, whose arguments are no others than those
+        told here, and nothing is done with what it returns."""
         level = arguments.get("stacklevel")
         value: Any = 1 if level is None else getattr(level, "value", None)
         self.level: int | None = value if type(value) is int and "skip_file_prefixes" not in arguments else None
@@ -231,6 +240,24 @@ def _dropped_call_of(code: CodeType, lasti: int) -> int:
             if first == line and left == column is not None:
                 found = instruction.offset
     return -1
+
+
+def _are_bare(arguments: dict[str, ast.expr]) -> bool:
+    """Whether they are constants and names; a `stacklevel` may be a sum of those."""
+    sums = (*_NAMED, ast.BinOp, ast.Add, ast.Sub)
+    return set(arguments) <= {"message", "category", "stacklevel"} and all(
+        isinstance(part, sums if name == "stacklevel" else _NAMED)
+        for name, node in arguments.items()
+        for part in ast.walk(node)
+    )
+
+
+def _is_dropped(code: CodeType, lasti: int) -> bool:
+    """Whether the instruction behind the one at `lasti` throws away what that returns."""
+    import dis  # once for each instruction that warns
+
+    following = (i.opname for i in dis.get_instructions(code) if i.offset > lasti and i.opname != "CACHE")
+    return next(following, "") == "POP_TOP"
 
 
 def _is_safe(node: ast.expr) -> bool:

@@ -12,29 +12,35 @@ address decides.
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 
 from . import hotpath
 from .callsite import qualname_of
+from .warning_outcomes import NOTHING, PROFILER
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, ModuleType
     from typing import Any
 
     from .recorder import Recorder
     from .sites import Counters
     from .targets import Target
     from .warning_calls import Call
+    from .warning_outcomes import Outcome
 
-    Look = Callable[[FrameType], bool]
+    Look = Callable[[FrameType, FrameType | None], bool | Outcome | None]
+    """Given a frame that is about to warn, and its caller's: True if the call itself has to be seen, else what the
+    warning comes to, or None."""
     See = Callable[[FrameType, tuple[Any, ...], dict[str, Any]], None]
 
 MAX_READS = 20_000
 """Instructions, and callers of one of them, that are known; their code stays alive with them."""
 COUNTED_AS_CALLS = ("armed", "partial")
 """The states in which a target's calls are counted, so that its warnings are no uses."""
-CALLER, OWN_LINE, LOOKED_UP, HELPER, CALLS, NOT_WANTED, UNREADABLE = range(7)
+CALLER, OWN_LINE, LOOKED_UP, HELPER = "caller", "own line", "looked up", "helper"
+CALLS, NOT_WANTED, UNREADABLE = "calls", "not wanted", "unreadable"
 """What an instruction warns of: its function's caller; itself; it depends; the caller's caller; a target whose calls
 are counted; nothing of ours; what only the call itself shows."""
 _OTHERS = (None, NOT_WANTED, None)
@@ -45,8 +51,9 @@ _KEPT = (str, int, type(None), type, type(lambda: None))
 class Reads:
     """What is known of the instructions that read `warnings.warn` to call it at once. CPython 3.11 or newer."""
 
-    def __init__(self, names: dict[str, Any], wrapper: Any, recorder: Recorder, see: See) -> None:
-        self.names = names
+    def __init__(self, module: ModuleType, wrapper: Any, recorder: Recorder, see: See) -> None:
+        self.module = module
+        self.names = vars(module)
         self.original = wrapper.__wrapped__
         self.wrapper = wrapper
         self.recorder = recorder
@@ -54,10 +61,10 @@ class Reads:
         self._looked_at: set[int] = set()
         """Reads of code that is kept, by address, that were looked at and are no unreadable calls."""
         self._kept: list[CodeType] = []
-        self._by_name: dict[str, tuple[CodeType | None, int, Any]] = {}
-        self._by_address: dict[int, tuple[CodeType, int, Any]] = {}
+        self._by_name: dict[str, tuple[CodeType | None, str, Any]] = {}
+        self._by_address: dict[int, tuple[CodeType, str, Any]] = {}
 
-    def put(self, call: Call, kind: int, found: Any) -> None:
+    def put(self, call: Call, kind: str, found: Any) -> None:
         """From now on, answer the read of this call."""
         address = id(call.code) + call.read_at
         if call.read_at < 0 or (len(self._by_address) >= MAX_READS and address not in self._by_address):
@@ -70,69 +77,127 @@ class Reads:
         elif holder is None:
             self._by_name[name] = _OTHERS
 
-    def put_caller(self, call: Call, kind: int, counters: Counters, *frames: FrameType) -> None:
+    def put_caller(
+        self, call: Call, kind: str, counters: Counters, outcome: Outcome | None, *frames: FrameType
+    ) -> None:
         """The same for an instruction that blames the last of `frames`, which begin with its function's caller."""
         where = frames[-1]
         key = hotpath.site_key(where)
         if key not in counters:
             return
         if kind == OWN_LINE:
-            self.put(call, kind, (counters, key))
+            self.put(call, kind, (counters, key, outcome))
+            if outcome is not None:
+                outcome.give_up = lambda: self.put(call, kind, (counters, key, None))
             return
         known = self._by_address.get(id(call.code) + call.read_at)
         callers: dict[Any, Any] = known[2] if known is not None and known[1] == kind else {}
-        if where.f_lasti not in callers and len(callers) < MAX_READS:
-            callers[where.f_lasti] = (*(frame.f_code for frame in frames), counters, key)
-        elif kind == HELPER:  # by address, for it depends on the function between what is counted
-            callers[id(frames[0].f_code), key] = (*(frame.f_code for frame in frames), counters, key)
+        found = (*(frame.f_code for frame in frames), counters, key)
+        at: Any = where.f_lasti
+        if at in callers and (kind == HELPER or callers[at][:-1] != found):
+            # of several with one offset all but the first are known by their address, and by their helper's
+            at = key if kind == CALLER else (id(frames[0].f_code), key)
+        if at in callers or len(callers) < MAX_READS:
+            callers[at] = (*found, outcome)
+            if outcome is not None:
+                outcome.give_up = lambda: callers.update({at: (*found, None)})
         self.put(call, kind, callers)
 
-    def property(self) -> property:  # noqa: C901 - one function, with a case for each kind of call
+    def property(self) -> property:  # noqa: C901, PLR0915 - one function, with a case for each kind of call
         """The descriptor that answers for `warnings.warn`."""
-        by_name, by_address, getframe, looks_on = self._by_name, self._by_address, sys._getframe, self.looks_on
-        names, wrapper, original, recorder = self.names, self.wrapper, self.original, self.recorder
+        # Few names from here, for each is copied at each call: what is seldom needed is taken from `self`.
+        by_name, wrapper, original, recorder = self._by_name, self.wrapper, self.original, self.recorder
+        getframe, getprofile, profiler, modules, nothing = sys._getframe, sys.getprofile, PROFILER, sys.modules, NOTHING
+        names = self.names
 
-        def read(_module: Any) -> Any:  # noqa: C901, PLR0912 - one case for each kind of call, and no call but this
+        def read(module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a case for each kind of call, and no call but this
             try:
-                if names["warn"] is wrapper:
+                if warn is wrapper:  # type: ignore[name-defined] # noqa: F821 - see below
                     frame: Any = getframe(1)
                     code = frame.f_code
                     own, kind, found = by_name[code.co_qualname]
                     if own is not code:
-                        own, kind, found = by_address[id(code) + frame.f_lasti]
-                    if kind == CALLER:
-                        frame = frame.f_back
-                        code = frame.f_code
-                        own, counters, key = found[frame.f_lasti]
-                        slot, uses = counters[key if own is code else id(code) + frame.f_lasti]
-                    elif kind == OWN_LINE:
-                        counters, key = found
+                        own, kind, found = self._by_address[id(code) + frame.f_lasti]
+                    if kind == "caller":
+                        where = frame.f_back
+                        code = where.f_code
+                        own, counters, key, outcome = found[where.f_lasti]
+                        if own is not code:
+                            own, counters, key, outcome = found[id(code) + where.f_lasti]
                         slot, uses = counters[key]
-                    elif kind == LOOKED_UP:
-                        return wrapper if found(frame) else original
-                    elif kind == HELPER:
-                        frame = frame.f_back
-                        code = frame.f_code
-                        frame = frame.f_back
-                        helped, own, counters, key = found[frame.f_lasti]
-                        if helped is not code or own is not frame.f_code:
-                            counters, key = found[id(code), id(frame.f_code) + frame.f_lasti][2:]
+                        table = recorder.table
+                        for table[slot] in uses:  # as in `hotpath`, and for its reason
+                            break
+                    elif kind == "looked up":
+                        where = frame.f_back
+                        outcome = found(frame, where)
+                        if outcome is True:
+                            return wrapper
+                    elif kind == "own line":
+                        where = frame
+                        counters, key, outcome = found
                         slot, uses = counters[key]
-                    elif kind == CALLS:
-                        return original if found.state in COUNTED_AS_CALLS else wrapper
+                        table = recorder.table
+                        for table[slot] in uses:
+                            break
+                    elif kind == "helper":
+                        where = frame.f_back
+                        code = where.f_code
+                        where = where.f_back
+                        helped, own, counters, key, outcome = found[where.f_lasti]
+                        if helped is not code or own is not where.f_code:
+                            address = id(where.f_code) + where.f_lasti
+                            helped, own, counters, key, outcome = found[id(code), address]
+                        slot, uses = counters[key]
+                        table = recorder.table
+                        for table[slot] in uses:
+                            break
+                    elif kind == "calls":
+                        return original if found.state in {"armed", "partial"} else wrapper
                     else:
-                        return original if kind == NOT_WANTED else looks_on
-                    table = recorder.table
-                    for table[slot] in uses:  # as in `hotpath`, and for its reason
-                        break
+                        return original if kind == "not wanted" else self.looks_on
+                    # From here on the use is counted.
+                    if outcome is None:
+                        return original
+                    quiet = outcome.quiet
+                    if quiet is None:
+                        for _ in outcome.wait:
+                            break
+                        else:
+                            outcome.judge(frame, where)
+                        return original
+                    try:  # whether it is ignored: see `warning_outcomes`
+                        if getprofile() is None and (profiler is None or profiler() is None):
+                            # Nothing is called from here on: where something is, another thread may come between.
+                            blamed, registry, named, known, first, second, third, name, own, holder, category = quiet
+                            if (
+                                where.f_globals is blamed
+                                and blamed["__warningregistry__"] is registry
+                                and filters is known  # type: ignore[name-defined] # noqa: F821 - see below
+                                and known[0] is first
+                                and (
+                                    second is None
+                                    or (known[1] is second and (third is None or known[2] is third))
+                                )
+                                and (named is None or blamed["__name__"] is named)
+                                and modules["warnings"] is module
+                                and (
+                                    name is None
+                                    or (
+                                        frame.f_globals is own
+                                        and holder[name] is category
+                                        and (holder is own or name not in own)
+                                    )
+                                )
+                            ):
+                                return nothing
+                    except Exception as error:  # noqa: BLE001 - as below, but the use is counted
+                        self._failed(error)
+                    outcome.quiet = None
                     return original
-            except (KeyError, AttributeError) as error:  # a new call site, or no caller: the wrapper's business
-                hotpath.raise_if_hosts(error)
             except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
-                hotpath.record_unless_hosts(recorder.errors, "warning", error)
-            if "warn" not in names:
-                raise AttributeError("warn")
-            return looks_on if names["warn"] is wrapper and self._has_to_be_seen(getframe(1)) else names["warn"]
+                self._failed(error)
+            return self._missed(getframe(1))
 
         def write(_module: Any, value: Any) -> None:
             names["warn"] = value
@@ -142,8 +207,23 @@ class Reads:
                 raise AttributeError("warn")
             del names["warn"]
 
-        return property(read, write, remove)
+        # A function's own globals are looked up at a fifth of the price: so `read` has those of `warnings`.
+        function: Any = FunctionType
+        return property(function(read.__code__, names, "read", None, read.__closure__), write, remove)
 
+    def _failed(self, error: Exception) -> None:
+        """A name that is gone, a new call site, no caller: the wrapper's business. All else is not as it should be."""
+        if isinstance(error, (KeyError, IndexError, AttributeError, NameError)):
+            hotpath.raise_if_hosts(error)
+        else:
+            hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
+
+    def _missed(self, frame: FrameType) -> Any:
+        """What is read by `frame`, of which nothing is known."""
+        names = self.names
+        if "warn" not in names:
+            raise AttributeError("warn")
+        return self.looks_on if names["warn"] is self.wrapper and self._has_to_be_seen(frame) else names["warn"]
 
     def _has_to_be_seen(self, frame: FrameType) -> bool:
         """Of a read that is not known: whether it is for a call whose arguments only the call itself shows.
@@ -207,7 +287,9 @@ class Quick:
         self.look = self._compiled(look, recorder)
         """As the `look` given, but for a caller that is known."""
 
-    def remember(self, frame: FrameType, where: FrameType, target: Target, counters: Counters | None) -> None:
+    def remember(
+        self, frame: FrameType, where: FrameType, target: Target, counters: Counters | None, outcome: Outcome | None
+    ) -> None:
         """The call that `frame` is making for `where` counts there; nowhere if `target` is counted by its calls."""
         key = hotpath.site_key(where)
         if (counters is not None and key not in counters) or len(self._callers) >= MAX_READS:
@@ -218,7 +300,10 @@ class Quick:
             at = where.f_lasti
             if at in self._callers and self._callers[at][0] is not where.f_code:
                 at = key
-            self._callers[at] = (where.f_code, target, counters, key, *values)
+            known = where.f_code, target, counters, key
+            self._callers[at] = (*known, outcome, *values)
+            if outcome is not None:
+                outcome.give_up = lambda: self._callers.update({at: (*known, None, *values)})
 
     def _compiled(self, look: Look, recorder: Recorder) -> Look:
         """A function for just these variables: a loop over their names would cost more than looking them up."""
@@ -228,31 +313,30 @@ class Quick:
             f"({now} is {value} or type({value}) is str is type({now}) and {now} == {value})"
             for now, value in zip(given, held, strict=True)
         ]
-        known = ["caller", "target", "counters", "key", *held]
+        known = ["caller", "target", "counters", "key", "outcome", *held]
         source = "\n".join(
             [
                 "def make(callers, look, recorder):",
-                "  def quick(frame):",
-                "    back = frame.f_back",
-                "    if back is None: return look(frame)",
+                "  def quick(frame, back):",
+                "    if back is None: return look(frame, back)",
                 "    code = back.f_code",
                 "    try: known = callers[back.f_lasti]",
-                "    except KeyError: return look(frame)",
+                "    except KeyError: return look(frame, back)",
                 f"    {', '.join(known)} = known",
                 "    if caller is not code:",
                 "      known = callers.get(id(code) + back.f_lasti)",
-                "      if known is None: return look(frame)",
+                "      if known is None: return look(frame, back)",
                 f"      {', '.join(known)} = known",
                 "    own = frame.f_locals" if self.names else "",
                 "    names = frame.f_globals" if self.globals else "",
-                f"    if not ({' and '.join(same) or 'True'}): return look(frame)",
+                f"    if not ({' and '.join(same) or 'True'}): return look(frame, back)",
                 "    if counters is None:",
-                "      return False if target.state in COUNTED_AS_CALLS else look(frame)",
+                "      return None if target.state in COUNTED_AS_CALLS else look(frame, back)",
                 "    try: slot, uses = counters[key]",
-                "    except KeyError: return look(frame)",  # in a forked child
+                "    except KeyError: return look(frame, back)",  # in a forked child
                 "    table = recorder.table",
                 "    for table[slot] in uses: break",
-                "    return False",
+                "    return outcome",
                 "  return quick",
             ]
         )

@@ -20,6 +20,7 @@ from . import hotpath
 from .callsite import glob_match
 from .named import may_hold, may_wrap, reference_to, stands_for, wrapped_by
 from .targets import Target
+from .warning_outcomes import outcome_of
 from .warning_reads import (
     CALLER,
     CALLS,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from .agent import Agent
     from .sites import Tap
     from .warning_calls import Call
+    from .warning_reads import Look
 
 MAX_TAPS = 5_000
 MAX_NOTE = 300
@@ -103,8 +105,8 @@ class WarningsSeen:
         self.agent = agent
         self.recorder = agent.recorder
         self.categories = categories
-        self.looks: dict[Any, Callable[[FrameType], bool]] = {}
-        """By instruction: looks at a frame that is about to warn; says whether it wants to see the call itself."""
+        self.looks: dict[Any, Look] = {}
+        """By instruction: looks at a frame that is about to warn; True if it wants to see the call itself."""
         self.warned: dict[tuple[int, str, int], Warned] = {}
         self.reads: Reads | None = None
         """What is known of the instructions that read `warnings.warn` to call it at once; from 3.11 on."""
@@ -143,7 +145,7 @@ class WarningsSeen:
 
         self.agent.patcher.to_undo(undo)
         if sys.version_info >= (3, 11):
-            self.reads = Reads(names, wrapper, self.recorder, self._see_call)
+            self.reads = Reads(module, wrapper, self.recorder, self._see_call)
             self.agent.patcher.to_undo(named_reads.put(module, "warn", self.reads.property()))
 
     # -- at each warning ----------------------------------------------------------------------------
@@ -164,7 +166,7 @@ class WarningsSeen:
                     return True
                 frame = getframe(1)
                 look = looks.get(site_key(frame))
-                return (look or learn(frame))(frame)
+                return (look or learn(frame))(frame, frame.f_back) is True
             except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
                 hotpath.record_unless_hosts(errors, "warning", error)
             return False
@@ -186,20 +188,22 @@ class WarningsSeen:
         if entry.tap is None:
             return
         counters, back = entry.tap.counters, frame.f_back
+        text = call.template if call.is_worded else None
+        outcome = outcome_of(reads.module, call, text, frame.f_globals.get(call.category, call.builtin))
         if call.level == HELPERS_LEVEL:
             where = None if back is None else back.f_back
             if back is not None and where is not None and not may_wrap(back.f_code) and not _is_internal(back):
-                reads.put_caller(call, HELPER, counters, back, where)
+                reads.put_caller(call, HELPER, counters, outcome, back, where)
         elif call.level == HELPERS_LEVEL - 1:
             if back is not None:
-                reads.put_caller(call, CALLER, counters, back)
+                reads.put_caller(call, CALLER, counters, outcome, back)
         else:
-            reads.put_caller(call, OWN_LINE, counters, frame)
+            reads.put_caller(call, OWN_LINE, counters, outcome, frame)
 
-    def _learn(self, frame: FrameType) -> Callable[[FrameType], bool]:
+    def _learn(self, frame: FrameType) -> Look:
         from .warning_calls import read  # parses source: only for a program that warns
 
-        look: Callable[[FrameType], bool]
+        look: Look
         call = read(frame, self.wrapper)
         if call is None:
             look = _want_the_call
@@ -214,7 +218,7 @@ class WarningsSeen:
             self.kept.append(frame.f_code)
         return look
 
-    def _plain(self, call: Call) -> Callable[[FrameType], bool]:
+    def _plain(self, call: Call) -> Look:
         """For constant words and level: what has to be looked up is the category, and who called."""
         name, fallback, level, text = call.category, call.builtin, call.level, call.template or ""
         wanted, count, remember, site_key = self.by_category, self.count, self._remember, hotpath.site_key
@@ -224,11 +228,11 @@ class WarningsSeen:
         counted: dict[Any, Any] = {}
         """The counters of the one entry that can be meant: for callers by name, and before 3.11."""
 
-        def look(frame: FrameType) -> bool:
+        def look(frame: FrameType, back: FrameType | None) -> None:
             nonlocal counted
             if counted:
                 try:
-                    where: Any = frame if own_line else frame.f_back
+                    where: Any = frame if own_line else back
                     slot, uses = counted[site_key(where)]
                     table = recorder.table
                     for table[slot] in uses:  # as in `hotpath`, and for its reason
@@ -236,17 +240,17 @@ class WarningsSeen:
                 except (KeyError, AttributeError) as error:  # a new call site, or no caller
                     hotpath.raise_if_hosts(error)
                 else:
-                    return False
+                    return
             category = frame.f_globals.get(name, fallback)
             if wanted.get(category) is False:
                 remember(call, frame, None)
-                return False
+                return
             entry = count(text, category, level, (), frame, None)
             if entry is not None:
                 remember(call, frame, entry)
                 if entry.is_found and entry.tap is not None and level != HELPERS_LEVEL:
                     counted = entry.tap.counters
-            return False
+            return
 
         return look
 
@@ -404,7 +408,7 @@ class _Looked:
         self.known: dict[Any, Warned] = {}
         self.quick: Quick | None = None
 
-    def look(self, frame: FrameType) -> bool:
+    def look(self, frame: FrameType, where: FrameType | None) -> bool | None:
         """Count what `frame` is warning of; whether the call itself has to be seen for that."""
         seen, call = self.seen, self.call
         names = frame.f_locals if call.needs_locals or self.wraps else _NO_NAMES
@@ -412,12 +416,11 @@ class _Looked:
             message, category, level, prefixes = call.values(names, frame.f_globals)
         except Exception:  # noqa: BLE001 - the call itself will tell
             return True
-        where = frame.f_back
         simple = level == 2 and not prefixes and type(message) in _TEXT  # noqa: PLR2004 - most of them
         if not simple or where is None or "importlib" in where.f_code.co_filename:
             words = seen.words(message, call.template)
             seen.count(words, _category(message, category), level, prefixes, frame, names)
-            return False
+            return None
         key = message, category, id(seen.wrapped(frame, names))
         entry = self.known.get(key)
         outside = bool(seen.holding.get(id(where.f_code)))
@@ -428,10 +431,10 @@ class _Looked:
             if entry is not None and len(self.known) < MAX_TAPS:
                 self.known[key] = entry
         if entry is not None and not outside:
-            self._remember(frame, where, entry)
-        return False
+            self._remember(frame, where, entry, message, category)
+        return None
 
-    def _remember(self, frame: FrameType, where: FrameType, entry: Warned) -> None:
+    def _remember(self, frame: FrameType, where: FrameType, entry: Warned, message: Any, category: Any) -> None:
         reads, call, holding = self.seen.reads, self.call, self.seen.holding
         if not call.is_comparable:
             return
@@ -446,9 +449,12 @@ class _Looked:
             elif (site := hotpath.site_key(frame)) in self.seen.looks:
                 self.seen.looks[site] = quick.look
         if entry.is_found and entry.tap is not None:
-            quick.remember(frame, where, entry.target, entry.tap.counters)
+            outcome = None
+            if reads is not None:
+                outcome = outcome_of(reads.module, call, call.template if call.is_worded else message, category)
+            quick.remember(frame, where, entry.target, entry.tap.counters, outcome)
         elif not entry.is_found and entry.target.state in COUNTED_AS_CALLS:
-            quick.remember(frame, where, entry.target, None)
+            quick.remember(frame, where, entry.target, None, None)
 
 
 def _category(message: Any, category: Any) -> Any:
@@ -456,7 +462,7 @@ def _category(message: Any, category: Any) -> Any:
     return type(message) if isinstance(message, Warning) else category
 
 
-def _want_the_call(_frame: FrameType) -> bool:
+def _want_the_call(_frame: FrameType, _back: FrameType | None) -> bool:
     return True
 
 

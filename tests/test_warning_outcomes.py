@@ -1,0 +1,411 @@
+"""A warning that comes to nothing is not given, and nobody can tell: random changes of filters between random warnings.
+
+A program that nobody wrote: hypothesis draws changes of everything that `warnings.warn` looks at, in between calls that
+warn often enough to be left out. With the agent and without it, what is shown, recorded and raised must be the same.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
+
+from worlds import World
+
+DISCOVER = '[discover]\nwarnings = ["DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"]\n'
+IS_DONE_HERE = (3, 11) <= sys.version_info < (3, 14) and sys.implementation.name == "cpython"
+
+LIBRARY = """
+    import functools
+    import warnings
+    from typing_extensions import deprecated
+
+    WORDS = "words of the module's"
+    CATEGORY = DeprecationWarning
+
+    def literal():
+        warnings.warn("literal() is deprecated", DeprecationWarning, stacklevel=2)
+
+    def pending():
+        warnings.warn("pending() is deprecated", PendingDeprecationWarning, 2)
+
+    def future():
+        warnings.warn("future() is deprecated", category=FutureWarning, stacklevel=2)
+
+    def own_line():
+        warnings.warn("own_line() is deprecated", DeprecationWarning)
+
+    def variable(message="variable() is deprecated"):
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+
+    def constant():
+        warnings.warn(WORDS, CATEGORY, stacklevel=2)
+
+    def helped():
+        helper()
+
+    def helper():
+        warnings.warn("helped() is deprecated", CATEGORY, stacklevel=3)
+
+    @deprecated("marked() is deprecated")
+    def marked():
+        pass
+
+    def wrapped(function):
+        @functools.wraps(function)
+        def wrapper(*args, **kwargs):
+            warnings.warn("wrapped() is deprecated", DeprecationWarning, stacklevel=2)
+            return function(*args, **kwargs)
+        return wrapper
+
+    @wrapped
+    def decorated():
+        pass
+
+    def filled(name="filled"):
+        warnings.warn(f"{name}() is deprecated", DeprecationWarning, stacklevel=2)
+
+    def answered():
+        return warnings.warn("answered() is deprecated", DeprecationWarning, stacklevel=2)
+"""
+FUNCTIONS = ("literal", "pending", "future", "own_line", "variable", "constant", "helped", "marked", "decorated",
+             "filled", "answered")
+CALLERS = """
+    import library
+    {}
+""".format("".join(f"""
+    def {name}(times):
+        for number in range(times):
+            try:
+                result = library.{name}()
+            except Exception as error:
+                print("raised", type(error).__name__, error)
+            else:
+                if result is not None:
+                    print("result", result)
+""" for name in FUNCTIONS))
+
+HOST = """
+    import builtins, json, re, sys, threading, types, warnings
+    library = sys.modules["library"] = types.ModuleType("library")
+    library.__file__ = "library.py"
+    library_code = compile(open("library.py").read(), library.__file__, "exec")
+    exec(library_code, vars(library))
+    import callers
+
+    def show(message, category, filename, lineno, file=None, line=None):
+        print("shown", category.__name__, message, filename.rpartition("/")[2], lineno)
+
+    warnings.showwarning = show
+    code = compile("for _ in range(times): getattr(library, name)()", "executed", "exec")
+    real_warn, real_filters = warnings.warn, warnings.filters
+    other = types.ModuleType("other")
+    open_blocks = []
+
+    def again(times):
+        getattr(callers, name)(times)
+
+    def profiled(times):
+        seen = []
+        def profile(frame, event, arg):
+            if event == "c_call" and frame.f_code.co_filename.endswith("library.py"):
+                seen.append(arg.__name__)
+        sys.setprofile(profile)
+        try:
+            again(times)
+        finally:
+            sys.setprofile(None)
+        print("profiled", {*seen} - {"warn"})  # the first goes through a wrapper, which is no C function
+
+    def in_thread(times):
+        thread = threading.Thread(target=again, args=(times,))
+        thread.start()
+        thread.join()
+
+    def executed(times):
+        for module in "callers", "executed":
+            names = {"library": library, "times": times, "name": name, "__name__": module}
+            exec(code, names)
+            print("registry" if "__warningregistry__" in names else "no registry")
+
+    def library_again(kind, times):
+        names = {"__name__": "library", "DeprecationWarning": KINDS[kind]}
+        exec(library_code, names)
+        kept, callers.library = callers.library, types.SimpleNamespace(**names)
+        again(times)
+        callers.library = kept
+
+    def enter(record):
+        block = warnings.catch_warnings(record=record)
+        open_blocks.append((block, block.__enter__()))
+
+    def leave():
+        if open_blocks:
+            block, log = open_blocks.pop()
+            block.__exit__(None, None, None)
+            if log is not None:
+                print("recorded", [(item.category.__name__, str(item.message), item.lineno) for item in log])
+
+    def same_again():
+        warnings.filters[:] = [tuple(list(item)) for item in warnings.filters]
+
+    def registry(what):
+        names = vars(callers)
+        if what == "gone":
+            names.pop("__warningregistry__", None)
+        elif what == "cleared":
+            names.setdefault("__warningregistry__", {}).clear()
+        elif what == "new":
+            names["__warningregistry__"] = {}
+        elif what == "copy":
+            names["__warningregistry__"] = dict(names.get("__warningregistry__", {}))
+        elif what == "stale":
+            names.setdefault("__warningregistry__", {})["version"] = -1
+        else:
+            names["__warningregistry__"] = what
+
+    def stand_in(kind):
+        if kind == "own":
+            other.filters = [("always", None, Warning, None, 0)]
+            other.defaultaction, other.onceregistry, other._showwarnmsg = "default", {}, None
+            del other._showwarnmsg
+            sys.modules["warnings"] = other
+        else:
+            sys.modules["warnings"] = warnings
+
+    class Meta(type):
+        def __subclasscheck__(cls, kind):
+            print("asked about", kind.__name__)
+            return True
+    Odd = Meta("Odd", (Warning,), {})
+
+    class Text(str):
+        def __hash__(self):
+            print("hashed")
+            return super().__hash__()
+
+    def builtin(name, value):
+        kept = getattr(builtins, name)
+        setattr(builtins, name, value)
+        again(3)
+        setattr(builtins, name, kept)
+
+    def hidden(value):
+        library.DeprecationWarning = value
+        again(3)
+        del library.DeprecationWarning
+
+    KINDS = {kind.__name__: kind for kind in (
+        Warning, DeprecationWarning, PendingDeprecationWarning, FutureWarning, UserWarning)}
+
+    def do(what, *given):
+        if what == "call":
+            again(given[0])
+        elif what == "thread":
+            in_thread(*given)
+        elif what == "profile":
+            profiled(*given)
+        elif what == "executed":
+            executed(*given)
+        elif what == "library again":
+            library_again(*given)
+        elif what == "simple":
+            warnings.simplefilter(given[0], KINDS[given[1]], given[2], given[3])
+        elif what == "filter":
+            warnings.filterwarnings(given[0], given[1], KINDS[given[2]], given[3], given[4], given[5])
+        elif what == "odd":
+            warnings.filters.insert(0, (given[0], None, Odd, None, 0))
+        elif what == "insert":
+            warnings.filters.insert(given[0], (given[1], None, KINDS[given[2]], None, 0))
+        elif what == "put":
+            if warnings.filters:
+                warnings.filters[given[0] % len(warnings.filters)] = (given[1], None, KINDS[given[2]], None, 0)
+        elif what == "pop":
+            if warnings.filters:
+                warnings.filters.pop(given[0] % len(warnings.filters))
+        elif what == "reset":
+            warnings.resetwarnings()
+        elif what == "same again":
+            same_again()
+        elif what == "copied":
+            warnings.filters = warnings.filters[:]
+        elif what == "by the dictionary":
+            vars(warnings)["filters"] = [(given[0], None, KINDS[given[1]], None, 0)]
+        elif what == "no list":
+            kept, warnings.filters = warnings.filters, tuple(warnings.filters)
+            again(3)
+            warnings.filters = kept
+        elif what == "default action":
+            warnings.defaultaction = given[0]
+        elif what == "enter":
+            enter(*given)
+        elif what == "leave":
+            leave()
+        elif what == "registry":
+            registry(*given)
+        elif what == "name":
+            vars(callers)["__name__"] = given[0]
+        elif what == "category":
+            library.CATEGORY = KINDS[given[0]]
+            again(3)
+            library.CATEGORY = DeprecationWarning
+        elif what == "hidden":
+            hidden(KINDS[given[0]])
+        elif what == "builtin":
+            builtin("DeprecationWarning", KINDS[given[0]])
+        elif what == "words":
+            library.WORDS = given[0] if given[1] else Text(given[0])
+        elif what == "text":
+            for _ in range(6):
+                library.variable(Text("odd text"))
+        elif what == "stand-in":
+            stand_in(*given)
+            again(3)
+            stand_in("warnings'")
+        elif what == "replaced":
+            kept = warnings.warn
+            warnings.warn = lambda *args, **kwargs: print("instead", args)
+            again(2)
+            warnings.warn = kept
+
+    for name, script in json.load(open("scripts.json")):
+        print("script", name)
+        with warnings.catch_warnings():
+            for step in script:
+                print(step)
+                try:
+                    do(*step)
+                except Exception as error:
+                    print("failed", type(error).__name__, error)
+            while open_blocks:
+                leave()
+        vars(callers)["__name__"] = "callers"
+        vars(callers).pop("__warningregistry__", None)
+        library.WORDS, warnings.defaultaction = "words of the module's", "default"
+        warnings.filters = real_filters
+"""
+
+ACTIONS = st.sampled_from(["ignore", "ignore", "ignore", "default", "error", "always", "module", "once"])
+KINDS = st.sampled_from(["Warning", "DeprecationWarning", "DeprecationWarning", "PendingDeprecationWarning",
+                         "FutureWarning", "UserWarning"])
+WORDS = st.sampled_from(["", "literal", "nothing like it", ".*deprecated", "words"])
+MODULES = st.sampled_from(["", "", "callers", "library", "nowhere"])
+TIMES = st.sampled_from([2, 7, 30])
+CALLS = st.tuples(st.just("call"), TIMES)
+CHANGES = st.one_of(
+    st.tuples(st.sampled_from(["thread", "profile", "executed"]), TIMES),
+    st.tuples(st.just("library again"), KINDS, TIMES),
+    st.tuples(st.just("simple"), ACTIONS, KINDS, st.sampled_from([0, 0, 5]), st.booleans()),
+    st.tuples(st.just("filter"), ACTIONS, WORDS, KINDS, MODULES, st.sampled_from([0, 0, 7]), st.booleans()),
+    st.tuples(st.sampled_from(["insert", "put", "put"]), st.integers(0, 3), ACTIONS, KINDS),
+    st.tuples(st.just("odd"), ACTIONS),
+    st.tuples(st.just("pop"), st.integers(0, 3)),
+    st.tuples(st.sampled_from(["reset", "same again", "copied", "no list", "leave", "text", "replaced"])),
+    st.tuples(st.just("by the dictionary"), ACTIONS, KINDS),
+    st.tuples(st.just("default action"), ACTIONS),
+    st.tuples(st.just("enter"), st.booleans()),
+    st.tuples(st.just("registry"), st.sampled_from(["gone", "cleared", "new", "copy", "stale", None, 3])),
+    st.tuples(st.just("name"), st.sampled_from(["callers", "renamed", "nowhere", 3, None])),
+    st.tuples(st.sampled_from(["category", "hidden", "builtin"]), KINDS),
+    st.tuples(st.just("words"), st.sampled_from(["words", "other words"]), st.booleans()),
+    st.tuples(st.just("stand-in"), st.just("own")),
+)
+IGNORED = st.lists(st.one_of(
+    st.tuples(st.just("simple"), st.just("ignore"), KINDS, st.just(0), st.just(False)),
+    st.tuples(st.just("filter"), st.just("ignore"), WORDS, KINDS, MODULES, st.sampled_from([0, 0, 7]), st.just(False)),
+    st.tuples(st.just("filter"), st.just("error"), st.just("nothing like it"), KINDS, MODULES, st.just(0), st.just(False)),
+), min_size=1, max_size=3)
+
+
+ALWAYS = ("simple", "always", "Warning", 0, False)
+CERTAIN = [
+    ("literal", [ALWAYS, ("filter", "ignore", "", "Warning", "callers", 0, False), ("call", 30),
+                 ("name", "renamed"), ("call", 7)]),
+    ("constant", [ALWAYS, ("simple", "ignore", "DeprecationWarning", 0, False), ("call", 30),
+                  ("category", "UserWarning")]),
+    ("literal", [ALWAYS, ("simple", "ignore", "DeprecationWarning", 0, False),
+                 ("filter", "error", "nothing like it", "Warning", "", 0, False),
+                 ("filter", "error", "nothing like it", "DeprecationWarning", "", 0, False), ("call", 30),
+                 ("put", 2, "always", "Warning"), ("call", 7)]),
+]
+"""What is too rare to be drawn."""
+
+
+@st.composite
+def scripts(draw: st.DrawFn) -> tuple[str, list[Any]]:
+    """A function, and changes in between calls of it that are mostly ignored until then, for long enough."""
+    steps: list[Any] = [("simple", draw(ACTIONS), "Warning", 0, False), *draw(IGNORED), ("call", 30)]
+    for change in draw(st.lists(CHANGES, min_size=1, max_size=3)):
+        steps += [change, draw(CALLS)]
+    return draw(st.sampled_from(FUNCTIONS)), steps
+
+
+SCRIPTS = st.lists(scripts(), min_size=200, max_size=200)
+
+
+@pytest.mark.timeout(600)
+def test_random_changes_of_the_filters_show_the_same_warnings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    @settings(max_examples=int(os.environ.get("WARNING_EXAMPLES", "10")), deadline=None, phases=[Phase.generate], verbosity=Verbosity.quiet,
+              suppress_health_check=list(HealthCheck))
+    @given(SCRIPTS)
+    def check(scripts: list[Any]) -> None:
+        world = World(
+            tmp_path_factory.mktemp("world"),
+            {"library.py": LIBRARY, "callers.py": CALLERS, "host.py": HOST, "scripts.json": json.dumps([*CERTAIN, *scripts]),
+             "lastcall.toml": DISCOVER},
+            environ={"LASTCALL_DEBUG": "1"},
+        )
+        plain, watched = world.run(), world.run("auto")
+        assert plain.code == 0, plain.err
+        for expected, shown in zip(plain.out.split("script "), watched.out.split("script "), strict=False):
+            if shown != expected:
+                pytest.fail("\n".join(difflib.unified_diff(expected.splitlines(), shown.splitlines(), "without", "with",
+                                                           lineterm="", n=20)), pytrace=False)
+        assert (watched.err, watched.code) == (plain.err, plain.code)
+        assert watched.internal_errors() == {}
+
+    check()
+
+
+@pytest.mark.skipif(not IS_DONE_HERE, reason="known of CPython 3.11 to 3.13")
+def test_a_warning_that_is_ignored_again_and_again_is_left_out_and_counted(tmp_path: Path) -> None:
+    world = World(tmp_path, {"library.py": LIBRARY, "callers.py": CALLERS, "lastcall.toml": DISCOVER, "host.py": f"""
+        import gc, warnings
+        import callers
+        warnings.simplefilter("ignore")
+        for name in {FUNCTIONS}:
+            getattr(callers, name)(200)
+        from lastcall.warning_outcomes import Outcome
+        print(sorted(found.text for found in gc.get_objects() if isinstance(found, Outcome) and found.quiet))
+    """}, environ={"LASTCALL_DEBUG": "1"})
+    watched = world.run("auto")
+    assert watched.internal_errors() == {}
+    assert eval(watched.out) == sorted([*(f"{name}() is deprecated" for name in (  # noqa: S307 - what we printed
+        "literal", "pending", "future", "own_line", "variable", "helped", "marked", "wrapped")), "words of the module's"])
+    assert {use.target: use.count for use in watched.uses()} == {f"library:{name}": 200 for name in FUNCTIONS}
+
+
+def test_a_profiler_sees_every_call_of_warn(tmp_path: Path) -> None:
+    world = World(tmp_path, {"library.py": LIBRARY, "callers.py": CALLERS, "lastcall.toml": DISCOVER, "host.py": """
+        import cProfile, pstats, warnings
+        import callers
+        warnings.simplefilter("ignore")
+        callers.literal(50)
+        profile = cProfile.Profile()
+        profile.enable()
+        callers.literal(50)
+        profile.disable()
+        callers.literal(50)
+        stats = pstats.Stats(profile).stats
+        print([calls for (_, _, name), (calls, *_) in stats.items() if "warn" in name or "format" in name])
+    """}, environ={"LASTCALL_DEBUG": "1"})
+    plain, watched = world.run(), world.run("auto")
+    assert (plain.out, plain.err) == (watched.out, watched.err) == ("[50]\n", "")
+    assert watched.total("library:literal") == 150
