@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .agent import Agent
-    from .sites import Tap
+    from .sites import Counters, Tap
     from .warning_calls import Call
     from .warning_reads import Look
 
@@ -107,6 +107,9 @@ class WarningsSeen:
         self.categories = categories
         self.looks: dict[Any, Look] = {}
         """By instruction: looks at a frame that is about to warn; True if it wants to see the call itself."""
+        self.counted: dict[Any, tuple[int | None, Any]] = {}
+        """By instruction whose words and level are constants: the level, and the counters of the one entry that can be
+        meant, with a helper's level by the code of what was helped; by any other: None, and how it is looked at."""
         self.warned: dict[tuple[int, str, int], Warned] = {}
         self.reads: Reads | None = None
         """What is known of the instructions that read `warnings.warn` to call it at once; from 3.11 on."""
@@ -155,23 +158,69 @@ class WarningsSeen:
         known = self.by_category.get(category)
         return self._wanted(category) if known is None else known
 
-    def _hook(self) -> Callable[[], bool]:
+    def _hook(self) -> Callable[[], bool]:  # noqa: C901 - the same twice, as in `hotpath`
         """wrapt's `enabled=` hook: counts, or asks for the frame that sees the arguments."""
-        looks, learn, errors, getframe = self.looks, self._learn, self.recorder.errors, sys._getframe
-        site_key = hotpath.site_key
+        counted, errors, getframe, recorder = self.counted, self.recorder.errors, sys._getframe, self.recorder
+        look_at = self._look_at
 
-        def hook() -> bool:
-            try:
-                if hotpath.behind_wrapt:  # wrapt's own frames, which only `_with_frame` can make up for
-                    return True
-                frame = getframe(1)
-                look = looks.get(site_key(frame))
-                return (look or learn(frame))(frame, frame.f_back) is True
-            except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
-                hotpath.record_unless_hosts(errors, "warning", error)
-            return False
+        if sys.version_info >= (3, 11):
+
+            def hook() -> bool:
+                try:
+                    frame: Any = getframe(1)
+                    level, found = counted[id(frame.f_code) + frame.f_lasti]
+                    if level is None:
+                        return found(frame, frame.f_back) is True
+                    where = frame.f_back if level > 1 else frame
+                    if level == 3:  # noqa: PLR2004 - `HELPERS_LEVEL`
+                        found, where = found[id(where.f_code)], where.f_back
+                    slot, uses = found[id(where.f_code) + where.f_lasti]
+                    table = recorder.table
+                    for table[slot] in uses:  # as in `hotpath`, and for its reason
+                        break
+                except (KeyError, AttributeError) as error:  # a new instruction or call site, or no caller
+                    hotpath.raise_if_hosts(error)
+                except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
+                    hotpath.record_unless_hosts(errors, "warning", error)
+                else:
+                    return False
+                return look_at(getframe(1))
+
+        else:
+
+            def hook() -> bool:
+                try:
+                    frame: Any = getframe(1)
+                    level, found = counted[id(frame.f_code), frame.f_lasti]
+                    if level is None:
+                        return found(frame, frame.f_back) is True
+                    where = frame.f_back if level > 1 else frame
+                    if level == 3:  # noqa: PLR2004 - `HELPERS_LEVEL`
+                        found, where = found[id(where.f_code)], where.f_back
+                    slot, uses = found[id(where.f_code), where.f_lasti]
+                    table = recorder.table
+                    for table[slot] in uses:
+                        break
+                except (KeyError, AttributeError) as error:
+                    hotpath.raise_if_hosts(error)
+                except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
+                    hotpath.record_unless_hosts(errors, "warning", error)
+                else:
+                    return False
+                return look_at(getframe(1))
 
         return hook
+
+    def _look_at(self, frame: FrameType) -> bool:
+        """Count what `frame` is warning of; whether the call itself has to be seen for that."""
+        if hotpath.behind_wrapt:  # wrapt's own frames, which only `_with_frame` can make up for
+            return True
+        try:
+            look = self.looks.get(hotpath.site_key(frame)) or self._learn(frame)
+            return look(frame, frame.f_back) is True
+        except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
+            hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
+        return False
 
     def _remember(self, call: Call, frame: FrameType, entry: Warned | None) -> None:
         """Have the next read of `warnings.warn` for this call count by itself, if what it means cannot change."""
@@ -204,43 +253,29 @@ class WarningsSeen:
         from .warning_calls import read  # parses source: only for a program that warns
 
         look: Look
-        call = read(frame, self.wrapper)
+        call, is_plain = read(frame, self.wrapper), False
         if call is None:
             look = _want_the_call
         elif call.is_plain and not may_wrap(frame.f_code):
-            look = self._plain(call)
+            look, is_plain = self._plain(call), True
         else:
             look = _Looked(self, call).look
             if self.reads is not None:
                 self.reads.put(call, LOOKED_UP, look)
         if len(self.looks) < MAX_INSTRUCTIONS:
-            self.looks[hotpath.site_key(frame)] = look
+            site = hotpath.site_key(frame)
+            self.looks[site] = look
+            if not is_plain:
+                self.counted[site] = None, look
             self.kept.append(frame.f_code)
         return look
 
     def _plain(self, call: Call) -> Look:
         """For constant words and level: what has to be looked up is the category, and who called."""
         name, fallback, level, text = call.category, call.builtin, call.level, call.template or ""
-        wanted, count, remember, site_key = self.by_category, self.count, self._remember, hotpath.site_key
-        own_line = level is not None and level < HELPERS_LEVEL - 1
-
-        recorder = self.recorder
-        counted: dict[Any, Any] = {}
-        """The counters of the one entry that can be meant: for callers by name, and before 3.11."""
+        wanted, count, remember, count_at_once = self.by_category, self.count, self._remember, self._count_at_once
 
         def look(frame: FrameType, back: FrameType | None) -> None:
-            nonlocal counted
-            if counted:
-                try:
-                    where: Any = frame if own_line else back
-                    slot, uses = counted[site_key(where)]
-                    table = recorder.table
-                    for table[slot] in uses:  # as in `hotpath`, and for its reason
-                        break
-                except (KeyError, AttributeError) as error:  # a new call site, or no caller
-                    hotpath.raise_if_hosts(error)
-                else:
-                    return
             category = frame.f_globals.get(name, fallback)
             if wanted.get(category) is False:
                 remember(call, frame, None)
@@ -248,11 +283,21 @@ class WarningsSeen:
             entry = count(text, category, level, (), frame, None)
             if entry is not None:
                 remember(call, frame, entry)
-                if entry.is_found and entry.tap is not None and level != HELPERS_LEVEL:
-                    counted = entry.tap.counters
-            return
+                if entry.is_found and entry.tap is not None:
+                    count_at_once(frame, back, level or 0, entry.tap.counters)
 
         return look
+
+    def _count_at_once(self, frame: FrameType, back: FrameType | None, level: int, counters: Counters) -> None:
+        """Have the hook count the next warning of the same instruction: for callers by name, and before 3.11."""
+        site = hotpath.site_key(frame)
+        if site not in self.looks:  # nothing keeps its code
+            return
+        if level != HELPERS_LEVEL:
+            self.counted[site] = level, counters
+        elif back is not None and not may_wrap(back.f_code) and not _is_internal(back):
+            _, helped = self.counted.setdefault(site, (level, {}))
+            helped[id(back.f_code)] = counters  # whose code the entry keeps
 
     def _template(self, frame: FrameType) -> str | None:
         """The constant words of the call that `frame` is making, None if it is not written out there."""
@@ -448,6 +493,7 @@ class _Looked:
                 reads.put(call, LOOKED_UP, quick.look)
             elif (site := hotpath.site_key(frame)) in self.seen.looks:
                 self.seen.looks[site] = quick.look
+                self.seen.counted[site] = None, quick.look
         if entry.is_found and entry.tap is not None:
             outcome = None
             if reads is not None:
