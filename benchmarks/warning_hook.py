@@ -7,8 +7,10 @@ the watched one, or to a C function that does nothing (`"".format` takes any arg
 anew each round. For the first and the last the module is an ordinary one again, as without the agent: the look at
 who reads the name is part of what is added. "warn" is Python's own less the one that does nothing; "added" is the
 watched one less Python's own; the median of the paired differences. A warning should cost less added than by itself.
-"floor" is what the least adds that could count: a property that looks who called, draws from that caller's counter in
-memory, and gives Python's own function back. It knows neither category nor message.
+"floor" is what the least adds that could count and leave the rest to Python: a property that looks who called, draws
+from that caller's counter in memory, and gives Python's own function back. It knows neither category nor message. What
+is below it does not call Python's own function (see `warning_outcomes`). `imported` calls `warn` by its own name, where
+no property looks on: its floor is nothing.
 Log records likewise: the same call, watched and not watched.
 
 For the program that never warns the proof is not a clock: the benchmark lists every function and every module
@@ -43,6 +45,7 @@ LIBRARY = """\
 import functools
 import logging
 import warnings
+from warnings import warn
 
 from typing_extensions import deprecated
 
@@ -93,6 +96,10 @@ def decorated():
     return None
 
 
+def imported():
+    warn("imported() is deprecated", DeprecationWarning, stacklevel=2)
+
+
 def other():
     warnings.warn("not a deprecation", UserWarning, stacklevel=2)
 
@@ -109,7 +116,7 @@ def logs():
     log.warning("logs() is deprecated")
 """
 
-WARNING_ROWS = ("literal", "filled", "computed", "third_level", "no_level", "marked", "decorated", "other")
+WARNING_ROWS = ("literal", "filled", "computed", "third_level", "no_level", "marked", "decorated", "imported", "other")
 FILTERS = ("ignore", "default", "error")
 LOG_ROWS = ("debug_off", "logs_other", "logs")
 LOGURU_ROWS = ("loguru_off", "loguru_other", "loguru_says")
@@ -327,15 +334,18 @@ def _batch(call, times: int = BATCH) -> float:
 
 
 def _warning_row(call, variants, rounds, made, name) -> dict:
+    import library
+
     figures = {key: [] for key in variants}
     watched_class = type(warnings)
     classes = {"watched": watched_class, "floor": _counting(variants["own"])}
     for turn in range(rounds + 2):
         for key in random.sample(list(variants), len(variants)):
-            vars(warnings)["warn"] = variants[key]
+            vars(warnings)["warn"] = vars(library)["warn"] = variants[key]
             warnings.__class__ = classes.get(key, type(sys))
             spent = _batch(call)
-            vars(warnings)["warn"], warnings.__class__ = variants["watched"], watched_class
+            vars(warnings)["warn"] = vars(library)["warn"] = variants["watched"]
+            warnings.__class__ = watched_class
             if key == "watched":
                 made.add(name, BATCH)
             if turn >= 2:
