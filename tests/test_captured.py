@@ -104,13 +104,14 @@ INSTANCES = """
     """
 
 
-def test_a_wildcard_leaves_objects_alone_that_tell_themselves_by_identity(tmp_path):
+@pytest.mark.parametrize("engine", ["auto", "inplace"])
+def test_a_wildcard_leaves_objects_alone_that_tell_themselves_by_identity(engine, tmp_path):
     world = World(tmp_path, {"legacy.py": INSTANCES, "host.py": """
         import pickle, legacy
         task = legacy.old_task
         print(task(1), legacy.old_cached(2), type(task) is legacy.Task, pickle.loads(pickle.dumps(task)) is task)
         """}, ("legacy:old_*",))  # fmt: skip
-    run = world.run("auto")
+    run = world.run(engine)
     assert run.err == ""
     assert run.out == world.run().out
     assert run.total("legacy:old_cached") == 1
@@ -118,7 +119,7 @@ def test_a_wildcard_leaves_objects_alone_that_tell_themselves_by_identity(tmp_pa
     assert state == "failed"
     assert "an instance of legacy.Task" in reason
     world.targets = ("legacy:old_task",)
-    assert world.run("auto").total("legacy:old_task") == 1, "named, it is wrapped"
+    assert world.run(engine).total("legacy:old_task") == 1, "named, it is wrapped"
 
 
 def test_what_the_agent_itself_runs_on_is_not_watched(tmp_path):

@@ -266,7 +266,7 @@ class Target:
         while not any(held is one for one in self.objects):
             if wrapping is None or not wrapping.is_wrapper(held):
                 return False
-            held = held.__wrapped__
+            held = wrapping.wrapped_by(held)
         return True
 
     def has_code(self, code: CodeType) -> None:

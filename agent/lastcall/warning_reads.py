@@ -51,10 +51,10 @@ _KEPT = (str, int, type(None), type, type(lambda: None))
 class Reads:
     """What is known of the instructions that read `warnings.warn` to call it at once. CPython 3.11 or newer."""
 
-    def __init__(self, module: ModuleType, wrapper: Any, recorder: Recorder, see: See) -> None:
+    def __init__(self, module: ModuleType, original: Any, wrapper: Any, recorder: Recorder, see: See) -> None:
         self.module = module
         self.names = vars(module)
-        self.original = wrapper.__wrapped__
+        self.original = original
         self.wrapper = wrapper
         self.recorder = recorder
         self.looks_on = looking_on(self.original, recorder, see)

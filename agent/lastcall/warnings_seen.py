@@ -148,7 +148,7 @@ class WarningsSeen:
 
         self.agent.patcher.to_undo(undo)
         if sys.version_info >= (3, 11):
-            self.reads = Reads(module, wrapper, self.recorder, self._see_call)
+            self.reads = Reads(module, original, wrapper, self.recorder, self._see_call)
             self.agent.patcher.to_undo(named_reads.put(module, "warn", self.reads.property()))
 
     # -- at each warning ----------------------------------------------------------------------------

@@ -48,6 +48,8 @@ class Project:
     armed: int
     uses: int
     needs: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    """What it wants in a version that the other projects do not: installed with it alone."""
     options: tuple[str, ...] = ()
     timing: tuple[str, ...] = ()
     """Tests of how much time passes, in microseconds, which no agent can leave as it was."""
@@ -211,7 +213,7 @@ def unpack_and_install(where: Bench, project: Project) -> None:
     site = where.site(project)
     if not (site / ".complete").exists():
         shutil.rmtree(site, ignore_errors=True)
-        if not pip_install(where, "--no-deps", "--no-compile", "--target", str(site), str(archive)):
+        if not pip_install(where, "--no-deps", "--no-compile", "--target", str(site), str(archive), *project.beside):
             raise UnusableSuiteError("it could not be installed")
         (site / ".complete").touch()
 

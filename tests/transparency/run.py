@@ -131,6 +131,9 @@ def _without(where: Bench, project: Project) -> Plain:
         raise UnusableSuiteError(f"without the agent the run {broken or broken_again}")
     unsteady = {test for test in {*first, *second} if first.get(test) != second.get(test)} | set(project.timing)
     steady = {test: outcome for test, outcome in first.items() if test not in unsteady}
+    failing = sum(outcome in ("failure", "error") for outcome in steady.values())
+    if 2 * failing > len(steady):
+        raise UnusableSuiteError(f"without the agent {failing} of {len(steady)} tests fail, see {where.runs}")
     return Plain(steady, frozenset(unsteady), seconds)
 
 

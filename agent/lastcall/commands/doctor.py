@@ -159,7 +159,7 @@ def _interpreter(found: Findings) -> None:
     except ImportError as error:
         found.say(BAD, f"wrapt cannot be imported: {error}; install it with pip")
         return
-    kind = "C extension" if "_wrappers" in str(wrapping.Wrapper.__mro__[1].__module__) else "pure Python"
+    kind = "C extension" if wrapping.IN_C else "pure Python"
     found.say(OK if kind == "C extension" else NOTE, f"wrapt {wrapt.__version__} ({kind})")
     found.say(
         OK, "in-place engine: " + ("sys.monitoring" if sys.version_info >= (3, 12) else "rewritten prologue")

@@ -41,7 +41,7 @@ def wrap(recorder: Recorder, value: Any, tap: Tap, advices: list[Advice]) -> Any
     wrapper = wrapping.Wrapper(
         value, around.call_coroutine if suspends else around.call, enabled=around.count_and_go_on
     )
-    wrapper._self_tap = tap
+    wrapping.set_own(wrapper, "_self_tap", tap)
     return wrapper
 
 

@@ -238,7 +238,7 @@ class _ByBinding(wrapping.Wrapper):
     """In a class: whether the instance fills the first parameter is known only where the method is bound."""
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else MethodType(self._self_bound, instance)
+        return self if instance is None else MethodType(wrapping.own(self, "_self_bound"), instance)
 
 
 def _wrapper(value: Any, watch: _Watch, *, in_class: bool) -> Any:
@@ -252,7 +252,7 @@ def _wrapper(value: Any, watch: _Watch, *, in_class: bool) -> Any:
         return wrapping.wrapper_of(value, watch.look, watch.decide)
     wrapper = _ByBinding(value, watch.look, enabled=watch.decide)
     bound = watch.bound()
-    wrapper._self_bound = wrapping.Wrapper(value, bound.look, enabled=bound.decide)
+    wrapping.set_own(wrapper, "_self_bound", wrapping.Wrapper(value, bound.look, enabled=bound.decide))
     return wrapper
 
 

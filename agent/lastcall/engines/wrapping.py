@@ -25,9 +25,68 @@ if TYPE_CHECKING:
     from ..sites import Tap
 
 wrapt: Any = load()
+IN_C = not isinstance(wrapt.FunctionWrapper.__call__, FunctionType)
+"""Whether wrapt's wrappers are those of its C extension. Its Python ones ask themselves for what `Unseen` hides."""
+own: Callable[[Any, str], Any] = wrapt.FunctionWrapper.__getattribute__ if IN_C else getattr
+"""An attribute of a wrapper, where one of what it wraps may have the same name."""
+set_own: Callable[[Any, str, Any], None] = wrapt.FunctionWrapper.__setattr__
+"""Give a wrapper an attribute of its own; the name begins with `_self_`."""
+_ANSWERED = frozenset((
+    *("__call__", "__get__", "__reduce__", "__reduce_ex__", "__deepcopy__", "__bound_function_wrapper__"),
+    *("__class__", "__dict__", "__name__", "__qualname__", "__setattr__", "__delattr__"),
+))  # fmt: skip
+"""What a wrapper answers for itself: how it is called, bound, pickled and copied, and what wrapt passes on as it is."""
+_HIDDEN = frozenset((
+    *dir(wrapt.FunctionWrapper), *dir(wrapt.BoundFunctionWrapper), "imitated", "__annotations__", "__annotate__",
+)) - _ANSWERED  # fmt: skip
+"""What wrapt's types have and what is wrapped may not have; and what may run code of the host's (annotations)."""
 
 
-class Wrapper(wrapt.FunctionWrapper):
+def wrapped_by(wrapper: Any) -> Any:
+    """What lies in a wrapper of ours."""
+    return own(wrapper, "__wrapped__")
+
+
+class _Kind(type(wrapt.FunctionWrapper)):  # type: ignore[misc]
+    """The type of the wrappers' types.
+
+    wrapt's have the special methods of every kind of object. Who asks whether something is sized or a context
+    manager (`collections.abc`), or which of several functions is for it (`functools.singledispatch`), goes through
+    the bases of its type: told are those of what is wrapped.
+    """
+
+    @property
+    def __mro__(cls) -> tuple[type, ...]:
+        return (cls, *cls.imitated.__mro__)
+
+    @property
+    def __bases__(cls) -> tuple[type, ...]:
+        return (cls.imitated,)
+
+
+class Unseen(metaclass=_Kind):
+    """The attributes of a wrapper are those of what it wraps, and no others.
+
+    Else a function would have a `__wrapped__`, an `__enter__` and a `__len__`; who calls `f.__wrapped__` to come
+    behind a decorator would get the decorated function; and what is set as `__wrapped__` would be called.
+    """
+
+    __slots__ = ()
+    imitated: type = FunctionType
+
+    if IN_C:
+
+        def __getattribute__(self, name: str) -> Any:
+            if name in _HIDDEN or name[:6] == "_self_":
+                raise AttributeError  # for Python to call wrapt's `__getattr__`, which asks what is wrapped, from C
+            return own(self, name)
+
+        # C's own functions, so that no line of ours is in the traceback of what goes wrong
+        __setattr__: Any = property(lambda self: MethodType(setattr, wrapped_by(self)))
+        __delattr__: Any = property(lambda self: MethodType(delattr, wrapped_by(self)))
+
+
+class Wrapper(Unseen, wrapt.FunctionWrapper):
     """A wrapped Python function; pickles by name and copies as a function does: as itself.
 
     It binds as a function does, into an ordinary method: wrapt's own bound wrapper is no `types.MethodType`,
@@ -38,17 +97,17 @@ class Wrapper(wrapt.FunctionWrapper):
         return self if instance is None else MethodType(self, instance)
 
     def __repr__(self) -> str:
-        return repr(self.__wrapped__)
+        return repr(wrapped_by(self))
 
     def __reduce__(self) -> Any:
         return self.__reduce_ex__(2)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if _is_found_by_name(self) and not _takes_scripts_apart(sys._getframe(1)):
-            return self.__wrapped__.__qualname__
+            return wrapped_by(self).__qualname__
         import copy
 
-        return copy.copy, (self.__wrapped__,)  # which gives a function back as it is, in any process
+        return copy.copy, (wrapped_by(self),)  # which gives a function back as it is, in any process
 
     def __copy__(self) -> Any:
         return self
@@ -81,42 +140,51 @@ def _takes_scripts_apart(caller: FrameType) -> bool:
     return pickler.dispatch.get(FunctionType) is not stock.save_global
 
 
-class _Bound(wrapt.BoundFunctionWrapper):
+class _Bound(Unseen, wrapt.BoundFunctionWrapper):
     """What a wrapped descriptor gives when it is bound; pickles and copies as what it stands for."""
 
     def __repr__(self) -> str:
-        return repr(self.__wrapped__)
+        return repr(wrapped_by(self))
 
     def __reduce__(self) -> Any:
-        return self.__wrapped__.__reduce__()
+        return wrapped_by(self).__reduce__()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return self.__wrapped__.__reduce_ex__(protocol)
+        return wrapped_by(self).__reduce_ex__(protocol)
 
     def __copy__(self) -> Any:
         import copy
 
-        return copy.copy(self.__wrapped__)
+        return copy.copy(wrapped_by(self))
 
     def __deepcopy__(self, memo: Any) -> Any:
         import copy
 
-        return copy.deepcopy(self.__wrapped__, memo)
+        return copy.deepcopy(wrapped_by(self), memo)
 
 
-class ObjectWrapper(wrapt.FunctionWrapper):
+class ObjectWrapper(Unseen, wrapt.FunctionWrapper):
     """Any other wrapped callable: a C function, an object with `__call__`, a descriptor with its own binding."""
 
     __bound_function_wrapper__ = _Bound
 
+    if IN_C:
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "__wrapped__":
+                behind = _behind(own(self, name))
+                if behind is not None:
+                    return behind
+            return Unseen.__getattribute__(self, name)
+
     def __repr__(self) -> str:
-        return repr(self.__wrapped__)
+        return repr(wrapped_by(self))
 
     def __reduce__(self) -> Any:
         return self.__reduce_ex__(2)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        wrapped = self.__wrapped__
+        wrapped = wrapped_by(self)
         if isinstance(wrapped, (BuiltinFunctionType, type)):
             return wrapped.__qualname__
         return wrapped.__reduce_ex__(protocol)
@@ -124,14 +192,22 @@ class ObjectWrapper(wrapt.FunctionWrapper):
     def __copy__(self) -> Any:
         import copy
 
-        made = copy.copy(self.__wrapped__)
-        return self if made is self.__wrapped__ else made
+        made = copy.copy(wrapped_by(self))
+        return self if made is wrapped_by(self) else made
 
     def __deepcopy__(self, memo: Any) -> Any:
         import copy
 
-        made = copy.deepcopy(self.__wrapped__, memo)
-        return self if made is self.__wrapped__ else made
+        made = copy.deepcopy(wrapped_by(self), memo)
+        return self if made is wrapped_by(self) else made
+
+
+def _behind(wrapped: Any) -> Any:
+    """What `inspect.unwrap` has to find behind a wrapper, if it is not what it would find behind `wrapped`.
+
+    For the signature of an object it asks the type for a `__call__` in Python, which a wrapper's type has not.
+    """
+    return wrapped if type(wrapped).__flags__ & _IS_HEAP_TYPE and not hasattr(wrapped, "__wrapped__") else None
 
 
 _kinds: dict[type, type] = {FunctionType: Wrapper}
@@ -145,7 +221,7 @@ def _kind_for(original: Any) -> type:
     """
     kind = type(original)
     if kind not in _kinds:
-        names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__}
+        names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "imitated": kind}
         made = type(kind.__name__, (ObjectWrapper,), names)
         if kind.__flags__ & _IS_HEAP_TYPE:
             return made  # made by the host, and may go again
@@ -154,24 +230,27 @@ def _kind_for(original: Any) -> type:
 
 
 _IS_HEAP_TYPE = 1 << 9
+_Bound.imitated = MethodType
 Wrapper.__module__, Wrapper.__name__, Wrapper.__qualname__ = "builtins", "function", "function"
 _Bound.__module__, _Bound.__name__, _Bound.__qualname__ = "builtins", "method", "method"
 
 
-class InheritedConstructor(wrapt.FunctionWrapper):
+class InheritedConstructor(Unseen, wrapt.FunctionWrapper):
     """An `__init__` for a class that inherits one from C, which hands on to whatever comes next.
 
     What comes next depends on the instance: in a subclass with several bases it is not the C type's.
     """
 
+    imitated = type(object.__init__)
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
-        inherited = super(self._self_class, instance).__init__
-        return ObjectWrapper(inherited, _never_runs, enabled=self._self_tap.hook)
+        inherited = super(own(self, "_self_class"), instance).__init__
+        return ObjectWrapper(inherited, _never_runs, enabled=own(self, "_self_tap").hook)
 
     def __repr__(self) -> str:
-        return repr(self.__wrapped__)
+        return repr(wrapped_by(self))
 
 
 def _never_runs(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
@@ -182,7 +261,7 @@ def _never_runs(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
 def wrap(original: Any, tap: Tap) -> Any:
     """`original`, a callable or descriptor, so wrapped that each call goes to `tap`."""
     wrapper = wrapper_of(original, _never_runs, tap.hook)
-    inner(wrapper)._self_tap = tap
+    set_own(inner(wrapper), "_self_tap", tap)
     return wrapper
 
 
@@ -210,10 +289,17 @@ def counts_for(value: Any, tap: Tap) -> bool:
     """Whether `value` is, or wraps, a wrapper of ours that already counts for `tap`."""
     value = inner(value)
     while is_wrapper(value):
-        if getattr(value, "_self_tap", None) is tap:
+        if _tap_of(value) is tap:
             return True
-        value = value.__wrapped__
+        value = wrapped_by(value)
     return False
+
+
+def _tap_of(wrapper: Any) -> Any:
+    try:
+        return own(wrapper, "_self_tap")
+    except AttributeError:
+        return None
 
 
 def _calibrate() -> bool:
@@ -246,7 +332,7 @@ def put(owner: Any, name: str, original: Any, wrapper: Any) -> Callable[[], None
 
 def _putting_back(owner: Any, name: str, wrapper: Any, original: Any) -> Callable[[], None]:
     """The undo of what put `wrapper` into `owner`, alone or within a descriptor. Keeps neither of them alive."""
-    wrapper._self_original = original
+    set_own(wrapper, "_self_original", original)
     put_there, put_in = ref(wrapper), weakly(owner)
 
     def undo() -> None:
@@ -256,7 +342,7 @@ def _putting_back(owner: Any, name: str, wrapper: Any, original: Any) -> Callabl
         there = vars(owner).get(name)
         parts = (there.fget, there.fset, there.fdel) if isinstance(there, property) else (inner(there),)
         if any(part is wrapper for part in parts):
-            set_attribute(owner, name, wrapper._self_original)
+            set_attribute(owner, name, own(wrapper, "_self_original"))
 
     return undo
 
@@ -267,8 +353,8 @@ def arm_inherited(cls: type, inherited: Any, tap: Tap) -> Callable[[], None]:
     Raises TypeError where the class refuses.
     """
     wrapper = InheritedConstructor(inherited, _never_runs, enabled=tap.hook)
-    wrapper._self_class = cls
-    wrapper._self_tap = tap
+    set_own(wrapper, "_self_class", cls)
+    set_own(wrapper, "_self_tap", tap)
     set_attribute(cls, "__init__", wrapper)
     put_there, put_in = ref(wrapper), ref(cls)
 
@@ -302,7 +388,7 @@ def wrap_part(owner: Any, name: str, tap: Tap) -> Callable[[], None]:
     def undo() -> None:
         owner, wrapper = put_in(), put_there()
         if owner is not None and wrapper is not None and getattr(owner, name) is wrapper:
-            setattr(owner, name, wrapper.__wrapped__)
+            setattr(owner, name, wrapped_by(wrapper))
 
     return undo
 

@@ -1,7 +1,11 @@
+import collections.abc
+import contextlib
 import copy
 import functools
 import gc
 import inspect
+import numbers
+import os
 import pickle
 import sys
 import types
@@ -13,6 +17,23 @@ import legacy
 from seeing import show
 
 warnings.simplefilter("always")
+
+SPECIAL = [
+    *("__len__", "__iter__", "__next__", "__getitem__", "__contains__", "__reversed__", "__enter__", "__exit__", "__aenter__"),
+    *("__int__", "__float__", "__index__", "__complex__", "__bytes__", "__bool__", "__add__", "__or__", "__round__", "__trunc__"),
+    *("__await__", "__set_name__", "__mro_entries__", "__class_getitem__", "__instancecheck__", "__object_proxy__", "__wrapped__"),
+    *("_self_wrapper", "_self_tap", "imitated", "__annotations__", "__call__", "__get__", "__reduce_ex__"),
+]
+KINDS = [*(getattr(collections.abc, name) for name in collections.abc.__all__), contextlib.AbstractContextManager,
+         contextlib.AbstractAsyncContextManager, os.PathLike, numbers.Number]
+
+@functools.singledispatch
+def described(value):
+    return "anything"
+
+@described.register
+def _(value: types.FunctionType):
+    return "a function"
 
 def call():
     here = 1
@@ -97,7 +118,19 @@ show("mock is gone", lambda: legacy.old(8))  # 1x legacy.old
 show("mock wrong", lambda: mock.create_autospec(legacy.old)(1, action=2))
 show("new attribute", lambda: setattr(legacy.old, "added", 1) or (legacy.old.added, sorted(legacy.old.__dict__)))
 show("delete attribute", lambda: delattr(legacy.old, "added") or sorted(legacy.old.__dict__))
-show("dir", lambda: [name for name in dir(legacy.old) if name not in ("__wrapped__",)])
+show("dir", lambda: dir(legacy.old))
+show("special methods", lambda: [name for name in SPECIAL if hasattr(legacy.old, name)])
+show("structure", lambda: [kind.__name__ for kind in KINDS if isinstance(legacy.old, kind)])
+show("single dispatch", lambda: (described(legacy.old), described(3)))
+show("behind it", lambda: legacy.old.__wrapped__)
+show("set behind it", lambda: setattr(legacy.old, "__wrapped__", len) or legacy.old(1))  # 1x legacy.old
+show("unset behind it", lambda: delattr(legacy.old, "__wrapped__") or hasattr(legacy.old, "__wrapped__"))
+show("name of wrapt's", lambda: setattr(legacy.old, "_self_enabled", 1) or (vars(legacy.old), legacy.old(1)))  # 1x legacy.old
+show("no such attribute", lambda: legacy.old.nothing)
+show("no such attribute to delete", lambda: delattr(legacy.old, "nothing"))
+show("wrong code", lambda: setattr(legacy.old, "__code__", 3))
+show("called by its method", lambda: legacy.old.__call__(1))  # 1x legacy.old.__call__
+show("bound by its method", lambda: legacy.old.__get__(holder)("x")[1:])  # 1x legacy.old.__get__()
 show("thread", lambda: __import__("concurrent.futures").futures.ThreadPoolExecutor(1).submit(legacy.old, 1).result())
 show("type hints", lambda: __import__("typing").get_type_hints(legacy.old))
 show("defaults", lambda: setattr(legacy.old, "__defaults__", ("new", 1)) or legacy.old())  # 1x legacy.old
