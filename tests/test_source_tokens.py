@@ -61,6 +61,8 @@ def test_definitions_are_where_the_parser_says(module):
         for node in body:
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 expected.setdefault(prefix + node.name, set()).add(node.lineno)
+                if not node.decorator_list:
+                    assert expressions.definition_line(str(path), prefix + node.name, node.lineno) == node.lineno
                 if isinstance(node, ast.ClassDef):
                     visit(node.body, f"{prefix}{node.name}.")
             else:
@@ -109,6 +111,17 @@ def test_a_look_at_the_line_says_what_the_tokens_say(module):
             seen += bool(quick)
             assert quick in ("", source_index.of_piece(piece, "name")), piece
     assert seen > 10
+
+
+def test_a_def_that_stands_where_its_code_says_costs_no_reading_of_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "legacy.py"
+    path.write_text("class Old:\n    async def old(self): pass\n\n@print\ndef decorated(): pass\n\nmade = lambda: 1\n")
+    monkeypatch.setattr(source_index, "definitions", lambda _: {"decorated": 5})
+    assert expressions.definition_line(str(path), "Old.old", 2) == 2
+    assert expressions.definition_line(str(path), "Old", 1) == 1
+    assert expressions.definition_line(str(path), "decorated", 4) == 5, "its code begins with its decorator"
+    assert expressions.definition_line(str(path), "made", 7) == 7
+    assert expressions.definition_line(str(path), "old", 99) == 0
 
 
 @pytest.mark.parametrize(
