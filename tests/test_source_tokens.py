@@ -124,6 +124,15 @@ def test_a_def_that_stands_where_its_code_says_costs_no_reading_of_the_file(tmp_
     assert expressions.definition_line(str(path), "old", 99) == 0
 
 
+def test_the_targets_of_more_files_than_are_kept_are_looked_up_once_however_many_processes_name_them(tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(expressions, "_definitions", lambda file: read.append(file) or {"Old": 1})
+    files = [str(tmp_path / f"legacy{number}.py") for number in range(600)]
+    for _ in range(18):
+        assert {expressions.definition_line(file, "Old") for file in files} == {1}
+    assert len(read) == len(files)
+
+
 @pytest.mark.parametrize(
     ("source", "name", "line"),
     [

@@ -9,6 +9,8 @@ What a look at the line itself can tell is told here; the rest needs the file's 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .callsite import position_of
 from .source_lines import source_lines
 
@@ -77,6 +79,7 @@ def _plain(piece: bytes) -> str:
     return callee if names[0] not in _VALUES and all(part.isidentifier() for part in names) else ""
 
 
+@lru_cache(maxsize=10_000)  # of all that runs here the dearest, and asked anew for each process of a host
 def definition_line(filename: str, qualname: str, near: int) -> int:
     """The line of the `def`, `class` or assignment that makes `qualname` in a file, 0 if that cannot be told.
 
