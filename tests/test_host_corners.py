@@ -526,3 +526,23 @@ def test_ctrl_c_while_a_use_is_recorded_was_raised_during_nothing_of_ours(tmp_pa
     watched = same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets), engine)
     assert watched.out.count("['KeyboardInterrupt']") == 4
     assert watched.out.count("['KeyboardInterrupt', 'ZeroDivisionError']") == 4
+def test_a_signal_that_the_host_has_blocked_waits_until_the_host_asks_for_it(tmp_path):
+    world = World(tmp_path, {"legacy.py": "def old(): pass\n", "host.py": """
+        import os, signal, time
+        import legacy
+        legacy.old()
+        def blocked(number):
+            signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+            os.kill(os.getpid(), number)
+            return signal.sigpending(), signal.sigwait({number})
+        time.sleep(0.3)  # our thread is up
+        print(blocked(signal.SIGTERM))
+        pid = os.fork()
+        if not pid:
+            time.sleep(0.3)
+            os._exit(blocked(signal.SIGUSR1)[1])
+        print(os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == signal.SIGUSR1)
+        """}, ("legacy:old",))  # fmt: skip
+    run = same_for_the_host(world, LASTCALL_FLUSH_INTERVAL="0.05")
+    assert run.out == "({<Signals.SIGTERM: 15>}, <Signals.SIGTERM: 15>)\nTrue\n"
+    assert run.total("legacy:old") == 1

@@ -126,10 +126,10 @@ def test_a_def_that_stands_where_its_code_says_costs_no_reading_of_the_file(tmp_
 
 def test_the_targets_of_more_files_than_are_kept_are_looked_up_once_however_many_processes_name_them(tmp_path, monkeypatch):
     read = []
-    monkeypatch.setattr(expressions, "_definitions", lambda file: read.append(file) or {"Old": 1})
+    monkeypatch.setattr(source_index, "definitions", lambda file: read.append(file) or {"Old": 1})
     files = [str(tmp_path / f"legacy{number}.py") for number in range(600)]
     for _ in range(18):
-        assert {expressions.definition_line(file, "Old") for file in files} == {1}
+        assert {expressions.definition_line(file, "Old", 0) for file in files} == {1}
     assert len(read) == len(files)
 
 

@@ -33,6 +33,8 @@ ALONE_STEP = 0.05
 """Seconds between two looks whether anybody else is left, in a child that a thread forked."""
 MAKING_SECONDS = 1.0
 """How long an import waits for the agent that another thread is making."""
+_OF_THE_THREAD_ITSELF = ("SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS", "SIGTRAP")
+"""Signals that tell a thread of its own faults: `faulthandler` is to see those of ours, too."""
 CROWDED = 1_000
 """Live files beside the store from which on an exit takes some of them over."""
 NO_DESCRIPTOR = 2**31 - 1
@@ -199,6 +201,7 @@ class Life:
         self._thread_id = get_ident()
         entered: Agent | None = None
         try:
+            _leave_signals_to_the_host()
             if self._has_clients():
                 with internal_errors.guard("thread"):
                     self._import_for_clients()
@@ -435,6 +438,19 @@ def _tidy(store: str) -> None:
         from .tidying import tidy
 
         tidy(store)
+
+
+def _leave_signals_to_the_host() -> None:
+    """Block in this thread, ours, whatever is sent to the process.
+
+    Who has a signal blocked in all of his threads, for as long as he writes a file or until he waits for it, may
+    count on it not to be delivered; in ours it would be, and end the process.
+    """
+    import _signal
+
+    if hasattr(_signal, "pthread_sigmask"):
+        own = {getattr(_signal, name, None) for name in _OF_THE_THREAD_ITSELF}
+        _signal.pthread_sigmask(_signal.SIG_BLOCK, set(_signal.valid_signals()) - own)
 
 
 def _now_ns() -> int:

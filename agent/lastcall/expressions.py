@@ -79,12 +79,13 @@ def _plain(piece: bytes) -> str:
     return callee if names[0] not in _VALUES and all(part.isidentifier() for part in names) else ""
 
 
-@lru_cache(maxsize=10_000)  # of all that runs here the dearest, and asked anew for each process of a host
+@lru_cache(maxsize=4096)
 def definition_line(filename: str, qualname: str, near: int) -> int:
     """The line of the `def`, `class` or assignment that makes `qualname` in a file, 0 if that cannot be told.
 
     `near` is where its code begins, as far as Python knows: decorators stand above the definition, and before 3.13
-    classes do not know this line.
+    classes do not know this line. Every process of a host tells of all its targets, and may leave that to the one which
+    lives longest.
     """
     if not filename.endswith(".py"):
         return 0
