@@ -133,6 +133,19 @@ def test_the_targets_of_more_files_than_are_kept_are_looked_up_once_however_many
     assert len(read) == len(files)
 
 
+def test_what_a_file_defines_and_what_it_imports_is_read_at_one_go(tmp_path, monkeypatch):
+    path = tmp_path / "legacy.py"
+    path.write_text("import json\n\n@print\ndef old(): pass\n")
+    read = []
+    monkeypatch.setattr(expressions, "tokens_of", lambda source: read.append(source) or tokens_of(source))
+    assert expressions.definition_line(str(path), "old", 3) == 4
+    for number in range(8):
+        expressions.binding_line(str(tmp_path / f"other{number}.py"), "old")
+    read.clear()
+    assert expressions.binding_line(str(path), "json") == 1
+    assert not read
+
+
 @pytest.mark.parametrize(
     ("source", "name", "line"),
     [

@@ -73,16 +73,26 @@ def on_line(filename: str, line: int, name: str) -> str:
 
 
 @lru_cache(maxsize=512)
+def _names_in(filename: str) -> tuple[dict[str, int], dict[str, int]]:
+    """What a file binds and what it defines: both at once, because to read its tokens takes longest."""
+    read = _statements(filename)
+    return _bound_in(read), _defined_in(read)
+
+
 def bindings(filename: str) -> dict[str, int]:
     """The line that binds each name at module level, or else in an import statement anywhere in the file.
 
     `*` stands for the names that a star import brought, where the file has one such import.
     """
+    return _names_in(filename)[0]
+
+
+def _bound_in(read: tuple[tuple[int, list[Token]], ...]) -> dict[str, int]:
     bound: dict[str, int] = {}
     late: dict[str, int] = {}
     stars: list[int] = []
     inside = -1  # the depth of the function or class around, if there is one
-    for depth, statement in _statements(filename):
+    for depth, statement in read:
         inside = -1 if depth <= inside else inside
         definition = defined_by(statement)
         for one in imports(statement):
@@ -98,12 +108,15 @@ def bindings(filename: str) -> dict[str, int]:
     return late | bound | ({"*": stars[0]} if len(stars) == 1 else {})
 
 
-@lru_cache(maxsize=256)
 def definitions(filename: str) -> dict[str, int]:
     """The line of each `def` and `class` by qualified name; the last one wins, as it does when the code runs."""
+    return _names_in(filename)[1]
+
+
+def _defined_in(read: tuple[tuple[int, list[Token]], ...]) -> dict[str, int]:
     found: dict[str, int] = {}
     around: list[tuple[int, str, str]] = []  # depth, `def` or `class`, qualified name
-    for depth, statement in _statements(filename):
+    for depth, statement in read:
         while around and around[-1][0] >= depth:
             around.pop()
         definition = defined_by(statement)
