@@ -137,7 +137,7 @@ def test_what_a_file_defines_and_what_it_imports_is_read_at_one_go(tmp_path, mon
     path = tmp_path / "legacy.py"
     path.write_text("import json\n\n@print\ndef old(): pass\n")
     read = []
-    monkeypatch.setattr(expressions, "tokens_of", lambda source: read.append(source) or tokens_of(source))
+    monkeypatch.setattr(source_index, "tokens_of", lambda source: read.append(source) or tokens_of(source))
     assert expressions.definition_line(str(path), "old", 3) == 4
     for number in range(8):
         expressions.binding_line(str(tmp_path / f"other{number}.py"), "old")
