@@ -141,3 +141,176 @@ def test_a_child_that_a_thread_forked_lives_as_long_as_another_thread_does_nothi
     watched = world.run("auto", timeout=20, LASTCALL_FLUSH_INTERVAL="0.1")
     assert (watched.out, watched.err, watched.code) == ("end of thread\n", "", 0)
     assert watched.total("legacy:old") == 1
+
+
+def test_two_threads_that_fork_at_once_both_fork_without_our_thread(tmp_path):
+    """The first one through does not start it again while the other is about to fork, nor do both start one."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import os, threading, time
+        import legacy
+        legacy.old()
+        from lastcall import bootstrap
+        life = bootstrap.life()
+        while not life._thread_id:
+            time.sleep(0.01)
+        entered, left = threading.Event(), threading.Event()
+        def fork():
+            life.before_fork()
+            entered.set()
+            left.wait()
+            print("second runs:", life._running)
+            life.after_fork_in_parent()
+        thread = threading.Thread(target=fork)
+        life.before_fork()
+        thread.start()
+        entered.wait()
+        print("first runs:", life._running)
+        life.after_fork_in_parent()
+        time.sleep(0.1)
+        print("in between runs:", life._running)
+        left.set()
+        thread.join()
+        time.sleep(0.1)
+        print("after both runs:", life._running)
+        starters = [threading.Thread(target=life.start_thread) for _ in range(4)]
+        life._running = False  # as who was about to start it has seen it
+        for starter in starters: starter.start()
+        for starter in starters: starter.join(5)
+        print("waiting:", sum(starter.is_alive() for starter in starters), flush=True)
+        os._exit(0)
+        """}, ("legacy:old",))
+    path = world.environment(None)["PYTHONPATH"]
+    run = world.run("auto", PYTHONPATH=f"{path}:{path}/agent")
+    assert (run.out, run.err) == (
+        "first runs: False\nsecond runs: False\nafter both runs: True\nwaiting: 0\n".replace(
+            "second", "in between runs: False\nsecond"
+        ), ""
+    )
+
+
+def test_a_thread_that_has_our_threads_identifier_after_it_is_counted(tmp_path):
+    """The system gives identifiers again: while a fork has our thread away, and after, the host's may have its."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import threading, time
+        import legacy
+        from lastcall import bootstrap
+        life = bootstrap.life()
+        time.sleep(0.5)  # it has flushed
+        ours = life._thread_id
+        life.before_fork()
+        def use():
+            if threading.get_ident() == ours:
+                had.append(1)
+            legacy.old()
+        had = []
+        for _ in range(20):
+            thread = threading.Thread(target=use)
+            thread.start()
+            thread.join()
+        print(bool(ours), bool(had))
+        """}, ("legacy:old",))
+    path = world.environment(None)["PYTHONPATH"]
+    run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05", PYTHONPATH=f"{path}:{path}/agent")
+    assert (run.out, run.err) == ("True True\n", "")
+    assert run.total("legacy:old") == 20
+
+
+@pytest.mark.parametrize("who", ["main", "a thread"])
+def test_a_child_forked_while_another_thread_imports_ends_as_ever(tmp_path, who):
+    """The lock on that module is held for ever in the child: who imports it there hangs. The host does not, nor do we."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": f"""
+        import os, sys, threading, time, warnings
+        warnings.simplefilter("ignore")
+        import legacy
+        def slow():
+            with sys.modules["_frozen_importlib"]._ModuleLockManager("lastcall.expressions"):  # a flush needs that module
+                there.set()
+                time.sleep(5)
+        there = threading.Event()
+        threading.stack_size(1 << 28)  # too large to be given again to a thread of the child, and with it the identifier
+        threading.Thread(target=slow, daemon=True).start()
+        threading.stack_size(0)
+        there.wait()
+        def fork():
+            pid = os.fork()
+            if pid:
+                print(os.waitpid(pid, 0)[1], flush=True)
+                os._exit(0)
+            legacy.old()
+            time.sleep(0.5)
+            legacy.old()
+        if {who == "main"}:
+            fork()
+        else:
+            thread = threading.Thread(target=fork)
+            thread.start()
+            thread.join()
+        """}, ("legacy:old",))
+    path = f"{world.environment(None)['PYTHONPATH']}:{world.environment(None)['PYTHONPATH']}/agent"
+    plain, watched = world.run(PYTHONPATH=path), world.run("auto", timeout=20, PYTHONPATH=path, LASTCALL_FLUSH_INTERVAL="0.3")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code) == ("0\n", "", 0)
+    assert watched.total("legacy:old") == 2
+
+
+def test_a_host_that_can_import_no_more_forks(tmp_path):
+    """After a `chroot`, or as a user who may not read the library, nothing that is not there yet can be had."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import os, sys, time
+        import legacy
+        legacy.old()
+        time.sleep(0.4)
+        sys.meta_path.clear()
+        sys.modules.pop("threading", None)
+        for _ in range(3):
+            pid = os.fork()
+            if pid == 0:
+                legacy.old()
+                os._exit(0)
+            os.waitpid(pid, 0)
+        print("forked")
+        """}, ("legacy:old",))
+    plain, watched = world.run(), world.run("auto", LASTCALL_FLUSH_INTERVAL="0.1")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code) == ("forked\n", "", 0)
+    assert watched.total("legacy:old") == 4
+
+
+def test_an_embedded_interpreter_has_no_thread_of_ours_before_a_target(tmp_path):
+    """The program around it may fork before it runs any of the host's code, and no hook of the interpreter's says so."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import sys
+        sys.orig_argv = []
+        import lastcall
+        lastcall.start(targets=["legacy:old"])
+        from lastcall import bootstrap
+        print(bootstrap.life()._running)
+        import legacy
+        print(bootstrap.life()._running)
+        """})
+    path = world.environment(None)["PYTHONPATH"]
+    run = world.run(PYTHONPATH=f"{path}/agent", LASTCALL_STORE=str(tmp_path / "store.db"))
+    assert (run.out, run.err) == ("False\nTrue\n", "")
+
+
+def test_a_child_that_a_c_function_forked_is_a_process_of_its_own_from_its_first_new_call_site_on(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import ctypes, os, time
+        import legacy
+        for _ in range(3):
+            legacy.old()
+        pid = ctypes.PyDLL(None).fork()  # with no hook called
+        if pid == 0:
+            def use():
+                for _ in range(4):
+                    legacy.old()
+            use()
+            time.sleep(0.5)
+            use()
+        else:
+            os.waitpid(pid, 0)
+            for _ in range(2):
+                legacy.old()
+        print("end", flush=True)
+        """}, ("legacy:old",))
+    run = world.run("auto", timeout=20)
+    assert (run.out, run.err, run.code) == ("end\nend\n", "", 0)
+    assert run.total("legacy:old") == 3 + 8 + 2

@@ -338,6 +338,23 @@ def test_a_crash_is_reported_by_faulthandler_and_the_counts_stay(tmp_path):
     assert watched.total("legacy:old") == 5
 
 
+def test_a_host_that_blocks_a_signal_to_wait_for_it_gets_it(tmp_path):
+    """The system gives a signal to any thread that has not blocked it, and the default action ends the process."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import os, signal, time, legacy
+        time.sleep(0.1)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP])
+        legacy.old()
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP):
+            time.sleep(0.1)
+            os.kill(os.getpid(), number)
+            print(signal.sigtimedwait([number], 2).si_signo == number, flush=True)
+        """}, TARGETS)
+    plain, watched = world.run(), world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code) == ("True\n" * 3, "", 0)
+    assert watched.total("legacy:old") == 1
+
+
 def test_objects_that_import_when_they_are_asked_are_not_asked(tmp_path):
     """A look for who holds a target goes through classes and modules; a lazy one must stay as lazy as it was."""
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """

@@ -152,17 +152,17 @@ class Server:
             return [(p.process.pid, p.internal_errors, p.dropped) for p in store.processes() if p.internal_errors or p.dropped]
 
     @contextmanager
-    def running(self, *command, ready=None):
+    def running(self, *command, ready=None, run="-m"):
         """The server as a process; stopped with SIGTERM at the end, as an orchestrator does."""
         with open(self.folder / "output", "ab") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", *map(str, command)], cwd=self.folder, env=self.environ, stdout=output, stderr=output,
+                [sys.executable, run, *map(str, command)], cwd=self.folder, env=self.environ, stdout=output, stderr=output,
             )
         try:
             wait_until(ready or self.answers, lambda: f"{process.poll()} {self.output}")
             yield process
             process.send_signal(signal.SIGTERM)
-            assert process.wait(40) in (0, -signal.SIGTERM), self.output
+            assert process.wait(40) in (0, -signal.SIGTERM, 30), self.output  # 30: uWSGI without a master
         finally:
             if process.poll() is None:
                 process.kill()
@@ -228,6 +228,48 @@ def test_gunicorn_with_workers_recycled_and_reloaded(tmp_path, kind, preload):
     assert server.processes() >= 1 + 2 + 2, "no worker was replaced"
     assert server.internal_errors() == []
     assert not DISTURBED.search(server.output), server.output
+
+
+@pytest.mark.parametrize("options", [["--lazy-apps"], [], ["--threads", 2], ["--single"]], ids=lambda options: " ".join(map(str, options)) or "preload")
+def test_uwsgi_whose_forks_the_interpreter_does_not_hear_of(tmp_path, options):
+    need("pyuwsgi")
+    server = Server(tmp_path, {"application.py": WSGI})
+    options = [] if "--single" in options else ["--master", "--processes", 2, "--max-requests", 15, *options]
+    with server.running(
+        "import pyuwsgi; pyuwsgi.run()", "--http-socket", f"127.0.0.1:{server.port}", "--die-on-term", "--disable-logging",
+        "--worker-reload-mercy", 10, *options, "--module", "application", "--pythonpath", ".", run="-c",
+    ):
+        answered = server.requests(60)
+    assert answered > 50, server.output
+    assert server.counted() == server.truth >= answered + 5
+    assert server.processes() >= (2 if options else 1), "no worker of its own"
+    assert server.internal_errors() == []
+    assert not DISTURBED.search(server.output), server.output
+
+
+UWSGI = """
+    import types
+    uwsgi = types.ModuleType("uwsgi")
+    uwsgi.worker_id = uwsgi.mule_id = uwsgi.i_am_the_spooler = lambda: 0
+    from lastcall import workers
+    told = []
+    print(workers.heed(uwsgi, lambda: told.append(1)), hasattr(uwsgi, "post_fork_hook"))
+    def mine():
+        told.append(2)
+    uwsgi.post_fork_hook = mine
+    print(uwsgi.post_fork_hook is mine, type(uwsgi).__name__, isinstance(uwsgi, types.ModuleType))
+    vars(uwsgi)["post_fork_hook"]()  # what uWSGI does
+    print(told)
+    del uwsgi.post_fork_hook
+    vars(uwsgi)["post_fork_hook"]()
+    print(told, hasattr(uwsgi, "post_fork_hook"))
+"""
+
+
+def test_uwsgis_hook_is_the_hosts_to_who_looks(tmp_path):
+    path = f"{World(tmp_path, {'host.py': UWSGI}).environment(None)['PYTHONPATH']}/agent"
+    done = subprocess.run([sys.executable, "host.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": path})
+    assert done.stdout == "False False\nTrue module True\n[1, 2]\n[1, 2, 1] False\n", done.stderr
 
 
 def test_uvicorn_workers(tmp_path):

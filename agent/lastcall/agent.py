@@ -345,6 +345,10 @@ class Agent:
         """Called first thing in the background thread: what it does is not a use."""
         self.recorder.own_threads.add(native_ident())
 
+    def leave_background(self) -> None:
+        """Called last thing there."""
+        self.recorder.own_threads.discard(native_ident())
+
 
 def _spec_name(module: ModuleType) -> str:
     spec = vars(module).get("__spec__")

@@ -44,6 +44,11 @@ NOT_HERE = (
 PATCHERS = ("gevent", "eventlet")
 PATCHING_SECONDS = 2.0
 """How long after it was met one of these may still be about to replace the host's threads."""
+_IS_EMBEDDED = not sys.orig_argv
+"""Whether another program than Python's own runs the interpreter. It may fork soon, and no fork must meet our thread
+that we do not hear of. So the thread waits for the first target's module there."""
+_UNHEARD = -1
+"""Stands for whoever may fork at any time, among the threads that do."""
 PAUSE_BEFORE_FORK = 1.0
 """Seconds that a fork waits at most for our thread to finish its step: only its first, with its imports, is long."""
 
@@ -71,8 +76,12 @@ class Life:
         self._met: list[ModuleType] = []
         """Wanted modules that came in while the agent was being made: what it imports itself can be wanted."""
         self._main = get_ident()
+        self._pid = os.getpid()
+        self._heeds_workers = False
         self._ends_with_its_threads = False
         """Whether no main thread of ours will ever run the interpreter's end: see `_is_alone`."""
+        self._may_not_import = False
+        """Whether an import could wait for ever: see `forks.left_importing`. Then we count, and do nothing else."""
         self._started_ns = _now_ns()
         self._patcher_met = 0.0
         self._new_thread_state()
@@ -86,6 +95,10 @@ class Life:
         self._stopping = False
         self._running = False
         self._thread_id = 0
+        self._forking: set[int] = set()
+        """The host's threads that fork just now. While there is one, ours does not run."""
+        self._resumes = False
+        """Whether the last of them has our thread go on."""
 
     # -- agent --------------------------------------------------------------------------------------
 
@@ -100,6 +113,7 @@ class Life:
 
                         agent = Agent(self.config, self.wanted, self.wake)
                         agent.patcher.before_late_arming = self._before_late_arming
+                        agent.recorder.check_process = self.notice_fork
                         self._agent = agent
                     finally:
                         self._maker = 0
@@ -117,6 +131,10 @@ class Life:
         return False
 
     def _loaded(self, module: ModuleType) -> None:
+        self.notice_fork()
+        self._heed_workers()
+        if _IS_EMBEDDED:
+            self.start_thread()
         if self._is_being_made():
             self._met.append(module)
             return
@@ -143,23 +161,31 @@ class Life:
         if self.config.discover or self.config.impact:
             self.agent()
         self._flush_on_sigterm()
+        wanted.also_exactly("pyuwsgi", self._forks_unheard)  # uWSGI as a module, run by Python itself
         forks.tell(self)
         atexit.register(self._at_exit)
-        self.start_thread()
+        if not _IS_EMBEDDED:
+            self.start_thread()
 
     # -- the thread ---------------------------------------------------------------------------------
 
     def start_thread(self) -> None:
         """Start the background thread unless it runs. A host that allows no thread goes without."""
-        if self._running or self.stopped:
+        if self._running or self.stopped or self._may_not_import:
             return
         if self._has_clients():
             # Whichever thread imports it first is the main thread to it, before 3.13: the interpreter's end would
             # then wait for ours.
             import threading  # noqa: F401 - for its side effect in this thread
+        if not self._done.acquire(blocking=False):
+            return  # another thread was first: two that forked at once both come by here
         self._stopping = False
-        self._done.acquire()
         self._running = True
+        if self._forking:  # asked after we said that it runs, as who forks says so before it looks whether it does
+            self._running = False
+            self._resumes = True
+            self._done.release()
+            return
         try:
             start_new_thread(self._loop, ())
         except RuntimeError as error:
@@ -206,9 +232,9 @@ class Life:
                 with internal_errors.guard("thread"):
                     self._import_for_clients()
             alone = False
-            while not self._stopping:
+            while not self._is_to_end():
                 alone = self._wait()
-                if self._stopping:
+                if self._is_to_end():
                     break
                 if not alone and self._is_about_to_be_patched():
                     continue
@@ -226,10 +252,17 @@ class Life:
         except BaseException as error:  # noqa: BLE001 - the thread's last guard: never a traceback on the host's stderr
             internal_errors.add("thread", error)
         finally:
+            # The system gives this thread's identifier to another one of the host's, whose uses count.
+            self._thread_id = 0
+            if self._agent is not None:
+                self._agent.leave_background()
             self._running = False
             self._done.release()
             if not self._stopping and not self.stopped:
-                self.start_thread()  # a fork asked us to end, and took it back when we already were
+                self.start_thread()  # what forked had us end, and was through when we already did
+
+    def _is_to_end(self) -> bool:
+        return self._stopping or bool(self._forking)
 
     def _is_about_to_be_patched(self) -> bool:
         """Whether the host has what replaces threads by greenlets, and may be on its way to use it.
@@ -292,6 +325,9 @@ class Life:
         if not self._running or get_ident() == self._thread_id:
             return not self._running
         self._stopping = True
+        return self._wait_for_end(timeout)
+
+    def _wait_for_end(self, timeout: float) -> bool:
         if self._wake.locked():
             try:
                 self._wake.release()
@@ -309,42 +345,81 @@ class Life:
         """Have our thread end."""
         # It must not be there at the fork: it could hold a lock that the child would wait for, and
         # from 3.12 on Python warns the host about threads at a fork.
-        self._paused = self._running and get_ident() != self._thread_id
-        if not self._paused:
+        me = get_ident()
+        if me == self._thread_id:
             return
-        absent = [name for name in _FORK_LOCKS if name not in sys.modules]
-        if self._stop_thread(PAUSE_BEFORE_FORK):
-            _wait_until_gone(self._thread_id)
-        for name in absent:
-            if name in sys.modules:
-                _FORK_LOCKS[name](sys.modules[name])
+        self._forking.add(me)
+        with internal_errors.guard("fork"):
+            if not self._running:
+                return
+            self._resumes = True
+            absent = [name for name in _FORK_LOCKS if name not in sys.modules]
+            if self._wait_for_end(PAUSE_BEFORE_FORK):
+                _wait_until_gone()
+            for name in absent:
+                if name in sys.modules:
+                    _FORK_LOCKS[name](sys.modules[name])
 
     def after_fork_in_parent(self) -> None:
-        """Have it go on."""
-        if not self._paused:
+        """Have it go on, unless another thread forks too: then it does when that has."""
+        self._forking.discard(get_ident())
+        if not self._resumes or self._forking:
             return
-        self._stopping = False  # it may be in a long step still, and is to go on after it
-        if sys.version_info >= (3, 12):
-            from . import soon
+        self._resumes = False
+        with internal_errors.guard("fork"):
+            if sys.version_info >= (3, 12):
+                from . import soon
 
-            with internal_errors.guard("fork"):
                 if soon.at_next_instruction(sys._getframe(2), self.start_thread):
                     return
-        self.start_thread()
+            self.start_thread()
 
     def after_fork_in_child(self) -> None:
         """Become the agent of the child."""
         with internal_errors.guard("fork"):
             self._new_thread_state()
+            self._may_not_import = self._may_not_import or forks.left_importing()
             if self._main != get_ident():
                 self._ends_with_its_threads = True
             self._main = get_ident()
+            self._pid = os.getpid()
             self._started_ns = _now_ns()
             self._making = allocate_lock()
             if self._agent is not None:
                 self._agent.after_fork_in_child()
             if not self.stopped:
                 self.start_thread()
+
+    def notice_fork(self) -> None:
+        """Become the agent of a child that was forked by a program around the interpreter, which told nobody."""
+        if os.getpid() != self._pid:
+            self.after_fork_in_child()
+
+    def _heed_workers(self) -> None:
+        """Where such a program says which process is a worker, wait for its word with our thread."""
+        if self._heeds_workers or "uwsgi" not in sys.modules:
+            return
+        from . import workers
+
+        self._heeds_workers = True
+        if workers.heed(sys.modules["uwsgi"], self._in_worker):
+            self._in_worker()
+        else:
+            self._forks_unheard()
+
+    def _forks_unheard(self, _module: ModuleType | None = None) -> None:
+        """This process may fork at any time, and nobody says when: our thread is not to be there."""
+        # The child would inherit whatever lock it holds, the interpreter's own among them.
+        self._forking.add(_UNHEARD)
+        if self._running and get_ident() != self._thread_id:
+            self._resumes = True
+            self._wait_for_end(PAUSE_BEFORE_FORK)
+
+    def _in_worker(self) -> None:
+        """This process is a worker, be it a child or the only one: it forks no more."""
+        self.notice_fork()
+        self._forking.discard(_UNHEARD)
+        self.start_thread()
 
     # -- SIGTERM ------------------------------------------------------------------------------------
 
@@ -390,7 +465,10 @@ class Life:
         """At exit: the last words to the journal, the exporters within `exit_timeout`."""
         if self.stopped:
             return
+        self.notice_fork()
         self.stopped = True
+        if self._may_not_import:
+            return  # its files are read as those of a killed process
         with internal_errors.guard("exit"):
             if self._met_nothing():
                 from .introduction import leave_word
@@ -477,18 +555,18 @@ def _keep_interrupt() -> None:
         pass
 
 
-def _wait_until_gone(_thread: int) -> None:
+def _wait_until_gone() -> None:
     """Python 3.12 and later count the operating system's threads at a fork; ours may need a moment more."""
     if sys.version_info < (3, 12) or not os.path.isdir("/proc/self/task"):
         return
-    import threading
-    import time
+    from time import sleep
 
-    expected = threading.active_count()
+    threading = sys.modules.get("threading")  # who forks may be where nothing can be imported (chroot, setuid)
+    expected = 1 if threading is None else threading.active_count()
     for _ in range(50):
         if len(os.listdir("/proc/self/task")) <= expected:
             return
-        time.sleep(0.0002)
+        sleep(0.0002)
 
 
 _life: Life | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Forking(Protocol):
         """Who wants to know."""
@@ -37,6 +37,20 @@ def tell(who: Forking) -> None:
 def forget() -> None:
     """Tell nobody any more."""
     _told.clear()
+
+
+def left_importing() -> bool:
+    """Whether, in the child of a fork, modules wait for a thread to import them that only the parent has.
+
+    Whoever imports one of them here waits for ever, as the interpreter leaves such locks as they were. The host may
+    never do so; whether we would cannot be known beforehand.
+    """
+    import sys
+    from _thread import get_ident
+
+    bootstrap: Any = sys.modules["_frozen_importlib"]
+    locks = [reference() for reference in list(bootstrap._module_locks.values())]
+    return any(lock is not None and lock.owner not in (None, get_ident()) for lock in locks)
 
 
 def _before() -> None:

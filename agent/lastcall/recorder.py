@@ -110,6 +110,8 @@ class Recorder:
         """Extends the counting step of a site by something that has to happen at every use."""
         self.before_site: Callable[[], list[tuple[object, ...]]] = list
         """Records that have to be on disk before a call site's."""
+        self.check_process: Callable[[], None] = lambda: None
+        """Called before a lock is taken: in the child of a fork that nobody told of, it may be held for ever."""
         self.ends: Ends | None = None
         """What follows sampled calls to their end, where that can be had."""
         self._busy: set[int] = set()
@@ -203,6 +205,7 @@ class Recorder:
         self._take(self._see, tap, frame)
 
     def _take(self, see: Callable[[Tap, Any], None], tap: Tap, frame: FrameType | None) -> None:
+        self.check_process()
         me = native_ident()
         if me in self.own_threads:
             return
