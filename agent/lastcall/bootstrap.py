@@ -225,28 +225,12 @@ class Life:
 
     def _loop(self) -> None:
         self._thread_id = get_ident()
-        entered: Agent | None = None
         try:
             _leave_signals_to_the_host()
             if self._has_clients():
                 with internal_errors.guard("thread"):
                     self._import_for_clients()
-            alone = False
-            while not self._is_to_end():
-                alone = self._wait()
-                if self._is_to_end():
-                    break
-                if not alone and self._is_about_to_be_patched():
-                    continue
-                self._import_base()
-                agent = self.agent()
-                if agent is not entered:
-                    agent.enter_background()
-                    entered = agent
-                agent.flush()
-                if alone:
-                    self.stopped = True
-                    break
+            alone = self._flush_until_the_end()
             if self.stopped and self._agent is not None:
                 self._finish_here(self._agent, alone=alone)
         except BaseException as error:  # noqa: BLE001 - the thread's last guard: never a traceback on the host's stderr
@@ -260,6 +244,26 @@ class Life:
             self._done.release()
             if not self._stopping and not self.stopped:
                 self.start_thread()  # what forked had us end, and was through when we already did
+
+    def _flush_until_the_end(self) -> bool:
+        """Round after round. True if the end is that nobody else is left in the process."""
+        entered: Agent | None = None
+        while not self._is_to_end():
+            alone = self._wait()
+            if self._is_to_end():
+                break
+            if not alone and self._is_about_to_be_patched():
+                continue
+            self._import_base()
+            agent = self.agent()
+            if agent is not entered:
+                agent.enter_background()
+                entered = agent
+            agent.flush()
+            if alone:
+                self.stopped = True
+                return True
+        return False
 
     def _is_to_end(self) -> bool:
         return self._stopping or bool(self._forking)
