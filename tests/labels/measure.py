@@ -4,6 +4,7 @@
 
 SITE_PACKAGES holds the libraries at the versions of `requirements.txt`. How the labels were made is told in
 docs/discovery.md: `LIBRARY.json` by at_run_time.py, `read.json` by reading what candidates.py drew,
+`drawn.json` by reading findings that were drawn from the scanner's own,
 `adjudicated.json` by reading every finding of high confidence that the run-time labels neither confirm nor
 can (code that needs a missing dependency, whole modules, private hooks).
 """
@@ -57,6 +58,88 @@ SECOND = (
     "xarray",
 )
 """Held out when they were first measured (docs/discovery.md has those figures), developed on since."""
+THIRD = (
+    "IPython",
+    "SCons",
+    "airflow",
+    "buildbot",
+    "certbot",
+    "ckan",
+    "docker",
+    "gensim",
+    "hgext",
+    "jupyterhub",
+    "luigi",
+    "mercurial",
+    "mitmproxy",
+    "mlflow",
+    "mne",
+    "nova",
+    "octoprint",
+    "prefect",
+    "pylint",
+    "pymatgen",
+    "qiskit",
+    "rdflib",
+    "scrapy",
+    "setuptools",
+    "spacy",
+    "superset",
+    "synapse",
+    "telegram",
+    "trac",
+    "trytond",
+    "wagtail",
+)
+FOURTH = (
+    "Bio",
+    "Products",
+    "botocore",
+    "cherrypy",
+    "dagster",
+    "discord",
+    "geopandas",
+    "holoviews",
+    "keras",
+    "langchain_core",
+    "litestar",
+    "nautobot",
+    "neutron",
+    "nilearn",
+    "oscar",
+    "pymongo",
+    "streamlit",
+    "sunpy",
+    "supervisor",
+)
+FIFTH = (
+    "MDAnalysis",
+    "ase",
+    "beets",
+    "fabric",
+    "great_expectations",
+    "indico",
+    "kivy",
+    "llama_index",
+    "mkdocs",
+    "moto",
+    "netmiko",
+    "nikola",
+    "obspy",
+    "oslo_messaging",
+    "pandera",
+    "paramiko",
+    "patroni",
+    "pyvista",
+    "robot",
+    "sanic",
+    "snakemake",
+    "stevedore",
+    "tortoise",
+)
+"""Applications and libraries that nobody had looked at when they were first measured, each set after the faults of
+the one before it were mended."""
+MET_BLIND = (*SECOND, *THIRD, *FOURTH, *FIFTH)
 ARGUMENT = "argument, high and medium"
 CONSTRUCTORS = ("__init__", "__new__", "__post_init__", "__init_subclass__")
 
@@ -72,8 +155,13 @@ class Library:
         self.name = name
         self.findings = survey(site / name).findings
         self.by_owner = defaultdict(list)
+        self.by_place = defaultdict(list)
+        """The same by file and qualified name: what a module is called may change, where it lies does not."""
         for finding in self.findings:
-            self.by_owner[finding.ref.split("(")[0]].append(finding)
+            owner = finding.ref.split("(")[0]
+            self.by_owner[owner].append(finding)
+            qualname = owner.partition(":")[2]
+            self.by_place[f"{name}/{finding.file}", qualname].append(finding)
         adjudicated = load("adjudicated.json")
         self.not_deprecated = adjudicated["not deprecated"]
         self.also = adjudicated["deprecated"]
@@ -154,35 +242,53 @@ def on_what_was_read(library, explain):
     for label in load("read.json"):
         if label["library"] != library.name:
             continue
-        module = label["file"].removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         kind = label["kind"]
+        owner, _, last = label["qualname"].rpartition(".")
+        names = [label["qualname"], owner] if last in CONSTRUCTORS else [label["qualname"]]
         whole = {
             item.confidence
-            for finding in library.by_owner.get(f"{module}:{label['qualname']}", ())
+            for name in names
+            for finding in library.by_place.get((label["file"], name), ())
             if finding.kind != "parameter"
             for item in finding.evidence
             if item.kind == kind
         }
-        if label["qualname"].rpartition(".")[2] in CONSTRUCTORS:
-            owner = f"{module}:{label['qualname']}".rpartition(".")[0]
-            whole |= {
-                item.confidence
-                for finding in library.by_owner.get(owner, ())
-                if finding.kind != "parameter"
-                for item in finding.evidence
-                if item.kind == kind
-            }
         if label["deprecated"]:
             recall[kind][1] += 1
             recall[kind][0] += bool(whole & {"high", "medium"})
             if explain and not whole & {"high", "medium"}:
-                print(f"missed: {kind} {module}:{label['qualname']} {whole}")
+                print(f"missed: {kind} {label['file']} {label['qualname']} {whole}")
         if "high" in whole:
             precision[kind][1] += 1
             precision[kind][0] += label["deprecated"]
             if explain and not label["deprecated"]:
-                print(f"wrong: {kind} {module}:{label['qualname']}")
+                print(f"wrong: {kind} {label['file']} {label['qualname']}")
     return recall, precision
+
+
+def precision_of_what_was_drawn(library, explain):
+    """Of findings that were drawn and read, those that still are as sure: how many are deprecated."""
+    counts = defaultdict(lambda: [0, 0])
+    read = {(label["kind"], label["file"], label["qualname"]) for label in load("read.json")}
+    for label in load("drawn.json"):
+        if label["library"] != library.name or (label["kind"], label["file"], label["qualname"]) in read:
+            continue  # it counts once
+        found = library.by_place.get((label["file"], label["qualname"].split("(")[0]), ())
+        found = [item for item in found if item.ref.endswith(f":{label['qualname']}") or not label["qualname"]]
+        if label["kind"] == "argument":
+            shown = [item for item in found if item.confidence != "low"]
+            kind = ARGUMENT
+        else:
+            kind = label["kind"]
+            shown = [
+                item for item in found if any(one.kind == kind and one.confidence == "high" for one in item.evidence)
+            ]
+        if shown:
+            counts[kind][1] += 1
+            counts[kind][0] += label["deprecated"]
+            if explain and not label["deprecated"]:
+                print(f"wrong: {kind} {label['file']} {label['qualname']}: {label['why']}")
+    return counts
 
 
 def precision_of_arguments(library, explain):
@@ -215,6 +321,7 @@ def measure(site, names, explain=False):
         add(recall, recall_at_run_time(library, explain))
         add(precision, precision_at_run_time(library, explain))
         add(precision, precision_of_arguments(library, explain))
+        add(precision, precision_of_what_was_drawn(library, explain))
         read_recall, read_precision = on_what_was_read(library, explain)
         add(recall, read_recall)
         add(precision, read_precision)
@@ -228,13 +335,24 @@ def table(site, explain=False):
     ]
     sets = {
         "developed on": measure(site, DEVELOPMENT, explain),
-        "second set": measure(site, SECOND, explain),
+        "met blind": measure(site, MET_BLIND, explain),
         "held out": measure(site, HELD_OUT, explain),
     }
     for kind in sorted({kind for both in sets.values() for counts in both for kind in counts}):
         for name, (recall, precision) in sets.items():
             found, sure = recall.get(kind, [0, 0]), precision.get(kind, [0, 0])
             lines.append(f"| {kind} | {name} | {ratio(found)} | {ratio(sure)} |")
+    return "\n".join(lines)
+
+
+SETS = {"second": SECOND, "third": THIRD, "fourth": FOURTH, "fifth": FIFTH, "held-out": HELD_OUT}
+
+
+def one_set(site, names, explain=False):
+    recall, precision = measure(site, names, explain)
+    lines = ["| what is labelled | found | recall | right | precision |", "|---|---|---|---|---|"]
+    for kind in sorted({*recall, *precision}):
+        lines.append(f"| {kind} | {ratio(recall.get(kind, [0, 0]))} | {ratio(precision.get(kind, [0, 0]))} |")
     return "\n".join(lines)
 
 
@@ -248,6 +366,10 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("site", type=Path)
+    parser.add_argument("--set", choices=sorted(SETS), help="this set only, as one table of two columns")
     parser.add_argument("--explain", action="store_true", help="name each miss and each wrong one")
     options = parser.parse_args()
-    print(table(options.site, options.explain))
+    if options.set:
+        print(one_set(options.site, SETS[options.set], options.explain))
+    else:
+        print(table(options.site, options.explain))
