@@ -27,6 +27,7 @@ _READ = ("message", "category", "stacklevel", "skip_file_prefixes")
 _DEFAULTS: dict[str, Any] = {"category": None, "stacklevel": 1, "skip_file_prefixes": ()}
 _SAFE = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.Add, ast.Sub, ast.Load, ast.Tuple)
 
+CO_OPTIMIZED = 0x01
 _NAMED = (ast.Name, ast.Constant, ast.Load)
 
 _ESCAPED = b"\r\n\\'\"abfnrtvxNuU01234567"
@@ -43,6 +44,7 @@ class Call:
         "global_names",
         "is_bare",
         "is_comparable",
+        "is_of_function",
         "is_worded",
         "level",
         "only_read",
@@ -62,7 +64,14 @@ class Call:
         self.category = _global_name(code, arguments.get("category"))
         """The name of the category, if no local variable hides it."""
         self.builtin = getattr(builtins, self.category, None)
-        self.is_bare = isinstance(callee, ast.Attribute) and _are_bare(arguments) and _is_dropped(code, lasti)
+        self.is_of_function = bool(code.co_flags & CO_OPTIMIZED)
+        """Whether its names are a function's own, and not looked up in what may be a mapping of anybody's."""
+        self.is_bare = (
+            isinstance(callee, ast.Attribute)
+            and self.is_of_function
+            and _are_bare(arguments)
+            and _is_dropped(code, lasti)
+        )
         """Whether nothing is run between the read of `.warn` and the call, whose arguments are no others than those
         told here, and nothing is done with what it returns."""
         level = arguments.get("stacklevel")

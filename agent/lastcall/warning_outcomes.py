@@ -83,7 +83,8 @@ class Outcome:
         if type(blamed) is not dict or type(own) is not dict or holder is None:
             return
         registry, filters = blamed.get("__warningregistry__"), vars(self.module).get("filters")
-        found = _ignored_by(filters, self.text, self.category, blamed.get("__name__"), where.f_lineno)
+        line = None if where is frame else where.f_lineno  # the line of the call may be another than that of the read
+        found = _ignored_by(filters, self.text, self.category, blamed.get("__name__"), line)
         if type(registry) is not dict or found is None or len(found) > MAX_FILTERS:
             return
         named = next((blamed["__name__"] for item in found if item[3] is not None), None)
@@ -147,7 +148,7 @@ def _is_plain(item: Any) -> bool:
     )
 
 
-def _ignored_by(filters: Any, text: str, category: Any, module: Any, line: int) -> list[Any] | None:
+def _ignored_by(filters: Any, text: str, category: Any, module: Any, line: int | None) -> list[Any] | None:
     """The filters that are gone through for a warning, up to the one that ignores it; None if none does."""
     if type(filters) is not list or type(module) is not str:
         return None
@@ -157,13 +158,11 @@ def _ignored_by(filters: Any, text: str, category: Any, module: Any, line: int) 
             return None
         passed.append(item)
         action, words, kind, where, at = item
-        if (
-            _matches(words, text)
-            and issubclass(category, kind)
-            and _matches(where, module)
-            and at in {0, line}
-        ):
-            return passed if action == "ignore" else None
+        if _matches(words, text) and issubclass(category, kind) and _matches(where, module):
+            if at in {0, line}:
+                return passed if action == "ignore" else None
+            if line is None:
+                return None
     return None
 
 

@@ -282,6 +282,7 @@ class Quick:
     def __init__(self, call: Call, held: str, look: Look, recorder: Recorder) -> None:
         self.names = tuple(dict.fromkeys((*call.own_names, held) if held else call.own_names))
         self.globals = call.global_names
+        self.may_be_mapped = bool(self.names) and not call.is_of_function
         self._callers: dict[Any, tuple[Any, ...]] = {}
         """By the offset of the calling instruction; by its address, too, where several share an offset."""
         self.look = self._compiled(look, recorder)
@@ -328,6 +329,7 @@ class Quick:
                 "      if known is None: return look(frame, back)",
                 f"      {', '.join(known)} = known",
                 "    own = frame.f_locals" if self.names else "",
+                "    if type(own) is not dict: return look(frame, back)" if self.may_be_mapped else "",
                 "    names = frame.f_globals" if self.globals else "",
                 f"    if not ({' and '.join(same) or 'True'}): return look(frame, back)",
                 "    if counters is None:",

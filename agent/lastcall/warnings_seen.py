@@ -108,8 +108,8 @@ class WarningsSeen:
         self.looks: dict[Any, Look] = {}
         """By instruction: looks at a frame that is about to warn; True if it wants to see the call itself."""
         self.counted: dict[Any, tuple[int | None, Any]] = {}
-        """By instruction whose words and level are constants: the level, and the counters of the one entry that can be
-        meant, with a helper's level by the code of what was helped; by any other: None, and how it is looked at."""
+        """By instruction: None, and how it is looked at. If its words and level are constants and it was counted: the
+        level, and the counters of the one entry that can be meant, with a helper's level by the code it helped."""
         self.warned: dict[tuple[int, str, int], Warned] = {}
         self.reads: Reads | None = None
         """What is known of the instructions that read `warnings.warn` to call it at once; from 3.11 on."""
@@ -253,11 +253,11 @@ class WarningsSeen:
         from .warning_calls import read  # parses source: only for a program that warns
 
         look: Look
-        call, is_plain = read(frame, self.wrapper), False
+        call = read(frame, self.wrapper)
         if call is None:
             look = _want_the_call
         elif call.is_plain and not may_wrap(frame.f_code):
-            look, is_plain = self._plain(call), True
+            look = self._plain(call)
         else:
             look = _Looked(self, call).look
             if self.reads is not None:
@@ -265,8 +265,7 @@ class WarningsSeen:
         if len(self.looks) < MAX_INSTRUCTIONS:
             site = hotpath.site_key(frame)
             self.looks[site] = look
-            if not is_plain:
-                self.counted[site] = None, look
+            self.counted[site] = None, look
             self.kept.append(frame.f_code)
         return look
 
@@ -296,7 +295,10 @@ class WarningsSeen:
         if level != HELPERS_LEVEL:
             self.counted[site] = level, counters
         elif back is not None and not may_wrap(back.f_code) and not _is_internal(back):
-            _, helped = self.counted.setdefault(site, (level, {}))
+            before, helped = self.counted[site]
+            if before is None:
+                helped = {}
+                self.counted[site] = level, helped
             helped[id(back.f_code)] = counters  # whose code the entry keeps
 
     def _template(self, frame: FrameType) -> str | None:
@@ -457,6 +459,8 @@ class _Looked:
         """Count what `frame` is warning of; whether the call itself has to be seen for that."""
         seen, call = self.seen, self.call
         names = frame.f_locals if call.needs_locals or self.wraps else _NO_NAMES
+        if not call.is_of_function and type(names) is not dict:  # looking would run what it does to be looked at
+            return True
         try:
             message, category, level, prefixes = call.values(names, frame.f_globals)
         except Exception:  # noqa: BLE001 - the call itself will tell
