@@ -296,8 +296,10 @@ def _shape(value: object) -> str:
 def _measure(rounds: int) -> dict:
     import caller
 
+    from lastcall.engines.wrapping import wrapped_by
+
     watched = vars(warnings)["warn"]
-    own = watched.__wrapped__
+    own = wrapped_by(watched)
     result = {"python": platform.python_version(), "load": os.getloadavg()[0], "warnings": [], "made": {}}
     made = _Made()
     variants = {"nothing": "".format, "own": own, "floor": own, "watched": watched}
