@@ -122,6 +122,24 @@ def test_a_wildcard_leaves_objects_alone_that_tell_themselves_by_identity(engine
     assert world.run(engine).total("legacy:old_task") == 1, "named, it is wrapped"
 
 
+def test_a_host_that_puts_the_loaded_modules_back_as_they_were_has_its_targets_armed_all_the_same(tmp_path):
+    legacy = "class Old:\n    def method(self): pass\n    length = staticmethod(len)\n"
+    world = World(tmp_path, {"first.py": legacy, "second.py": legacy, "host.py": """
+        import sys
+        before = dict(sys.modules)
+        import first
+        for name in set(sys.modules) - set(before):
+            del sys.modules[name]
+        import second
+        second.Old().method()
+        print(second.Old.length("abc"))
+        """}, ("first:Old.*", "second:Old.*"))  # fmt: skip
+    run = world.run("auto")
+    assert (run.out, run.err) == ("3\n", "")
+    assert run.internal_errors() == {}
+    assert run.total("second:Old.method") == run.total("second:Old.length") == 1
+
+
 def test_what_the_agent_itself_runs_on_is_not_watched(tmp_path):
     world = World(tmp_path, {"legacy.py": "def old(): pass\n", "host.py": """
         import wrapt, lastcall.targets

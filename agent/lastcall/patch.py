@@ -347,11 +347,9 @@ class Patcher:
 
     def _try_in_place(self, target: Target, function: Any, tap: Tap) -> str | None:
         """None if the in-place engine took it, else why it did not."""
-        from .engines import prologue
-
         try:
             self.to_undo(self.in_place.arm(function, tap), function)
-        except prologue.Unavailable as why:
+        except self.in_place.unavailable as why:
             return str(why)
         target.engine = "inplace"
         return None
@@ -447,14 +445,14 @@ class Patcher:
 
     def _try_for_class(self, target: Target, found: Found, functions: list[Any], tap: Tap) -> bool:
         """Watch inherited functions, but only where their first argument is of the class that the target names."""
-        from .engines import inplace, prologue
+        from .engines import inplace
 
         if not all(inplace.fits(function) and function.__code__.co_argcount for function in functions):
             return False
         try:
             for function in functions:
                 self.to_undo(self.in_place.arm_for_class(function, found.through, tap), found.through)
-        except prologue.Unavailable:
+        except self.in_place.unavailable:
             return False
         target.engine = "inplace"
         return True
@@ -483,7 +481,7 @@ class Patcher:
         return self._arm_inherited_constructor(target, found, cls, tap)
 
     def _arm_inherited_constructor(self, target: Target, found: Found, cls: type, tap: Tap) -> str:
-        from .engines import inplace, prologue
+        from .engines import inplace
 
         init, new = inherited(cls, "__init__"), inherited(cls, "__new__")
         new = getattr(new, "__func__", new)
@@ -491,7 +489,7 @@ class Patcher:
             if inplace.fits(function):
                 try:
                     self.to_undo(self.in_place.arm_for_class(function, cls, tap), cls)
-                except prologue.Unavailable:
+                except self.in_place.unavailable:
                     continue
                 target.engine = "inplace"
                 return ""

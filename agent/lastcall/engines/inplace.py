@@ -51,6 +51,10 @@ class InPlace:
     module that is imported anew may take the old one with it.
     """
 
+    unavailable = Unavailable
+    """What it raises. A host that puts `sys.modules` back as it was has our modules imported anew: by their names
+    another class would be found."""
+
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.taps: dict[int, Tap] = {}
