@@ -314,3 +314,23 @@ def test_a_child_that_a_c_function_forked_is_a_process_of_its_own_from_its_first
     run = world.run("auto", timeout=20)
     assert (run.out, run.err, run.code) == ("end\nend\n", "", 0)
     assert run.total("legacy:old") == 3 + 8 + 2
+
+
+def test_a_child_that_can_write_nothing_beside_the_store_says_so_in_its_parents_name(tmp_path):
+    """It may have given up being root. That its parent has used nothing is no proof, and must not look like one."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import os, resource, time
+        import legacy
+        legacy.old()
+        pid = os.fork()
+        if pid == 0:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+            legacy.old()
+            time.sleep(0.3)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        """}, ("legacy:old",))
+    run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.1")
+    assert (run.out, run.err, run.code) == ("", "", 0)
+    assert run.total("legacy:old") == 1
+    assert run.internal_errors() == {"child-journal-open": 1}

@@ -57,6 +57,8 @@ class Agent:
         self.patcher.asked = self._asked_for
         self._to_write: list[Target] = list(self.patcher.by_ref.values())
         self._known: set[str] = set()
+        self._parents_journal: Journal | None = None
+        """In a forked child, until it has one of its own: to say there that it cannot have one."""
         self._pipeline: Any = None
         self._holders: Any = None
         self._rounds = 0
@@ -160,8 +162,18 @@ class Agent:
                     self.new_findings.append((kind, ref, now, message, record, repeats, count[1]))
 
     def _open_journal(self) -> Journal:
-        journal = Journal(live_folder(self.config.store_path()), self.id, self.config.max_sites)
-        journal.append(process_record(self.config, self.id, self.pid, self.started_ns))
+        parents, self._parents_journal = self._parents_journal, None
+        try:
+            journal = Journal(live_folder(self.config.store_path()), self.id, self.config.max_sites)
+            journal.append(process_record(self.config, self.id, self.pid, self.started_ns))
+        except OSError:
+            # What this process uses nobody will see: its parent's zero must not be taken for everybody's.
+            if parents is not None:
+                parents.append(("O", time.time_ns(), (), (("child-journal-open", 1),)))
+            raise
+        finally:
+            if parents is not None:
+                parents.close()
         return journal
 
     # -- the background thread ----------------------------------------------------------------------
@@ -329,7 +341,10 @@ class Agent:
         if self.recorder.ends is not None:
             self.recorder.ends.forget()
         if inherited is not None:
-            inherited.close()  # the parent's lock is the parent's: this was only a second hand on it
+            # The parent's lock is the parent's, this is only a second hand on it: let go of it with the first flush.
+            if self._parents_journal is not None:
+                self._parents_journal.close()
+            self._parents_journal = inherited
         self._known = set()
         self._to_write = list(self.patcher.by_ref.values())
         self._pipeline = None
