@@ -98,3 +98,12 @@ allow = [{ caller = "core.**", reason = "the factory itself", until = "2097-01-3
     words = " ".join(doctor(tmp_path, "--quick").stdout.split())
     assert "ok pkg.mod:old: core.**, until 2097-01-31: the factory itself" in words
     assert "note pkg.mod:old: the allowance of jobs.* ended with 2020-01-31; it counts again" in words
+
+
+def test_where_nothing_has_arrived_it_says_whose_processes_can_leave_anything(tmp_path: Path) -> None:
+    store = tmp_path / "evidence" / "store.db"
+    told = doctor(tmp_path, "--quick", "--store", str(store), LASTCALL_TARGETS="a:b")
+    assert "processes of other users leave nothing there" in " ".join(told.stdout.split())
+    tmp_path.chmod(0o1777)
+    told = doctor(tmp_path, "--quick", "--store", str(store), LASTCALL_TARGETS="a:b")
+    assert "other users" not in told.stdout

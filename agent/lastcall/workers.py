@@ -40,7 +40,11 @@ def heed(uwsgi: Any, in_worker: Callable[[], None]) -> bool:
         hosts.clear()
 
     cls = type(uwsgi)
-    showing = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, NAME: property(read, write, delete)}
+    showing = {
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        NAME: property(read, write, delete),
+    }
     uwsgi.__class__ = type(cls.__name__, (cls,) if issubclass(cls, ModuleType) else (ModuleType,), showing)
     names[NAME] = hook
     return bool(uwsgi.worker_id() or uwsgi.mule_id() or uwsgi.i_am_the_spooler())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pwd
+import stat
 import subprocess
 import sys
 import tempfile
@@ -179,6 +181,7 @@ def _store(found: Findings, path: str, most: int) -> None:
             found.say(
                 NOTE, f"nothing at {path} yet: no process has been observed; it is made by the first one"
             )
+            _who_may_write(found, path)
         else:
             found.say(BAD, error.message)
 
@@ -189,6 +192,7 @@ def _store_contents(found: Findings, store: Store, path: str) -> None:
     found.say(OK, f"{path}: {number(len(processes), 'process')}, {number(sites, 'call site')}")
     if not processes:
         found.say(NOTE, "no process has been observed")
+        _who_may_write(found, path)
         return
     _size(found, path, time.time() - min(row.process.started for row in processes))
     sums: dict[str, list[int]] = {}
@@ -201,6 +205,29 @@ def _store_contents(found: Findings, store: Store, path: str) -> None:
                 sums.setdefault(text.format("{}", name), []).append(count)
     for text, counts in sums.items():
         found.say(BAD, f"{text.format(sum(counts))} in {number(len(counts), 'process')} of the last {RECENT}")
+    if any("[child-journal-open]" in text for text in sums):
+        found.say(
+            NOTE,
+            "child-journal-open: a child process could write no file beside the store (another user, mostly),"
+            " and what it used is not seen",
+        )
+        _who_may_write(found, path)
+
+
+def _who_may_write(found: Findings, path: str) -> None:
+    """Whose processes can leave anything there, if not everybody's: what others use is not seen, and nobody says so."""
+    live, folder = Path(live_folder(path)), Path(path).absolute().parent
+    if not live.is_dir():
+        live = next(place for place in (folder, *folder.parents) if place.is_dir())
+    at = live.stat()
+    if at.st_mode & stat.S_IWOTH:
+        return
+    try:
+        owner = pwd.getpwuid(at.st_uid).pw_name
+    except KeyError:
+        owner = f"user {at.st_uid}"
+    group = f" and the group {at.st_gid}" if at.st_mode & stat.S_IWGRP else ""
+    found.say(NOTE, f"only {owner}{group} may write in {live}: processes of other users leave nothing there")
 
 
 def _size(found: Findings, path: str, age: float) -> None:
