@@ -19,7 +19,6 @@ from .importing import Finder, Wanted
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -51,17 +50,6 @@ _UNHEARD = -1
 """Stands for whoever may fork at any time, among the threads that do."""
 PAUSE_BEFORE_FORK = 1.0
 """Seconds that a fork waits at most for our thread to finish its step: only its first, with its imports, is long."""
-
-
-_FORK_LOCKS: dict[str, Callable[[Any], Any]] = {
-    "logging": lambda module: getattr(module, "_acquireLock", module._lock.acquire)(),
-    "concurrent.futures.thread": lambda module: module._global_shutdown_lock.acquire(),
-}
-"""Modules of the standard library that take a lock before a fork and release it after.
-
-If our thread imports one while a fork waits for it, the fork will release what it has not taken: its list of
-what to do before was made by then. So it is taken for it.
-"""
 
 
 class Life:
@@ -357,12 +345,10 @@ class Life:
             if not self._running:
                 return
             self._resumes = True
-            absent = [name for name in _FORK_LOCKS if name not in sys.modules]
+            absent = forks.absent_locks()
             if self._wait_for_end(PAUSE_BEFORE_FORK):
-                _wait_until_gone()
-            for name in absent:
-                if name in sys.modules:
-                    _FORK_LOCKS[name](sys.modules[name])
+                forks.wait_until_gone()
+            forks.take_locks(absent)
 
     def after_fork_in_parent(self) -> None:
         """Have it go on, unless another thread forks too: then it does when that has."""
@@ -441,23 +427,9 @@ class Life:
         )
         if mode == "leave" or (mode == "auto" and not (platform and self._exports())):
             return
-        import _signal
+        from . import signals
 
-        try:
-            if _signal.getsignal(_signal.SIGTERM) is _signal.SIG_DFL:
-                _signal.signal(_signal.SIGTERM, self._sigterm)
-        except ValueError:  # not the main thread
-            return
-
-    def _sigterm(self, number: int, _frame: Any) -> None:
-        import _signal
-
-        self.exit()
-        if (
-            _signal.getsignal(number) == self._sigterm
-        ):  # else the host took over, and called us as the one before
-            _signal.signal(number, _signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+        signals.before_sigterm(self.exit)
 
     # -- the end ------------------------------------------------------------------------------------
 
@@ -482,7 +454,11 @@ class Life:
                 self._finish(self.agent())
         with internal_errors.guard("tidy"):
             _tidy(self.config.store_path())
-        _keep_interrupt()
+        if getattr(sys, "last_type", None) is KeyboardInterrupt:
+            with internal_errors.guard("interrupt"):
+                from . import signals
+
+                signals.keep_interrupt()
 
     def _finish(self, agent: Agent) -> None:
         left = self.config.exit_timeout
@@ -539,38 +515,6 @@ def _now_ns() -> int:
     from time import time_ns
 
     return time_ns()
-
-
-def _keep_interrupt() -> None:
-    """Have a process that Ctrl-C ended still die of SIGINT, which shells and supervisors look at.
-
-    The interpreter remembers that the script ended so, but only until the next string is compiled and run, as
-    any import of ours may do (namedtuples are made that way). Running one that ends so makes it remember again.
-    """
-    if (
-        getattr(sys, "last_type", None) is not KeyboardInterrupt
-        or hasattr(sys, "ps1")
-        or sys.flags.interactive
-    ):
-        return
-    try:
-        exec("raise KeyboardInterrupt")  # noqa: S102 - see above
-    except KeyboardInterrupt:
-        pass
-
-
-def _wait_until_gone() -> None:
-    """Python 3.12 and later count the operating system's threads at a fork; ours may need a moment more."""
-    if sys.version_info < (3, 12) or not os.path.isdir("/proc/self/task"):
-        return
-    from time import sleep
-
-    threading = sys.modules.get("threading")  # who forks may be where nothing can be imported (chroot, setuid)
-    expected = 1 if threading is None else threading.active_count()
-    for _ in range(50):
-        if len(os.listdir("/proc/self/task")) <= expected:
-            return
-        sleep(0.0002)
 
 
 _life: Life | None = None

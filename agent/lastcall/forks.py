@@ -9,6 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     class Forking(Protocol):
@@ -51,6 +52,49 @@ def left_importing() -> bool:
     bootstrap: Any = sys.modules["_frozen_importlib"]
     locks = [reference() for reference in list(bootstrap._module_locks.values())]
     return any(lock is not None and lock.owner not in (None, get_ident()) for lock in locks)
+
+
+_LOCKS: dict[str, Callable[[Any], Any]] = {
+    "logging": lambda module: getattr(module, "_acquireLock", module._lock.acquire)(),
+    "concurrent.futures.thread": lambda module: module._global_shutdown_lock.acquire(),
+}
+"""Modules of the standard library that take a lock before a fork and release it after.
+
+If our thread imports one while a fork waits for it, the fork will release what it has not taken: its list of
+what to do before was made by then. So it is taken for it.
+"""
+
+
+def absent_locks() -> list[str]:
+    """The modules with such a lock that are not there now."""
+    import sys
+
+    return [name for name in _LOCKS if name not in sys.modules]
+
+
+def take_locks(absent: list[str]) -> None:
+    """Take the locks of those of `absent` that are there by now."""
+    import sys
+
+    for name in absent:
+        if name in sys.modules:
+            _LOCKS[name](sys.modules[name])
+
+
+def wait_until_gone() -> None:
+    """Python 3.12 and later count the operating system's threads at a fork; ours may need a moment more."""
+    import os
+    import sys
+    from time import sleep
+
+    if sys.version_info < (3, 12) or not os.path.isdir("/proc/self/task"):
+        return
+    threading = sys.modules.get("threading")  # who forks may be where nothing can be imported (chroot, setuid)
+    expected = 1 if threading is None else threading.active_count()
+    for _ in range(50):
+        if len(os.listdir("/proc/self/task")) <= expected:
+            return
+        sleep(0.0002)
 
 
 def _before() -> None:
