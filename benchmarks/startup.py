@@ -139,7 +139,7 @@ def main() -> None:
         print("| | bare | with Lastcall | difference | at most |\n|---|---:|---:|---:|---:|")
         _start_rows(without, installed, rounds, folder)
         _import_rows(without, installed, max(3, rounds // 3), folder)
-        _exit_rows(without, installed, max(5, rounds // 3), folder)
+        _exit_rows(without, installed, max(11, rounds), folder)
         _memory_rows(without, installed, folder)
 
 
