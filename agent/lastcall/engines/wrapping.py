@@ -64,6 +64,12 @@ class _Kind(type(wrapt.FunctionWrapper)):  # type: ignore[misc]
         return (cls.imitated,)
 
 
+for _name in ("__module__", "__doc__"):
+    # wrapt's Python types keep both apart from those of their instances, which those of `_Kind` would undo
+    if isinstance(vars(type(wrapt.FunctionWrapper)).get(_name), property):
+        setattr(_Kind, _name, vars(type(wrapt.FunctionWrapper))[_name])
+
+
 class Unseen(metaclass=_Kind):
     """The attributes of a wrapper are those of what it wraps, and no others.
 
