@@ -7,6 +7,7 @@
     python tests/matrix.py --build-free-threaded    build a free-threaded one first, if there is none
     python tests/matrix.py --experimental  versions to come as well; their failures are shown and not counted
     python tests/matrix.py --wrapt 1.17.3  another wrapt than the newest
+    python tests/matrix.py --wrapt-in-python 3.10,3.14    without wrapt's C extension only on these; default: on all
 
 Each interpreter gets an environment below .venvs/matrix, kept for the next run. The exit code is 0 if every
 test passed on at least two versions. The last line is `N passed, N failed, N skipped`.
@@ -94,6 +95,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--build-free-threaded", action="store_true")
     parser.add_argument("--experimental", action="store_true")
     parser.add_argument("--wrapt", default="", metavar="VERSION", help="1.17.3; default: the newest")
+    parser.add_argument("--wrapt-in-python", default=(), type=lambda text: tuple(text.split(",")), metavar="3.10,3.14")
     parser.add_argument("--workers", default="auto", help="processes of each test run")
     return parser.parse_args()
 
@@ -144,7 +146,8 @@ def _run_version(one: interpreters.Interpreter, options: argparse.Namespace) -> 
     if in_c:
         everything = complete and not options.host_only
         outcomes.append(_suite(one, python, "C", note, options.workers, host_only=not everything))
-    outcomes.append(_suite(one, python, "Python", note, options.workers, host_only=True))
+    if not in_c or not options.wrapt_in_python or one.name in options.wrapt_in_python:
+        outcomes.append(_suite(one, python, "Python", note, options.workers, host_only=True))
     return outcomes
 
 
