@@ -434,3 +434,25 @@ def test_the_start_up_file_is_python_2_as_well() -> None:
         pytest.skip("no interpreter older than 3.10 on this machine")
     source = CHECKOUT / "sitecustomize.py"
     subprocess.run([oldest.path, "-c", f"compile(open({str(source)!r}).read(), 'x', 'exec')"], check=True)
+
+
+def test_our_thread_imports_nothing_while_the_host_may_be_about_to_be_patched(host: Host) -> None:
+    """gevent's presence is what is asked for; that its patching then meets no import of ours, `test_servers` sees."""
+    (host.folder / "gevent.py").write_text("")
+    (host.folder / "app.py").write_text(
+        "import sys, time, _thread, legacy\n"
+        "loaded = lambda: 'lastcall.pipeline' in sys.modules\n"
+        "if 'gevent' in sys.argv: import gevent\n"
+        "if 'patched' in sys.argv:\n"
+        "    number = _thread.get_ident\n"
+        "    _thread.get_ident = lambda: number()\n"
+        "legacy.old()\n"
+        "time.sleep(1)\n"
+        "print(loaded())\n"
+        "time.sleep(2)\n"
+        "print(loaded())\n"
+    )
+    on = {**ON, "LASTCALL_FLUSH_INTERVAL": "0.2"}
+    assert host.run("python", "app.py", **on).out == "True\nTrue\n"
+    assert host.run("python", "app.py", "gevent", **on).out == "False\nTrue\n"
+    assert host.run("python", "app.py", "gevent", "patched", **on).out == "True\nTrue\n"
