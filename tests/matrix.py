@@ -171,7 +171,7 @@ def _environment(one: interpreters.Interpreter, wrapt: str) -> tuple[Path, bool]
 
 def _pip(python: Path, *arguments: str) -> bool:
     """Install into another interpreter's environment with our pip; not every interpreter brings its own."""
-    pip = [_newest_pip(), "-m", "pip", "--python", str(python), "install", "--quiet", "--disable-pip-version-check"]
+    pip = [_newest_pip(), "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
     done = subprocess.run([*pip, *arguments], env=_plain(), capture_output=True, text=True)
     if done.returncode:
         print("   " + (done.stderr.strip().splitlines() or ["pip failed"])[-1], flush=True)

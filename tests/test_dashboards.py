@@ -185,6 +185,7 @@ def entries():
         exporter.export(process.flush())
         process.use(make_site(1, origin="indirect"), times=6)
         exporter.export(process.flush(final=True))
+        assert exporter.force_flush(10)
         exporter.shutdown(5)
         return [json_format.MessageToDict(entry) for entry in cloud.entries]
 
@@ -392,6 +393,7 @@ class TestAlertsOnEntries:
         with CloudLogging() as cloud:
             exporter = create("gcp", ExporterSettings(gcp_project="demo", gcp_endpoint=cloud.rest_endpoint))
             exporter.export(process.flush(observe=True))
+            assert exporter.force_flush(10)
             exporter.shutdown(5)
             written = [json_format.MessageToDict(entry) for entry in cloud.entries]
         assert len(written) >= 4

@@ -171,6 +171,7 @@ def test_counts_of_use_entries_add_up_to_the_truth_sampled_or_not(way):
     process.now += 1
     process.use(rare, times=3)
     exporter.export(process.flush(final=True))
+    assert exporter.force_flush(10)
     exporter.shutdown(5)
     sums = {}
     for use in way.payloads("use"):
@@ -186,6 +187,7 @@ def test_observations_alone_rebuild_every_count_and_state_an_explicit_zero(way):
     process.now += 600
     process.use(make_site(3), times=5)
     exporter.export(process.flush(final=True))
+    assert exporter.force_flush(10)
     exporter.shutdown(5)
     statements = way.payloads("observation")
     assert rebuilt(statements) == process.truth()
@@ -226,6 +228,7 @@ def test_repeats_beyond_the_budget_are_counted_but_not_sent_in_detail(way):
         process.use(make_site(), times=10, detailed=True)
         exporter.export(process.flush())
     exporter.export(process.flush(final=True))
+    assert exporter.force_flush(10)
     exporter.shutdown(5)
     uses = way.payloads("use")
     assert len(uses) <= 4
@@ -248,6 +251,7 @@ def test_shutdown_leaves_nothing_behind(way):
     exporter, process = way.exporter(), ObservedProcess()
     process.use(make_site())
     exporter.export(process.flush(final=True))
+    assert exporter.force_flush(10)
     exporter.shutdown(5)
     assert exporter.health().pending == 0
     assert list(way.folder.glob("store.db-spool/*/*")) == []
@@ -288,6 +292,7 @@ def test_what_a_process_could_not_send_is_sent_by_the_next_one(networked):
     networked.behave("ok")
     later, next_process = networked.exporter(), ObservedProcess("fedcba9876543210", release="2026.12.1")
     later.export(next_process.flush(observe=True))
+    assert later.force_flush(10)
     later.shutdown(5)
     assert rebuilt(networked.payloads("observation")) == process.truth()
     assert sorted(use["site"] for use in networked.payloads("use") if use["first"]) == sorted(process.sites)

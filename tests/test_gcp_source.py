@@ -207,6 +207,7 @@ def test_naming_targets_leaves_out_the_uses_of_others_but_no_statement(cloud, tm
     world.use(make_site(1, target="m:b"), times=5)
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(world.flush(final=True))
+    assert exporter.force_flush(10)
     exporter.shutdown(5)
     store = reader(cloud).gather(["m:a"], 0.0)
     try:
@@ -222,6 +223,7 @@ def test_the_window_is_in_the_filter_so_that_the_library_adds_none_of_its_own(cl
     world.use(make_site())
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(world.flush(final=True))
+    assert exporter.force_flush(10)
     exporter.shutdown(5)
     for since, found in ((0.0, 1), (time.time() - 24 * HOUR, 0)):
         with reader(cloud).gather([], since) as store:
@@ -245,6 +247,7 @@ def test_a_silent_process_is_gone_and_one_that_speaks_is_not(cloud, tmp_path):
         world.now = now - ago
         exporter = exporter_to(cloud, tmp_path, name)
         exporter.export(world.flush(observe=True))
+        assert exporter.force_flush(10)
         exporter.shutdown(5)
     store = reader(cloud).gather([], 0.0)
     try:
@@ -259,6 +262,7 @@ def test_uses_of_a_process_killed_before_its_first_statement_are_kept(cloud, tmp
     world.use(make_site(), times=2)
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(world.flush())
+    assert exporter.force_flush(10)
     exporter.shutdown(5)
     store = reader(cloud).gather([], 0.0)
     try:
@@ -274,6 +278,7 @@ def test_too_many_entries_are_a_sentence_not_a_full_memory(cloud, tmp_path):
         world.use(make_site(number))
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(world.flush(final=True))
+    assert exporter.force_flush(10)
     exporter.shutdown(5)
     with pytest.raises(UsageError, match="More than 10 entries.*shorten the window"):
         reader(cloud, max_entries=10).gather([], 0.0)
@@ -294,6 +299,7 @@ def test_what_cannot_be_read_is_one_sentence(cloud, behaviour, said):
 def test_entries_of_a_newer_schema_are_refused(cloud, tmp_path):
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(ObservedProcess().flush(final=True))
+    assert exporter.force_flush(10)
     exporter.shutdown(5)
     cloud.entries[0].json_payload["lastcall"]["schema"] = 99
     with pytest.raises(UsageError, match="schema 99"):
