@@ -313,7 +313,7 @@ class Agent:
 
     def exports_hanging(self) -> bool:
         """Whether the background thread waits for a backend that does not seem to be alive."""
-        return self._pipeline is not None and any(e.hanging for e in list(self._pipeline.exporters.values()))
+        return self._pipeline is not None and bool(self._pipeline.hanging())
 
     def keep_exports(self) -> None:
         """Put the last batch where the next process finds it. For the leaving thread, if the other one hangs."""

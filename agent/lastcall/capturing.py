@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import bootstrap
+from .exporting import site_of
 from .expressions import spelling
-from .pipeline import site_of
 from .targets import Target
 
 if TYPE_CHECKING:

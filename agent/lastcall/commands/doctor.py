@@ -301,7 +301,7 @@ def _exporters(found: Findings, config: Config) -> None:
     if not names:
         return
     found.begin("Exporters")
-    from lastcall.pipeline import create_exporter
+    from lastcall.exporting import create_exporter
 
     for name in names:
         try:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lastcall.evidence import digest
+from lastcall.identity import digest
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
     import sqlite3
 
-    from lastcall.evidence import Frame, Site
+    from lastcall.identity import Frame, Site
 
 __all__ = ["Names", "digest"]
 

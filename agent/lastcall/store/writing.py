@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from lastcall.evidence import Frame, Site
 from lastcall.expressions import at_place, binding_line, definition_line
+from lastcall.identity import Frame, Site
 from lastcall.journal import (
     FLAG_ALLOWED,
     FLAG_BY_TEST,
