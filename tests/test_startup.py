@@ -394,6 +394,7 @@ def test_a_watched_process_with_only_the_store_loads_no_module_that_its_end_woul
     dear = {
         "wrapt", "typing", "threading", "dataclasses", "inspect", "ast", "pathlib", "tempfile", "hashlib", "logging",
         "asyncio", "opentelemetry", "google", "grpc", "lastcall.store.opened", "lastcall.store.queries",
+        "lastcall.evidence", "lastcall.exporting",
     }
     if sys.version_info >= (3, 11):  # before, a call is found in its file's tokens
         dear |= {"sqlite3", "json", "re", "enum", "tokenize", "contextlib", "datetime", "lastcall.source_tokens"}
@@ -421,6 +422,33 @@ def test_what_the_interpreter_keeps_to_its_very_end_reaches_nothing_of_ours(host
         "print(id(life) in found, id(vars(bootstrap)) in found, len(found) < 1_000)\n"
     )
     assert host.app(**ON).out == "False False True\n"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{}, {"LASTCALL_DISCOVER_WARNINGS": "legacy.**"}, {"LASTCALL_DISCOVER_LOGS": "legacy.**"}],
+    ids=["plain", "warnings", "logs"],
+)
+def test_at_exit_all_of_ours_can_go_with_the_modules(host: Host, setting: dict[str, str]) -> None:
+    """What outlives the interpreter's clearing of `sys.modules` is gone through again and again, as that time passes."""
+    (host.folder / "app.py").write_text(
+        "import atexit, gc, legacy, sys, time, weakref\n"
+        "legacy.old()\n"
+        "time.sleep(1.5)\n"
+        "from lastcall import bootstrap\n"
+        "life = bootstrap.life()\n"
+        "atexit.unregister(life._at_exit)\n"
+        "life._at_exit()\n"
+        "ours = [o for o in gc.get_objects() if type(o).__name__ == 'function' and str(o.__module__).startswith('lastcall.')\n"
+        "        and o.__module__ != 'lastcall.forks']\n"
+        "ours = [weakref.ref(o) for o in ours]\n"
+        "del life, bootstrap, legacy\n"
+        "for name in [name for name in sys.modules if name.startswith(('lastcall', 'legacy', 'logging', 'warnings'))]:\n"
+        "    del sys.modules[name]\n"
+        "gc.collect()\n"
+        "print(len(ours) > 200, [o().__qualname__ for o in ours if o() is not None])\n"
+    )
+    assert host.app(**ON, **setting).out == "True []\n"
 
 
 def _site_packages(python: str) -> Path:

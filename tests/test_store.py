@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import re
-import resource
 import shutil
 import sqlite3
 import subprocess
@@ -270,13 +269,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 
 def run(script, *arguments):
+    # not by preexec_fn, which forks: libraries that other tests loaded here (gRPC) may end the child
+    no_core = "import resource; resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
+        [sys.executable, "-c", no_core + textwrap.dedent(script), *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": AGENT},
         capture_output=True,
         text=True,
         timeout=60,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)),
     )
 
 

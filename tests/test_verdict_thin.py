@@ -162,7 +162,7 @@ def test_processes_of_one_service_that_stay_away_take_nothing_from_those_that_do
     [
         ("import shop.fickle\n", "", "shop.fickle:never", "missing"),
         ("", "import shop.legacy\n", "shop.legacy:LIMIT", "partial"),
-        ("import json\n", "import lastcall.patch as p\np.Patcher._arm_callable = None\n",
+        ("import json\n", "import lastcall.patch as p\np.Patcher.arm_callable = None\n",
          "json.decoder:JSONDecoder.decode", "failed"),
     ],
 )  # fmt: skip

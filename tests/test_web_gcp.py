@@ -232,8 +232,8 @@ def test_a_page_is_the_same_from_either_source(both, name):
     different = [pair for pair in zip_longest(fleet[0].split(">"), local[0].split(">")) if pair[0] != pair[1]]
     assert different[:3] == []
     for one, other in zip(fleet[1], local[1], strict=True):
-        # Instants and lengths of time to the second, rates to a twentieth.
-        assert one == pytest.approx(other, abs=1.01, rel=0 if one > 1e9 else 0.05)
+        # Instants and lengths of time to some seconds, which a busy machine takes to send; rates to a twentieth.
+        assert one == pytest.approx(other, abs=10 if one > 1e9 else 1.01, rel=0 if one > 1e9 else 0.05)
 
 
 def test_the_pages_compared_say_something(both):

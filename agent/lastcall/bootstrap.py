@@ -436,6 +436,8 @@ class Life:
     def _at_exit(self) -> None:
         self.exit()
         forks.forget()
+        # The interpreter keeps `sys.meta_path` until nearly all else is gone, and with us on it all that we reach.
+        self.finder.remove()
 
     def exit(self) -> None:
         """At exit: the last words to the journal, the exporters within `exit_timeout`."""

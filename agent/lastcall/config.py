@@ -191,14 +191,30 @@ class Config:
         self.check: dict[str, Any] = {}
         """What verdicts are asked for, as written: see `check_settings`. Nothing to the agent."""
         self.problems: list[str] = []
+        self._looked_for_release = False
         self.file = ""
         self.root = _working_directory() or os.sep
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return self.__dict__["values"][name]
+            value = self.__dict__["values"][name]
         except KeyError:
             raise AttributeError(name) from None
+        return self.find_release() if name == "release" and not value else value
+
+    def find_release(self) -> str:
+        """The release; if nobody names one, the commit checked out at the project's root.
+
+        Looked for when it is first asked for: a start that meets no target does without.
+        """
+        if not self.values["release"] and not self._looked_for_release:
+            from .git_commit import commit_at
+
+            self._looked_for_release = True
+            self.values["release"] = commit_at(self.root)
+            if self.values["release"]:
+                self.provenance["release"] = "the git commit"
+        return str(self.values["release"])
 
     def set(self, setting: Setting, value: Any, where: str) -> None:
         """Take a value read at `where`, or note the problem and keep what is there."""
@@ -560,10 +576,6 @@ def _derive(config: Config, env: Mapping[str, str]) -> None:
     if version and config.provenance["release"] == "environment variable K_REVISION":
         values["release"] = ""
     fall_back("release", version, "OTEL_RESOURCE_ATTRIBUTES")
-    if not values["release"]:
-        from .git_commit import commit_at
-
-        fall_back("release", commit_at(config.root), "the git commit")
     if (
         env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
         and "otlp" not in values["exporters"]

@@ -8,10 +8,6 @@ from __future__ import annotations
 
 import sys
 
-from .asking import is_class, text
-from .callsite import glob_match
-from .targets import PROTOCOL_INIT, is_typing
-
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from types import ModuleType
@@ -121,28 +117,6 @@ def definition(value: Any) -> tuple[str, int]:
     return "", 0
 
 
-def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[str]:
-    """The public names defined in `module` that `pattern` covers, in definition order.
-
-    Only callables and classes that are at home there: a wildcard does not reach what a module imports. A
-    leading underscore is matched only by a pattern that writes it.
-    """
-    first, _, rest = pattern.partition(".")
-    names = []
-    for name, value in list(vars(module).items()):
-        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
-            continue
-        if not callable(value) or text(value, "__module__") != module_name or not text(value, "__qualname__"):
-            continue  # what has no name of its own is an instance, perhaps a lazy one
-        found = Found(module, module, name, value)
-        if not rest:
-            if kind_of(found) in ("function", "class"):
-                names.append(name)
-        elif is_class(value) and text(value, "__qualname__") == name:
-            names.extend(f"{name}.{inner}" for inner in _members(value, rest))
-    return names
-
-
 def is_cached_property(value: object) -> bool:
     """Whether it is one, asked without importing `functools`."""
     kind = getattr(sys.modules.get("functools"), "cached_property", None)
@@ -165,42 +139,6 @@ def is_instance(value: object) -> bool:
 def is_module(value: object) -> bool:
     """Anything can lie in `sys.modules`; None says that the import is forbidden."""
     return value is not None
-
-
-def _members(cls: type, pattern: str) -> list[str]:
-    first, _, rest = pattern.partition(".")
-    names: list[str] = []
-    for name, value in list(cls.__dict__.items()):
-        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
-            continue
-        if rest:
-            if is_class(value) and text(value, "__qualname__") == f"{cls.__qualname__}.{name}":
-                names.extend(f"{name}.{inner}" for inner in _members(value, rest))
-        elif (
-            issubclass(type(value), (classmethod, staticmethod, property))
-            or type(value).__name__ == "function"
-        ):
-            names.append(name)
-    return names
-
-
-def inherited(cls: type, name: str) -> Any:
-    """What the bases of `cls` have under this name, None if nothing but a placeholder."""
-    for base in cls.__mro__[1:]:
-        if name in base.__dict__ and not is_placeholder(base.__dict__[name]):
-            return base.__dict__[name]
-    return None
-
-
-def is_placeholder(function: object) -> bool:
-    """Whether this is no constructor, but what stands where a protocol has none."""
-    name, module = getattr(function, "__name__", ""), getattr(function, "__module__", "")
-    return is_typing(module) and name in (PROTOCOL_INIT, "_no_init")
-
-
-def has_plain_metaclass(cls: type) -> bool:
-    """Whether its metaclass takes no interest in what lies in the class."""
-    return type(cls).__name__ in ("type", "ABCMeta")
 
 
 def is_enum(cls: type) -> bool:

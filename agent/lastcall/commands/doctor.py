@@ -103,6 +103,7 @@ def _configuration(found: Findings, config: Config) -> None:
     )
     for problem in config.problems:
         found.say(BAD, problem)
+    config.find_release()
     for name, value in config.values.items():
         where = config.provenance[name]
         if where != "default":

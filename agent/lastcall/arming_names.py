@@ -1,0 +1,81 @@
+"""Arming names and whole modules: what is read or imported, and has no code of its own to watch.
+
+Loaded with the first target that needs it, as is `arming_classes`: a host pays at its end for all that was loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .callsite import is_import_machinery
+from .lookup import CannotArm
+
+TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
+if TYPE_CHECKING:
+    from types import FrameType, ModuleType
+    from typing import Any
+
+    from .patch import Patcher
+    from .targets import Target
+
+
+def arm_module(patcher: Patcher, target: Target, module: ModuleType) -> str:
+    from .engines import names
+
+    target.defined_at(getattr(module, "__file__", "") or "", 1)
+    target.engine = "names"
+    tap = patcher.tap(target, "import")
+    importer = _importer()
+    patcher.to_undo(names.arm_module(patcher.recorder, module, tap), module)
+    if importer is not None:
+        patcher.recorder.hooks.frame_callback(tap)(importer)
+    return ""
+
+
+def _importer() -> FrameType | None:
+    """Whoever's import statement is running this module right now, if one is."""
+    from .engines.names import importing_frame
+
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_import_machinery(frame):
+        frame = frame.f_back
+    return None if frame is None else importing_frame(frame)
+
+
+def arm_absent(patcher: Patcher, target: Target, module: ModuleType) -> str:
+    names = vars(module)
+    if "." not in target.qualname and "__getattr__" in names:
+        target.kind = "attribute"
+        target.defined_at(getattr(module, "__file__", "") or "", 0)
+        arm_name(patcher, target, module, target.qualname, module)
+        return "the module makes this name itself (__getattr__): reads of it are counted"
+    if target.removed:
+        _arm_removed(patcher, target, module)
+    raise CannotArm("missing", f"the module {module.__name__} was imported and has no {target.qualname}")
+
+
+def _arm_removed(patcher: Patcher, target: Target, module: ModuleType) -> None:
+    """Watch who asks for what is no more. Raises CannotArm, always: the target is not armed."""
+    from .engines import removed
+
+    if "." in target.qualname:
+        raise CannotArm("failed", "it is removed, and who asks for a member of a class cannot be seen")
+    target.engine = "names"
+    tap = patcher.tap(target, "access")
+    patcher.to_undo(removed.arm_name(patcher.recorder, module, target.qualname, tap, patcher.asked), module)
+    raise CannotArm("removed", "it is gone; whoever asks for it is recorded")
+
+
+def arm_name(patcher: Patcher, target: Target, module: ModuleType, name: str, owner: Any) -> str:
+    from .engines import names
+
+    if owner is not module:
+        raise CannotArm(
+            "failed", "reads of a class attribute that is neither function nor property cannot be seen"
+        )
+    target.engine = "names"
+    value = vars(module).get(name)
+    if value is not None:
+        target.objects = [value]
+    patcher.to_undo(names.arm_name(patcher.recorder, module, name, patcher.tap(target, "access")), module)
+    return ""
