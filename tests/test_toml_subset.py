@@ -100,6 +100,41 @@ def test_a_damaged_configuration_is_read_alike(at, removed, inserted):
     agrees(CONFIGURATION[:at] + inserted + CONFIGURATION[at + removed:])
 
 
+ROW_VALUES = st.one_of(
+    st.text(alphabet="ab:.= #'[]{}é", max_size=6),
+    st.sampled_from(['"', "\n", "\\n", "\t", "\x00", '" # c', '"\nb = "x', "x\n[[target]]\na = ", '"""', "\u2028", "\r", "[[target]]"]),
+)
+ROWS = st.sampled_from([
+    '[[target]]\na = "%s"\nb = "%s"\n', '[[target]]\na = "%s"\nb = "%s"\n', '[[target]]\na = "%s" # "%s"\n', "[[target]]\na = '%s'\nb = \"%s\"\n",
+    '[[target]]\na = "%s"\n\n# %s\n', '[[target]]\na = ["%s", "%s"]\n', '[[target]]\na = "%s"\nb = { c = "%s" }\n', '[[ target ]]\na = "%s"\nb = "%s"\n',
+    '[[target]]\na = "%s"\n[other]\nb = "%s"\n', '[[target]]\na = "%s"\na = "%s"\n', '[[target]] # c\na = "%s"\nb = "%s"\n', '[[target]]a = "%s"\nb = "%s"\n',
+])  # fmt: skip
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    st.sampled_from(["", '[x]\ny = "z"\n', '[target]\n', "# c\n\n", "target = []\n", "a = [\n[[1]],\n]\n"]),
+    st.lists(st.tuples(ROWS, st.booleans()), min_size=1, max_size=5),
+    st.lists(ROW_VALUES, min_size=10, max_size=10),
+    st.sampled_from(["", "\n", '[y]\nz = "1"', "[[target]]"]),
+)
+@example("", [('[[target]]\na = "%s"\nb = "%s"\n', True)] * 2, ["u", "v", 'x"\nb = "y', "z", *"......"], "")
+def test_rows_alike_are_read_alike(head, rows, values, tail):
+    """Most values are harmless, so that the rows before one that is not have been read in the quick way."""
+    texts = iter(values)
+    body = "".join(row % ((next(texts), next(texts)) if odd else ("u", "v")) for row, odd in rows)
+    agrees(head + body + tail)
+
+
+def test_hundreds_of_targets_are_read_in_the_quick_way(monkeypatch):
+    text = '[lastcall]\nservice = "x"\n' + "".join(f'\n[[target]]\nref = "m{n}:f"\nowner = "o{n % 7}"\n' for n in range(200))
+    asked = []
+    flat = toml_subset._flat_table
+    monkeypatch.setattr(toml_subset, "_flat_table", lambda block: (asked.append(block), flat(block))[1])
+    assert toml_subset.loads(text) == tomllib.loads(text)
+    assert len(asked) == 1
+
+
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "{ a = " * 5000, "[" + "a." * 5000 + "a]"])
 def test_deep_nesting_is_declined_or_read_but_never_crashes(text):
     outcome(toml_subset.loads, text)

@@ -23,7 +23,52 @@ class NotInSubset(Exception):  # noqa: N818 - not an error: it says that tomllib
 
 def loads(text: str) -> dict[str, Any]:
     """The document as dictionaries, lists, strings, numbers and booleans. Raises NotInSubset."""
-    return _Reader(text).document()
+    text = text.replace("\r\n", "\n")
+    found = _rows_alike(text) if "\\" not in text and _is_printable(text.replace("\n", "")) else None
+    return _Reader(text).document() if found is None else found
+
+
+def _rows_alike(text: str) -> dict[str, Any] | None:
+    """The document if it ends in an array of tables, most of which hold the same keys in the same order.
+
+    Hundreds of them, at every start of a host: what stands around the strings of one that was read says what it
+    would say around any others. None if it is not as simple as that; in `text` nothing is escaped.
+    """
+    begin = 0 if text.startswith("[[") else text.find("\n[[") + 1
+    header = text[begin : text.find("\n", begin)]
+    if not header.startswith("[[") or not header.endswith("]]") or not _is_bare(header[2:-2]):
+        return None
+    blocks = text[begin + len(header) :].split("\n" + header)
+    rows: list[dict[str, Any]] = []
+    keys_in: dict[tuple[str, ...], list[str]] = {}
+    for block in blocks:
+        pieces = block.split('"')
+        values, around = pieces[1::2], tuple(pieces[::2])
+        keys = keys_in.get(around)
+        if keys is None:
+            table = _flat_table(block)
+            if table is None:
+                return None
+            if list(table.values()) == values:
+                keys_in[around] = list(table)
+        elif "\n" in "".join(values):
+            return None
+        else:
+            table = dict(zip(keys, values))  # noqa: B905 - as many, and `strict` would cost as much again
+        rows.append(table)
+    document = _Reader(text[:begin]).document()
+    if document.setdefault(header[2:-2], rows) is not rows:
+        return None
+    return document
+
+
+def _flat_table(block: str) -> dict[str, Any] | None:
+    """The keys and values of one table, None if anything else may stand there, such as another table's header."""
+    if not block.startswith("\n") and block:  # behind a header: a comment, or a longer name
+        return None
+    if any(line.lstrip(" \t").startswith("[") for line in block.split("\n")):
+        return None
+    return _Reader(block).document()
 
 
 def _is_printable(text: str) -> bool:
@@ -38,7 +83,7 @@ def _is_bare(key: str) -> bool:
 
 class _Reader:
     def __init__(self, text: str) -> None:
-        self.text = text.replace("\r\n", "\n")
+        self.text = text
         self.at = 0
         self.lines = self.text.split("\n")
         self.line = 0
