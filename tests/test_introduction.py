@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastcall.introduction import pending_lines, state_record, target_record
-from lastcall.targets import KINDS, METADATA, Target
+from lastcall.targets import Target
+from lastcall.words import KINDS, METADATA
 
 WORDS = st.text(alphabet=st.sampled_from("aä'\"\\\n{}%\U0001f600 "), max_size=8)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from lastcall import callsite
 from lastcall.callsite import Pattern, glob_match
-from lastcall.targets import Allow, BadReferenceError, Ref, Target, day_number
+from lastcall.targets import Allow, BadReferenceError, Ref, Target
+from lastcall.words import day_number
 
 WORD = st.text(alphabet="abc_", min_size=1, max_size=4)
 DOTTED = st.lists(WORD, min_size=1, max_size=5).map(".".join)

@@ -113,7 +113,7 @@ ROWS = st.sampled_from([
 
 @settings(max_examples=1500, deadline=None)
 @given(
-    st.sampled_from(["", '[x]\ny = "z"\n', '[target]\n', "# c\n\n", "target = []\n", "a = [\n[[1]],\n]\n"]),
+    st.sampled_from(["", '[x]\ny = "z"\n', "[target]\n", "# c\n\n", "target = []\n", "a = [\n[[1]],\n]\n"]),
     st.lists(st.tuples(ROWS, st.booleans()), min_size=1, max_size=5),
     st.lists(ROW_VALUES, min_size=10, max_size=10),
     st.sampled_from(["", "\n", '[y]\nz = "1"', "[[target]]"]),

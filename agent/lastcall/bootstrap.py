@@ -57,7 +57,7 @@ class Life:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.wanted = Wanted(config.targets)
+        self.wanted = Wanted(config.made, config.unmade, lambda: config.targets)
         self.finder = Finder(self.wanted, self._loaded, internal_errors, self._missed)
         self.stopped = False
         self._agent: Agent | None = None
@@ -142,7 +142,7 @@ class Life:
         wanted = self.wanted
         if wanted.any_of(list(sys.modules)):
             self.agent().patcher.arm_loaded()
-        if "__main__" in wanted.exact:
+        if "__main__" in wanted.names:
             from . import mainscript
 
             mainscript.watch(self)

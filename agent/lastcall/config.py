@@ -11,7 +11,7 @@ import os
 import sys
 from stat import S_ISFIFO
 
-from .targets import METADATA, SCHEDULES, BadReferenceError, Target, day_number
+from .words import METADATA, SCHEDULES, day_number, plain_module
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .callsite import Pattern
+    from .targets import Target
 
 LARGEST = 1e9
 FILE_NAMES = ("lastcall.toml", "pyproject.toml")
@@ -50,7 +51,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _names(value: Any) -> tuple[str, ...]:
+def names_in(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.replace("\n", ",").split(",")
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
@@ -131,8 +132,8 @@ SETTINGS = (
     Setting(
         "store", _text, "", "The database file. Default .lastcall/store.db, else in the user's state folder."
     ),
-    Setting("exporters", _names, ("store",), "Where evidence goes: store, otlp, gcp."),
-    Setting("application", _names, (), "Patterns of modules whose code is `direct`."),
+    Setting("exporters", names_in, ("store",), "Where evidence goes: store, otlp, gcp."),
+    Setting("application", names_in, (), "Patterns of modules whose code is `direct`."),
     Setting("flush_interval", _seconds, 1.0, "Seconds between flushes."),
     Setting("observation_interval", _seconds, 600.0, "Seconds between explicit zeros."),
     Setting("exit_timeout", _seconds, 2.0, "Seconds that leaving may take, all exporters together."),
@@ -185,7 +186,11 @@ class Config:
     def __init__(self) -> None:
         self.values: dict[str, Any] = {setting.name: setting.default for setting in SETTINGS}
         self.provenance: dict[str, str] = {setting.name: "default" for setting in SETTINGS}
-        self.targets: list[Target] = []
+        self.entries: list[Target | tuple[str, dict[str, str]]] = []
+        """The targets, in their order. One that is named in full, and of which nothing but metadata is said, is a
+        reference and that, until somebody asks for `targets`: hundreds may pass here at a start that meets none."""
+        self.unmade: list[str] = []
+        """The modules of those."""
         self.refs: set[str] = set()
         self.discover: dict[str, tuple[str, ...]] = {}
         self.check: dict[str, Any] = {}
@@ -224,6 +229,21 @@ class Config:
             self.problems.append(f"{where}: {setting.name} must be {expected}, not {value!r}")
         else:
             self.provenance[setting.name] = where
+
+    @property
+    def targets(self) -> list[Target]:
+        """The targets, made now if they were not."""
+        if self.unmade:
+            from .targets import Target
+
+            self.unmade = []
+            self.entries = [Target(e[0], metadata=e[1]) if type(e) is tuple else e for e in self.entries]
+        return self.entries  # type: ignore[return-value]  # by now
+
+    @property
+    def made(self) -> list[Target]:
+        """Those targets that are made."""
+        return [entry for entry in self.entries if type(entry) is not tuple]  # type: ignore[misc]
 
     @property
     def application_patterns(self) -> tuple[Pattern, ...]:
@@ -286,7 +306,9 @@ def load(
             for item in value:
                 _take_target(config, {"ref": item} if isinstance(item, str) else item, ("lastcall.start()", 0))
         elif key == "discover":
-            _take_discover(config, value, "lastcall.start()")
+            from .config_tables import take_discover
+
+            take_discover(config, value, "lastcall.start()")
         elif key in BY_NAME:
             config.set(BY_NAME[key], value, "lastcall.start()")
         else:
@@ -377,20 +399,9 @@ def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None
         return toml_subset.loads(text)
     except (toml_subset.NotInSubset, RecursionError):
         pass
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        try:
-            import tomli as tomllib
-        except ImportError:
-            config.problems.append(f"{path}: this TOML takes the package tomli before Python 3.11; pip install tomli")
-            return None
-    try:
-        document: dict[str, Any] = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        config.problems.append(f"{path}: is not valid TOML: {error}")
-        return None
-    return document
+    from .config_tables import read_toml
+
+    return read_toml(config, path, text)
 
 
 def _take_document(config: Config, document: dict[str, Any]) -> None:
@@ -407,7 +418,9 @@ def _take_document(config: Config, document: dict[str, Any]) -> None:
     for number, table in enumerate(targets, 1):
         _take_target(config, table, (where, number))
     if "discover" in document:
-        _take_discover(config, document["discover"], where)
+        from .config_tables import take_discover
+
+        take_discover(config, document["discover"], where)
     if "check" in document:
         from .config_tables import take_check
 
@@ -431,12 +444,12 @@ def _take_settings(config: Config, settings: Any, where: str) -> None:
 
 def _take_refs(config: Config, value: Any, where: str) -> None:
     try:
-        refs = _names(value)
+        refs = names_in(value)
     except ValueError as expected:
         config.problems.append(f"{where}: targets must be {expected}, not {value!r}")
         return
     for ref in refs:
-        _take_ref(config, ref, where)
+        _add(config, ref, {}, {}, (where, 0))
 
 
 def _take_target(config: Config, table: Any, place: tuple[str, int]) -> None:
@@ -461,12 +474,7 @@ def _take_target(config: Config, table: Any, place: tuple[str, int]) -> None:
             from .config_tables import conduct as conduct_in
 
             conduct = conduct_in(config, table, _where(place, ref))
-    try:
-        target = Target(ref, metadata=metadata, **conduct)
-    except BadReferenceError as error:
-        config.problems.append(f"{_where(place, ref)}: {error}")
-        return
-    _add(config, target)
+    _add(config, ref, metadata, conduct, place)
 
 
 def _where(place: tuple[str, int], ref: str = "") -> str:
@@ -475,20 +483,27 @@ def _where(place: tuple[str, int], ref: str = "") -> str:
     return file + (f": target {number}" if number else "") + (f" ({ref})" if ref else "")
 
 
-def _take_ref(config: Config, ref: str, where: str) -> None:
-    """Add a target of which nothing is said but its name."""
+def _add(
+    config: Config, ref: str, metadata: dict[str, str], conduct: dict[str, Any], place: tuple[str, int]
+) -> None:
+    """Add a target, unless there is one under this reference, or say what is wrong with that."""
+    module = "" if conduct else plain_module(ref)
+    if module:
+        if ref not in config.refs:
+            config.refs.add(ref)
+            config.entries.append((ref, metadata))
+            config.unmade.append(module)
+        return
+    from .targets import BadReferenceError, Target
+
     try:
-        target = Target(ref)
+        target = Target(ref, metadata=metadata, **conduct)
     except BadReferenceError as error:
-        config.problems.append(f"{where} ({ref}): {error}")
+        config.problems.append(f"{_where(place, ref)}: {error}")
     else:
-        _add(config, target)
-
-
-def _add(config: Config, target: Target) -> None:
-    if target.ref not in config.refs:
-        config.refs.add(target.ref)
-        config.targets.append(target)
+        if target.ref not in config.refs:
+            config.refs.add(target.ref)
+            config.entries.append(target)
 
 
 def _metadata(config: Config, key: str, value: Any, where: str) -> str:
@@ -509,22 +524,6 @@ def _metadata(config: Config, key: str, value: Any, where: str) -> str:
     return str(value)
 
 
-def _take_discover(config: Config, table: Any, where: str) -> None:
-    if not isinstance(table, dict):
-        config.problems.append(f"{where}: [discover] must be a table")
-        return
-    for key, value in table.items():
-        if key not in DISCOVER_KEYS:
-            config.problems.append(
-                f"{where}: unknown key {key!r} in [discover]{_nearest(key, DISCOVER_KEYS)}"
-            )
-            continue
-        try:
-            config.discover[key] = _names(value)
-        except ValueError as expected:
-            config.problems.append(f"{where}: {key} in [discover] must be {expected}, not {value!r}")
-
-
 # -- the environment --------------------------------------------------------------------------------
 
 _OTHER_VARIABLES = (
@@ -541,11 +540,11 @@ _OTHER_VARIABLES = (
 def _load_env_targets(config: Config, env: Mapping[str, str]) -> None:
     for ref in env.get("LASTCALL_TARGETS", "").replace("\n", ",").split(","):
         if ref.strip():
-            _take_ref(config, ref.strip(), "environment variable LASTCALL_TARGETS")
+            _add(config, ref.strip(), {}, {}, ("environment variable LASTCALL_TARGETS", 0))
     for key in DISCOVER_KEYS:
         value = env.get("LASTCALL_DISCOVER_" + key.upper())
         if value:
-            config.discover[key] = _names(value)
+            config.discover[key] = names_in(value)
 
 
 def _unknown_variables(config: Config, env: Mapping[str, str]) -> None:

@@ -5,7 +5,11 @@ Imported only where they occur, or where there is a problem to report: a host pa
 
 from __future__ import annotations
 
-from .targets import KINDS, MODES, Allow, day_number, wild
+import sys
+
+from .config import DISCOVER_KEYS, names_in
+from .targets import Allow, wild
+from .words import KINDS, MODES, day_number
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -109,3 +113,35 @@ def take_check(config: Config, table: Any, where: str) -> None:
         if key not in CHECK_KEYS:
             config.problems.append(f"{where}: unknown key {key!r} in [check]{nearest(key, CHECK_KEYS)}")
     config.check = table
+
+
+def take_discover(config: Config, table: Any, where: str) -> None:
+    if not isinstance(table, dict):
+        config.problems.append(f"{where}: [discover] must be a table")
+        return
+    for key, value in table.items():
+        if key not in DISCOVER_KEYS:
+            config.problems.append(f"{where}: unknown key {key!r} in [discover]{nearest(key, DISCOVER_KEYS)}")
+            continue
+        try:
+            config.discover[key] = names_in(value)
+        except ValueError as expected:
+            config.problems.append(f"{where}: {key} in [discover] must be {expected}, not {value!r}")
+
+
+def read_toml(config: Config, path: str, text: str) -> dict[str, Any] | None:
+    """The document in `text`, by Python's own reader; None, and a problem more, if it is none."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        try:
+            import tomli as tomllib
+        except ImportError:
+            config.problems.append(f"{path}: this TOML takes the package tomli before Python 3.11; pip install tomli")
+            return None
+    try:
+        document: dict[str, Any] = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        config.problems.append(f"{path}: is not valid TOML: {error}")
+        return None
+    return document

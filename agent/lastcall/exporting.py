@@ -21,7 +21,7 @@ from .evidence import (
 )
 from .expressions import definition_line
 from .journal import FLAG_BY_TEST, FLAG_DURING_IMPORT, FLAG_SCANNER
-from .targets import METADATA
+from .words import METADATA
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:

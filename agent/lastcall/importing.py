@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import sys
 
-from .targets import OWN_PACKAGES
+from .words import OWN_PACKAGES
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import FrameType, ModuleType
     from typing import Any
 
@@ -35,12 +35,17 @@ LAZY = "importlib.util"
 class Wanted:
     """Which modules matter: by name, or under a wildcard's first segment."""
 
-    def __init__(self, targets: list[Target]) -> None:
-        self.exact: dict[str, list[Target]] = {}
+    def __init__(
+        self, targets: Iterable[Target], unmade: Iterable[str] = (), make: Callable[[], list[Target]] = list
+    ) -> None:
+        """`make()` gives all targets, those of the modules `unmade` among them. Called when somebody asks for them."""
+        self._exact: dict[str, list[Target]] = {}
+        self._unmade = set(unmade)
+        self._make = make
         self.wild: dict[str, list[tuple[Pattern, Target]]] = {}
         self.packages: list[Pattern] = []
         self.callbacks: dict[str, Callable[[ModuleType], None]] = {}
-        self.names: set[str] = set()
+        self.names: set[str] = set(self._unmade)
         """Modules wanted by name. With `open` false, nothing else is."""
         self.open = False
         self.gone: set[str] = set()
@@ -61,7 +66,7 @@ class Wanted:
     def add(self, target: Target) -> None:
         """Want the modules of one more target."""
         if not target.wild:
-            self.exact.setdefault(target.module, []).append(target)
+            self._exact.setdefault(target.module, []).append(target)
             self.names.add(target.module)
             if target.removed:
                 self._miss(target.module)
@@ -72,6 +77,16 @@ class Wanted:
         root = "" if "*" in root or "?" in root else root
         self.wild.setdefault(root, []).append((Pattern(target.module), target))
         self.open = True
+
+    @property
+    def exact(self) -> dict[str, list[Target]]:
+        """The targets by their module, wildcards apart. First asked for where the agent is made, by one thread."""
+        if self._unmade:
+            for target in self._make():
+                if not target.wild and target not in self._exact.setdefault(target.module, []):
+                    self._exact[target.module].append(target)
+            self._unmade = set()
+        return self._exact
 
     def _miss(self, name: str) -> None:
         while name:
@@ -85,7 +100,7 @@ class Wanted:
 
     def __call__(self, name: str) -> bool:
         """Whether anybody wants the module `name`. Asked at every import of the host."""
-        if name in self.exact or name in self.callbacks:
+        if name in self._exact or name in self._unmade or name in self.callbacks:
             return True
         if name.partition(".")[0] in OWN_PACKAGES:
             return False

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _TEXT = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
-_NO_TEXT = ", ".join(["''"] * len(_TEXT))
+_NO_TEXTS = ("",) * len(_TEXT)
+_NO_TEXT = ", ".join(map(ascii, _NO_TEXTS))
 _PLATFORM = ("K_REVISION", "K_CONFIGURATION", "CLOUD_RUN_JOB", "KUBERNETES_SERVICE_HOST", "HOSTNAME")
 
 
@@ -55,12 +56,15 @@ def pending_lines(target: Target, started_ns: int) -> str:
     """
     if target.state != "pending" or target.state_ns or target.reason or target.engine or target.defined_file:
         return ascii(target_record(target)) + "\n" + ascii(state_record(target, started_ns)) + "\n"
-    ref, metadata = ascii(target.ref), target.metadata
-    text = ", ".join([ascii(metadata.get(key, "")) for key in _TEXT]) if metadata else _NO_TEXT
-    return (
-        f"('T', {ref}, {target.kind!a}, {text}, '', 0, {target.source!a})\n"
-        f"('A', {ref}, 'pending', '', '', {started_ns})\n"
-    )
+    return _unmet_lines(target.ref, target.metadata, started_ns, target.kind, target.source)
+
+
+def _unmet_lines(
+    ref: str, metadata: dict[str, str], started_ns: int, kind: str = "function", source: str = "config"
+) -> str:
+    name = ascii(ref)
+    text = ", ".join(map(ascii, map(metadata.get, _TEXT, _NO_TEXTS))) if metadata else _NO_TEXT
+    return f"('T', {name}, {kind!a}, {text}, '', 0, {source!a})\n('A', {name}, 'pending', '', '', {started_ns})\n"
 
 
 def make_live_folder(folder: str) -> None:
@@ -92,7 +96,10 @@ def leave_word(config: Config, started_ns: int) -> None:
     make_live_folder(folder)
     process_id = new_id()
     lines = [ascii(process_record(config, process_id, os.getpid(), started_ns)), "\n"]
-    lines += [pending_lines(target, started_ns) for target in config.targets]
+    lines += [
+        _unmet_lines(*entry, started_ns) if type(entry) is tuple else pending_lines(entry, started_ns)  # type: ignore[arg-type]
+        for entry in config.entries
+    ]
     lines += [ascii(("E", time.time_ns(), "exit")), "\n"]
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(os.path.join(folder, process_id + ".journal"), flags, 0o666)

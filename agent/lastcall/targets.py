@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from _weakref import ref
 
+from .words import OWN_PACKAGES, day_number
+
 # callsite is imported where it is needed: a start that meets no target and has no wildcard needs none of it.
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -18,20 +20,11 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-MARCH = 3
 CO_VARARGS_AND_KEYWORDS = 0x04 | 0x08
 
-KINDS = ("function", "method", "class", "attribute", "module", "parameter")
-MODES = ("observe", "warn", "raise", "brownout")
-SCHEDULES = ("", "daily", "weekday", "weekly", "monthly", "quarterly", "yearly")
-OWN_PACKAGES = frozenset(("lastcall", "wrapt", "bytecode"))
-"""What the agent itself runs on: to watch it would be to watch the watching."""
 PROTOCOL_INIT = "_no_init_or_replace_init"
 """The `__init__` that `typing` gives every protocol: made an object for the first time, a class that inherits it gets
 in its place whatever comes next."""
-METADATA = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
-
-
 class BadReferenceError(ValueError):
     """An object reference that cannot be read; the message says what is wrong with it."""
 
@@ -98,25 +91,6 @@ class Allow:
         if self.until_ns and at_ns >= self.until_ns:
             return False
         return self.caller.matches(module) or self.caller.matches(f"{module}.{function}")
-
-
-def day_number(date: str) -> int:
-    """Days from 1970-01-01 to the ISO date `YYYY-MM-DD` (proleptic Gregorian; Howard Hinnant's algorithm).
-
-    `datetime` would cost a bare host 3 ms. Raises ValueError.
-    """
-    parts = date.split("-")
-    if [len(p) for p in parts] != [4, 2, 2] or not all(p.isdigit() for p in parts):
-        raise ValueError(f"{date!r} is not a date of the form YYYY-MM-DD")
-    year, month, day = (int(p) for p in parts)
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    lengths = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-    if not 1 <= month <= len(lengths) or not 1 <= day <= lengths[month - 1]:
-        raise ValueError(f"{date!r} is not a day of the calendar")
-    year -= month < MARCH  # years that begin in March have their leap day at the end
-    era, year_of_era = divmod(year, 400)
-    day_of_year = (153 * (month + (-3 if month >= MARCH else 9)) + 2) // 5 + day - 1
-    return era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
 
 
 class Target:

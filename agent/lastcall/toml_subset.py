@@ -28,6 +28,9 @@ def loads(text: str) -> dict[str, Any]:
     return _Reader(text).document() if found is None else found
 
 
+_UNSEEN: tuple[list[str], int] = ([], 0)
+
+
 def _rows_alike(text: str) -> dict[str, Any] | None:
     """The document if it ends in an array of tables, most of which hold the same keys in the same order.
 
@@ -40,21 +43,21 @@ def _rows_alike(text: str) -> dict[str, Any] | None:
         return None
     blocks = text[begin + len(header) :].split("\n" + header)
     rows: list[dict[str, Any]] = []
-    keys_in: dict[tuple[str, ...], list[str]] = {}
+    seen: dict[tuple[str, ...], tuple[list[str], int]] = {}
     for block in blocks:
         pieces = block.split('"')
-        values, around = pieces[1::2], tuple(pieces[::2])
-        keys = keys_in.get(around)
-        if keys is None:
+        around = tuple(pieces[::2])
+        keys, lines = seen.get(around, _UNSEEN)
+        if not keys:
             table = _flat_table(block)
             if table is None:
                 return None
-            if list(table.values()) == values:
-                keys_in[around] = list(table)
-        elif "\n" in "".join(values):
-            return None
+            if list(table.values()) == pieces[1::2]:
+                seen[around] = list(table), block.count("\n")
+        elif block.count("\n") != lines:
+            return None  # a string that does not end in its line
         else:
-            table = dict(zip(keys, values))  # noqa: B905 - as many, and `strict` would cost as much again
+            table = dict(zip(keys, pieces[1::2]))  # noqa: B905 - as many, and `strict` would cost as much again
         rows.append(table)
     document = _Reader(text[:begin]).document()
     if document.setdefault(header[2:-2], rows) is not rows:

@@ -1,0 +1,42 @@
+"""The words of a configuration, and what can be said of a target without making one.
+
+A start that meets no target needs no more: `targets` is loaded with the first target's module.
+"""
+
+from __future__ import annotations
+
+MARCH = 3
+
+KINDS = ("function", "method", "class", "attribute", "module", "parameter")
+MODES = ("observe", "warn", "raise", "brownout")
+SCHEDULES = ("", "daily", "weekday", "weekly", "monthly", "quarterly", "yearly")
+OWN_PACKAGES = frozenset(("lastcall", "wrapt", "bytecode"))
+"""What the agent itself runs on: to watch it would be to watch the watching."""
+METADATA = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
+
+
+def plain_module(ref: str) -> str:
+    """The module of a reference that is nothing but `package.module:name`, as nearly every one is; else nothing."""
+    module, colon, name = ref.partition(":")
+    parts = module.split(".")
+    plain = colon and name.isidentifier() and all(map(str.isidentifier, parts)) and parts[0] not in OWN_PACKAGES
+    return module if plain else ""
+
+
+def day_number(date: str) -> int:
+    """Days from 1970-01-01 to the ISO date `YYYY-MM-DD` (proleptic Gregorian; Howard Hinnant's algorithm).
+
+    `datetime` would cost a bare host 3 ms. Raises ValueError.
+    """
+    parts = date.split("-")
+    if [len(p) for p in parts] != [4, 2, 2] or not all(p.isdigit() for p in parts):
+        raise ValueError(f"{date!r} is not a date of the form YYYY-MM-DD")
+    year, month, day = (int(p) for p in parts)
+    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
+    lengths = (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    if not 1 <= month <= len(lengths) or not 1 <= day <= lengths[month - 1]:
+        raise ValueError(f"{date!r} is not a day of the calendar")
+    year -= month < MARCH  # years that begin in March have their leap day at the end
+    era, year_of_era = divmod(year, 400)
+    day_of_year = (153 * (month + (-3 if month >= MARCH else 9)) + 2) // 5 + day - 1
+    return era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
