@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dis
 import itertools
 import re
@@ -85,6 +86,43 @@ def test_any_sequence_of_uses_counts_as_the_naive_recorder_counts(steps):
         samples += len(recorder.take_samples())
         assert samples >= len(recorder.records)
         assert [slug for slug, _ in recorder.errors.counts()] in ([], ["journal-open"])
+
+
+class Unsearchable(collections.deque):
+    """A queue that may be filled and emptied, and is too long to look through at each use."""
+
+    def __iter__(self):
+        raise AssertionError("the queue was looked through")
+
+
+def test_a_call_that_is_seen_to_its_end_does_not_look_through_those_that_wait(monkeypatch):
+    in_memory(monkeypatch)
+    recorder = make()
+    recorder.samples = Unsearchable()
+    tap = recorder.tap(Target("application:one"), "call")
+    claimed = []
+    callback = recorder.hooks.frame_callback(tap)
+
+    def claim(frame):
+        claimed.append(recorder.sample_of(tap, frame, (1, 2, 3), (1, len(claimed) + 10)))
+
+    for _ in range(3):
+        for step in (callback, claim):
+            step(sys._getframe())  # one instruction: one call site
+    assert [sample.first for sample in claimed] == [True, False, False]
+    assert claimed[0].own == (1, 10)
+
+
+def test_where_nobody_takes_samples_none_are_kept(monkeypatch):
+    in_memory(monkeypatch)
+    recorder = make()
+    recorder.samples_wanted = False
+    (function,) = callers(recorder.tap(Target("application:one"), "call").hook, 1)
+    function(5)
+    assert (len(recorder.records), recorder.records[0].total()) == (1, 5)
+    assert not recorder.samples
+    assert recorder.records[0].first_sample is None
+    assert not recorder.dropped
 
 
 @pytest.mark.parametrize("kind", ["hook", "frame_callback", "inner_hook"])

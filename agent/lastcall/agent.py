@@ -52,6 +52,7 @@ class Agent:
             on_first_sight=wake,
         )
         self.recorder.before_site = self._before_site
+        self.recorder.samples_wanted = self.has_exporters
         self.patcher = Patcher(wanted, self.recorder, config.engine, self._changed)
         self.patcher.advices = self._advices
         self.patcher.asked = self._asked_for

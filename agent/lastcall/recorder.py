@@ -112,6 +112,8 @@ class Recorder:
         """Records that have to be on disk before a call site's."""
         self.check_process: Callable[[], None] = lambda: None
         """Called before a lock is taken: in the child of a fork that nobody told of, it may be held for ever."""
+        self.samples_wanted = True
+        """Whether anybody takes samples. If not, none are made."""
         self.ends: Ends | None = None
         """What follows sampled calls to their end, where that can be had."""
         self._busy: set[int] = set()
@@ -270,8 +272,7 @@ class Recorder:
             record.aliases.append((counters, key, frame.f_code))
             counters[key] = entry
         if walked:
-            sample = Sample(record, record.at_ns, total, record.trace, first=True)
-            self._sight(sample)
+            sample = self._sight_first(record, total)
             if self.ends is not None and counters is tap.counters and not isinstance(frame, Still):
                 self.ends.watch(sample, frame)
             if self.on_first_sight is not None:
@@ -348,11 +349,21 @@ class Recorder:
             self.errors.record("active-span", error)
             return 0, 0, 0
 
-    def _sight(self, sample: Sample) -> None:
-        if len(self.samples) < MAX_SIGHTINGS:
-            self.samples.append(sample)
-        else:
+    def _sight_first(self, record: SiteRecord, total: int) -> Sample:
+        sample = Sample(record, record.at_ns, total, record.trace, first=True)
+        if self._sight(sample):
+            record.first_sample = sample
+        return sample
+
+    def _sight(self, sample: Sample) -> bool:
+        """Keep it until it is taken. False if it is not kept."""
+        if not self.samples_wanted:
+            return False
+        if len(self.samples) >= MAX_SIGHTINGS:
             self.drop("sighting-queue")
+            return False
+        self.samples.append(sample)
+        return True
 
     def _count_without_caller(self, tap: Tap) -> None:
         """A use that C code made with no Python frame below it: `atexit`, a raw thread's first function."""
@@ -366,7 +377,7 @@ class Recorder:
             self._by_identity[quick] = record
             self.records.append(record)
             record.written = self.write(record.journal_line())
-            self._sight(Sample(record, record.at_ns, 1, record.trace, first=True))
+            self._sight_first(record, 1)
         self._count((record.slot, record.counter))
 
     def _blank_record(self, tap: Tap) -> SiteRecord:
@@ -488,7 +499,8 @@ class Recorder:
         record = self.record_at(tap, frame)
         if record is None:
             return None
-        sample = next((s for s in list(self.samples) if s.record is record and s.first and not s.own[1]), None)
+        # its first sighting, if nobody took that yet: of this call, as a rule
+        sample, record.first_sample = record.first_sample, None
         if sample is None:
             sample = Sample(record, self.clock(), record.total(), parent, first=False)
             self._sight(sample)
@@ -545,6 +557,7 @@ class Recorder:
             if sample.pending and sample.start_ns >= deadline:
                 self.samples.append(sample)
             else:
+                sample.record.first_sample = None
                 samples.append(sample)
         return samples
 

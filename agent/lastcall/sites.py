@@ -38,6 +38,7 @@ class SiteRecord:
         "expression",
         "failures",
         "file",
+        "first_sample",
         "flags",
         "frames",
         "frames_text",
@@ -68,6 +69,8 @@ class SiteRecord:
         self.sampled_ns = 0
         self.aliases: list[tuple[Counters, Any, CodeType]] = []
         self.written = False
+        self.first_sample: Sample | None = None
+        """The sample of its first use, until somebody takes it or follows that call to its end."""
 
     slot: int
     target: Target
