@@ -131,6 +131,38 @@ def test_a_start_up_file_that_runs_twice_counts_once(host: Host) -> None:
     assert host.uses() == 3
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["import legacy", "import legacy as other", "from legacy import old", "__import__('legacy')",
+     "from importlib import import_module; import_module('legacy')"],
+)  # fmt: skip
+def test_the_import_that_loads_a_module_is_counted_in_a_process_that_never_imported_importlib(
+    host: Host, statement: str
+) -> None:
+    (host.folder / "app.py").write_text(f"import sys\nprint('importlib' in sys.modules)\n{statement}\n")
+    run = host.app(**ON, LASTCALL_TARGETS="legacy")
+    assert (run.out, run.err) == ("False\n", "")
+    assert [(use["line"], use["use"], use["count"]) for use in host.report()["uses"]] == [(3, "import", 1)]
+
+
+def test_repeated_imports_by_call_are_counted(host: Host) -> None:
+    """Before 3.11 `import_module` of a loaded module looks into `sys.modules` only."""
+    program = "from importlib import import_module\nfor _ in range(3):\n    __import__('legacy')\n    import_module('legacy')\n"
+    (host.folder / "app.py").write_text(program)
+    host.app(**ON, LASTCALL_TARGETS="legacy")
+    counted = {use["line"]: use["count"] for use in host.report()["uses"]}
+    assert counted == ({3: 3, 4: 3} if sys.version_info >= (3, 11) else {3: 3})
+
+
+def test_a_submodule_named_in_the_list_of_a_called_import_is_counted_when_it_is_loaded(host: Host) -> None:
+    (host.folder / "pkg").mkdir()
+    (host.folder / "pkg" / "__init__.py").touch()
+    (host.folder / "pkg" / "part.py").touch()
+    (host.folder / "app.py").write_text("__import__('pkg', fromlist=['part'])\nfrom pkg import part\n")
+    host.app(**ON, LASTCALL_TARGETS="pkg.part")
+    assert {use["line"]: use["count"] for use in host.report()["uses"]} == {1: 1, 2: 1}
+
+
 def test_a_failure_is_said_once_where_the_start_up_file_runs_twice(host: Host) -> None:
     broken = "import lastcall.config as c, lastcall.bootstrap as b; c.load = None; b.start_from_environment(); b.start_from_environment()"
     run = host.run("python", "-c", broken, LASTCALL_ENABLED="")

@@ -28,7 +28,7 @@ def arm_module(patcher: Patcher, target: Target, module: ModuleType) -> str:
     importer = _importer()
     patcher.to_undo(names.arm_module(patcher.recorder, module, tap), module)
     if importer is not None:
-        patcher.recorder.hooks.frame_callback(tap)(importer)
+        patcher.recorder.first_sight_known(tap, importer)
     return ""
 
 

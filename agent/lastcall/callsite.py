@@ -296,7 +296,17 @@ def position_of(code: CodeType, lasti: int) -> Position | None:
     return first, left, last, right
 
 
-_IMPORTING = frozenset(("importlib", "importlib._bootstrap", "importlib._bootstrap_external", "importlib.util"))
+_IMPORTING = frozenset(
+    (
+        "importlib",
+        "importlib._bootstrap",
+        "importlib._bootstrap_external",
+        "importlib.util",
+        # what the frozen two are called until somebody imports `importlib`
+        "_frozen_importlib",
+        "_frozen_importlib_external",
+    )
+)
 
 
 def is_import_machinery(frame: FrameType) -> bool:
@@ -307,7 +317,7 @@ def is_import_machinery(frame: FrameType) -> bool:
 def is_importlib(frame: FrameType) -> bool:
     """Whether this frame belongs to importlib or a part of it, such as `importlib.metadata` loading an entry point."""
     name = frame.f_globals.get("__name__", "")
-    return isinstance(name, str) and (name == "importlib" or name.startswith("importlib."))
+    return isinstance(name, str) and (name in _IMPORTING or name.startswith("importlib."))
 
 
 def active_span() -> tuple[int, int, int]:

@@ -206,6 +206,10 @@ class Recorder:
         """A use whose call site has no fast entry. Guarded: never raises into the host."""
         self._take(self._see, tap, frame)
 
+    def first_sight_known(self, tap: Tap, frame: FrameType) -> None:
+        """The same for a frame that is known to use the target, whatever `tap.ignores` says of its instruction."""
+        self._take(self._see_known, tap, frame)
+
     def _take(self, see: Callable[[Tap, Any], None], tap: Tap, frame: FrameType | None) -> None:
         self.check_process()
         me = native_ident()
@@ -238,6 +242,14 @@ class Recorder:
             return
         if tap.ignores is not None and tap.ignores(frame):
             self._keep(tap, key, frame.f_code, NOT_COUNTED)
+            return
+        self._see_known(tap, frame)
+
+    def _see_known(self, tap: Tap, frame: FrameType) -> None:
+        key = site_key(frame)
+        entry = tap.counters.get(key)
+        if entry is not None and entry is not NOT_COUNTED:
+            self._count(entry)
             return
         if self._is_pass_through(tap, frame):
             self._keep(tap, key, frame.f_code, (HEADER_SCRATCH, iter(self._deep_counter(tap), None)))

@@ -140,10 +140,12 @@ def _from_parent(recorder: Recorder, tap: Tap) -> Tap:
 def importing_frame(frame: FrameType) -> FrameType | None:
     """The frame whose import statement, or call of `import_module`, the import machinery is serving."""
     current: FrameType | None = frame
+    from_list = False
     while current is not None and is_import_machinery(current):
-        if current.f_code.co_name == "_handle_fromlist":
-            return None  # `from package import module`: the read that follows is what is counted
+        from_list = from_list or current.f_code.co_name == "_handle_fromlist"
         current = current.f_back
+    if from_list and current is not None and _opcode(current) == "IMPORT_NAME":
+        return None  # `from package import module`: the read that follows is what is counted
     return current
 
 
@@ -221,7 +223,10 @@ def _is_not_an_import(frame: FrameType) -> bool:
     if is_import_machinery(frame):
         # `import_module` of a loaded module ends here; the other readers of `__spec__` only look
         return frame.f_code.co_name != "_find_and_load"
-    return _opcode(frame) != "IMPORT_NAME"
+    doing = _opcode(frame)
+    if doing.startswith("CALL") and "__import__" in frame.f_code.co_names:
+        return False  # who calls `__import__` in a function hardly calls `getattr(module, "__spec__")` there
+    return doing != "IMPORT_NAME"
 
 
 def _is_not_from_parent(frame: FrameType) -> bool:
