@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from worlds import World
@@ -334,3 +336,26 @@ def test_a_child_that_can_write_nothing_beside_the_store_says_so_in_its_parents_
     assert (run.out, run.err, run.code) == ("", "", 0)
     assert run.total("legacy:old") == 1
     assert run.internal_errors() == {"child-journal-open": 1}
+
+
+@pytest.mark.parametrize("named", ["evidence-1/store.db", ""])
+def test_a_daemon_that_goes_to_another_folder_keeps_the_store_of_its_start(tmp_path, named):
+    world = World(tmp_path, {"legacy.py": LEGACY, "elsewhere/empty": "", "host.py": """
+        import os
+        import legacy
+        if os.fork() == 0:
+            os.setsid()
+            os.chdir("elsewhere")
+            if os.fork() == 0:
+                legacy.old()
+                exec("legacy.old()")
+                os._exit(0)
+            os.wait()
+            os._exit(0)
+        os.wait()
+        """}, ("legacy:old",))
+    run = world.run("auto", LASTCALL_STORE=named)
+    assert (run.out, run.err, run.code) == ("", "", 0)
+    store = run.store if named else tmp_path / ".lastcall" / "store.db"
+    assert replace(run, store=store).total("legacy:old") == 2
+    assert list((tmp_path / "elsewhere").iterdir()) == [tmp_path / "elsewhere" / "empty"]

@@ -198,7 +198,9 @@ class Config:
         self.problems: list[str] = []
         self._looked_for_release = False
         self.file = ""
-        self.root = _working_directory() or os.sep
+        self.started_in = _working_directory()
+        self.root = self.started_in or os.sep
+        self._stores: dict[str, str] = {}
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -253,15 +255,23 @@ class Config:
         return tuple(Pattern(text) for text in self.values["application"])
 
     def store_path(self) -> str:
-        """The absolute path of the database file; its folder may not exist yet."""
-        return store_path(self.values["store"])
+        """The absolute path of the database file; its folder may not exist yet.
+
+        It stays the same when the process goes to another folder (a daemon) or gives up being root (a worker).
+        """
+        configured = self.values["store"]
+        path = self._stores.get(configured)
+        if path is None:
+            path = self._stores[configured] = store_path(configured, self.started_in)
+        return path
 
 
-def store_path(configured: str = "") -> str:
-    """Where the store is: `configured`, else .lastcall/store.db here if it can be written, else the user's state."""
+def store_path(configured: str, working: str) -> str:
+    """Where the store is: `configured`, else .lastcall/store.db in the folder `working` if it can be written, else
+    in the user's state."""
     if configured:
-        return _absolute(os.path.expanduser(configured))
-    if working := _working_directory():
+        return _absolute(os.path.expanduser(configured), working)
+    if working:
         folder = os.path.join(working, ".lastcall")
         if os.access(folder if os.path.isdir(folder) else working, os.W_OK | os.X_OK):
             return os.path.join(folder, "store.db")
@@ -277,8 +287,8 @@ def _working_directory() -> str:
         return ""
 
 
-def _absolute(path: str) -> str:
-    return os.path.normpath(os.path.join(_working_directory() or os.sep, path))
+def _absolute(path: str, working: str) -> str:
+    return os.path.normpath(os.path.join(working or os.sep, path))
 
 
 def load(
@@ -316,6 +326,7 @@ def load(
                 f"lastcall.start(): unknown setting {key!r}{_nearest(key, tuple(BY_NAME))}"
             )
     _derive(config, env)
+    config.store_path()
     return config
 
 
@@ -325,7 +336,7 @@ def load(
 def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
     named = env.get("LASTCALL_CONFIG", "")
     if named:
-        document = _read(config, _absolute(named), required=True)
+        document = _read(config, _absolute(named, config.started_in), required=True)
         if document is not None:
             table = _tool_table(document)
             _take_document(config, document if table is None else _unwrap(table))
