@@ -131,6 +131,66 @@ def test_a_start_up_file_that_runs_twice_counts_once(host: Host) -> None:
     assert host.uses() == 3
 
 
+SCRIPT = """\
+import legacy
+def unused():
+    pass
+def old_way():
+    return 1
+class Old:
+    def __init__(self):
+        old_way()
+async def old_later():
+    pass
+def main():
+    Old(), old_way()
+if __name__ == "__main__":
+    main()
+    sorted(range(3), key=lambda _: old_way())
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [(("-m", "pkg.tool"), "pkg.tool"), (("-mpkg.tool", "-m", "other"), "pkg.tool"), (("-m", "pkg"), "pkg.__main__"),
+     (("pkg/tool.py",), "pkg.tool"), (("pkg/tool.py",), "tool"), (("-B", "./pkg/tool.py", "x"), "pkg.tool")],
+)  # fmt: skip
+def test_a_target_in_the_program_itself_goes_by_the_name_it_is_imported_by(
+    host: Host, command: tuple[str, ...], name: str
+) -> None:
+    package = host.folder / "pkg"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for script in ("tool.py", "__main__.py"):
+        (package / script).write_text(SCRIPT)
+    targets = f"{name}:old_way,{name}:Old,{name}:gone,pkg:main"
+    run = host.run("python", *command, **ON, LASTCALL_TARGETS=targets, PYTHONPATH=str(host.folder))
+    assert (run.out, run.err, run.code) == ("", "", 0)
+    states = {target["target"]: (target["state"], target["uses"]) for target in host.report()["targets"]}
+    assert states[f"{name}:old_way"] == ("armed", 5)
+    assert states[f"{name}:Old"] == ("armed", 1)
+    assert states[f"{name}:gone"] == ("missing", 0)
+    assert states["pkg:main"][0] in ("missing", "pending")
+
+
+def test_a_wildcard_reaches_the_program_itself(host: Host) -> None:
+    (host.folder / "pkg").mkdir()
+    (host.folder / "pkg" / "tool.py").write_text(SCRIPT)
+    run = host.run("python", "-m", "pkg.tool", **ON, LASTCALL_TARGETS="pkg.**:*old*", PYTHONPATH=str(host.folder))
+    assert (run.out, run.err, run.code) == ("", "", 0)
+    assert host.uses("pkg.tool:old_way") == 5
+    assert {target["target"] for target in host.report()["targets"]} == {
+        "pkg.**:*old*", "pkg.tool:old_way", "pkg.tool:old_later"
+    }
+
+
+def test_the_program_is_not_traced_once_its_targets_have_their_names(host: Host) -> None:
+    (host.folder / "app.py").write_text("import sys\ndef old(): pass\ndef main(): print(sys.gettrace())\nmain()\nold()\n")
+    for targets in ("app:old", "app*:o*"):
+        assert host.app(**ON, LASTCALL_TARGETS=targets).out == "None\n"
+    assert host.uses("app:old") == 2
+
+
 @pytest.mark.parametrize(
     "statement",
     ["import legacy", "import legacy as other", "from legacy import old", "__import__('legacy')",

@@ -15,7 +15,7 @@ from _thread import allocate_lock, get_ident, start_new_thread
 from . import config as configuration
 from . import forks
 from .errors import internal_errors
-from .importing import Finder, Wanted
+from .importing import Finder, Wanted, script_names
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Life:
         wanted = self.wanted
         if wanted.any_of(list(sys.modules)):
             self.agent().patcher.arm_loaded()
-        if "__main__" in wanted.names:
+        if "__main__" in wanted.names or wanted.any_of(script_names()):
             from . import mainscript
 
             mainscript.watch(self)

@@ -11,6 +11,7 @@ the right line), and by the time anybody can use the module the spec is an ordin
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .words import OWN_PACKAGES
@@ -233,6 +234,26 @@ def _is_import(frame: FrameType) -> bool:
     if frame.f_code.co_name != "_find_spec" or frame.f_back is None:
         return False
     return frame.f_back.f_code.co_name in ("_find_and_load_unlocked", "reload")
+
+
+def script_names() -> list[str]:
+    """What the program's own script may be called by who imports it, before the interpreter has looked for it."""
+    words, originals = sys.argv, sys.orig_argv
+    if not words or len(originals) < len(words):
+        return []
+    if words[0] == "-m":
+        name = originals[len(originals) - len(words)]
+        if name.startswith("-"):  # `-mname`, or `-Imname`
+            name = name.partition("m")[2]
+        return [name, f"{name}.__main__"]
+    if not words[0].endswith(".py"):
+        return []
+    path = os.path.normpath(words[0][:-3])
+    dotted = path.replace(os.sep, ".")
+    name = dotted.rpartition(".")[2]
+    if name in sys.stdlib_module_names:
+        return []
+    return [name] if os.path.isabs(path) or path.startswith(os.pardir) or name == dotted else [name, dotted]
 
 
 def is_unfinished(module: Any) -> bool:

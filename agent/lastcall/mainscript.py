@@ -1,33 +1,41 @@
-"""Targets in the script itself: `__main__:function`.
+"""Targets in the script itself: `__main__:function`, or by the name that the script has for who imports it.
+
+`python -m pkg.tool` runs the module `pkg.tool` under the name `__main__`, and `python pkg/tool.py` one that others
+import as `tool` or `pkg.tool`; whoever writes down a target writes that name.
 
 The script never goes through an import, so nobody says when it has run, and it mostly calls its functions
 before it ends. Its module-level code is watched line by line, by a trace function on that one frame, until
-every target there has its name; then the watching stops. Where a debugger or a coverage tool already
-traces, it is left alone and the targets stay pending with that reason.
+every target there has its name; then the watching stops. For wildcards it stops behind the last definition. Where a
+debugger or a coverage tool already traces, it is left alone and the targets stay pending with that reason.
 """
 
 from __future__ import annotations
 
 import sys
 
+from .importing import script_names
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any
 
     from .bootstrap import Life
+    from .targets import Target
 
+MAIN = "__main__"
 TRACED = "another tool traces this process, and the script itself cannot be watched without tracing"
 
 
 def watch(life: Life) -> None:
-    """Arm the targets of `__main__` as its code defines them."""
-    main = sys.modules.get("__main__")
+    """Arm the targets of the script as its code defines them."""
+    main = sys.modules.get(MAIN)
     if main is None:
         return
     if sys.gettrace() is not None:
-        for target in life.wanted.exact["__main__"]:
-            target.reason = TRACED
+        for name in (MAIN, *script_names()):
+            for target in life.wanted.exact.get(name, ()):
+                target.reason = TRACED
         return
     sys.settrace(_Script(life, main).each_call)
 
@@ -39,25 +47,47 @@ class _Script:
         self.life = life
         self.main = main
         self.names = vars(main)
-        self.targets = life.wanted.exact["__main__"]
-        self.missing = {target.qualname.partition(".")[0] for target in self.targets if target.qualname}
+        self.targets: list[Target] = []
+        self.wildcards: list[tuple[str, Target]] = []
+        self.missing: set[str] = set()
+        self.last_line = 0
 
     def each_call(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         """The trace function until the script's own frame begins, which alone is traced by line."""
         if frame.f_code.co_name == "<module>" and frame.f_globals is self.names:
-            return self.each_line
+            self._look_up(frame.f_code)
+            if self.missing or self.wildcards:
+                return self.each_line
+            sys.settrace(None)
         return None
 
-    def each_line(self, _frame: FrameType, event: str, _argument: Any) -> Any:
+    def _look_up(self, code: CodeType) -> None:
+        """What is wanted of this script. Its name is known by now."""
+        spec = getattr(self.main, "__spec__", None)
+        names = script_names() if spec is None else (spec.name,)
+        wanted = self.life.wanted
+        for name in (MAIN, *names):
+            self.targets.extend(target for target in wanted.exact.get(name, ()) if target.qualname)
+        self.missing = {target.qualname.partition(".")[0] for target in self.targets}
+        self.wildcards = [(name, target) for name in names[-1:] for target in wanted.wildcards(name)]
+        self.last_line = max((_last_line(part) for part in code.co_consts if _is_definition(part)), default=0)
+
+    def each_line(self, frame: FrameType, event: str, _argument: Any) -> Any:
         """After each line of the script: arm what has its name by now."""
         try:
             for name in [name for name in self.missing if name in self.names]:
                 self._arm(name)
                 self.missing.discard(name)
+            if self.wildcards and (frame.f_lineno > self.last_line or event == "return"):
+                self._expand()
+            if event == "return":
+                for name in self.missing:  # it says that there is none
+                    self._arm(name)
         except Exception as error:  # noqa: BLE001 - the named seam between our watching and the host's script
             self.life.agent().errors.record("mainscript", error)
             self.missing.clear()
-        if not self.missing or event == "return":
+            self.wildcards.clear()
+        if not (self.missing or self.wildcards) or event == "return":
             sys.settrace(None)
             return None
         return self.each_line
@@ -66,3 +96,22 @@ class _Script:
         for target in self.targets:
             if target.qualname.partition(".")[0] == name:
                 self.life.agent().patcher.arm(target, self.main)
+
+    def _expand(self) -> None:
+        from .lookup import matching_names
+
+        patcher = self.life.agent().patcher
+        for module, wildcard in self.wildcards:
+            for qualname in matching_names(self.main, MAIN, wildcard.qualname) if wildcard.qualname else ():
+                if f"{module}:{qualname}" not in patcher.by_ref:
+                    patcher.arm(patcher.add(wildcard.child(f"{module}:{qualname}")), self.main)
+        self.wildcards.clear()
+
+
+def _is_definition(part: object) -> bool:
+    """Whether a constant of the script's code is the body of a function or class of its own."""
+    return isinstance(part, type(_is_definition.__code__)) and part.co_name.isidentifier()
+
+
+def _last_line(code: CodeType) -> int:
+    return max((line or 0 for _, _, line in code.co_lines()), default=code.co_firstlineno)
