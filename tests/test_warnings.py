@@ -591,3 +591,50 @@ def test_reading_a_call_says_nothing_of_odd_escapes_in_it(tmp_path: Path, filter
         go()
     """, twice=textwrap.dedent(odd).replace("|", "\n"))
     assert watched.total("twice:odd") == 2
+
+
+def test_warnings_that_name_their_place_are_counted_there(tmp_path: Path) -> None:
+    world = World(tmp_path, {
+        "library.py": """
+            import sys, warnings
+            from warnings import warn_explicit
+
+            def elsewhere():
+                warnings.warn_explicit("elsewhere", DeprecationWarning, "template.html", 7)
+
+            def of_my_caller():
+                frame = sys._getframe(1)
+                warn_explicit(category=None, message=DeprecationWarning("mine"), filename=frame.f_code.co_filename,
+                              lineno=frame.f_lineno, registry={})
+
+            def fine():
+                warnings.warn_explicit("fine", UserWarning, "template.html", 7)
+
+            def wrong():
+                warnings.warn_explicit("wrong", DeprecationWarning)
+            """,
+        "host.py": """
+            import library, warnings
+            for _ in range(3):
+                library.elsewhere()
+                library.of_my_caller()
+                library.fine()
+                try:
+                    library.wrong()
+                except TypeError as error:
+                    print(error)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                library.of_my_caller()
+            print([(str(one.message), one.filename.rpartition("/")[2], one.lineno) for one in caught])
+            """,
+        "lastcall.toml": DISCOVER,
+    })  # fmt: skip
+    plain, run = world.run(), world.run("auto")
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+    assert {(use.target, use.file, use.line): use.count for use in run.uses() if use.target != "library:wrong"} == {
+        ("library:elsewhere", "library.py", 6): 3,
+        ("library:of_my_caller", "host.py", 5): 3,
+        ("library:of_my_caller", "host.py", 13): 1,
+    }
+    assert run.internal_errors() == {}

@@ -9,7 +9,8 @@ source) is the call made from a frame of ours, with `stacklevel` one higher.
 What an instruction passes is decided once and kept as a function that looks only at what may change: for most,
 whether the category is wanted and who called. The one that warns must pay less for it than for the warning.
 
-Warnings that C code raises by itself (`PyErr_WarnEx`), and `warnings.warn_explicit`, never pass here.
+Warnings that C code raises by itself (`PyErr_WarnEx`) never pass here; `warnings.warn_explicit` has its own
+module, `warned_explicitly`.
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ class WarningsSeen:
 
     def arm(self, module: ModuleType) -> None:
         """Wrap `warnings.warn` and put the wrapper wherever `warn` was imported by name already."""
+        from . import warned_explicitly
         from .engines import names as named_reads
         from .engines import wrapping
 
@@ -133,23 +135,28 @@ class WarningsSeen:
         if wrapping.is_wrapper(original):
             return
         wrapper = self.wrapper = wrapping.Wrapper(original, self._with_frame, enabled=self._hook())
-        holders = [names] + [
-            vars(m)
-            for m in list(sys.modules.values())
-            if type(m).__name__ == "module" and vars(m).get("warn") is original
-        ]
-        for holder in holders:
-            holder["warn"] = wrapper
-
-        def undo() -> None:
-            for holder in holders:
-                if holder.get("warn") is wrapper:
-                    holder["warn"] = original
-
-        self.agent.patcher.to_undo(undo)
+        self.put_everywhere(module, "warn", original, wrapper)
+        warned_explicitly.arm(self, module)
         if sys.version_info >= (3, 11):
             self.reads = Reads(module, original, wrapper, self.recorder, self._see_call)
             self.agent.patcher.to_undo(named_reads.put(module, "warn", self.reads.property()))
+
+    def put_everywhere(self, module: ModuleType, name: str, original: Any, wrapper: Any) -> None:
+        """Have `wrapper` in `module` and wherever `original` was imported by its own name."""
+        holders = [vars(module)] + [
+            vars(m)
+            for m in list(sys.modules.values())
+            if type(m).__name__ == "module" and vars(m).get(name) is original
+        ]
+        for holder in holders:
+            holder[name] = wrapper
+
+        def undo() -> None:
+            for holder in holders:
+                if holder.get(name) is wrapper:
+                    holder[name] = original
+
+        self.agent.patcher.to_undo(undo)
 
     # -- at each warning ----------------------------------------------------------------------------
 
@@ -340,7 +347,7 @@ class WarningsSeen:
 
         values = dict(zip(POSITIONAL, args, strict=False)) | kwargs
         message = values.get("message")
-        category = _category(message, values.get("category"))
+        category = category_of(message, values.get("category"))
         words = self.words(message, self._template(frame))
         self.count(words, category, values.get("stacklevel", 1), values.get("skip_file_prefixes", ()), frame, None)
 
@@ -468,7 +475,7 @@ class _Looked:
         simple = level == 2 and not prefixes and type(message) in _TEXT  # noqa: PLR2004 - most of them
         if not simple or where is None or "importlib" in where.f_code.co_filename:
             words = seen.words(message, call.template)
-            seen.count(words, _category(message, category), level, prefixes, frame, names)
+            seen.count(words, category_of(message, category), level, prefixes, frame, names)
             return None
         key = message, category, id(seen.wrapped(frame, names))
         entry = self.known.get(key)
@@ -507,7 +514,7 @@ class _Looked:
             quick.remember(frame, where, entry.target, None, None)
 
 
-def _category(message: Any, category: Any) -> Any:
+def category_of(message: Any, category: Any) -> Any:
     """What Python takes for the category: an instance given as the message brings its own."""
     return type(message) if isinstance(message, Warning) else category
 
@@ -575,4 +582,4 @@ def masked(message: str) -> str:
     return text if len(text) <= MAX_NOTE else text[:MAX_NOTE] + "..."
 
 
-__all__ = ["WarningsSeen", "install", "masked", "warned_about"]
+__all__ = ["WarningsSeen", "category_of", "install", "masked", "warned_about"]
