@@ -209,9 +209,11 @@ MARKED_USES = """
     """
 
 
-def test_the_markers_of_four_libraries_make_targets(tmp_path):
+@pytest.mark.parametrize("besides", ["", 'warnings = ["DeprecationWarning", "FutureWarning"]\n'])
+def test_the_markers_of_four_libraries_make_targets(tmp_path, besides):
+    """And the warnings that these give make no second use, whatever else the wrapper holds (the replacement, say)."""
     world = World(tmp_path, {"lib/__init__.py": "", "lib/api.py": MARKED, "host.py": MARKED_USES,
-                             "lastcall.toml": '[discover]\npep702 = ["lib.**"]\n'})  # fmt: skip
+                             "lastcall.toml": '[discover]\npep702 = ["lib.**"]\n' + besides})  # fmt: skip
     run = world.run("auto")
     assert run.err == ""
     assert run.out == world.run().out

@@ -66,11 +66,13 @@ def wrapped_by(frame: FrameType) -> Any:
     """The function or class that a decorator's wrapper stands for, None if `frame` runs no such wrapper.
 
     It is a variable of the wrapper's that holds a function of another module, or one of the same module whose
-    name now leads to this very wrapper.
+    name now leads to this very wrapper. One whose name does comes first: a wrapper that forwards holds the
+    replacement, too.
     """
     if not may_wrap(frame.f_code):
         return None
-    return next((value for value in _held(frame) if stands_for(value, frame)), None)
+    held = [value for value in _held(frame) if stands_for(value, frame)]
+    return next((value for value in held if _leads_to(value, frame.f_code)), held[0] if held else None)
 
 
 def may_hold(frame: FrameType) -> bool:
