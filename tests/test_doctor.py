@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from lastcall.commands import doctor as command
+from lastcall.errors import StoreError
+from lastcall.store.database import _checked_schema
 from live_files import LiveProcess
 from worlds import World, plain_environment
 
@@ -107,3 +115,41 @@ def test_where_nothing_has_arrived_it_says_whose_processes_can_leave_anything(tm
     tmp_path.chmod(0o1777)
     told = doctor(tmp_path, "--quick", "--store", str(store), LASTCALL_TARGETS="a:b")
     assert "other users" not in told.stdout
+
+
+DISK = SimpleNamespace(f_flag=0, f_blocks=100, f_bavail=2_000, f_frsize=1_000)
+
+
+@pytest.mark.parametrize(
+    ("disk", "exists", "told"),
+    [
+        ({}, False, []),
+        ({"f_bavail": 499}, True, [("problem", "the disk of {} is full: 499 KB are left")]),
+        ({"f_flag": os.ST_RDONLY, "allowed": False}, False, [("problem", "nothing can be recorded in {}: its file system is read-only")]),
+        ({"f_flag": os.ST_RDONLY, "allowed": False}, True, [("note", "nothing can be recorded in {}: its file system is read-only")]),
+        ({"allowed": False}, False, [("problem", "nothing can be recorded in {}: you may not write there")]),
+    ],
+)  # fmt: skip
+def test_a_store_that_cannot_be_written_or_made_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: dict, exists: bool, told: list
+) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _folder: SimpleNamespace(**{**vars(DISK), **disk}))
+    monkeypatch.setattr(os, "access", lambda _folder, _mode: disk.get("allowed", True))
+    if exists:
+        (tmp_path / "store.db").touch()
+    found = command.Findings()
+    command._room(found, str(tmp_path / "store.db"))
+    assert [(level, text) for _, level, text in found.lines] == [(level, text.format(tmp_path)) for level, text in told]
+
+
+def test_a_store_that_could_not_be_made_where_the_disk_was_full_is_no_foreign_database(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "store.db")) as begun, pytest.raises(StoreError, match="no room for them"):
+        _checked_schema(begun, str(tmp_path / "store.db"))
+
+
+@pytest.mark.parametrize("line", ['window = "soon"', "path = 5", 'releases = "some"', 'require = ["x"]', 'source = "aws"'])
+def test_values_that_no_verdict_could_be_asked_for_with_are_problems(tmp_path: Path, line: str) -> None:
+    World(tmp_path, {"lastcall.toml": f'[check]\n{line}\n[[target]]\nref = "a:b"\n'})
+    told = doctor(tmp_path, "--quick")
+    assert told.returncode == 1
+    assert f"problem {tmp_path}/lastcall.toml: {line.partition(' ')[0]}" in " ".join(told.stdout.split())

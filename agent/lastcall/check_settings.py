@@ -25,7 +25,7 @@ class CheckSettings:
     def __init__(self, config: Config) -> None:
         wrong = [problem for problem in config.problems if "[check]" in problem]
         if wrong:
-            raise UsageError(f"{wrong[0]}.")
+            raise UsageError(wrong[0] if wrong[0].endswith("?") else f"{wrong[0]}.")
         self._file = config.file or "the configuration"
         self._root = Path(config.root)
         self._table: dict[str, Any] = config.check

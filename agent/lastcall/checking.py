@@ -111,7 +111,8 @@ def gather(
     if config.problems:
         more = f" (and {len(config.problems) - 1} more)" if len(config.problems) > 1 else ""
         raise UsageError(
-            f"No verdict on half a configuration: {config.problems[0]}{more}. Mend it first; see `lastcall doctor`."
+            f"No verdict on half a configuration: {config.problems[0].removesuffix('?')}{more}"
+            f"{'?' if config.problems[0].endswith('?') and not more else '.'} Mend it first; see `lastcall doctor`."
         )
     with source.gather(request.refs, request.since, progress) as store:
         known = known_targets(store, config)

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lastcall import config as configuration
-from lastcall.errors import StoreError
+from lastcall.commands.check import look_at_settings
+from lastcall.errors import StoreError, UsageError
 from lastcall.journal import live_folder
 from lastcall.report_text import printable
 from lastcall.report_words import number
@@ -30,6 +31,8 @@ OK, NOTE, BAD = "ok", "note", "problem"
 
 MOST = 20
 """Targets, and allowances, of one kind that are listed without --all."""
+SMALLEST_ROOM = 500_000
+"""Bytes. A new database and the live files of its first process take half of that."""
 RECENT = 50
 """Processes whose failures are told of."""
 DAY = 86_400.0
@@ -103,6 +106,11 @@ def _configuration(found: Findings, config: Config) -> None:
     )
     for problem in config.problems:
         found.say(BAD, problem)
+    if not any("[check]" in problem for problem in config.problems):
+        try:
+            look_at_settings(config)
+        except UsageError as error:
+            found.say(BAD, error.message)
     config.find_release()
     for name, value in config.values.items():
         where = config.provenance[name]
@@ -185,6 +193,7 @@ def _store(found: Findings, path: str, most: int) -> None:
             _who_may_write(found, path)
         else:
             found.say(BAD, error.message)
+    _room(found, path)
 
 
 def _store_contents(found: Findings, store: Store, path: str) -> None:
@@ -215,11 +224,27 @@ def _store_contents(found: Findings, store: Store, path: str) -> None:
         _who_may_write(found, path)
 
 
+def _room(found: Findings, path: str) -> None:
+    """Whether whoever asks could write there, and has room to. A host that cannot is not told so."""
+    folder = _nearest_folder(path)
+    disk = os.statvfs(folder)
+    if not disk.f_blocks or not os.access(folder, os.W_OK | os.X_OK):  # /proc has no blocks
+        why = "its file system is read-only" if disk.f_flag & os.ST_RDONLY else "you may not write there"
+        exists = Path(path).exists()
+        found.say(NOTE if exists else BAD, f"nothing can be recorded in {folder}: {why}")
+    elif (free := disk.f_bavail * disk.f_frsize) < SMALLEST_ROOM:
+        found.say(BAD, f"the disk of {folder} is full: {free / 1e3:,.0f} KB are left")
+
+
+def _nearest_folder(path: str) -> Path:
+    """The folder of live files, or of those above it the first that there is."""
+    live, folder = Path(live_folder(path)), Path(path).absolute().parent
+    return next(place for place in (live, folder, *folder.parents) if place.is_dir())
+
+
 def _who_may_write(found: Findings, path: str) -> None:
     """Whose processes can leave anything there, if not everybody's: what others use is not seen, and nobody says so."""
-    live, folder = Path(live_folder(path)), Path(path).absolute().parent
-    if not live.is_dir():
-        live = next(place for place in (folder, *folder.parents) if place.is_dir())
+    live = _nearest_folder(path)
     at = live.stat()
     if at.st_mode & stat.S_IWOTH:
         return

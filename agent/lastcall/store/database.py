@@ -327,6 +327,12 @@ def _schema(connection: sqlite.Connection) -> int | None:
 def _checked_schema(connection: sqlite.Connection, path: str) -> int:
     """The version of the tables. Raises StoreError if they are not ours, or of a newer version."""
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        raise StoreError(
+            "store-unmade",
+            f"The store {path} was begun, and has no tables: there was no room for them, perhaps. "
+            "The next process that finds room makes them.",
+        )
     version = _schema(connection) if "meta" in tables and "use_count" in tables else None
     if version is None or version < min(MIGRATIONS):
         raise StoreError(
