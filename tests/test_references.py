@@ -134,6 +134,7 @@ def test_circles_of_imports_end(tmp_path):
         ("from chat.core.factory import Manager\nclass M(Manager): ...", [(1, "import"), (2, "subclass")]),
         ("from chat.core.factory import Manager\ndef f(m: Manager | None) -> 'list[Manager]': ...", [(1, "import"), (2, "annotation"), (2, "annotation")]),
         ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from chat.core.factory import Manager\nx: 'Manager'", [(3, "import"), (4, "annotation")]),
+        ("import chat.core.factory as f\nx: 'f.Manager'\ndef g(m: 'list[f.Manager]') -> \"dict[str, 'f.Manager']\": ...", [(2, "annotation"), (3, "annotation"), (3, "annotation")]),
         ("import chat.core.factory as f\ntry: ...\nexcept f.Manager: ...", [(3, "access")]),
         ("import chat.core.factory as f\nf.Manager.old_send(1)", [(2, "access")]),
     ],

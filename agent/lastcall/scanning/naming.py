@@ -473,4 +473,5 @@ def parse_annotation(node: ast.Constant) -> ast.expr | None:
     for item in ast.walk(parsed):
         if isinstance(item, ast.expr):
             item.lineno, item.col_offset = node.lineno, node.col_offset
+            item.end_lineno, item.end_col_offset = node.end_lineno, node.end_col_offset
     return parsed
