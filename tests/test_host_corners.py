@@ -546,3 +546,28 @@ def test_a_signal_that_the_host_has_blocked_waits_until_the_host_asks_for_it(tmp
     run = same_for_the_host(world, LASTCALL_FLUSH_INTERVAL="0.05")
     assert run.out == "({<Signals.SIGTERM: 15>}, <Signals.SIGTERM: 15>)\nTrue\n"
     assert run.total("legacy:old") == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_property_that_refuses_does_so_in_its_own_words(tmp_path, engine):
+    world = World(tmp_path, {
+        "legacy.py": """
+            class Thing:
+                @property
+                def value(self):
+                    return 1
+            """,
+        "host.py": """
+            import legacy
+            thing = legacy.Thing()
+            for refused in (lambda: delattr(thing, "value"), lambda: setattr(thing, "value", 1)):
+                try:
+                    refused()
+                except AttributeError as error:
+                    print(error)
+            print(thing.value)
+            """,
+    }, ("legacy:Thing.value",))  # fmt: skip
+    plain, run = world.run(), world.run(engine)
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+    assert run.total("legacy:Thing.value") == 1

@@ -71,7 +71,11 @@ def arm_name(patcher: Patcher, target: Target, module: ModuleType, name: str, ow
 
     if owner is not module:
         raise CannotArm(
-            "failed", "reads of a class attribute that is neither function nor property cannot be seen"
+            "failed",
+            "a class without __init__ or __new__ of its own is told by reads of its name, and those of a name in a "
+            "class cannot be seen"
+            if target.kind == "class"
+            else "reads of a class attribute that is neither function nor property cannot be seen",
         )
     target.engine = "names"
     value = vars(module).get(name)
