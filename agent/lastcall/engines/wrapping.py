@@ -380,7 +380,8 @@ def arm_property(owner: type, name: str, original: property, tap: Tap) -> Callab
     ]
     make: Any = type(original)
     replacement = make(*parts, original.__doc__)
-    property.__set_name__(replacement, owner, name)  # which the words of its errors use
+    kind: Any = property
+    kind.__set_name__(replacement, owner, name)  # which the words of its errors use
     set_attribute(owner, name, replacement)
     first = next((part for part in parts if part is not None), None)
     return _putting_back(owner, name, first, original) if first is not None else lambda: None
