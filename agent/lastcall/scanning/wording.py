@@ -97,6 +97,12 @@ _OF_BEHAVIOUR = re.compile(
     re.IGNORECASE,
 )
 """How the words after `.. deprecated::` begin where they are about a way to use the callable."""
+_BY_POSITION = re.compile(
+    r"\b(?:as\s+(?:an?\s+)?positional|positionally\b|by\s+position\b|positional\s+(?:argument|parameter|use)s?\b)",
+    re.IGNORECASE,
+)
+_SOMETIMES = re.compile(r"\bwarnings?\s+(?:is|are|will be)\s+(?:\w+\s+)?(?:if|when)\b", re.IGNORECASE)
+"""A first sentence after `.. deprecated::` that is about how, or when, the callable shall no longer be called."""
 _OF_VALUE = re.compile(
     r"\b(?:default|behaviou?r|output)\b[^.]*\b(?:will|is going to|changed)\b"
     r"|\bwill (?:change|be changed|initiali[sz]e)\b|\busing None\b"
@@ -147,7 +153,7 @@ _NUMPY_SECTION = re.compile(
     r"(?:attributes|(?:other )?parameters|returns|yields|raises|methods|examples|see also|references)\s+[-=~]{3,}",
     re.IGNORECASE,
 )
-_TAG = re.compile(r"^\s*[@:]deprecated\b:?\s*(?P<rest>.*)$", re.IGNORECASE)
+_TAG = re.compile(r"^(?P<indent>\s*)[@:]deprecated\b:?\s*(?P<rest>.*)$", re.IGNORECASE)
 _FIELD = re.compile(
     r"^\s*:(?:param|parameter|arg|argument|key|keyword|kwarg)\s+(?:[^:]*\s)?\**(?P<name>\w+)\s*:"
 )
@@ -240,7 +246,7 @@ def _structured(lines: list[str], number: int, line: str, name: str) -> Said | N
         return _directive(lines, number, directive, name)
     tag = _TAG.match(line)
     if tag:
-        return Said("high", one_line(tag["rest"]))
+        return _tag(lines, number, tag)
     if line.startswith(".."):
         return _other_directive(lines, number, line, name)
     section = None if _IS_ARGUMENT.match(line) else _SECTION.match(line)
@@ -271,9 +277,22 @@ def _directive(lines: list[str], number: int, found: re.Match[str], name: str) -
     other = _OTHER_NAME.match(text)
     if other and name and not _alike(other["name"].rsplit(".", 1)[-1], name):
         return Said("low", text)
-    if indent or _OF_ARGUMENT.search(text[:90]) or _OF_BEHAVIOUR.match(text):
-        return Said("medium", text)
-    return Said("high", text)
+    sentence = text.partition(". ")[0]
+    confidence: Confidence = "high"
+    if _BY_POSITION.search(sentence):
+        confidence = "low"
+    elif indent or _OF_ARGUMENT.search(text[:90]) or _OF_BEHAVIOUR.match(text) or _SOMETIMES.search(sentence):
+        confidence = "medium"
+    return Said(confidence, text)
+
+
+def _tag(lines: list[str], number: int, found: re.Match[str]) -> Said | None:
+    """`@deprecated` and `:deprecated:`, also as the first words about an argument."""
+    text, indent = one_line(found["rest"]), len(found["indent"])
+    if not indent:
+        return Said("high", text)
+    owner = _argument_above(lines, number, indent)
+    return None if owner is None else Said("high" if owner else "medium", text, owner)
 
 
 def _alike(other: str, name: str) -> bool:
