@@ -20,11 +20,12 @@ from hypothesis import strategies as st
 from worlds import World
 
 DISCOVER = '[discover]\nwarnings = ["DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"]\n'
-IS_DONE_HERE = (3, 11) <= sys.version_info < (3, 14) and sys.implementation.name == "cpython"
+IS_DONE_HERE = (3, 11) <= sys.version_info < (3, 15) and sys.implementation.name == "cpython"
 
 LIBRARY = """
     import functools
     import warnings
+    from warnings import warn
     from typing_extensions import deprecated
 
     WORDS = "words of the module's"
@@ -72,6 +73,12 @@ LIBRARY = """
     def filled(name="filled"):
         warnings.warn(f"{name}() is deprecated", DeprecationWarning, stacklevel=2)
 
+    def by_name():
+        warn("by_name() is deprecated", DeprecationWarning, stacklevel=2)
+
+    def by_name_of_itself():
+        warn("by_name_of_itself() is deprecated", DeprecationWarning)
+
     def two_lines():
         (warnings
             .warn("two_lines() is deprecated", DeprecationWarning))
@@ -84,10 +91,14 @@ MAPPED = """
         warnings.warn(words, DeprecationWarning)
 """
 FUNCTIONS = ("literal", "pending", "future", "own_line", "variable", "constant", "helped", "marked", "decorated",
-             "filled", "answered", "two_lines")
+             "filled", "answered", "two_lines", "by_name", "by_name_of_itself")
 CALLERS = """
     import library
     {}
+
+    def filled_with(values):
+        for value in values:
+            library.filled(value)
 """.format("".join(f"""
     def {name}(times):
         for number in range(times):
@@ -199,6 +210,33 @@ HOST = """
             print("hashed")
             return super().__hash__()
 
+    class Formatted:
+        def __format__(self, spec):
+            warnings.filters.insert(0, ("always", None, Warning, None, 0))
+            return "formatted"
+
+    def changed(how):
+        module = sys.modules["_warnings"] if how == "in C" else warnings
+        name = "_filters_mutated_lock_held" if sys.version_info >= (3, 14) else "_filters_mutated"
+        with getattr(warnings, "_lock", threading.Lock()):
+            getattr(module, name)()
+
+    def second_module():
+        from importlib import import_module
+        kept = {name: sys.modules.pop(name) for name in ("warnings", "_warnings", "_py_warnings") if name in sys.modules}
+        second = import_module("warnings")
+        sys.modules.update(kept)
+        again(7)
+        second.resetwarnings()
+
+    def in_context(action):
+        if not hasattr(warnings, "_warnings_context"):
+            return
+        context = types.SimpleNamespace(_filters=[(action, None, Warning, None, 0)], log=None)
+        token = warnings._warnings_context.set(context)
+        again(7)
+        warnings._warnings_context.reset(token)
+
     def builtin(name, value):
         kept = getattr(builtins, name)
         setattr(builtins, name, value)
@@ -285,6 +323,20 @@ HOST = """
         elif what == "text":
             for _ in range(6):
                 library.variable(Text("odd text"))
+        elif what == "formatted":
+            callers.filled_with(["plain"] * 30 + [Formatted()] + ["plain"] * 3)
+        elif what == "changed":
+            changed(*given)
+        elif what == "second module":
+            second_module()
+        elif what == "in context":
+            in_context(*given)
+        elif what == "shown key":
+            names = vars(callers).get("__warningregistry__") or {}
+            for key in [key for key in names if key != "version"]:
+                names[key] = given[0]
+                if given[0] is None:
+                    del names[key]
         elif what == "mapped":
             exec(mapped_code, vars(mapped), Changing())
         elif what == "stand-in":
@@ -315,6 +367,7 @@ HOST = """
 """
 
 ACTIONS = st.sampled_from(["ignore", "ignore", "ignore", "default", "error", "always", "module", "once"])
+SHOWN = st.sampled_from(["default", "default", "module", "once"])
 KINDS = st.sampled_from(["Warning", "DeprecationWarning", "DeprecationWarning", "PendingDeprecationWarning",
                          "FutureWarning", "UserWarning"])
 WORDS = st.sampled_from(["", "literal", "nothing like it", ".*deprecated", "words"])
@@ -338,6 +391,10 @@ CHANGES = st.one_of(
     st.tuples(st.sampled_from(["category", "hidden", "builtin"]), KINDS),
     st.tuples(st.just("words"), st.sampled_from(["words", "other words"]), st.booleans()),
     st.tuples(st.just("stand-in"), st.just("own")),
+    st.tuples(st.just("changed"), st.sampled_from(["", "in C"])),
+    st.tuples(st.just("in context"), ACTIONS),
+    st.tuples(st.just("shown key"), st.sampled_from([None, 0, 1])),
+    st.tuples(st.sampled_from(["second module", "formatted"])),
 )
 IGNORED = st.lists(st.one_of(
     st.tuples(st.just("simple"), st.just("ignore"), KINDS, st.just(0), st.just(False)),
@@ -357,6 +414,11 @@ CERTAIN = [
                  ("filter", "error", "nothing like it", "DeprecationWarning", "", 0, False), ("call", 30),
                  ("put", 2, "always", "Warning"), ("call", 7)]),
     ("literal", [("simple", "ignore", "Warning", 0, False), ("mapped",)]),
+    ("literal", [("simple", "ignore", "Warning", 0, False), ("formatted",)]),
+    *((name, [("simple", "default", "Warning", 0, False), ("call", 30), *change, ("call", 7)])
+      for name in ("literal", "own_line", "two_lines", "helped", "by_name", "by_name_of_itself", "marked")
+      for change in ([("changed", "in C")], [("second module",)], [("enter", False), ("leave",)], [("shown key", None)],
+                     [("shown key", 0)], [("registry", "stale")], [("simple", "default", "Warning", 0, True)])),
     *(("two_lines", [ALWAYS, ("filter", "ignore", "", "Warning", "", line, False), ("call", 30)])
       for number, text in enumerate(LIBRARY.splitlines()) if "two_lines() is" in text for line in (number, number + 1)),
 ]
@@ -365,8 +427,9 @@ CERTAIN = [
 
 @st.composite
 def scripts(draw: st.DrawFn) -> tuple[str, list[Any]]:
-    """A function, and changes in between calls of it that are mostly ignored until then, for long enough."""
-    steps: list[Any] = [("simple", draw(ACTIONS), "Warning", 0, False), *draw(IGNORED), ("call", 30)]
+    """A function, and changes in between calls of it that are mostly ignored or shown until then, for long enough."""
+    first = draw(st.one_of(IGNORED, st.just([("simple", draw(SHOWN), "Warning", 0, False)])))
+    steps: list[Any] = [("simple", draw(ACTIONS), "Warning", 0, False), *first, ("call", 30)]
     for change in draw(st.lists(CHANGES, min_size=1, max_size=3)):
         steps += [change, draw(CALLS)]
     return draw(st.sampled_from(FUNCTIONS)), steps
@@ -400,22 +463,25 @@ def test_random_changes_of_the_filters_show_the_same_warnings(tmp_path_factory: 
     check()
 
 
-@pytest.mark.skipif(not IS_DONE_HERE, reason="known of CPython 3.11 to 3.13")
-def test_a_warning_that_is_ignored_again_and_again_is_left_out_and_counted(tmp_path: Path) -> None:
+@pytest.mark.skipif(not IS_DONE_HERE, reason="known of CPython 3.11 to 3.14")
+@pytest.mark.parametrize("action", ["ignore", "default"])
+def test_a_warning_that_comes_to_nothing_again_and_again_is_left_out_and_counted(tmp_path: Path, action: str) -> None:
     world = World(tmp_path, {"library.py": LIBRARY, "callers.py": CALLERS, "lastcall.toml": DISCOVER, "host.py": f"""
         import gc, warnings
         import callers
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("{action}")
+        warnings.showwarning = lambda *_: None
         for name in {FUNCTIONS}:
             getattr(callers, name)(200)
         from lastcall.warning_outcomes import Outcome
-        print(sorted(found.text for found in gc.get_objects() if isinstance(found, Outcome) and found.quiet
-                     and "two_lines" not in found.text))
+        print(sorted(found.text or "filled in" for found in gc.get_objects() if isinstance(found, Outcome) and found.quiet
+                     and "two_lines" not in str(found.text)))
     """}, environ={"LASTCALL_DEBUG": "1"})
     watched = world.run("auto")
     assert watched.internal_errors() == {}
     assert eval(watched.out) == sorted([*(f"{name}() is deprecated" for name in (  # noqa: S307 - what we printed
-        "literal", "pending", "future", "own_line", "variable", "helped", "marked", "wrapped")), "words of the module's"])
+        "literal", "pending", "future", "own_line", "variable", "helped", "marked", "wrapped", "by_name",
+        "by_name_of_itself")), "words of the module's", *(["filled in"] if action == "ignore" else [])])
     assert {use.target: use.count for use in watched.uses()} == {f"library:{name}": 200 for name in FUNCTIONS}
 
 

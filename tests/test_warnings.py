@@ -463,6 +463,42 @@ def test_functions_of_one_name_are_told_apart(tmp_path: Path) -> None:
                               for name, count in (("same", 20), ("different", 10)) for line in (6, 8)}
 
 
+def test_what_else_reads_the_name_in_a_function_that_warns_is_no_use(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import reading
+        for _ in range(20):
+            reading.asks()
+            reading.imports()
+    """, reading=textwrap.dedent("""
+        import warnings
+
+        def asks():
+            warnings.warn("asks() is deprecated", DeprecationWarning, stacklevel=2)
+            getattr(warnings, "warn")
+            for name in "filters", "war" + "n":
+                getattr(warnings, name)
+
+        def imports():
+            from warnings import warn as another
+            warnings.warn("imports() is deprecated", DeprecationWarning, stacklevel=2)
+    """))
+    assert {use.target: use.count for use in watched.uses()} == {"reading:asks": 20, "reading:imports": 20}
+
+
+def test_warn_as_the_attribute_of_a_class_is_no_method(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import warnings
+        class Thing:
+            warn = warnings.warn
+        def old():
+            Thing().warn("old() is deprecated", DeprecationWarning, stacklevel=2)
+        for _ in range(20):
+            old()
+        print(type(warnings.warn), type(Thing().warn), callable(warnings.warn), warnings.warn.__call__("called"))
+    """)
+    assert watched.total("__main__:old") == 20
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_counts_its_own(tmp_path: Path) -> None:
     watched = run(tmp_path, """

@@ -98,7 +98,7 @@ class _Script:
                 self.life.agent().patcher.arm(target, self.main)
 
     def _expand(self) -> None:
-        from .lookup import matching_names
+        from .arming_wildcards import matching_names
 
         patcher = self.life.agent().patcher
         for module, wildcard in self.wildcards:

@@ -30,6 +30,9 @@ _SAFE = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.Add, ast.Sub, ast
 CO_OPTIMIZED = 0x01
 _NAMED = (ast.Name, ast.Constant, ast.Load)
 
+MAX_FILLING = 2
+"""Variables of an f-string that are looked at each time."""
+
 _ESCAPED = b"\r\n\\'\"abfnrtvxNuU01234567"
 """What may stand behind a backslash in a literal."""
 
@@ -39,14 +42,17 @@ class Call:
 
     __slots__ = (
         "builtin",
+        "called_at",
         "category",
         "code",
+        "filling",
         "global_names",
         "is_bare",
         "is_comparable",
         "is_of_function",
         "is_worded",
         "level",
+        "line",
         "only_read",
         "own_names",
         "read_at",
@@ -66,14 +72,18 @@ class Call:
         self.builtin = getattr(builtins, self.category, None)
         self.is_of_function = bool(code.co_flags & CO_OPTIMIZED)
         """Whether its names are a function's own, and not looked up in what may be a mapping of anybody's."""
+        self.filling = _filling(code, arguments.get("message"))
+        """The variables that an f-string is filled with, if it is with nothing else; None if the message is none."""
         self.is_bare = (
-            isinstance(callee, ast.Attribute)
-            and self.is_of_function
-            and _are_bare(arguments)
+            self.is_of_function
+            and _are_bare(arguments, but="" if self.filling is None else "message")
             and _is_dropped(code, lasti)
         )
-        """Whether nothing is run between the read of `.warn` and the call, whose arguments are no others than those
-        told here, and nothing is done with what it returns."""
+        """Whether nothing is run between the read of `.warn` and the call, but perhaps the formatting of the `filling`;
+        the call has no other arguments than those told here, and nothing is done with what it returns."""
+        position = position_of(code, lasti)
+        self.line = None if position is None else position[0]
+        """The line that a call blames which blames its own."""
         level = arguments.get("stacklevel")
         value: Any = 1 if level is None else getattr(level, "value", None)
         self.level: int | None = value if type(value) is int and "skip_file_prefixes" not in arguments else None
@@ -86,11 +96,12 @@ class Call:
         """The other names, but for the category's."""
         self.is_comparable = not looking.has_attributes
         """Whether the same objects under these names mean the same arguments."""
+        self.called_at = lasti
         self.read_at, self.only_read = -1, False
-        """The offset of the instruction that reads `.warn` for this call, -1 if there is none; whether the code has no
-        other."""
+        """The offset of the instruction that reads `.warn` for this call, -1 if there is none; whether the code cannot
+        read it elsewhere."""
         if isinstance(callee, ast.Attribute):
-            self.read_at, self.only_read = _read_at(code, lasti)
+            self.read_at, self.only_read = _read_at(code, lasti, getattr(callee.value, "id", ""))
 
     @property
     def needs_locals(self) -> bool:
@@ -210,22 +221,28 @@ def _only_call_on(filename: str, line: int) -> ast.Call | None:
     return found[0] if len(found) == 1 else None
 
 
-def _read_at(code: CodeType, lasti: int) -> tuple[int, bool]:
-    """The offset of the instruction before `lasti` that reads the `.warn` called there, and whether it is the only one.
+def _read_at(code: CodeType, lasti: int, holder: str) -> tuple[int, bool]:
+    """The offset of the instruction before `lasti` that reads the `.warn` called there, and whether nothing else in
+    `code` can read it, with the name `holder` of the module or without.
 
     Both begin where the expression `warnings.warn` does. Before 3.11, which kept no columns, none is found.
     """
     import dis  # once for each instruction that warns
 
-    call, found, reads = position_of(code, lasti), -1, 0
+    call, found, reads, holders = position_of(code, lasti), -1, 0, 0
     for instruction in dis.get_instructions(code):
+        names = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+        if instruction.opname in ("IMPORT_FROM", "LOAD_CONST") and instruction.argval == "warn":
+            reads += 1  # `from warnings import warn`, `getattr(warnings, "warn")`
+        elif instruction.opname.startswith("LOAD_") and instruction.opname != "LOAD_CONST":
+            holders += names.count(holder)
         if instruction.opname not in ("LOAD_ATTR", "LOAD_METHOD") or instruction.argval != "warn":
             continue
         reads += 1
         read = position_of(code, instruction.offset)
         if instruction.offset < lasti and call is not None and read is not None and read[:2] == call[:2]:
             found = instruction.offset
-    return found, reads == 1
+    return found, reads == holders == 1
 
 
 def _dropped_call_of(code: CodeType, lasti: int) -> int:
@@ -251,14 +268,29 @@ def _dropped_call_of(code: CodeType, lasti: int) -> int:
     return -1
 
 
-def _are_bare(arguments: dict[str, ast.expr]) -> bool:
+def _are_bare(arguments: dict[str, ast.expr], but: str) -> bool:
     """Whether they are constants and names; a `stacklevel` may be a sum of those."""
     sums = (*_NAMED, ast.BinOp, ast.Add, ast.Sub)
     return set(arguments) <= {"message", "category", "stacklevel"} and all(
         isinstance(part, sums if name == "stacklevel" else _NAMED)
         for name, node in arguments.items()
+        if name != but
         for part in ast.walk(node)
     )
+
+
+def _filling(code: CodeType, node: ast.expr | None) -> tuple[str, ...] | None:
+    """The variables of an f-string that has no other expressions in it, if there are not too many."""
+    if not isinstance(node, ast.JoinedStr):
+        return None
+    found = []
+    for part in node.values:
+        if isinstance(part, ast.FormattedValue):
+            if not isinstance(part.value, ast.Name) or part.format_spec is not None:
+                return None
+            found.append(part.value.id)
+    own = {*code.co_varnames} - {*code.co_cellvars}  # what no other thread can change
+    return tuple(dict.fromkeys(found)) if set(found) <= own and 0 < len(set(found)) <= MAX_FILLING else None
 
 
 def _is_dropped(code: CodeType, lasti: int) -> bool:

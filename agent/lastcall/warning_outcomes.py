@@ -7,8 +7,9 @@ place of Python's own.
 
 That is done only where nobody can tell the difference:
 
-- The call passes constants and names, so that no code of the host's runs between the look and the call, and what it
-  returns is dropped. The category is one of Python's own: making an instance runs nothing of the host's either.
+- The call passes constants and names, or an f-string of strings and numbers, so that no code of the host's runs between
+  the look and the call, and what it returns is dropped. The category is one of Python's own: making an instance runs
+  nothing of the host's either.
 - The filters up to the deciding one are the same objects and such that matching runs nothing of the host's.
 - The module that is blamed has its `__warningregistry__`, which the call would have made. Where the filters were
   changed and changed back, the call would also have cleared it; it is as good as cleared for whoever asks it next.
@@ -19,8 +20,8 @@ from __future__ import annotations
 
 import builtins
 import sys
-from _functools import partial  # type: ignore[import-not-found] # `functools` may not be there yet
 from itertools import repeat
+from types import BuiltinFunctionType
 
 from . import hotpath
 
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
 
     from .warning_calls import Call
 
-NOTHING = "".format
-"""A C function that takes any arguments and does nothing."""
+NOTHING = type.__prepare__
+"""A C function that takes any arguments and does nothing: it makes an empty dict. It is called as Python's own is, with
+no tuple or dictionary made of what is passed, which with `"".format` costs a quarter of what is saved."""
+PLAIN = frozenset((str, int, bool, type(None)))
+"""Types whose objects are put into an f-string without running anything of the host's."""
 CATEGORIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 MAX_FILTERS = 3
 """Filters that are looked at again each time."""
@@ -41,34 +45,131 @@ FIRST_WAIT, LONGEST_WAIT = 4, 64
 """Warnings after which it is judged what one comes to, and judged anew if that was no good."""
 MAX_JUDGEMENTS = 16
 """Then it changes too often."""
-PROFILER: Callable[[], str | None] | None = None
-"""Says who has taken the number that `sys.monitoring` keeps for profilers."""
+PROFILERS = 2
+TOOLS: Callable[[int], str | None] | None = None
+"""Says who has taken a number of `sys.monitoring`; 2 is the one kept for profilers."""
 if sys.version_info >= (3, 12):
-    PROFILER = partial(sys.monitoring.get_tool, sys.monitoring.PROFILER_ID)
+    TOOLS = sys.monitoring.get_tool
+CONTEXT: Callable[[None], Any] | None = None
+"""Gives the filters that only hold in the present context, None if there are none."""
+if sys.version_info >= (3, 14) and "_warnings" in sys.modules:
+    CONTEXT = getattr(sys.modules["_warnings"], "_warnings_context").get  # noqa: B009 - mypy's stubs have no such name
 _TOOLS = range(6)
+
+
+class Changes:
+    """Whether the filters were changed since.
+
+    `warnings` counts the changes, for all that it has shown may be shown again after one. The count cannot be read; but
+    a registry that is handed to `warn_explicit` is told it, and each change goes through one C function. Once there
+    is a warning that was shown before, that function lies in a wrapper that empties `marks`, in C.
+    """
+
+    __slots__ = ("_in_c", "_is_told", "_module", "_to_undo", "marks")
+
+    def __init__(self, module: ModuleType, to_undo: Callable[[Callable[[], None]], None]) -> None:
+        self._module = module
+        self._in_c = sys.modules.get("_warnings")
+        self._to_undo = to_undo
+        self._is_told: bool | None = None
+        self.marks: list[object] = []
+        """One object, until the filters are changed."""
+
+    def mark(self, registry: dict[Any, Any]) -> object | None:
+        """What is the first of `marks` until the next change, if there was none since `registry` was last used."""
+        if self._is_told is None:
+            self._is_told = self._watch()
+        if not self._is_told:
+            return None
+        marks = self.marks
+        if not marks:
+            marks.append(object())
+        mark = marks[:1]
+        version = self._version()
+        known = registry.get("version")
+        return mark[0] if mark and type(known) is int and known == version else None
+
+    def met(self, module: ModuleType) -> None:
+        """There is a `_warnings`: if it is a second one, made for a test, it changes the filters and is not seen."""
+        if module is not self._in_c:
+            self._disable()
+
+    def _disable(self) -> None:
+        self._is_told = False
+        self.marks.clear()
+
+    def _watch(self) -> bool:
+        """Have each change empty `marks`, if nobody holds the function that is called but where it can be replaced."""
+        from .engines import wrapping
+
+        name = "_filters_mutated_lock_held" if sys.version_info >= (3, 14) else "_filters_mutated"
+        if not wrapping.IN_C or self._in_c is None or sys.modules.get("_warnings") is not self._in_c:
+            return False
+        holders = vars(self._module), vars(self._in_c)
+        function, sample = holders[0].get(name), object()
+        if type(function) is not BuiltinFunctionType or holders[1].get(name) is not function:
+            return False
+        samples = [{name: sample} for _ in holders]
+        if len({*map(sys.getrefcount, (function, sample))}) > 1:
+            return False
+        del samples
+        wrapper = wrapping.wrapper_of(function, wrapping.never_runs, self.marks.clear)
+        for names in holders:
+            names[name] = wrapper
+
+        def undo() -> None:
+            self._disable()
+            for names in holders:
+                if names.get(name) is wrapper:
+                    names[name] = function
+
+        self._to_undo(undo)
+        return True
+
+    def _version(self) -> int | None:
+        """How many changes there were. Asked with a category that is none, which is an error at the first filter."""
+        explicit = getattr(self._in_c, "warn_explicit", None)
+        filters = vars(self._module).get("filters")
+        told: dict[str, int] = {}
+        if type(explicit) is not BuiltinFunctionType or type(filters) is not list or not _is_plain(*filters[:1]):
+            return None
+        if CONTEXT is not None and CONTEXT(None) is not None:
+            return None
+        try:
+            explicit([], len, "", 1, "", told)
+        except TypeError:
+            return told.get("version")
+        return None
 
 
 class Outcome:
     """What the warning of one call site comes to."""
 
-    __slots__ = ("category", "give_up", "judgements", "module", "name", "quiet", "text", "wait", "waited")
+    __slots__ = (
+        "call", "category", "changes", "filling", "give_up", "judgements", "module", "name", "quiet", "text",
+        "wait", "waited",
+    )  # fmt: skip
 
-    def __init__(self, module: ModuleType, name: str, text: str, category: Any) -> None:
+    def __init__(self, module: ModuleType, changes: Changes, call: Call, text: str | None, category: Any) -> None:
         self.module = module
         """`warnings`."""
-        self.name = name
+        self.changes = changes
+        self.call = call
+        self.name = call.category
         """Of the category, among the globals; empty if it is one of the variables that are looked at."""
         self.text = text
+        """None if it is filled in, with what `filling` names."""
+        self.filling = call.filling if text is None and call.read_at >= 0 else None
         self.category = category
         self.quiet: tuple[Any, ...] | None = None
-        """The conditions under which it is ignored."""
+        """The conditions under which nothing comes of it."""
         self.give_up: Callable[[], None] = lambda: None
         self.judgements = 0
         self.waited = FIRST_WAIT
         self.wait: Iterator[None] = repeat(None, FIRST_WAIT)
 
     def judge(self, frame: FrameType, where: FrameType) -> None:
-        """See whether the warning that `frame` is going to give, and that blames `where`, will be ignored."""
+        """See whether the warning that `frame` is going to give, and that blames `where`, will be shown."""
         self.waited = min(self.waited * 2, LONGEST_WAIT)
         self.wait = repeat(None, self.waited)
         self.quiet = None
@@ -82,39 +183,73 @@ class Outcome:
         holder = self._holder(own, frame)
         if type(blamed) is not dict or type(own) is not dict or holder is None:
             return
-        registry, filters = blamed.get("__warningregistry__"), vars(self.module).get("filters")
-        line = None if where is frame else where.f_lineno  # the line of the call may be another than that of the read
+        registry = blamed.get("__warningregistry__")
+        if type(registry) is not dict:
+            return
+        known: tuple[Any, ...] = (blamed, registry, *holder)
+        # the line of the call may be another than that of the read
+        line = self.call.line if where is frame else where.f_lineno
+        shown = self._shown(registry, line)
+        if shown is not None:
+            self.quiet = (*known, *shown)
+            return
+        filters = vars(self.module).get("filters")
         found = _ignored_by(filters, self.text, self.category, blamed.get("__name__"), line)
-        if type(registry) is not dict or found is None or len(found) > MAX_FILTERS:
+        if found is None or len(found) > MAX_FILTERS:
             return
         named = next((blamed["__name__"] for item in found if item[3] is not None), None)
-        padded = [*found, *[None] * (MAX_FILTERS - len(found))]
-        self.quiet = (blamed, registry, named, filters, *padded, self.name or None, own, holder, self.category)
+        padded: list[Any] = [*found, *[None] * (MAX_FILTERS - len(found))]
+        first, second, third = padded
+        fits = self.filling and _plain_variables(self.filling)
+        rest = None if named is second is fits is None else (named, second, third, fits)
+        self.quiet = (*known, None, filters, first, rest)
 
-    def _holder(self, own: dict[str, Any], frame: FrameType) -> Any:
-        """Where the category is found: in `own`, or in the builtins; or empty, if it is no global name's."""
+    def _shown(self, registry: dict[Any, Any], line: int | None) -> tuple[Any, ...] | None:
+        """What stays as it is for as long as the warning counts as shown before."""
+        key = self.text, self.category, line
+        if self.text is None or line is None or registry.get(key) is not True:
+            return None
+        key = next((held for held in list(registry) if type(held) is tuple and held == key), key)  # found by what it is
+        mark = self.changes.mark(registry)
+        return None if mark is None else (mark, registry["version"], key, None)
+
+    def _holder(self, own: dict[str, Any], frame: FrameType) -> tuple[Any, ...] | None:
+        """(globals, name, category, where the name is found, where it must not be found); globals None if the category
+        is no global name's."""
         name, category, named = self.name, self.category, frame.f_builtins
         if not name:
-            return ()
+            return None, name, category, None, None
         if own.get(name) is category:
-            return own
+            return own, name, category, own, ()
         found = name not in own and named is vars(builtins) and named.get(name) is category
-        return named if found else None
+        return (own, name, category, named, own) if found else None
 
 
-def outcome_of(module: ModuleType, call: Call, text: Any, category: Any) -> Outcome | None:
+def outcome_of(module: ModuleType, changes: Changes, call: Call, text: Any, category: Any) -> Outcome | None:
     """What the warning of one call site comes to, None if that cannot be told before it is given."""
-    if not _IS_UNDERSTOOD or not call.is_bare or category not in CATEGORIES or type(text) is not str:
+    if not _IS_UNDERSTOOD or not call.is_bare or category not in CATEGORIES:
         return None
-    return Outcome(module, call.category, text, category)
+    if type(text) is not str and (text is not None or call.filling is None):
+        return None
+    return Outcome(module, changes, call, text, category)
 
 
 _IS_UNDERSTOOD = (
     sys.implementation.name == "cpython"
-    and (3, 11) <= sys.version_info < (3, 14)
+    and (3, 11) <= sys.version_info < (3, 15)
     and getattr(sys, "_is_gil_enabled", lambda: True)()
 )
 """Whether this is an interpreter whose `warnings.warn` is known to work as is described here."""
+
+
+def _plain_variables(names: tuple[str, ...]) -> Callable[[Any], bool]:
+    """Says of a frame's variables whether those of these names go into a string without running code of the host's."""
+    first, last = names[0], names[-1]
+
+    def are_plain(variables: Any) -> bool:
+        return type(variables[first]) in PLAIN and (first is last or type(variables[last]) in PLAIN)
+
+    return are_plain
 
 
 def _is_observed(frame: FrameType) -> bool:
@@ -133,7 +268,7 @@ def _is_observed(frame: FrameType) -> bool:
     )
 
 
-def _is_plain(item: Any) -> bool:
+def _is_plain(item: Any = None) -> bool:
     """Whether matching a warning with this filter runs nothing of the host's."""
     pattern = getattr(sys.modules.get("re"), "Pattern", str)
     if type(item) is not tuple or len(item) != len(("action", "message", "category", "module", "line")):
@@ -148,7 +283,7 @@ def _is_plain(item: Any) -> bool:
     )
 
 
-def _ignored_by(filters: Any, text: str, category: Any, module: Any, line: int | None) -> list[Any] | None:
+def _ignored_by(filters: Any, text: str | None, category: Any, module: Any, line: int | None) -> list[Any] | None:
     """The filters that are gone through for a warning, up to the one that ignores it; None if none does."""
     if type(filters) is not list or type(module) is not str:
         return None
@@ -158,6 +293,8 @@ def _ignored_by(filters: Any, text: str, category: Any, module: Any, line: int |
             return None
         passed.append(item)
         action, words, kind, where, at = item
+        if text is None and words is not None:
+            return None
         if _matches(words, text) and issubclass(category, kind) and _matches(where, module):
             if at in {0, line}:
                 return passed if action == "ignore" else None
@@ -166,8 +303,8 @@ def _ignored_by(filters: Any, text: str, category: Any, module: Any, line: int |
     return None
 
 
-def _matches(pattern: Any, text: str) -> bool:
-    if pattern is None:
+def _matches(pattern: Any, text: str | None) -> bool:
+    if pattern is None or text is None:
         return True
     return bool(pattern == text if type(pattern) is str else pattern.match(text) is not None)
 

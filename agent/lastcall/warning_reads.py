@@ -16,7 +16,7 @@ from types import FunctionType
 
 from . import hotpath
 from .callsite import qualname_of
-from .warning_outcomes import NOTHING, PROFILER
+from .warning_outcomes import CONTEXT, NOTHING, TOOLS, Changes
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -39,43 +39,62 @@ MAX_READS = 20_000
 """Instructions, and callers of one of them, that are known; their code stays alive with them."""
 COUNTED_AS_CALLS = ("armed", "partial")
 """The states in which a target's calls are counted, so that its warnings are no uses."""
-CALLER, OWN_LINE, LOOKED_UP, HELPER = "caller", "own line", "looked up", "helper"
+CALLER, OWN_LINE, HELPER, VARIABLES, LOOKED_UP = "caller", "own line", "helper", "variables", "looked up"
 CALLS, NOT_WANTED, UNREADABLE = "calls", "not wanted", "unreadable"
-"""What an instruction warns of: its function's caller; itself; it depends; the caller's caller; a target whose calls
-are counted; nothing of ours; what only the call itself shows."""
-_OTHERS = (None, NOT_WANTED, None)
+"""What an instruction warns of: its function's caller; itself; the caller's caller; that depends on up to four
+variables; or on more; a target whose calls are counted; nothing of ours; what only the call itself shows."""
+MAX_VARIABLES = 4
+_OTHERS = (None, None, NOT_WANTED, None)
 _KEPT = (str, int, type(None), type, type(lambda: None))
 """What may be kept alive for comparing: words, levels, categories, decorated functions."""
 
 
 class Reads:
-    """What is known of the instructions that read `warnings.warn` to call it at once. CPython 3.11 or newer."""
+    """What is known of the instructions that read `warnings.warn` to call it at once. CPython 3.11 or newer.
 
-    def __init__(self, module: ModuleType, original: Any, wrapper: Any, recorder: Recorder, see: See) -> None:
+    Or, with `through`, of those that call it by a name of its own: `through` is what is called where there is more to
+    be done than to count. To call an object Python looks up its type's `__call__`, which can be a property as well.
+    """
+
+    def __init__(  # noqa: PLR0917 - made once
+        self,
+        module: ModuleType,
+        original: Any,
+        wrapper: Any,
+        recorder: Recorder,
+        see: See,
+        changes: Changes,
+        through: Any = None,
+    ) -> None:
         self.module = module
+        self.changes = changes
         self.names = vars(module)
         self.original = original
         self.wrapper = wrapper
         self.recorder = recorder
-        self.looks_on = looking_on(self.original, recorder, see)
+        self.through = through
+        self.looks_on = through or looking_on(self.original, recorder, see)
         self._looked_at: set[int] = set()
         """Reads of code that is kept, by address, that were looked at and are no unreadable calls."""
         self._kept: list[CodeType] = []
-        self._by_name: dict[str, tuple[CodeType | None, str, Any]] = {}
+        self._by_name: dict[str, tuple[CodeType | None, int | None, str, Any]] = {}
+        """Of the first instruction of each name; its offset, if others of the same code are meant by their address."""
         self._by_address: dict[int, tuple[CodeType, str, Any]] = {}
 
     def put(self, call: Call, kind: str, found: Any) -> None:
         """From now on, answer the read of this call."""
-        address = id(call.code) + call.read_at
-        if call.read_at < 0 or (len(self._by_address) >= MAX_READS and address not in self._by_address):
+        address = self._address(call)
+        if len(self._by_address) >= MAX_READS and address not in self._by_address:
             return
         self._by_address[address] = call.code, kind, found
         name = qualname_of(call.code)
         holder = self._by_name.get(name)
-        if call.only_read and (holder is None or holder[0] is call.code):
-            self._by_name[name] = call.code, kind, found
-        elif holder is None:
-            self._by_name[name] = _OTHERS
+        at = None if call.only_read and not self.through else address - id(call.code)
+        if holder is None or holder is _OTHERS or (holder[0] is call.code and holder[1] == at):
+            self._by_name[name] = call.code, at, kind, found
+
+    def _address(self, call: Call) -> int:
+        return id(call.code) + (call.called_at if self.through else call.read_at)
 
     def put_caller(
         self, call: Call, kind: str, counters: Counters, outcome: Outcome | None, *frames: FrameType
@@ -90,7 +109,7 @@ class Reads:
             if outcome is not None:
                 outcome.give_up = lambda: self.put(call, kind, (counters, key, None))
             return
-        known = self._by_address.get(id(call.code) + call.read_at)
+        known = self._by_address.get(self._address(call))
         callers: dict[Any, Any] = known[2] if known is not None and known[1] == kind else {}
         found = (*(frame.f_code for frame in frames), counters, key)
         at: Any = where.f_lasti
@@ -107,17 +126,19 @@ class Reads:
         """The descriptor that answers for `warnings.warn`."""
         # Few names from here, for each is copied at each call: what is seldom needed is taken from `self`.
         by_name, wrapper, original, recorder = self._by_name, self.wrapper, self.original, self.recorder
-        getframe, getprofile, profiler, modules, nothing = sys._getframe, sys.getprofile, PROFILER, sys.modules, NOTHING
-        names = self.names
+        other = self.through or wrapper
+        getframe, getprofile, tools, context = sys._getframe, sys.getprofile, TOOLS, CONTEXT
+        modules, marks, nothing, names = sys.modules, self.changes.marks, NOTHING, self.names
+        warnings = self.module
 
-        def read(module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a case for each kind of call, and no call but this
+        def read(_module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a case for each kind of call, and no call but this
             try:
                 if warn is wrapper:  # type: ignore[name-defined] # noqa: F821 - see below
                     frame: Any = getframe(1)
                     code = frame.f_code
-                    own, kind, found = by_name[code.co_qualname]
-                    if own is not code:
-                        own, kind, found = self._by_address[id(code) + frame.f_lasti]
+                    own, at, kind, found = by_name[code.co_qualname]
+                    if own is not code or (at is not None and at != frame.f_lasti):
+                        kind, found = self._by_address[id(code) + frame.f_lasti][1:]
                     if kind == "caller":
                         where = frame.f_back
                         code = where.f_code
@@ -128,11 +149,35 @@ class Reads:
                         table = recorder.table
                         for table[slot] in uses:  # as in `hotpath`, and for its reason
                             break
+                    elif found is None:
+                        return original if kind == "not wanted" else self.looks_on
+                    elif kind == "variables":
+                        where = frame.f_back
+                        code = where.f_code
+                        variables, look, found = found
+                        own, counters, key, outcome, a, b, c, d = found[where.f_lasti]
+                        if own is not code:
+                            own, counters, key, outcome, a, b, c, d = found[id(code) + where.f_lasti]
+                        held = frame.f_locals
+                        if (
+                            held[variables[0]] is a
+                            and (b is nothing or held[variables[1]] is b)  # `nothing` where there are not so many
+                            and (c is nothing or held[variables[2]] is c)
+                            and (d is nothing or held[variables[3]] is d)
+                        ):
+                            slot, uses = counters[key]
+                            table = recorder.table
+                            for table[slot] in uses:
+                                break
+                        else:
+                            outcome = look(frame, where)
+                            if outcome is True:
+                                return other
                     elif kind == "looked up":
                         where = frame.f_back
                         outcome = found(frame, where)
                         if outcome is True:
-                            return wrapper
+                            return other
                     elif kind == "own line":
                         where = frame
                         counters, key, outcome = found
@@ -152,10 +197,8 @@ class Reads:
                         table = recorder.table
                         for table[slot] in uses:
                             break
-                    elif kind == "calls":
-                        return original if found.state in {"armed", "partial"} else wrapper
-                    else:
-                        return original if kind == "not wanted" else self.looks_on
+                    else:  # "calls"
+                        return original if found.state in {"armed", "partial"} else other
                     # From here on the use is counted.
                     if outcome is None:
                         return original
@@ -166,31 +209,39 @@ class Reads:
                         else:
                             outcome.judge(frame, where)
                         return original
-                    try:  # whether it is ignored: see `warning_outcomes`
-                        if getprofile() is None and (profiler is None or profiler() is None):
+                    try:  # whether anything comes of it: see `warning_outcomes`
+                        blamed, registry, own, name, category, holder, hiding, mark, known, first, rest = quiet
+                        if (
+                            getprofile() is None
+                            and (tools is None or tools(2) is None)
+                            and (context is None or mark is not None or context(None) is None)
+                            and (rest is None or rest[3] is None or rest[3](frame.f_locals))
                             # Nothing is called from here on: where something is, another thread may come between.
-                            blamed, registry, named, known, first, second, third, name, own, holder, category = quiet
-                            if (
-                                where.f_globals is blamed
-                                and blamed["__warningregistry__"] is registry
-                                and filters is known  # type: ignore[name-defined] # noqa: F821 - see below
-                                and known[0] is first
-                                and (
-                                    second is None
-                                    or (known[1] is second and (third is None or known[2] is third))
-                                )
-                                and (named is None or blamed["__name__"] is named)
-                                and modules["warnings"] is module
-                                and (
-                                    name is None
-                                    or (
-                                        frame.f_globals is own
-                                        and holder[name] is category
-                                        and (holder is own or name not in own)
+                            and where.f_globals is blamed
+                            and blamed["__warningregistry__"] is registry
+                            and (
+                                own is None
+                                or (frame.f_globals is own and holder[name] is category and name not in hiding)
+                            )
+                            and (
+                                (
+                                    filters is known  # type: ignore[name-defined] # noqa: F821 - see below
+                                    and known[0] is first
+                                    and modules["warnings"] is warnings
+                                    and (
+                                        rest is None
+                                        or (
+                                            (rest[0] is None or blamed["__name__"] is rest[0])
+                                            and (rest[1] is None or known[1] is rest[1])
+                                            and (rest[2] is None or known[2] is rest[2])
+                                        )
                                     )
                                 )
-                            ):
-                                return nothing
+                                if mark is None
+                                else (marks[0] is mark and registry["version"] is known and registry[first] is True)
+                            )
+                        ):
+                            return nothing
                     except Exception as error:  # noqa: BLE001 - as below, but the use is counted
                         self._failed(error)
                     outcome.quiet = None
@@ -219,7 +270,13 @@ class Reads:
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
 
     def _missed(self, frame: FrameType) -> Any:
-        """What is read by `frame`, of which nothing is known."""
+        """What is read by `frame`, or called, of which nothing is known."""
+        if self.through:
+            address = hotpath.site_key(frame)
+            if len(self._by_address) < MAX_READS and address not in self._by_address:
+                self._by_address[address] = frame.f_code, UNREADABLE, None
+                self._by_name.setdefault(qualname_of(frame.f_code), _OTHERS)
+            return self.through
         names = self.names
         if "warn" not in names:
             raise AttributeError("warn")
@@ -285,6 +342,10 @@ class Quick:
         self.may_be_mapped = bool(self.names) and not call.is_of_function
         self._callers: dict[Any, tuple[Any, ...]] = {}
         """By the offset of the calling instruction; by its address, too, where several share an offset."""
+        self.variables: dict[Any, tuple[Any, ...]] | None = None
+        """The same for where `read` compares the variables itself."""
+        if 0 < len(self.names) <= MAX_VARIABLES and not self.globals and not self.may_be_mapped:
+            self.variables = {}
         self.look = self._compiled(look, recorder)
         """As the `look` given, but for a caller that is known."""
 
@@ -301,10 +362,19 @@ class Quick:
             at = where.f_lasti
             if at in self._callers and self._callers[at][0] is not where.f_code:
                 at = key
-            known = where.f_code, target, counters, key
-            self._callers[at] = (*known, outcome, *values)
+            self._put(at, (where.f_code, target, counters, key), outcome, values)
             if outcome is not None:
-                outcome.give_up = lambda: self._callers.update({at: (*known, None, *values)})
+                known = where.f_code, target, counters, key
+                outcome.give_up = lambda: self._put(at, known, None, values)
+
+    def _put(self, at: Any, known: tuple[Any, ...], outcome: Outcome | None, values: tuple[Any, ...]) -> None:
+        self._callers[at] = (*known, outcome, *values)
+        if self.variables is not None:
+            code, _, counters, key = known
+            padded = [*values, *[NOTHING] * (MAX_VARIABLES - len(values))]
+            if counters is None:  # not counted here: for `look` to see
+                padded[0] = NOTHING
+            self.variables[at] = (code, counters, key, outcome, *padded)
 
     def _compiled(self, look: Look, recorder: Recorder) -> Look:
         """A function for just these variables: a loop over their names would cost more than looking them up."""

@@ -21,7 +21,7 @@ from . import hotpath
 from .callsite import glob_match
 from .named import may_hold, may_wrap, reference_to, stands_for, wrapped_by
 from .targets import Target
-from .warning_outcomes import outcome_of
+from .warning_outcomes import Changes, outcome_of
 from .warning_reads import (
     CALLER,
     CALLS,
@@ -30,6 +30,7 @@ from .warning_reads import (
     LOOKED_UP,
     NOT_WANTED,
     OWN_LINE,
+    VARIABLES,
     Quick,
     Reads,
 )
@@ -114,6 +115,8 @@ class WarningsSeen:
         self.warned: dict[tuple[int, str, int], Warned] = {}
         self.reads: Reads | None = None
         """What is known of the instructions that read `warnings.warn` to call it at once; from 3.11 on."""
+        self.calls: Reads | None = None
+        """The same of those that call it by a name of its own."""
         self.by_category: dict[Any, bool] = {}
         self.templates: dict[Any, str | None] = {}
         """By instruction whose calls go through a frame of ours: the constant words of its message."""
@@ -134,12 +137,19 @@ class WarningsSeen:
         original = names["warn"]
         if wrapping.is_wrapper(original):
             return
-        wrapper = self.wrapper = wrapping.Wrapper(original, self._with_frame, enabled=self._hook())
+        kind = wrapping.a_kind_for(original)
+        wrapper = self.wrapper = kind(original, self._with_frame, enabled=self._hook())
         self.put_everywhere(module, "warn", original, wrapper)
         warned_explicitly.arm(self, module)
         if sys.version_info >= (3, 11):
-            self.reads = Reads(module, original, wrapper, self.recorder, self._see_call)
+            changes = Changes(module, self.agent.patcher.to_undo)
+            self.agent.patcher.wanted.also_exactly("_warnings", changes.met)
+            known = module, original, wrapper, self.recorder, self._see_call, changes
+            self.reads = Reads(*known)
             self.agent.patcher.to_undo(named_reads.put(module, "warn", self.reads.property()))
+            if wrapping.IN_C:
+                self.calls = Reads(*known, wrapping.call_of(wrapper))
+                kind.__call__ = self.calls.property()
 
     def put_everywhere(self, module: ModuleType, name: str, original: Any, wrapper: Any) -> None:
         """Have `wrapper` in `module` and wherever `original` was imported by its own name."""
@@ -231,8 +241,8 @@ class WarningsSeen:
 
     def _remember(self, call: Call, frame: FrameType, entry: Warned | None) -> None:
         """Have the next read of `warnings.warn` for this call count by itself, if what it means cannot change."""
-        reads = self.reads
-        if reads is None or call.read_at < 0:
+        reads = self.reads_of(call)
+        if reads is None:
             return
         if entry is None:
             reads.put(call, NOT_WANTED, None)
@@ -245,7 +255,7 @@ class WarningsSeen:
             return
         counters, back = entry.tap.counters, frame.f_back
         text = call.template if call.is_worded else None
-        outcome = outcome_of(reads.module, call, text, frame.f_globals.get(call.category, call.builtin))
+        outcome = outcome_of(reads.module, reads.changes, call, text, frame.f_globals.get(call.category, call.builtin))
         if call.level == HELPERS_LEVEL:
             where = None if back is None else back.f_back
             if back is not None and where is not None and not may_wrap(back.f_code) and not _is_internal(back):
@@ -255,6 +265,10 @@ class WarningsSeen:
                 reads.put_caller(call, CALLER, counters, outcome, back)
         else:
             reads.put_caller(call, OWN_LINE, counters, outcome, frame)
+
+    def reads_of(self, call: Call) -> Reads | None:
+        """Where it is kept what is known of a call."""
+        return self.reads if call.read_at >= 0 else self.calls
 
     def _learn(self, frame: FrameType) -> Look:
         from .warning_calls import read  # parses source: only for a program that warns
@@ -267,8 +281,9 @@ class WarningsSeen:
             look = self._plain(call)
         else:
             look = _Looked(self, call).look
-            if self.reads is not None:
-                self.reads.put(call, LOOKED_UP, look)
+            reads = self.reads_of(call)
+            if reads is not None:
+                reads.put(call, LOOKED_UP, look)
         if len(self.looks) < MAX_INSTRUCTIONS:
             site = hotpath.site_key(frame)
             self.looks[site] = look
@@ -491,7 +506,7 @@ class _Looked:
         return None
 
     def _remember(self, frame: FrameType, where: FrameType, entry: Warned, message: Any, category: Any) -> None:
-        reads, call, holding = self.seen.reads, self.call, self.seen.holding
+        reads, call, holding = self.seen.reads_of(self.call), self.call, self.seen.holding
         if not call.is_comparable:
             return
         quick = self.quick
@@ -500,15 +515,18 @@ class _Looked:
                 return  # which of its variables holds the function is still to be seen
             held = holding.get(id(call.code), "") if self.wraps else ""
             quick = self.quick = Quick(call, held, self.look, self.seen.recorder)
-            if reads is not None and call.read_at >= 0:
+            if reads is not None and quick.variables is not None:
+                reads.put(call, VARIABLES, (quick.names, quick.look, quick.variables))
+            elif reads is not None:
                 reads.put(call, LOOKED_UP, quick.look)
-            elif (site := hotpath.site_key(frame)) in self.seen.looks:
+            if call.read_at < 0 and (site := hotpath.site_key(frame)) in self.seen.looks:
                 self.seen.looks[site] = quick.look
                 self.seen.counted[site] = None, quick.look
         if entry.is_found and entry.tap is not None:
             outcome = None
             if reads is not None:
-                outcome = outcome_of(reads.module, call, call.template if call.is_worded else message, category)
+                words = call.template if call.is_worded else message
+                outcome = outcome_of(reads.module, reads.changes, call, words, category)
             quick.remember(frame, where, entry.target, entry.tap.counters, outcome)
         elif not entry.is_found and entry.target.state in COUNTED_AS_CALLS:
             quick.remember(frame, where, entry.target, None, None)

@@ -235,6 +235,18 @@ def _kind_for(original: Any) -> type:
     return _kinds[kind]
 
 
+def a_kind_for(original: Any) -> Any:
+    """The same, for this one alone: what is done to the type is done to no other wrapper."""
+    kind: Any = _kind_for(original)
+    names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "imitated": kind.imitated}
+    return type(kind)(kind.__name__, (kind,), names)
+
+
+def call_of(wrapper: Any) -> Any:
+    """What wrapt does when `wrapper` is called."""
+    return wrapt.FunctionWrapper.__call__.__get__(wrapper)
+
+
 _IS_HEAP_TYPE = 1 << 9
 _Bound.imitated = MethodType
 Wrapper.__module__, Wrapper.__name__, Wrapper.__qualname__ = "builtins", "function", "function"
@@ -253,20 +265,20 @@ class InheritedConstructor(Unseen, wrapt.FunctionWrapper):
         if instance is None:
             return self
         inherited = super(own(self, "_self_class"), instance).__init__
-        return ObjectWrapper(inherited, _never_runs, enabled=own(self, "_self_tap").hook)
+        return ObjectWrapper(inherited, never_runs, enabled=own(self, "_self_tap").hook)
 
     def __repr__(self) -> str:
         return repr(wrapped_by(self))
 
 
-def _never_runs(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
+def never_runs(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
     """wrapt needs a wrapper function; with a hook that says no it is not called."""
     return wrapped(*args, **kwargs)
 
 
 def wrap(original: Any, tap: Tap) -> Any:
     """`original`, a callable or descriptor, so wrapped that each call goes to `tap`."""
-    wrapper = wrapper_of(original, _never_runs, tap.hook)
+    wrapper = wrapper_of(original, never_runs, tap.hook)
     set_own(inner(wrapper), "_self_tap", tap)
     return wrapper
 
@@ -316,7 +328,7 @@ def _calibrate() -> bool:
         frames.append(sys._getframe(1))
 
     here = sys._getframe()
-    Wrapper(lambda: None, _never_runs, enabled=probe)()
+    Wrapper(lambda: None, never_runs, enabled=probe)()
     if not frames or frames[0] is here:
         return False
     hotpath.skip_frames_of(frames[0].f_globals)
@@ -358,7 +370,7 @@ def arm_inherited(cls: type, inherited: Any, tap: Tap) -> Callable[[], None]:
 
     Raises TypeError where the class refuses.
     """
-    wrapper = InheritedConstructor(inherited, _never_runs, enabled=tap.hook)
+    wrapper = InheritedConstructor(inherited, never_runs, enabled=tap.hook)
     set_own(wrapper, "_self_class", cls)
     set_own(wrapper, "_self_tap", tap)
     set_attribute(cls, "__init__", wrapper)
