@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lastcall.engines.wrapping import IN_C
 from lastcall.store import Store
 from worlds import Run, World
 
@@ -329,6 +330,11 @@ MANY = """
     def spread(*args, **kwargs):
         warnings.warn(*args, **kwargs)
 
+    from warnings import warn
+
+    def spread_by_name(*args, **kwargs):
+        warn(*args, **kwargs)
+
     def answered():
         return warnings.warn("answered", DeprecationWarning, **{"stacklevel": 2})
 
@@ -411,20 +417,22 @@ def test_a_call_that_spreads_its_arguments_is_made_without_a_frame_of_ours(tmp_p
 
         def go():
             for _ in range(5):
-                try:
-                    many.spread("spread", DeprecationWarning, stacklevel=2)
-                except DeprecationWarning:
-                    print(traceback.format_exc())
-                try:
-                    many.spread()
-                except TypeError:
-                    print(traceback.format_exc())
+                for spread in {"many.spread, many.spread_by_name" if IN_C else "many.spread,"}:
+                    try:
+                        spread("spread", DeprecationWarning, stacklevel=2)
+                    except DeprecationWarning:
+                        print(traceback.format_exc())
+                    try:
+                        spread()
+                    except TypeError:
+                        print(traceback.format_exc())
 
         go()
         warnings.simplefilter("ignore")
         print(many.answered(), many.answered())
     """, library_of_many=textwrap.dedent(MANY))
     assert watched.total("library_of_many:spread") == 5
+    assert watched.total("library_of_many:spread_by_name") == (5 if IN_C else 0)
     assert watched.total("library_of_many:answered") == 2
 
 
@@ -461,6 +469,18 @@ def test_functions_of_one_name_are_told_apart(tmp_path: Path) -> None:
     """, library_of_many=textwrap.dedent(MANY))
     assert notes(watched) == {(name, f"DeprecationWarning: {name}", line): count
                               for name, count in (("same", 20), ("different", 10)) for line in (6, 8)}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11) or not IN_C, reason="there, every call is looked at from the start")
+def test_a_program_that_never_warns_reads_what_is_in_warnings_as_without_the_agent(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import warnings
+        import library
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+        print(type(warnings) is type(library))
+    """)
+    assert watched.uses() == []
 
 
 def test_what_else_reads_the_name_in_a_function_that_warns_is_no_use(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class Call:
         self.is_bare = (
             self.is_of_function
             and _are_bare(arguments, but="" if self.filling is None else "message")
-            and _is_dropped(code, lasti)
+            and is_dropped(code, lasti)
         )
         """Whether nothing is run between the read of `.warn` and the call, but perhaps the formatting of the `filling`;
         the call has no other arguments than those told here, and nothing is done with what it returns."""
@@ -293,7 +293,7 @@ def _filling(code: CodeType, node: ast.expr | None) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(found)) if set(found) <= own and 0 < len(set(found)) <= MAX_FILLING else None
 
 
-def _is_dropped(code: CodeType, lasti: int) -> bool:
+def is_dropped(code: CodeType, lasti: int) -> bool:
     """Whether the instruction behind the one at `lasti` throws away what that returns."""
     import dis  # once for each instruction that warns
 

@@ -40,9 +40,10 @@ MAX_READS = 20_000
 COUNTED_AS_CALLS = ("armed", "partial")
 """The states in which a target's calls are counted, so that its warnings are no uses."""
 CALLER, OWN_LINE, HELPER, VARIABLES, LOOKED_UP = "caller", "own line", "helper", "variables", "looked up"
-CALLS, NOT_WANTED, UNREADABLE = "calls", "not wanted", "unreadable"
+CALLS, NOT_WANTED, UNREADABLE, THROUGH = "calls", "not wanted", "unreadable", "through"
 """What an instruction warns of: its function's caller; itself; the caller's caller; that depends on up to four
-variables; or on more; a target whose calls are counted; nothing of ours; what only the call itself shows."""
+variables; or on more; a target whose calls are counted; nothing of ours; what only the call itself shows; or what the
+wrapper has to see."""
 MAX_VARIABLES = 4
 _OTHERS = (None, None, NOT_WANTED, None)
 _KEPT = (str, int, type(None), type, type(lambda: None))
@@ -73,7 +74,9 @@ class Reads:
         self.wrapper = wrapper
         self.recorder = recorder
         self.through = through
-        self.looks_on = through or looking_on(self.original, recorder, see)
+        self.begin: Callable[[], None] | None = None
+        """Called when there is something to know for the first time."""
+        self.looks_on = looking_on(self.original, recorder, see)
         self._looked_at: set[int] = set()
         """Reads of code that is kept, by address, that were looked at and are no unreadable calls."""
         self._kept: list[CodeType] = []
@@ -83,6 +86,9 @@ class Reads:
 
     def put(self, call: Call, kind: str, found: Any) -> None:
         """From now on, answer the read of this call."""
+        begin, self.begin = self.begin, None
+        if begin is not None:
+            begin()
         address = self._address(call)
         if len(self._by_address) >= MAX_READS and address not in self._by_address:
             return
@@ -150,7 +156,7 @@ class Reads:
                         for table[slot] in uses:  # as in `hotpath`, and for its reason
                             break
                     elif found is None:
-                        return original if kind == "not wanted" else self.looks_on
+                        return original if kind == "not wanted" else self.looks_on if kind == "unreadable" else other
                     elif kind == "variables":
                         where = frame.f_back
                         code = where.f_code
@@ -272,15 +278,28 @@ class Reads:
     def _missed(self, frame: FrameType) -> Any:
         """What is read by `frame`, or called, of which nothing is known."""
         if self.through:
-            address = hotpath.site_key(frame)
-            if len(self._by_address) < MAX_READS and address not in self._by_address:
-                self._by_address[address] = frame.f_code, UNREADABLE, None
-                self._by_name.setdefault(qualname_of(frame.f_code), _OTHERS)
-            return self.through
+            return self.looks_on if self._call_has_to_be_seen(frame) else self.through
         names = self.names
         if "warn" not in names:
             raise AttributeError("warn")
         return self.looks_on if names["warn"] is self.wrapper and self._has_to_be_seen(frame) else names["warn"]
+
+    def _call_has_to_be_seen(self, frame: FrameType) -> bool:
+        """Of a call that is not known: whether only the call itself shows its arguments, and drops what it gets."""
+        from .warning_calls import is_dropped, read  # parses source: only for a program that warns
+
+        code, address = frame.f_code, hotpath.site_key(frame)
+        if address in self._by_address or len(self._by_address) >= MAX_READS:
+            return False
+        kind = THROUGH
+        try:
+            if is_dropped(code, frame.f_lasti) and read(frame, self.wrapper) is None:
+                kind = UNREADABLE
+        except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
+            hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
+        self._by_address[address] = code, kind, None
+        self._by_name.setdefault(qualname_of(code), _OTHERS)
+        return kind == UNREADABLE
 
     def _has_to_be_seen(self, frame: FrameType) -> bool:
         """Of a read that is not known: whether it is for a call whose arguments only the call itself shows.

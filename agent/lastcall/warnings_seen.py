@@ -142,14 +142,22 @@ class WarningsSeen:
         self.put_everywhere(module, "warn", original, wrapper)
         warned_explicitly.arm(self, module)
         if sys.version_info >= (3, 11):
-            changes = Changes(module, self.agent.patcher.to_undo)
+            to_undo = self.agent.patcher.to_undo
+            changes = Changes(module, to_undo)
             self.agent.patcher.wanted.also_exactly("_warnings", changes.met)
             known = module, original, wrapper, self.recorder, self._see_call, changes
-            self.reads = Reads(*known)
-            self.agent.patcher.to_undo(named_reads.put(module, "warn", self.reads.property()))
-            if wrapping.IN_C:
+            reads = self.reads = Reads(*known)
+
+            def begin() -> None:
+                to_undo(named_reads.put(module, "warn", reads.property()))
+
+            if wrapping.IN_C:  # a program that never warns reads what is in `warnings` as fast as without us
                 self.calls = Reads(*known, wrapping.call_of(wrapper))
                 kind.__call__ = self.calls.property()
+                reads.begin = begin
+                to_undo(lambda: setattr(reads, "begin", None))
+            else:
+                begin()
 
     def put_everywhere(self, module: ModuleType, name: str, original: Any, wrapper: Any) -> None:
         """Have `wrapper` in `module` and wherever `original` was imported by its own name."""
