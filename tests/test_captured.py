@@ -122,6 +122,25 @@ def test_a_wildcard_leaves_objects_alone_that_tell_themselves_by_identity(engine
     assert world.run(engine).total("legacy:old_task") == 1, "named, it is wrapped"
 
 
+@pytest.mark.skipif("t" in sys.abiflags, reason="free-threaded builds do not count all references")
+@pytest.mark.parametrize("engine", ["auto", "inplace"])
+def test_a_wildcard_does_not_wrap_a_function_that_c_code_holds_and_hands_out(engine, tmp_path):
+    """As the extension modules do whose objects pickle themselves by a function of that module."""
+    world = World(tmp_path, {"host.py": """
+        import _ctypes, ctypes, pickle
+        print(ctypes.c_int(3).__reduce__()[0] is _ctypes._unpickle)
+        print(pickle.loads(pickle.dumps(ctypes.c_int(3))).value, ctypes.sizeof(ctypes.c_int))
+        """}, ("_ctypes:_unpickl*", "_ctypes:sizeo*"))  # fmt: skip
+    run = world.run(engine)
+    assert run.err == ""
+    assert run.out == world.run().out
+    state, reason, _ = run.states()["_ctypes:_unpickle"]
+    assert state == "partial"
+    assert "to which a wrapper would be another object" in reason
+    assert {use.use for use in run.uses() if use.target == "_ctypes:_unpickle"} == {"access"}
+    assert run.states()["_ctypes:sizeof"][0] == "armed", "another one of that module, which nobody holds"
+
+
 def test_a_host_that_puts_the_loaded_modules_back_as_they_were_has_its_targets_armed_all_the_same(tmp_path):
     legacy = "class Old:\n    def method(self): pass\n    length = staticmethod(len)\n"
     world = World(tmp_path, {"first.py": legacy, "second.py": legacy, "host.py": """

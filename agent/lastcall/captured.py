@@ -114,6 +114,58 @@ def may_be_held_elsewhere(namespace: dict[str, Any], name: str) -> bool:
     )
 
 
+def kept_by(namespace: dict[str, Any], name: str) -> list[str]:
+    """Who holds what `namespace` calls `name` and could not be given a wrapper in its place; nobody, if it needs none.
+
+    To them a wrapper would be another object. A C extension that keeps a function of its own in a variable hands it
+    out as it is: to a pickle that looks the name up and expects to find the same one. To ask costs a walk over the
+    heap, so there is an end to it.
+    """
+    global _walks  # noqa: PLW0603 - a budget of the process
+    references = _count(namespace, name) - _ALONE  # asked before anything here holds it, too
+    value = namespace[name]
+    # free-threaded builds do not count all; plain functions need no wrapper
+    if _FREE_THREADED or references <= 0 or type(value) is type(kept_by) or _walks >= _WALKS:
+        return []
+    import gc
+
+    from .engines.wrapping import is_wrapper
+
+    _walks += 1
+    frame = sys._getframe()
+    holders = gc.get_referrers(value)
+    kept: list[str] = []
+    left = references + 1  # with the namespace's own
+    for holder in holders:
+        if holder is frame or holder is holders:
+            continue
+        times = _times(gc.get_referents(holder), value)
+        left -= times
+        kind = type(holder)
+        if kind is dict:
+            stays = _times(list(holder), value) > 0
+        elif kind is tuple:
+            stays = not _is_of_defaults(holder)
+        else:
+            stays = kind not in _REBINDERS and kind.__name__ not in _TRANSIENT and not is_wrapper(holder)
+        if stays:
+            kept.append("a dictionary's key" if kind is dict else f"a {kind.__name__}")
+    return [*kept, "C code"] if left > 0 else kept
+
+
+def _times(items: list[Any], value: Any) -> int:
+    times = 0
+    for item in items:  # not `sum`, whose generator would keep the value in a cell, and so hold it
+        times += item is value
+    return times
+
+
+def _is_of_defaults(held: tuple[Any, ...]) -> bool:
+    import gc
+
+    return any(getattr(owner, "__defaults__", None) is held for owner in gc.get_referrers(held))
+
+
 def rebind(original: Any, replacement: Any, ours: dict[str, Any]) -> list[str]:
     """Put `replacement` where `original` was captured, wherever that is safe; say where it is not.
 

@@ -203,6 +203,9 @@ class Patcher:
         held = target.qualname in vars(module) and captured.may_be_held_elsewhere(
             vars(module), target.qualname
         )
+        # A risk to take for what someone named, and not for what a pattern happened to match: see `_wrap`.
+        spared = held and self.engine != "wrapping" and target.source == "wildcard" and target.kind != "parameter"
+        kept_by = captured.kept_by(vars(module), target.qualname) if spared else []
         found = find(module, target.qualname)
         if target.kind == "parameter":
             return self._arm_parameter(target, found)
@@ -210,7 +213,21 @@ class Patcher:
             from .arming_names import arm_absent
 
             return arm_absent(self, target, module)
+        if kept_by and kind_of(found) == "function":
+            return self._arm_reads_of(target, found, kept_by)
         return self._arm_found(target, found, held=held)
+
+    def _arm_reads_of(self, target: Target, found: Found, kept_by: list[str]) -> str:
+        """Only a wrapper could count its calls, and would be another object to who holds it."""
+        from .arming_names import arm_name
+
+        target.kind = "function"
+        self.note_definition(target, found)
+        arm_name(self, target, found.module, found.name, found.owner)
+        return (
+            f"partial: it is held by {_and(kept_by)}, to which a wrapper would be another object: reads of its name "
+            "are counted instead of calls; name it as a target of its own to have it wrapped"
+        )
 
     def _arm_found(self, target: Target, found: Found, *, held: bool) -> str:
         kind = target.declared_kind or kind_of(found)

@@ -11,8 +11,8 @@ import sys
 
 from . import hotpath
 from .callsite import MAX_FRAMES
-from .targets import OWN_PACKAGES
 from .warnings_seen import category_of
+from .words import OWN_PACKAGES
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
