@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import weakref
 
 import pytest
 
-from lastcall.captured import code_is_known_elsewhere
+from lastcall.captured import code_is_known_elsewhere, kept_by
 from worlds import World
 
 LEGACY = """
@@ -139,6 +140,16 @@ def test_a_wildcard_does_not_wrap_a_function_that_c_code_holds_and_hands_out(eng
     assert "to which a wrapper would be another object" in reason
     assert {use.use for use in run.uses() if use.target == "_ctypes:_unpickle"} == {"access"}
     assert run.states()["_ctypes:sizeof"][0] == "armed", "another one of that module, which nobody holds"
+
+
+def test_who_keeps_it_is_not_looked_for_where_no_wrapper_would_be_needed(monkeypatch):
+    class Old: ...
+
+    def old(): ...
+
+    namespace = {"Old": Old, "old": old}
+    monkeypatch.setattr(gc, "get_referrers", lambda *_: pytest.fail("a walk over the heap"))
+    assert [kept_by(namespace, name) for name in namespace] == [[], []]
 
 
 def test_a_host_that_puts_the_loaded_modules_back_as_they_were_has_its_targets_armed_all_the_same(tmp_path):

@@ -124,8 +124,10 @@ def kept_by(namespace: dict[str, Any], name: str) -> list[str]:
     global _walks  # noqa: PLW0603 - a budget of the process
     references = _count(namespace, name) - _ALONE  # asked before anything here holds it, too
     value = namespace[name]
-    # free-threaded builds do not count all; plain functions need no wrapper
-    if _FREE_THREADED or references <= 0 or type(value) is type(kept_by) or _walks >= _WALKS:
+    # free-threaded builds do not count all; plain functions and classes need no wrapper
+    if _FREE_THREADED or references <= 0 or type(value) is type(kept_by) or issubclass(type(value), type):
+        return []
+    if _walks >= _WALKS:
         return []
     import gc
 
