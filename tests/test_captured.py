@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 import weakref
@@ -142,14 +143,16 @@ def test_a_wildcard_does_not_wrap_a_function_that_c_code_holds_and_hands_out(eng
     assert run.states()["_ctypes:sizeof"][0] == "armed", "another one of that module, which nobody holds"
 
 
-def test_who_keeps_it_is_not_looked_for_where_no_wrapper_would_be_needed(monkeypatch):
+def test_who_keeps_it_is_looked_for_of_c_functions_only(monkeypatch):
     class Old: ...
 
     def old(): ...
 
-    namespace = {"Old": Old, "old": old}
+    namespace = {"Old": Old, "old": old, "task": functools.partial(old)}
+    held = [*namespace.values()]
     monkeypatch.setattr(gc, "get_referrers", lambda *_: pytest.fail("a walk over the heap"))
-    assert [kept_by(namespace, name) for name in namespace] == [[], []]
+    assert [kept_by(namespace, name) for name in namespace] == [[], [], []]
+    assert held
 
 
 def test_a_host_that_puts_the_loaded_modules_back_as_they_were_has_its_targets_armed_all_the_same(tmp_path):

@@ -115,7 +115,7 @@ def may_be_held_elsewhere(namespace: dict[str, Any], name: str) -> bool:
 
 
 def kept_by(namespace: dict[str, Any], name: str) -> list[str]:
-    """Who holds what `namespace` calls `name` and could not be given a wrapper in its place; nobody, if it needs none.
+    """Who holds the C function that `namespace` calls `name` and could not be given a wrapper in its place.
 
     To them a wrapper would be another object. A C extension that keeps a function of its own in a variable hands it
     out as it is: to a pickle that looks the name up and expects to find the same one. To ask costs a walk over the
@@ -124,10 +124,8 @@ def kept_by(namespace: dict[str, Any], name: str) -> list[str]:
     global _walks  # noqa: PLW0603 - a budget of the process
     references = _count(namespace, name) - _ALONE  # asked before anything here holds it, too
     value = namespace[name]
-    # free-threaded builds do not count all; plain functions and classes need no wrapper
-    if _FREE_THREADED or references <= 0 or type(value) is type(kept_by) or issubclass(type(value), type):
-        return []
-    if _walks >= _WALKS:
+    # free-threaded builds do not count all; of functions only those in C need a wrapper
+    if _FREE_THREADED or references <= 0 or type(value) is not type(sys.getrefcount) or _walks >= _WALKS:
         return []
     import gc
 
