@@ -142,6 +142,8 @@ def importing_frame(frame: FrameType) -> FrameType | None:
     current: FrameType | None = frame
     from_list = False
     while current is not None and is_import_machinery(current):
+        if current.f_code.co_name == "reload":
+            return None  # of a module that was read to be reloaded
         from_list = from_list or current.f_code.co_name == "_handle_fromlist"
         current = current.f_back
     if from_list and current is not None and _opcode(current) == "IMPORT_NAME":
@@ -225,6 +227,8 @@ def _is_not_an_import(frame: FrameType) -> bool:
         return frame.f_code.co_name != "_find_and_load"
     doing = _opcode(frame)
     if doing.startswith("CALL") and "__import__" in frame.f_code.co_names:
+        if frame.f_code.co_name == "_compute_suggestion_error":
+            return True  # `traceback`, for a name that somebody misspelled
         return False  # who calls `__import__` in a function hardly calls `getattr(module, "__spec__")` there
     return doing != "IMPORT_NAME"
 

@@ -42,7 +42,7 @@ def fourth():
 show("fourth", lambda: [fourth(), fourth()])
 show("importlib", lambda: importlib.import_module("pkg.old").VALUE)  # 1x@3.11 importlib.import_module
 show("importlib relative", lambda: importlib.import_module(".old", "pkg").VALUE)  # 1x@3.11 importlib.import_module
-show("dunder", lambda: __import__("pkg.old").old.VALUE)
+show("dunder", lambda: __import__("pkg.old").old.VALUE)  # 1x __import__
 import pkg.reexport
 
 show("reload", lambda: importlib.reload(pkg.old).VALUE)
