@@ -227,9 +227,9 @@ def _is_not_an_import(frame: FrameType) -> bool:
         return frame.f_code.co_name != "_find_and_load"
     doing = _opcode(frame)
     if doing.startswith("CALL") and "__import__" in frame.f_code.co_names:
-        if frame.f_code.co_name == "_compute_suggestion_error":
-            return True  # `traceback`, for a name that somebody misspelled
-        return False  # who calls `__import__` in a function hardly calls `getattr(module, "__spec__")` there
+        # Who calls `__import__` in a function hardly calls `getattr(module, "__spec__")` there. This one is of
+        # `traceback`, and looks for a name that somebody may have meant.
+        return frame.f_code.co_name == "_compute_suggestion_error"
     return doing != "IMPORT_NAME"
 
 
