@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import sysconfig
 from collections import Counter
 from pathlib import Path
@@ -43,7 +44,7 @@ def test_calls_and_imports_are_those_of_the_parser(module):
     source = (LIBRARY / f"{module}.py").read_bytes()
     tree = ast.parse(source)
     expected = calls_by_parser(tree)
-    found = Counter((one.text, one.first, one.last) for one in spelled(tokens_of(source)) if one.kind == "call")
+    found = Counter((one.text, one.first, one.last) for one in spelled([*tokens_of(source)]) if one.kind == "call")
     assert sum(expected.values()) > 20
     # a class pattern (`case Point():`) looks like a call: the parser alone knows
     assert not expected - found
@@ -146,6 +147,23 @@ def test_what_a_file_defines_and_what_it_imports_is_read_at_one_go(tmp_path, mon
     assert not read
 
 
+@pytest.mark.parametrize("read", [source_index.bindings, source_index.definitions, source_index._uses_by_line])
+def test_reading_a_long_file_does_not_make_python_look_for_garbage(tmp_path, read):
+    """It would do so in our thread, and run the host's finalizers there."""
+    path = tmp_path / "legacy.py"
+    path.write_text("".join(f"value{number} = [old(a, b), {{1: 2}}]\n" for number in range(1000)))
+    looks = []
+    look = lambda phase, _: looks.append(phase)  # noqa: E731
+    read(str(tmp_path / "first.py"))
+    gc.collect()
+    gc.callbacks.append(look)
+    try:
+        assert read(str(path)) is not None
+    finally:
+        gc.callbacks.remove(look)
+    assert len(looks) <= 2 * 8, "with all tokens in memory at once it looked 27 times"
+
+
 @pytest.mark.parametrize(
     ("source", "name", "line"),
     [
@@ -203,7 +221,7 @@ def test_the_callee_of_a_piece(piece, name, text):
 @pytest.mark.parametrize("source", [b"(" * 5000, b"x = (\n", b"\x00", b"\xff", b"def f(:\n  (", b"'''", b"if x:\n\ty\n    z\n"])
 def test_broken_source_is_read_as_far_as_it_goes(source):
     list(statements(tokens_of(source)))
-    spelled(tokens_of(source))
+    spelled([*tokens_of(source)])
 
 
 def test_the_agent_parses_nothing_in_its_host(tmp_path):

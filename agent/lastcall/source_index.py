@@ -13,7 +13,11 @@ from .source_tokens import bound_by, defined_by, imports, spelled, spelled_alone
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .source_tokens import Import, Token
+
+    Definition = tuple[str, str, int]
 
 LARGEST = 4_000_000
 """Bytes. Reading a generated file of that size takes seconds: leave it."""
@@ -21,7 +25,7 @@ LARGEST = 4_000_000
 
 def of_piece(piece: bytes, name: str) -> str:
     """What is called, read or imported by a piece of source that is one expression or statement."""
-    tokens = tokens_of(b"(" + piece + b")")[1:-2]  # brackets, so that it may go over several lines
+    tokens = [*tokens_of(b"(" + piece + b")")][1:-2]  # brackets, so that it may go over several lines
     imported = imports(tokens)
     if imported:
         return _imported(imported, name)
@@ -57,10 +61,9 @@ def _uses_by_line(filename: str) -> dict[int, tuple[list[str], list[str]]]:
     return found
 
 
-@lru_cache(maxsize=4)
-def _statements(filename: str) -> tuple[tuple[int, list[Token]], ...]:
+def _statements(filename: str) -> Iterator[tuple[int, list[Token]]]:
     source = b"\n".join(source_lines(filename))
-    return tuple(statements(tokens_of(source))) if len(source) <= LARGEST else ()
+    return statements(tokens_of(source)) if len(source) <= LARGEST else iter(())
 
 
 def on_line(filename: str, line: int, name: str) -> str:
@@ -75,8 +78,12 @@ def on_line(filename: str, line: int, name: str) -> str:
 @lru_cache(maxsize=512)
 def _names_in(filename: str) -> tuple[dict[str, int], dict[str, int]]:
     """What a file binds and what it defines: both at once, because to read its tokens takes longest."""
-    read = _statements(filename)
-    return _bound_in(read), _defined_in(read)
+    bound, defined = _Bound(), _Defined()
+    for depth, statement in _statements(filename):
+        definition = defined_by(statement)
+        bound.take(depth, statement, definition)
+        defined.take(depth, definition)
+    return bound.names(), defined.found
 
 
 def bindings(filename: str) -> dict[str, int]:
@@ -87,25 +94,30 @@ def bindings(filename: str) -> dict[str, int]:
     return _names_in(filename)[0]
 
 
-def _bound_in(read: tuple[tuple[int, list[Token]], ...]) -> dict[str, int]:
-    bound: dict[str, int] = {}
-    late: dict[str, int] = {}
-    stars: list[int] = []
-    inside = -1  # the depth of the function or class around, if there is one
-    for depth, statement in read:
-        inside = -1 if depth <= inside else inside
-        definition = defined_by(statement)
+class _Bound:
+    """What a file binds, from its statements one by one."""
+
+    def __init__(self) -> None:
+        self._bound: dict[str, int] = {}
+        self._late: dict[str, int] = {}
+        self._stars: list[int] = []
+        self._inside = -1  # the depth of the function or class around, if there is one
+
+    def take(self, depth: int, statement: list[Token], definition: Definition | None) -> None:
+        self._inside = -1 if depth <= self._inside else self._inside
         for one in imports(statement):
-            (bound if inside < 0 else late).setdefault(one.bound, one.line)
+            (self._bound if self._inside < 0 else self._late).setdefault(one.bound, one.line)
         if statement[0].text == "from" and statement[-1].text == "*":
-            stars.append(statement[0].line)
-        if inside < 0 and definition is None:
+            self._stars.append(statement[0].line)
+        if self._inside < 0 and definition is None:
             for token in bound_by(statement):
-                bound.setdefault(token.text, token.line)
-        elif inside < 0 and definition is not None:
-            bound.setdefault(definition[1], definition[2])
-            inside = depth
-    return late | bound | ({"*": stars[0]} if len(stars) == 1 else {})
+                self._bound.setdefault(token.text, token.line)
+        elif self._inside < 0 and definition is not None:
+            self._bound.setdefault(definition[1], definition[2])
+            self._inside = depth
+
+    def names(self) -> dict[str, int]:
+        return self._late | self._bound | ({"*": self._stars[0]} if len(self._stars) == 1 else {})
 
 
 def definitions(filename: str) -> dict[str, int]:
@@ -113,21 +125,26 @@ def definitions(filename: str) -> dict[str, int]:
     return _names_in(filename)[1]
 
 
-def _defined_in(read: tuple[tuple[int, list[Token]], ...]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    around: list[tuple[int, str, str]] = []  # depth, `def` or `class`, qualified name
-    for depth, statement in read:
+class _Defined:
+    """What a file defines, from its statements one by one."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, int] = {}
+        self._around: list[tuple[int, str, str]] = []  # depth, `def` or `class`, qualified name
+
+    def take(self, depth: int, definition: Definition | None) -> None:
+        around = self._around
         while around and around[-1][0] >= depth:
             around.pop()
-        definition = defined_by(statement)
-        if definition is not None and not any(kind == "def" for _, kind, _ in around):
-            kind, name, line = definition
-            qualname = f"{around[-1][2]}.{name}" if around else name
-            found[qualname] = line
-            around.append((depth, kind, qualname))
-        elif definition is not None:
+        if definition is None:
+            return
+        kind, name, line = definition
+        if any(outer == "def" for _, outer, _ in around):
             around.append((depth, "def", ""))
-    return found
+            return
+        qualname = f"{around[-1][2]}.{name}" if around else name
+        self.found[qualname] = line
+        around.append((depth, kind, qualname))
 
 
 __all__ = ["bindings", "definitions", "of_piece", "on_line"]

@@ -18,7 +18,7 @@ from .values import dataclass
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _OPEN = {"(": ")", "[": "]", "{": "}"}
 _UNSEEN = frozenset((COMMENT, NL, ENCODING, ENDMARKER))
@@ -64,20 +64,20 @@ class Import:
     line: int
 
 
-def tokens_of(source: bytes) -> list[Token]:
-    """The tokens of a file, as far as it can be read; without comments and empty lines. Never raises."""
-    found: list[Token] = []
+def tokens_of(source: bytes) -> Iterator[Token]:
+    """The tokens of a file, as far as it can be read; without comments and empty lines. Never raises.
+
+    One at a time: the more of ours live at once, the more often Python looks for garbage in our thread, and runs
+    the host's finalizers there.
+    """
     # what came before the place that cannot be read is good
     with suppress(tokenize.TokenError, SyntaxError, ValueError, RecursionError):
-        found.extend(
-            Token(token.type, token.string, token.start[0])
-            for token in tokenize.tokenize(io.BytesIO(source).readline)
-            if token.type not in _UNSEEN
-        )
-    return found
+        for token in tokenize.tokenize(io.BytesIO(source).readline):
+            if token.type not in _UNSEEN:
+                yield Token(token.type, token.string, token.start[0])
 
 
-def statements(tokens: Sequence[Token]) -> Iterator[tuple[int, list[Token]]]:
+def statements(tokens: Iterable[Token]) -> Iterator[tuple[int, list[Token]]]:
     """The logical lines, each with its depth of indentation; `;` divides them too."""
     depth = brackets = 0
     line: list[Token] = []
@@ -270,7 +270,7 @@ class _Reader:
         if token.kind != STRING or "f" not in prefix or self.depth >= _DEEPEST:
             return
         for line, text in _replacement_fields(token.text):
-            inner = _Reader(tokens_of(f"({text})".encode()))
+            inner = _Reader([*tokens_of(f"({text})".encode())])
             inner.depth = self.depth + 1
             inner.scan(0, len(inner.tokens))
             before = token.line + line - 1

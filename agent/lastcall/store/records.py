@@ -221,8 +221,21 @@ def _counters(values: Any) -> Counters:
     return tuple((str(key), _int(value)) for key, value in values)
 
 
+_known_frames: dict[tuple[str, int, str], tuple[str, int, str]] = {}
+_MOST_KNOWN = 5_000
+
+
+def _frame(file: object, line: object, function: object) -> tuple[str, int, str]:
+    """Stacks have most frames in common: each is kept once. Else a burst of new call sites, 50 frames each, would
+    make Python look for garbage in our thread again and again, and run the host's finalizers there."""
+    if len(_known_frames) >= _MOST_KNOWN:
+        _known_frames.clear()
+    frame = str(file), _int(line), str(function)
+    return _known_frames.setdefault(frame, frame)
+
+
 def _frames(values: Any) -> Frames:
-    return tuple((str(file), _int(line), str(function)) for file, line, function in values)
+    return tuple(_frame(*frame) for frame in values)
 
 
 _SHAPES: dict[str, tuple[Callable[..., Record], tuple[Callable[[Any], object], ...]]] = {
