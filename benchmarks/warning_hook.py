@@ -9,8 +9,9 @@ who reads the name is part of what is added. "warn" is Python's own less the one
 watched one less Python's own; the median of the paired differences. A warning should cost less added than by itself.
 "floor" is what the least adds that could count and leave the rest to Python: a property that looks who called, draws
 from that caller's counter in memory, and gives Python's own function back. It knows neither category nor message. What
-is below it does not call Python's own function (see `warning_outcomes`). `imported` calls `warn` by its own name, where
-no property looks on: its floor is nothing.
+is below it does not call Python's own function (see `warning_outcomes`): "left out" is what the same property adds that
+gives back a C function that does nothing, without a look at whether that may be. `imported` calls `warn` by its own
+name, where no property looks on: what these two show there is nothing.
 Log records likewise: the same call, watched and not watched.
 
 For the program that never warns the proof is not a clock: the benchmark lists every function and every module
@@ -306,7 +307,7 @@ def _measure(rounds: int) -> dict:
         caller.call_literal(repeat(None, 1))
         made.add("literal", 1)
     result = {"python": platform.python_version(), "load": os.getloadavg()[0], "warnings": [], "made": {}}
-    variants = {"nothing": "".format, "own": own, "floor": own, "watched": watched}
+    variants = {"nothing": "".format, "own": own, "floor": own, "left out": own, "watched": watched}
     for filters in FILTERS:
         for name in WARNING_ROWS:
             call = getattr(caller, f"call_{name}")
@@ -344,7 +345,11 @@ def _warning_row(call, variants, rounds, made, name) -> dict:
 
     figures = {key: [] for key in variants}
     watched_class = type(warnings)
-    classes = {"watched": watched_class, "floor": _counting(variants["own"])}
+    classes = {
+        "watched": watched_class,
+        "floor": _counting(variants["own"]),
+        "left out": _counting(type.__prepare__),
+    }
     for turn in range(rounds + 2):
         for key in random.sample(list(variants), len(variants)):
             vars(warnings)["warn"] = vars(library)["warn"] = variants[key]
@@ -358,8 +363,11 @@ def _warning_row(call, variants, rounds, made, name) -> dict:
                 figures[key].append(spent)
     own = statistics.median(a - b for a, b in zip(figures["own"], figures["nothing"], strict=True))
     added = statistics.median(a - b for a, b in zip(figures["watched"], figures["own"], strict=True))
-    floor = statistics.median(a - b for a, b in zip(figures["floor"], figures["own"], strict=True))
-    return {"own": own, "added": added, "ratio": added / own, "floor": floor / own}
+    least = {
+        key: statistics.median(a - b for a, b in zip(figures[key], figures["own"], strict=True)) / own
+        for key in ("floor", "left out")
+    }
+    return {"own": own, "added": added, "ratio": added / own, **least}
 
 
 def _counting(own) -> type:
@@ -407,10 +415,12 @@ def _print(result: dict) -> None:
     print("\nWhat is not as it would be without the agent, in all modules loaded:")
     for name in result["differs"]:
         print(f"  {name}")
-    print(f"\n{'a call of warnings.warn':<24}{'filter':<9}{'warn':>8}{'added':>8}{'ratio':>7}{'floor':>7}")
+    heads = "".join(f"{head:>{width}}" for head, width in (("warn", 8), ("added", 8), ("ratio", 7), ("floor", 7)))
+    print(f"\n{'a call of warnings.warn':<24}{'filter':<9}{heads}{'left out':>10}")
     for row in result["warnings"]:
         over = "  over" if row["ratio"] > LIMIT else ""
-        print(f"{row['name']:<24}{row['filter']:<9}{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}{row['floor']:>7.2f}{over}")
+        times = f"{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}"
+        print(f"{row['name']:<24}{row['filter']:<9}{times}{row['floor']:>7.2f}{row['left out']:>10.2f}{over}")
     print(f"\n{'a log call':<33}{'call':>8}{'added':>8}{'ratio':>7}")
     for row in result["logs"]:
         print(f"{row['name']:<33}{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}")

@@ -510,13 +510,17 @@ def test_warn_as_the_attribute_of_a_class_is_no_method(tmp_path: Path) -> None:
         import warnings
         class Thing:
             warn = warnings.warn
+            explicit = warnings.warn_explicit
         def old():
             Thing().warn("old() is deprecated", DeprecationWarning, stacklevel=2)
+        def older():
+            Thing().explicit("older() is deprecated", DeprecationWarning, __file__, 1)
         for _ in range(20):
             old()
+            older()
         print(type(warnings.warn), type(Thing().warn), callable(warnings.warn), warnings.warn.__call__("called"))
     """)
-    assert watched.total("__main__:old") == 20
+    assert {use.target: use.count for use in watched.uses()} == {"__main__:old": 20, "__main__:older": 20}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")

@@ -41,7 +41,7 @@ def arm(seen: WarningsSeen, module: ModuleType) -> None:
             hotpath.record_unless_hosts(seen.recorder.errors, "warning", error)
         return wrapped(*args, **kwargs)
 
-    seen.put_everywhere(module, "warn_explicit", original, wrapping.Wrapper(original, with_frame))
+    seen.put_everywhere(module, "warn_explicit", original, wrapping.a_kind_for(original)(original, with_frame))
 
 
 def _count(seen: WarningsSeen, frame: FrameType, values: dict[str, Any]) -> None:

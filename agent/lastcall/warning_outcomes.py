@@ -45,15 +45,10 @@ FIRST_WAIT, LONGEST_WAIT = 4, 64
 """Warnings after which it is judged what one comes to, and judged anew if that was no good."""
 MAX_JUDGEMENTS = 16
 """Then it changes too often."""
-PROFILERS = 2
 TOOLS: Callable[[int], str | None] | None = None
 """Says who has taken a number of `sys.monitoring`; 2 is the one kept for profilers."""
 if sys.version_info >= (3, 12):
     TOOLS = sys.monitoring.get_tool
-CONTEXT: Callable[[None], Any] | None = None
-"""Gives the filters that only hold in the present context, None if there are none."""
-if sys.version_info >= (3, 14) and "_warnings" in sys.modules:
-    CONTEXT = getattr(sys.modules["_warnings"], "_warnings_context").get  # noqa: B009 - mypy's stubs have no such name
 _TOOLS = range(6)
 
 
@@ -65,11 +60,12 @@ class Changes:
     is a warning that was shown before, that function lies in a wrapper that empties `marks`, in C.
     """
 
-    __slots__ = ("_in_c", "_is_told", "_module", "_to_undo", "marks")
+    __slots__ = ("_explicit", "_in_c", "_is_told", "_module", "_to_undo", "marks")
 
     def __init__(self, module: ModuleType, to_undo: Callable[[Callable[[], None]], None]) -> None:
         self._module = module
         self._in_c = sys.modules.get("_warnings")
+        self._explicit: Any = getattr(self._in_c, "warn_explicit", None)
         self._to_undo = to_undo
         self._is_told: bool | None = None
         self.marks: list[object] = []
@@ -128,12 +124,10 @@ class Changes:
 
     def _version(self) -> int | None:
         """How many changes there were. Asked with a category that is none, which is an error at the first filter."""
-        explicit = getattr(self._in_c, "warn_explicit", None)
+        explicit = self._explicit
         filters = vars(self._module).get("filters")
         told: dict[str, int] = {}
         if type(explicit) is not BuiltinFunctionType or type(filters) is not list or not _is_plain(*filters[:1]):
-            return None
-        if CONTEXT is not None and CONTEXT(None) is not None:
             return None
         try:
             explicit([], len, "", 1, "", told)
@@ -209,7 +203,8 @@ class Outcome:
         key = self.text, self.category, line
         if self.text is None or line is None or registry.get(key) is not True:
             return None
-        key = next((held for held in list(registry) if type(held) is tuple and held == key), key)  # found by what it is
+        alike = (held for held in list(registry) if type(held) is tuple and held == key)
+        key = next((held for held in alike if type(held[0]) is str), key)  # is found by what it is
         mark = self.changes.mark(registry)
         return None if mark is None else (mark, registry["version"], key, None)
 
@@ -238,8 +233,10 @@ _IS_UNDERSTOOD = (
     sys.implementation.name == "cpython"
     and (3, 11) <= sys.version_info < (3, 15)
     and getattr(sys, "_is_gil_enabled", lambda: True)()
+    and not getattr(sys.flags, "context_aware_warnings", False)
 )
-"""Whether this is an interpreter whose `warnings.warn` is known to work as is described here."""
+"""Whether this is an interpreter whose `warnings.warn` is known to work as is described here, with filters that are the
+same in all contexts."""
 
 
 def _plain_variables(names: tuple[str, ...]) -> Callable[[Any], bool]:

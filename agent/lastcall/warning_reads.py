@@ -16,7 +16,7 @@ from types import FunctionType
 
 from . import hotpath
 from .callsite import qualname_of
-from .warning_outcomes import CONTEXT, NOTHING, TOOLS, Changes
+from .warning_outcomes import NOTHING, TOOLS, Changes
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class Reads:
         # Few names from here, for each is copied at each call: what is seldom needed is taken from `self`.
         by_name, wrapper, original, recorder = self._by_name, self.wrapper, self.original, self.recorder
         other = self.through or wrapper
-        getframe, getprofile, tools, context = sys._getframe, sys.getprofile, TOOLS, CONTEXT
+        getframe, getprofile, tools = sys._getframe, sys.getprofile, TOOLS
         modules, marks, nothing, names = sys.modules, self.changes.marks, NOTHING, self.names
         warnings = self.module
 
@@ -220,7 +220,6 @@ class Reads:
                         if (
                             getprofile() is None
                             and (tools is None or tools(2) is None)
-                            and (context is None or mark is not None or context(None) is None)
                             and (rest is None or rest[3] is None or rest[3](frame.f_locals))
                             # Nothing is called from here on: where something is, another thread may come between.
                             and where.f_globals is blamed

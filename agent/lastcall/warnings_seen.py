@@ -139,11 +139,11 @@ class WarningsSeen:
             return
         kind = wrapping.a_kind_for(original)
         wrapper = self.wrapper = kind(original, self._with_frame, enabled=self._hook())
+        to_undo = self.agent.patcher.to_undo
+        changes = Changes(module, to_undo)
         self.put_everywhere(module, "warn", original, wrapper)
         warned_explicitly.arm(self, module)
         if sys.version_info >= (3, 11):
-            to_undo = self.agent.patcher.to_undo
-            changes = Changes(module, to_undo)
             self.agent.patcher.wanted.also_exactly("_warnings", changes.met)
             known = module, original, wrapper, self.recorder, self._see_call, changes
             reads = self.reads = Reads(*known)
@@ -249,8 +249,7 @@ class WarningsSeen:
 
     def _remember(self, call: Call, frame: FrameType, entry: Warned | None) -> None:
         """Have the next read of `warnings.warn` for this call count by itself, if what it means cannot change."""
-        reads = self.reads_of(call)
-        if reads is None:
+        if (reads := self.reads_of(call)) is None:
             return
         if entry is None:
             reads.put(call, NOT_WANTED, None)
@@ -289,8 +288,7 @@ class WarningsSeen:
             look = self._plain(call)
         else:
             look = _Looked(self, call).look
-            reads = self.reads_of(call)
-            if reads is not None:
+            if (reads := self.reads_of(call)) is not None:
                 reads.put(call, LOOKED_UP, look)
         if len(self.looks) < MAX_INSTRUCTIONS:
             site = hotpath.site_key(frame)
