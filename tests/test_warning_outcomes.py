@@ -17,10 +17,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
 
+from lastcall.engines.wrapping import IN_C
 from worlds import World
 
 DISCOVER = '[discover]\nwarnings = ["DeprecationWarning", "PendingDeprecationWarning", "FutureWarning"]\n'
-IS_DONE_HERE = (3, 11) <= sys.version_info < (3, 15) and sys.implementation.name == "cpython"
+IS_DONE_HERE = (3, 11) <= sys.version_info < (3, 15) and sys.implementation.name == "cpython" and IN_C
 
 LIBRARY = """
     import functools
