@@ -247,7 +247,11 @@ class Life:
             if agent is not entered:
                 agent.enter_background()
                 entered = agent
+            from . import garbage
+
+            garbage.begin()
             agent.flush()
+            garbage.end()
             if alone:
                 self.stopped = True
                 return True

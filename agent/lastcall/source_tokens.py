@@ -14,6 +14,7 @@ import tokenize
 from contextlib import suppress
 from tokenize import COMMENT, DEDENT, ENCODING, ENDMARKER, INDENT, NAME, NEWLINE, NL, NUMBER, OP, STRING
 
+from .garbage import make_way
 from .values import dataclass
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
@@ -74,6 +75,7 @@ def tokens_of(source: bytes) -> Iterator[Token]:
     with suppress(tokenize.TokenError, SyntaxError, ValueError, RecursionError):
         for token in tokenize.tokenize(io.BytesIO(source).readline):
             if token.type not in _UNSEEN:
+                make_way()
                 yield Token(token.type, token.string, token.start[0])
 
 

@@ -12,6 +12,7 @@ import time
 from array import array
 
 from lastcall.errors import StoreError
+from lastcall.garbage import make_way
 from lastcall.journal import HEADER_HEARTBEAT, HEADER_MAGIC, HEADER_SLOTS, MAGIC, live_folder
 from lastcall.store import state_sets, writing
 from lastcall.store.records import Record, SiteRecord, parse
@@ -210,6 +211,7 @@ def _records(data: bytes, start: int, faults: dict[str, int]) -> list[tuple[int,
     records: list[tuple[int, Record]] = []
     offset = start
     for line in data.splitlines(keepends=True):
+        make_way()
         record = parse(line)
         if record is None:
             faults["garbage-line"] = faults.get("garbage-line", 0) + 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from lastcall.expressions import at_place, binding_line, definition_line
+from lastcall.garbage import make_way
 from lastcall.identity import Frame, Site
 from lastcall.journal import (
     FLAG_ALLOWED,
@@ -126,6 +127,7 @@ class _Writer:
 
     def write(self) -> None:
         for offset, record in self._reading.records:
+            make_way()
             if isinstance(record, TargetRecord):
                 self._target(record, offset)
             elif isinstance(record, StateRecord):
@@ -350,7 +352,11 @@ class _Writer:
             "SELECT slot, site, count, errors, allowed, spelled, first_seen FROM slot WHERE process = ?",
             (self._process,),
         )
-        return {slot: _Slot(*rest) for slot, *rest in rows}
+        slots: dict[int, _Slot] = {}
+        for slot, *rest in rows:
+            make_way()
+            slots[slot] = _Slot(*rest)
+        return slots
 
     def _site(self, record: SiteRecord) -> None:
         if record.slot in self._slots:

@@ -1,0 +1,59 @@
+"""Whose thread looks for garbage: the host's, where it has one that runs.
+
+Python looks in the thread that makes one object too many, and runs the finalizers of what it finds there. In a program
+of one thread that is never another one: a connection to SQLite is closed by the thread that opened it. So our thread,
+before it makes more objects, waits for the host to take its turn; not long, and not for a host that makes none.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+from .errors import native_lock
+
+HEADROOM = 300
+"""Objects that may be made between two calls of `make_way`."""
+STEP = 0.002
+PATIENCE = 100
+"""Steps that one round of our thread may wait."""
+IN_VAIN = 3
+"""Steps in which the host made nothing: it waits, too."""
+
+_never_free = native_lock()
+_never_free.acquire()
+_limit = 0
+_steps = 0
+
+
+def begin() -> None:
+    """A round of our thread begins: from here on it makes way."""
+    global _limit, _steps  # noqa: PLW0603 - of the process, as the garbage is
+    threshold = gc.get_threshold()[0]
+    counted = gc.isenabled() and "t" not in getattr(sys, "abiflags", "")
+    _limit = max(threshold - HEADROOM, threshold // 2) if counted else 0
+    _steps = PATIENCE
+
+
+def end() -> None:
+    """The round is over; whoever else reads what our thread reads waits for nobody."""
+    global _limit  # noqa: PLW0603 - see `begin`
+    _limit = 0
+
+
+def make_way() -> None:
+    """Called before objects are made that stay for a while."""
+    if _limit and gc.get_count()[0] > _limit:
+        _wait()
+
+
+def _wait() -> None:
+    global _limit, _steps  # noqa: PLW0603 - see `begin`
+    in_vain = 0
+    while (before := gc.get_count()[0]) > _limit > 0:
+        if not _steps or in_vain == IN_VAIN:
+            _limit = 0
+            return
+        _never_free.acquire(timeout=STEP)
+        _steps -= 1
+        in_vain = in_vain + 1 if gc.get_count()[0] == before else 0

@@ -1,0 +1,82 @@
+"""Python looks for garbage, and runs the host's finalizers, in the host's thread and not in ours."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+
+import pytest
+
+from lastcall import garbage
+
+pytestmark = pytest.mark.skipif("t" in sys.abiflags, reason="free-threaded builds count objects otherwise")
+
+
+@pytest.fixture
+def looked():
+    """The threads in which Python looked for garbage."""
+    threads: list[int] = []
+
+    def note(phase, _info):
+        if phase == "start":
+            threads.append(threading.get_ident())
+
+    gc.callbacks.append(note)
+    yield threads
+    gc.callbacks.remove(note)
+    garbage.end()
+
+
+def make(amount, *, politely):
+    kept = []
+    if politely:
+        garbage.begin()
+    for number in range(amount):
+        garbage.make_way()
+        kept.append([number])
+    garbage.end()
+
+
+def beside_a_host(step, amount, *, politely):
+    """Run `make` in a thread, with this one taking `step` all the while; the thread's identifier."""
+    other = threading.Thread(target=make, args=(amount,), kwargs={"politely": politely})
+    other.start()
+    while other.is_alive():
+        step()
+    other.join()
+    return other.ident
+
+
+def test_a_host_that_makes_objects_looks_for_garbage_itself(looked):
+    kept = []
+    ours = beside_a_host(lambda: kept.append([]), 5_000, politely=False)
+    assert ours in looked, "else this shows nothing"
+    looked.clear()
+    ours = beside_a_host(lambda: kept.append([]), 5_000, politely=True)
+    assert ours not in looked
+    assert looked
+
+
+def test_nobody_waits_long_for_a_host_that_makes_nothing(looked):
+    began = time.monotonic()
+    ours = beside_a_host(lambda: time.sleep(0.001), 20_000, politely=True)
+    assert time.monotonic() - began < 5
+    assert ours in looked
+
+
+def test_the_hosts_settings_stay_as_they_are():
+    before = gc.isenabled(), gc.get_threshold()
+    make(5_000, politely=True)
+    assert (gc.isenabled(), gc.get_threshold()) == before
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 100, 700])
+def test_whatever_the_hosts_threshold_is_the_round_comes_to_its_end(threshold):
+    before = gc.get_threshold()
+    gc.set_threshold(threshold, *before[1:])
+    try:
+        make(2_000, politely=True)
+    finally:
+        gc.set_threshold(*before)
