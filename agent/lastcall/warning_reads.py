@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     warning comes to, or None."""
     See = Callable[[FrameType, tuple[Any, ...], dict[str, Any]], None]
 
+_MISSING = object()
 MAX_READS = 20_000
 """Instructions, and callers of one of them, that are known; their code stays alive with them."""
 COUNTED_AS_CALLS = ("armed", "partial")
@@ -259,9 +260,8 @@ class Reads:
             names["warn"] = value
 
         def remove(_module: Any) -> None:
-            if "warn" not in names:
+            if names.pop("warn", _MISSING) is _MISSING:
                 raise AttributeError("warn")
-            del names["warn"]
 
         # A function's own globals are looked up at a fifth of the price: so `read` has those of `warnings`.
         function: Any = FunctionType
@@ -278,10 +278,10 @@ class Reads:
         """What is read by `frame`, or called, of which nothing is known."""
         if self.through:
             return self.looks_on if self._call_has_to_be_seen(frame) else self.through
-        names = self.names
-        if "warn" not in names:
+        found = self.names.get("warn", _MISSING)  # one look: another thread may take it away
+        if found is _MISSING:
             raise AttributeError("warn")
-        return self.looks_on if names["warn"] is self.wrapper and self._has_to_be_seen(frame) else names["warn"]
+        return self.looks_on if found is self.wrapper and self._has_to_be_seen(frame) else found
 
     def _call_has_to_be_seen(self, frame: FrameType) -> bool:
         """Of a call that is not known: whether only the call itself shows its arguments, and drops what it gets."""
