@@ -505,6 +505,21 @@ def test_what_else_reads_the_name_in_a_function_that_warns_is_no_use(tmp_path: P
     assert {use.target: use.count for use in watched.uses()} == {"reading:asks": 20, "reading:imports": 20}
 
 
+def test_a_module_that_stands_in_for_warnings_may_lack_what_is_watched(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import sys, time, types, warnings
+        import library
+        library.own_line()
+        sys.modules["warnings"] = types.ModuleType("warnings")
+        time.sleep(0.5)
+        sys.modules["warnings"].warn = print
+        time.sleep(0.5)
+        sys.modules["warnings"] = warnings
+        library.own_line()
+    """, environ={"LASTCALL_FLUSH_INTERVAL": "0.05"})
+    assert watched.total("library:own_line") == 2
+
+
 def test_warn_as_the_attribute_of_a_class_is_no_method(tmp_path: Path) -> None:
     watched = run(tmp_path, """
         import warnings

@@ -28,8 +28,8 @@ def arm(seen: WarningsSeen, module: ModuleType) -> None:
     """Wrap `warnings.warn_explicit`, and wherever it was imported by name already."""
     from .engines import wrapping
 
-    original = vars(module)["warn_explicit"]
-    if wrapping.is_wrapper(original):
+    original = vars(module).get("warn_explicit")
+    if original is None or wrapping.is_wrapper(original):
         return
 
     def with_frame(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:

@@ -134,8 +134,8 @@ class WarningsSeen:
         from .engines import wrapping
 
         names = vars(module)
-        original = names["warn"]
-        if wrapping.is_wrapper(original):
+        original = names.get("warn")
+        if original is None or wrapping.is_wrapper(original):  # a module of the host's that stands in for `warnings`
             return
         kind = wrapping.a_kind_for(original)
         wrapper = self.wrapper = kind(original, self._with_frame, enabled=self._hook())
