@@ -530,6 +530,7 @@ def test_filters_that_hold_in_one_context_are_asked_there(tmp_path: Path) -> Non
     assert watched.total("library:literal") == 209
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="there the wrapper makes the call, of which a profiler is not told")
 def test_a_profiler_sees_every_call_of_warn(tmp_path: Path) -> None:
     world = World(tmp_path, {"library.py": LIBRARY, "callers.py": CALLERS, "lastcall.toml": DISCOVER, "host.py": """
         import cProfile, pstats, warnings
