@@ -66,6 +66,16 @@ def test_nobody_waits_long_for_a_host_that_makes_nothing(looked):
     assert ours in looked
 
 
+def test_a_transaction_that_others_wait_for_is_held_up_for_less_than_they_wait():
+    assert garbage.PATIENCE_IN_HASTE * (garbage.STEP + sys.getswitchinterval()) < 0.5
+    garbage.begin()
+    patience = garbage.hurry()
+    assert garbage._steps == garbage.PATIENCE_IN_HASTE
+    garbage.take_time(patience)
+    assert garbage._steps == garbage.PATIENCE
+    garbage.end()
+
+
 def test_the_hosts_settings_stay_as_they_are():
     before = gc.isenabled(), gc.get_threshold()
     make(5_000, politely=True)

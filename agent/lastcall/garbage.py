@@ -15,9 +15,11 @@ from .errors import native_lock
 HEADROOM = 300
 """Objects that may be made between two calls of `make_way`."""
 STEP = 0.002
-PATIENCE = 100
+PATIENCE = 500
 """Steps that one round of our thread may wait."""
-IN_VAIN = 3
+PATIENCE_IN_HASTE = 50
+"""The same while other processes wait for the store: they do so for a second."""
+IN_VAIN = 5
 """Steps in which the host made nothing: it waits, too."""
 
 _never_free = native_lock()
@@ -33,6 +35,20 @@ def begin() -> None:
     counted = gc.isenabled() and "t" not in getattr(sys, "abiflags", "")
     _limit = max(threshold - HEADROOM, threshold // 2) if counted else 0
     _steps = PATIENCE
+
+
+def hurry() -> tuple[int, int]:
+    """Others wait for our thread from here on: it has little patience. Returns what `take_time` wants."""
+    global _steps  # noqa: PLW0603 - see `begin`
+    before = _limit, _steps
+    _steps = min(_steps, PATIENCE_IN_HASTE)
+    return before
+
+
+def take_time(before: tuple[int, int]) -> None:
+    """Nobody waits any more."""
+    global _limit, _steps
+    _limit, _steps = before
 
 
 def end() -> None:

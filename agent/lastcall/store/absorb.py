@@ -12,7 +12,7 @@ import time
 from array import array
 
 from lastcall.errors import StoreError
-from lastcall.garbage import make_way
+from lastcall.garbage import hurry, make_way, take_time
 from lastcall.journal import HEADER_HEARTBEAT, HEADER_MAGIC, HEADER_SLOTS, MAGIC, live_folder
 from lastcall.store import state_sets, writing
 from lastcall.store.records import Record, SiteRecord, parse
@@ -136,8 +136,12 @@ class Absorber:
                 return
             # Parsed before the transaction: others write while we read.
             reading = _read(name, path, journal, start, gone=gone)
-            with self._database.transaction() as connection:
-                applied = writing.apply(connection, reading, resolve)
+            patience = hurry()  # others wait for the transaction
+            try:
+                with self._database.transaction() as connection:
+                    applied = writing.apply(connection, reading, resolve)
+            finally:
+                take_time(patience)
             if applied:
                 break
         for reason, count in reading.faults.items():
