@@ -90,3 +90,31 @@ def test_whatever_the_hosts_threshold_is_the_round_comes_to_its_end(threshold):
         make(2_000, politely=True)
     finally:
         gc.set_threshold(*before)
+
+
+def test_whoever_waits_for_the_end_of_a_round_ends_the_waiting(monkeypatch):
+    """An exit or a fork of the host's, whose other threads go on making objects."""
+    monkeypatch.setattr(garbage, "PATIENCE", 10**9)
+    monkeypatch.setattr(garbage, "IN_VAIN", 10**9)
+    done = threading.Event()
+
+    def ours():
+        garbage.begin()
+        for number in range(100_000):
+            kept.append([number])
+            garbage.make_way()
+        done.set()
+
+    kept, hosts = [], []
+    gc.collect()
+    thread = threading.Thread(target=ours, daemon=True)
+    thread.start()
+    until = time.monotonic() + 0.3
+    while time.monotonic() < until:  # too slowly for a look at the garbage, and so steadily that ours has hope
+        hosts.append([])
+        time.sleep(0.002)
+        if len(hosts) > 200:
+            break
+    assert not done.is_set(), "else this shows nothing"
+    garbage.end()
+    assert done.wait(20)

@@ -324,6 +324,9 @@ class Life:
         return self._wait_for_end(timeout)
 
     def _wait_for_end(self, timeout: float) -> bool:
+        garbage: Any = sys.modules.get("lastcall.garbage")
+        if garbage is not None:
+            garbage.end()
         if self._wake.locked():
             try:
                 self._wake.release()

@@ -26,15 +26,18 @@ _never_free = native_lock()
 _never_free.acquire()
 _limit = 0
 _steps = 0
+_is_over = True
+"""Whether no round runs, or somebody waits for the end of it."""
 
 
 def begin() -> None:
     """A round of our thread begins: from here on it makes way."""
-    global _limit, _steps  # noqa: PLW0603 - of the process, as the garbage is
+    global _limit, _steps, _is_over  # noqa: PLW0603 - of the process, as the garbage is
     threshold = gc.get_threshold()[0]
     counted = gc.isenabled() and "t" not in getattr(sys, "abiflags", "")
     _limit = max(threshold - HEADROOM, threshold // 2) if counted else 0
     _steps = PATIENCE
+    _is_over = False
 
 
 def hurry() -> tuple[int, int]:
@@ -52,21 +55,21 @@ def take_time(before: tuple[int, int]) -> None:
 
 
 def end() -> None:
-    """The round is over; whoever else reads what our thread reads waits for nobody."""
-    global _limit  # noqa: PLW0603 - see `begin`
-    _limit = 0
+    """The round is over, or is to be: the host ends, or forks. Whoever else reads what our thread reads never waits."""
+    global _is_over  # noqa: PLW0603 - see `begin`
+    _is_over = True
 
 
 def make_way() -> None:
     """Called before objects are made that stay for a while."""
-    if _limit and gc.get_count()[0] > _limit:
+    if _limit and not _is_over and gc.get_count()[0] > _limit:
         _wait()
 
 
 def _wait() -> None:
     global _limit, _steps  # noqa: PLW0603 - see `begin`
     in_vain = 0
-    while (before := gc.get_count()[0]) > _limit > 0:
+    while not _is_over and (before := gc.get_count()[0]) > _limit > 0:
         if not _steps or in_vain == IN_VAIN:
             _limit = 0
             return
