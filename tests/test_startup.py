@@ -184,6 +184,14 @@ def test_a_wildcard_reaches_the_program_itself(host: Host) -> None:
     }
 
 
+@pytest.mark.parametrize("everything", ["*:*", "**:*,**:*.*"])
+def test_a_wildcard_over_everything_leaves_out_what_all_code_runs_on(host: Host, everything: str) -> None:
+    """Watching `builtins:any` would be a use of it, and so on for ever."""
+    run = host.app(**ON, LASTCALL_TARGETS=everything)
+    assert (run.out, run.err, run.code) == (OUTPUT, "", 0)
+    assert host.uses() == 3
+
+
 def test_the_program_is_not_traced_once_its_targets_have_their_names(host: Host) -> None:
     (host.folder / "app.py").write_text("import sys\ndef old(): pass\ndef main(): print(sys.gettrace())\nmain()\nold()\n")
     for targets in ("app:old", "app*:o*"):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
-from .words import OWN_PACKAGES
+from .words import NOT_BY_WILDCARD, OWN_PACKAGES
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Wanted:
 
     def wildcards(self, name: str) -> list[Target]:
         """The wildcard targets that cover the module `name`."""
-        if name.partition(".")[0] in OWN_PACKAGES:
+        if name.partition(".")[0] in NOT_BY_WILDCARD:
             return []
         candidates = self.wild.get(name.partition(".")[0], []) + self.wild.get("", [])
         return [target for pattern, target in candidates if pattern.matches(name)]

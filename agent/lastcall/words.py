@@ -10,8 +10,13 @@ MARCH = 3
 KINDS = ("function", "method", "class", "attribute", "module", "parameter")
 MODES = ("observe", "warn", "raise", "brownout")
 SCHEDULES = ("", "daily", "weekday", "weekly", "monthly", "quarterly", "yearly")
-OWN_PACKAGES = frozenset(("lastcall", "wrapt", "bytecode"))
+OWN_PACKAGES = frozenset(("lastcall", "wrapt", "bytecode", "builtins"))
 """What the agent itself runs on: to watch it would be to watch the watching."""
+NOT_BY_WILDCARD = OWN_PACKAGES.union(
+    ("sys", "_thread", "_weakref", "itertools", "posix", "time", "_imp"),
+    ("_frozen_importlib", "_frozen_importlib_external"),
+)
+"""What the interpreter and the agent call all the time: watched only if somebody names what is in there."""
 METADATA = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
 
 
