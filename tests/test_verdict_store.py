@@ -181,6 +181,14 @@ def test_the_story_of_a_target(shop):
         assert part in out
 
 
+def test_a_hostile_release_drives_no_terminal(shop):
+    shop.serve(1, release="r\x1b]0;title\x07")
+    for arguments in (("check",), ("explain", "make_cart"), *(("check", "--format", name) for name in ("markdown", "sarif", "github", "json"))):
+        _code, out, err = shop.lastcall(*arguments)
+        assert "title" in out + err or arguments[-1] in ("sarif", "github")
+        assert not {"\x1b", "\x07"} & {*out, *err}, arguments
+
+
 def test_a_certificate_from_the_command_line(shop):
     shop.serve(5)
     code, out, _ = shop.lastcall("certificate", "make_cart", "-o", "c.json")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .targets import Target
 
 LARGEST = 1e9
+MOST = 1_000_000
+"""Of call sites, whose counters are a file that is mapped, 8 bytes for each."""
 FILE_NAMES = ("lastcall.toml", "pyproject.toml")
 
 
@@ -84,8 +86,8 @@ def _amount(value: Any) -> int:
         number = int(value)
     except (TypeError, ValueError):
         number = -1
-    if isinstance(value, bool) or number < 1:
-        raise ValueError("a whole number of at least 1")
+    if isinstance(value, bool) or not 1 <= number <= MOST:
+        raise ValueError(f"a whole number from 1 to {MOST}")
     return number
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lastcall.reasons import ago, date, percent, plural, rfc3339, span, where_name
+from lastcall.report_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,7 +74,7 @@ def wrapped(text: str, width: int = 78, indent: str = "          ") -> list[str]
 
     lead = len(text) - len(text.lstrip(" -"))
     return textwrap.wrap(
-        text, width, initial_indent=indent, subsequent_indent=indent + " " * lead,
+        printable(text.replace("\n", " ")), width, initial_indent=indent, subsequent_indent=indent + " " * lead,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
 
@@ -233,14 +234,14 @@ def as_markdown(verdicts: Sequence[Verdict]) -> str:
 
 def code(text: str) -> str:
     """Inline code in a table cell, whatever the text holds."""
-    clean = " ".join(text.replace("|", "\\|").split())
+    clean = printable(" ".join(text.replace("|", "\\|").split()))
     fence = "``" if "`" in clean else "`"
     return f"{fence} {clean} {fence}" if fence == "``" else f"`{clean}`"
 
 
 def html(text: str) -> str:
     """Text inside an HTML element."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def escaped(text: str) -> str:
@@ -339,7 +340,8 @@ def as_github(verdicts: Sequence[Verdict]) -> str:
 
 
 def _command_data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    # printable last: it leaves what GitHub decodes
+    return "%0A".join(printable(line.replace("%", "%25").replace("\r", "%0D")) for line in text.split("\n"))
 
 
 def _command_property(text: str) -> str:
