@@ -78,7 +78,10 @@ class Unseen(metaclass=_Kind):
     """
 
     __slots__ = ()
-    imitated: type = FunctionType
+    if TYPE_CHECKING:
+        imitated: type
+    else:
+        imitated = FunctionType  # an annotation here would be taken for one of what is wrapped
 
     if IN_C:
 
