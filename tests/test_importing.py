@@ -400,13 +400,13 @@ def test_importlib_tools_see_ordinary_specs(tmp_path):
 def test_builtin_and_frozen_modules_can_be_targets(tmp_path):
     world = World(tmp_path, {
         "host.py": """
-            import __hello__, xxsubtype, zlib
-            print(zlib.crc32(b"abc"), zlib.crc32 is zlib.crc32, xxsubtype.bench is not None)
+            import __hello__, pwd, zlib
+            print(zlib.crc32(b"abc"), zlib.crc32 is zlib.crc32, pwd.getpwuid(0).pw_uid)
             __hello__.main() if hasattr(__hello__, "main") else print("Hello world!")
             """,
-    }, ("zlib:crc32", "__hello__:main", "xxsubtype:bench"))
+    }, ("zlib:crc32", "__hello__:main", "pwd:getpwuid"))
     watched = differing(world)
-    assert watched.total("zlib:crc32") == 1
+    assert watched.total("zlib:crc32") == watched.total("pwd:getpwuid") == 1
     if sys.version_info >= (3, 11):
         assert watched.total("__hello__:main") == 1
 
