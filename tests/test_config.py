@@ -130,3 +130,17 @@ def test_no_value_whatever_makes_loading_fail(values, targets, discover):
 def test_no_environment_whatever_makes_loading_fail(environ):
     config = configuration.load(environ, cwd="/")
     assert all(isinstance(problem, str) for problem in config.problems)
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_the_commit_is_that_of_the_start_where_it_may_be_out_of_reach_later(tmp_path, monkeypatch, user):
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    (tmp_path / ".git").mkdir()
+    head = tmp_path / ".git" / "HEAD"
+    head.write_text("a" * 40)
+    (tmp_path / "lastcall.toml").write_text("")
+    config = configuration.load({}, cwd=str(tmp_path))
+    head.write_text("b" * 40)
+    assert config.release == ("a" if user == 0 else "b") * 12
+    head.write_text("c" * 40)
+    assert config.release == ("a" if user == 0 else "b") * 12

@@ -250,6 +250,8 @@ class Life:
             from . import garbage
 
             garbage.begin()
+            if self._is_to_end():  # asked after we said that we make way, as who waits says so before he ends that
+                garbage.end()
             agent.flush()
             garbage.end()
             if alone:

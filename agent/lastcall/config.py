@@ -214,7 +214,8 @@ class Config:
     def find_release(self) -> str:
         """The release; if nobody names one, the commit checked out at the project's root.
 
-        Looked for when it is first asked for: a start that meets no target does without.
+        Looked for when it is first asked for: a start that meets no target does without. Not where that may be too
+        late: see `_settle`.
         """
         if not self.values["release"] and not self._looked_for_release:
             from .git_commit import commit_at
@@ -328,8 +329,16 @@ def load(
                 f"lastcall.start(): unknown setting {key!r}{_nearest(key, tuple(BY_NAME))}"
             )
     _derive(config, env)
-    config.store_path()
+    _settle(config)
     return config
+
+
+def _settle(config: Config) -> None:
+    """Fix what would come out differently when the agent is made, a second from now: a process that is root may give
+    that up, or change its root; one that embeds Python may meet its first target any time."""
+    config.store_path()
+    if os.geteuid() == 0 or not sys.orig_argv:
+        config.find_release()
 
 
 # -- the file ---------------------------------------------------------------------------------------

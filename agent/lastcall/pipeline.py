@@ -7,6 +7,8 @@ process that has none never loads.
 
 from __future__ import annotations
 
+import time
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
     from .agent import Agent
@@ -26,25 +28,20 @@ class Pipeline:
 
     def run(self, *, final: bool = False) -> None:
         """One round: the store, then every exporter."""
-        exporting = self._exports() if self.agent.has_exporters else None
         if "store" in self.agent.config.exporters:
             with self.agent.errors.guard("store"):
                 # A process too short for one flush leaves its journal to the next: to open the database costs 100 ms.
-                if (
-                    not final
-                    or self._absorber is not None
-                    or (exporting is not None and exporting.somebody_was_killed())
-                ):
+                if not final or self._absorber is not None or self._somebody_was_killed():
                     self._absorb(others_now=final)
-        if exporting is not None:
-            exporting.run(self._database, final=final)
+        if self.agent.has_exporters:
+            self._exports().run(self._database, final=final)
 
     def shutdown(self, timeout: float) -> None:
         """Last batch, then every exporter's shutdown, all within `timeout` seconds."""
-        if self.agent.has_exporters:
-            self._exports().shutdown_after(self.run, timeout)
-        else:
-            self.run(final=True)
+        deadline = time.monotonic() + timeout
+        self.run(final=True)
+        if self._exporting is not None:
+            self._exporting.shutdown(deadline)
 
     def keep(self) -> None:
         """The last batch into the exporters' spools, unless it is there: for an exit that cannot wait."""
@@ -53,6 +50,9 @@ class Pipeline:
     def hanging(self) -> bool:
         """Whether an exporter waits for a backend that does not seem to be alive."""
         return self._exporting is not None and self._exporting.hanging()
+
+    def _somebody_was_killed(self) -> bool:
+        return self.agent.has_exporters and self._exports().somebody_was_killed()
 
     def _exports(self) -> Exporting:
         if self._exporting is None:
