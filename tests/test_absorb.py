@@ -167,6 +167,37 @@ def test_a_garbage_line_is_counted_and_costs_nothing_else(store, path, garbage):
     assert sorted(counts(store).values()) == [2, 3]
 
 
+OUTER = (("/srv/app/outer.py", 7, "outer"), ("/srv/app/main.py", 1, "<module>"))
+
+
+@pytest.mark.parametrize("readers_between", [0, 1, 2])
+def test_frames_in_common_are_found_wherever_the_last_reader_stopped(store, path, readers_between):
+    process = LiveProcess(path)
+    process.append("K", 7, OUTER)
+    if readers_between:
+        store.absorb_live()
+    process.site(0, frames=(("/srv/app/pkg/caller_0.py", 1, "f"), 7))
+    if readers_between == 2:
+        store.absorb_live()
+    process.append("K", 8, OUTER[1:])
+    process.site(1, frames=(("/srv/app/pkg/caller_1.py", 1, "f"), 7)).site(2, frames=(8,)).site(3, frames=())
+    process.close()
+    assert store.absorb_live().faults == {}
+    stacks = [[(frame.file, frame.line, frame.function) for frame in use.site.stack] for use in store.uses()]
+    outer = [("outer.py", 7, "outer"), ("main.py", 1, "<module>")]
+    assert sorted(stacks) == sorted(
+        [[("pkg/caller_0.py", 1, "f"), *outer], [("pkg/caller_1.py", 1, "f"), *outer], outer[1:], []]
+    )
+
+
+def test_a_site_whose_frames_in_common_are_lost_is_kept_and_the_loss_named(store, path):
+    process = LiveProcess(path).site(0, frames=(("/srv/app/pkg/caller_0.py", 1, "f"), 9)).count(0, 4)
+    process.close()
+    assert store.absorb_live().faults == {"missing-frames": 1}
+    (use,) = store.uses()
+    assert (use.count, [frame.function for frame in use.site.stack]) == (4, ["f"])
+
+
 def test_without_its_counters_each_site_was_used_once(store, path):
     process = LiveProcess(path).site(0).site(1).count(0, 700)
     process.files[1].unlink()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import collections
 import dis
 import itertools
+import random
 import re
 import sys
 import threading
@@ -340,3 +342,73 @@ def test_lines_far_into_a_long_function_are_the_frames_own(tmp_path, one_line):
     assert max(record.lasti for record in recorder.records) > callsite.LONG
     assert [record.line for record in recorder.records] == ([3] * 4000 if one_line else list(range(3, 4003)))
     assert len(callsite._tables) <= callsite.MAX_TABLES
+
+
+def stacks_in(journal):
+    """The stacks of the S records of a journal, each of which may lean on a K record before it."""
+    behind, stacks = {}, []
+    for line in journal.read_text().splitlines():
+        letter, *fields = ast.literal_eval(line)
+        if letter == "K":
+            behind[fields[0]] = fields[1]
+        elif letter == "S":
+            frames = fields[-1]
+            stacks.append((*frames[:-1], *behind[frames[-1]]) if frames and isinstance(frames[-1], int) else frames)
+    return stacks
+
+
+@pytest.mark.parametrize("depth", [0, 3, 60])
+def test_every_stack_on_disk_is_what_a_plain_walk_finds(tmp_path, depth):
+    recorder = make(tmp_path)
+    tap = recorder.tap(Target("legacy:old"), "call")
+    hook, truth = recorder.hooks.hook(tap), []
+
+    def seen():
+        frame, frames = sys._getframe(1), []
+        while frame is not None:
+            frames.append((frame.f_code.co_filename, frame.f_lineno, callsite.qualname_of(frame.f_code)))
+            frame = frame.f_back
+        truth.append(tuple(frames[: callsite.MAX_FRAMES]))
+
+    source = "def deep(left):\n    if left:\n        return deep(left - 1)\n" + "    seen(), hook()\n" * 3
+    names = {"hook": hook, "seen": seen, "__name__": "application"}
+    for made in range(3):
+        exec(compile("\n" * made + source, "/application/deep.py", "exec"), names)
+        names["deep"](depth)
+        if made == 1:
+            recorder.publish()
+        (lambda: names["deep"](depth))()  # the same call sites again: nothing new is written
+        del truth[-3:]
+    (journal,) = tmp_path.glob("*.journal")
+    assert stacks_in(journal) == truth
+    assert [record.frames for record in recorder.records] == truth
+
+
+def test_after_a_flush_a_stack_is_written_out_anew(tmp_path):
+    recorder = make(tmp_path)
+    tap = recorder.tap(Target("application:one"), "call")
+    shown = []
+    for number, caller in enumerate(callers(tap.hook, 5)):
+        if number == 3:
+            recorder.publish()
+        caller(1)
+        (journal,) = tmp_path.glob("*.journal")
+        shown.append(len(re.findall(r"^\('K'", journal.read_text(), re.MULTILINE)))
+    assert shown == [1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("order", ["forwards", "backwards", "random"])
+def test_a_position_is_the_instructions_own_whatever_was_asked_before(order):
+    codes = [test_every_stack_on_disk_is_what_a_plain_walk_finds.__code__, make.__code__]
+    if not hasattr(codes[0], "co_positions"):
+        pytest.skip("code objects have positions from Python 3.11 on")
+    asked = [(code, 2 * number) for code in codes for number in range(len(list(code.co_positions())))]
+    if order == "backwards":
+        asked.reverse()
+    elif order == "random":
+        random.Random(7).shuffle(asked)
+    for code, lasti in asked:
+        first, last, left, right = list(code.co_positions())[lasti // 2]
+        whole = None if None in (first, last, left, right) else (first, left, last, right)
+        assert callsite.position_of(code, lasti) == whole
+    assert callsite.position_of(make.__code__, 10**6) is None

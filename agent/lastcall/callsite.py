@@ -12,6 +12,7 @@ import sys
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType, FrameType
     from typing import Any
 
@@ -169,62 +170,97 @@ def _is_package(module: str) -> bool:
 
 
 DURING_IMPORT, BY_TEST, SCANNER = 1, 2, 4
-_OUR_OWN = 1 << 16
-"""Of a frame that is left out."""
-
 MAX_PLACES = 20_000
+MAX_BEHIND = 64
 MAX_TABLES = 4
 LONG = 20_000
 """Bytes. A frame finds its line by reading its code's table from the beginning: further into a function than this it
 costs more than a first sight may, and made code of 10,000 calls would take seconds for its first run."""
+LONG_AGAIN = 500
+"""The same where the call site before this one was in the same function."""
+_met_last: list[CodeType | None] = [None]
 _tables: dict[int, tuple[CodeType, list[int], list[int | None]]] = {}
 _WALKED = range(MAX_WALK)
-ADDRESSED = sys.version_info >= (3, 11)
-"""The bytecode lies inside the code object: `id(code)` and an offset add up to an address of its own."""
+_bisect_right: list[Any] = []
+"""The function, once it is needed: `_bisect` is a library of its own, and an `import` takes longer than the search."""
 
 
-class Stack:
-    """What one walk over the stack found: frames, the same as text for the journal, and a sum of the flags above."""
+class Behind:
+    """What lies behind a call site's own frame. Mostly the sites met before and after it have it in common."""
 
-    __slots__ = ("flags", "frames", "text")
+    __slots__ = ("codes", "flags", "frames", "number", "text")
 
-    def __init__(self, frames: tuple[tuple[str, int, str], ...], text: str, flags: int) -> None:
+    def __init__(
+        self, number: int, frames: tuple[tuple[str, int, str], ...], text: str, flags: int, codes: list[CodeType]
+    ) -> None:
+        self.number = number
         self.frames = frames
         self.text = text
         self.flags = flags
+        self.codes = codes  # kept, so that their ids stay their own
+
+    def journal_line(self) -> str:
+        """The K record (see `journal`) as text."""
+        return f"('K', {self.number}, {self.text})"
+
+
+class Stack:
+    """What one walk over the stack found: frames, the same as text for the journal, and a sum of the flags above.
+
+    The text names `behind` by its number.
+    """
+
+    __slots__ = ("behind", "flags", "frames", "text")
+
+    def __init__(self, frames: tuple[tuple[str, int, str], ...], text: str, flags: int, behind: Behind) -> None:
+        self.frames = frames
+        self.text = text
+        self.flags = flags
+        self.behind = behind
 
 
 class Stacks:
-    """Walks stacks. The outer frames of one call site are mostly those of the last, so what an instruction
-    looks like (finding a line number alone costs up to 3 us in a long function) is remembered."""
+    """Walks stacks. Call sites met one after the other are mostly reached by the same outer calls, so what an
+    instruction looks like (finding a line number alone costs up to 3 us in a long function) is remembered, and
+    of the last stacks, each as a whole, what is behind their innermost frame."""
 
     def __init__(self, limit: int = MAX_FRAMES) -> None:
         self.limit = limit
         self._places: dict[Any, Place] = {}
+        self._behind: dict[tuple[Any, ...], Behind] = {}
+        self._number = 0
 
     def walk(self, frame: FrameType) -> Stack:
         """The stack from `frame` outwards: `limit` frames of it, flags from MAX_WALK. Ours are left out."""
-        known = self._places.get
         shown, text, flags, _ = _look(frame, frame.f_code)  # hardly ever anybody's outer frame: not remembered
-        frames, texts = [shown], [text]
+        chain = _instructions(frame.f_back)
+        behind = self._behind.get(chain) or self._walk_behind(frame, chain)
+        number = f"{behind.number}," if behind.frames else ""
+        if not shown[0]:
+            return Stack(behind.frames, f"({number})", behind.flags, behind)
+        return Stack((shown, *behind.frames), f"({text},{number})", flags | behind.flags, behind)
+
+    def _walk_behind(self, frame: FrameType, chain: tuple[Any, ...]) -> Behind:
+        frames, texts, codes, flags = [], [], [], 0
         current = frame.f_back
-        for _ in _WALKED:
-            if current is None:
+        for key in chain:
+            if current is None:  # never: these are the frames that the keys were made of
                 break
-            code = current.f_code
-            key = id(code) + current.f_lasti if ADDRESSED else (id(code), current.f_lasti)
-            shown, text, said, _ = known(key) or self._remember(key, _look(current, code))
-            frames.append(shown)
-            texts.append(text)
-            if said:
+            shown, text, said, code = self._places.get(key) or self._remember(key, _look(current, current.f_code))
+            codes.append(code)
+            if shown[0]:
+                frames.append(shown)
+                texts.append(text)
                 flags |= said
             current = current.f_back
-        if flags & _OUR_OWN:
-            flags -= _OUR_OWN
-            frames = [shown for shown in frames if shown[0]]
-            texts = [text for text in texts if text]
-        del frames[self.limit :], texts[self.limit :]
-        return Stack(tuple(frames), "(" + ", ".join(texts) + ",)" if texts else "()", flags)
+        del frames[self.limit - 1 :], texts[self.limit - 1 :]
+        self._number += 1
+        text = "(" + ", ".join(texts) + ",)" if texts else "()"
+        behind = Behind(self._number, tuple(frames), text, flags, codes)
+        if len(self._behind) >= MAX_BEHIND:
+            self._behind.clear()
+        self._behind[chain] = behind
+        return behind
 
     def _remember(self, key: Any, place: Place) -> Place:
         if len(self._places) >= MAX_PLACES:
@@ -233,23 +269,55 @@ class Stacks:
         return place
 
 
+if sys.version_info >= (3, 11):
+
+    def _instructions(frame: FrameType | None) -> tuple[Any, ...]:
+        """What each frame from `frame` outwards is executing, as `hotpath.site_key` has it; of MAX_WALK at most."""
+        keys: list[int] = []
+        add = keys.append
+        for _ in _WALKED:
+            if frame is None:
+                break
+            add(id(frame.f_code) + frame.f_lasti)
+            frame = frame.f_back
+        return tuple(keys)
+
+else:
+
+    def _instructions(frame: FrameType | None) -> tuple[Any, ...]:
+        """What each frame from `frame` outwards is executing, as `hotpath.site_key` has it; of MAX_WALK at most."""
+        keys: list[tuple[int, int]] = []
+        for _ in _WALKED:
+            if frame is None:
+                break
+            keys.append((id(frame.f_code), frame.f_lasti))
+            frame = frame.f_back
+        return tuple(keys)
+
+
 def _look(frame: FrameType, code: CodeType) -> Place:
     if code.co_filename.startswith(_OWN):
-        return ("", 0, ""), "", _OUR_OWN, code
+        return ("", 0, ""), "", 0, code
     file, function = code.co_filename, qualname_of(code)
     if len(function) > MAX_NAME:
         function = function[:MAX_NAME] + "..."
     if len(file) > MAX_PATH:
         file = file[:MAX_PATH] + "..."
-    line = frame.f_lineno if frame.f_lasti < LONG else _line_far_into(code, frame.f_lasti)
+    line = _line_far_into(frame, code) if frame.f_lasti > LONG_AGAIN else frame.f_lineno
     shown = (file, line or code.co_firstlineno, function)
     return shown, ascii(shown), _flags_of(code.co_name, frame.f_globals.get("__name__")), code
 
 
-def _line_far_into(code: CodeType, lasti: int) -> int | None:
-    """What `f_lineno` of a frame at this instruction says, from a table that is kept for the next one."""
-    from _bisect import bisect_right
+def _line_far_into(frame: FrameType, code: CodeType) -> int | None:
+    """`f_lineno` of a frame, from a table that is kept for the next one where that takes less time."""
+    lasti = frame.f_lasti
+    if lasti < LONG and _met_last[0] is not code and id(code) not in _tables:
+        _met_last[0] = code
+        return frame.f_lineno
+    if not _bisect_right:
+        from _bisect import bisect_right
 
+        _bisect_right.append(bisect_right)
     known = _tables.get(id(code))
     if known is None:
         rows = list(code.co_lines())
@@ -258,7 +326,8 @@ def _line_far_into(code: CodeType, lasti: int) -> int | None:
             _tables.clear()
         _tables[id(code)] = known
     _, starts, lines = known
-    return lines[bisect_right(starts, lasti) - 1]
+    row: int = _bisect_right[0](starts, lasti) - 1
+    return lines[row]
 
 
 def _flags_of(function: str, module: object) -> int:
@@ -283,13 +352,24 @@ else:
         return code.co_name
 
 
+_position_walks: list[tuple[CodeType | None, int, Iterator[tuple[int | None, ...]]]] = []
+"""The code that was asked about last, how many of its positions were gone through, and the rest of them: whoever asks
+for one call site after the other would go through a long function as often as it has calls."""
+
+
 def position_of(code: CodeType, lasti: int) -> Position | None:
     """Where in the source the instruction at offset `lasti` comes from, if the interpreter kept it."""
     if sys.version_info < (3, 11) or lasti < 0:
         return None
     from itertools import islice
 
-    found = next(islice(code.co_positions(), lasti // 2, None), None)
+    number = lasti // 2
+    # taken while it is used, for another thread may ask as well
+    walked, passed, positions = _position_walks.pop() if _position_walks else (None, 0, iter(()))
+    if walked is not code or passed > number:
+        passed, positions = 0, code.co_positions()
+    found = next(islice(positions, number - passed, None), None)
+    _position_walks[:] = [(code, number + 1, positions)]
     if found is None or any(part is None for part in found):
         return None
     first, last, left, right = found

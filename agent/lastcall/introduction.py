@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .config import Config
     from .targets import Target
 
-FORMAT = 1
+FORMAT = 2
 _TEXT = ("replacement", "owner", "issue", "since", "remove_by", "note", "schedule")
 _NO_TEXTS = ("",) * len(_TEXT)
 _NO_TEXT = ", ".join(map(ascii, _NO_TEXTS))

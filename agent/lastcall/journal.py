@@ -12,12 +12,13 @@ Beside the database `DIR/store.db` lies the folder `DIR/store.db-live/`, with tw
     this file for as long as it lives; who gets the lock knows that the process is gone.
 
     ======================================================================================= ==============
-    ("P", 1, id, pid, service, environment, release, host, python, started_ns, root, attrs)  the process
+    ("P", 2, id, pid, service, environment, release, host, python, started_ns, root, attrs)  the process
     ("T", ref, kind, replacement, owner, issue, since, remove_by, note, schedule,
      defined_file, defined_line, source)                                                     a target
     ("A", ref, state, reason, engine, at_ns)                                                 its state now
     ("S", slot, ref, use, at_ns, flags, file, line, function, module, origin, via, note,
      frames)                                                                                 a call site
+    ("K", number, frames)                                                                    frames in common
     ("X", slot, expression)                                                                  its spelling
     ("Z", slot, errors)                                                                      known to raise
     ("R", target, module, name, file, line, how)                                             a reference
@@ -30,7 +31,8 @@ Beside the database `DIR/store.db` lies the folder `DIR/store.db-live/`, with tw
     line, last column): the process had no time to look it up.
 
     `attrs`, `dropped` and `internal_errors` are tuples of pairs. `frames` is a tuple of (file, line,
-    function), innermost first, the call site itself at index 0. Files are as Python has them, usually
+    function), innermost first, the call site itself at index 0; its last item may be the number of a K record
+    that stands before it, whose frames follow. Files are as Python has them, usually
     absolute; `root` of the P record is what to make them relative to. `flags` is a sum of the constants
     below. A finding's slot is -1 if it has no call site. `how` is "exit", "fork-parent" or "exec".
 
@@ -50,7 +52,6 @@ from mmap import mmap
 
 from .introduction import make_live_folder
 
-FORMAT = 1
 MAGIC = 0x4C41535443414C4C  # "LASTCALL"
 
 HEADER_SLOTS = 8

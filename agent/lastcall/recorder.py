@@ -133,6 +133,7 @@ class Recorder:
         self.dropped: dict[str, int] = {}
         self._unwritten: list[tuple[object, ...] | str] = []
         self._kept: list[CodeType] = []
+        self._behind_written: set[int] = set()
         self._busy.clear()
         self._deferred.clear()
         self.hooks.unseen.clear()
@@ -325,19 +326,22 @@ class Recorder:
         if len(self.records) >= self.max_sites:
             self.drop("call-site-limit")
             return None, False
-        record = self._capture(tap, frame)
+        record, behind = self._capture(tap, frame)
         self._by_identity[quick] = record
         self.records.append(record)
         lines: tuple[tuple[object, ...] | str, ...] = (*self.before_site(), record.journal_line())
+        if behind.number not in self._behind_written and behind.frames:
+            self._behind_written.add(behind.number)
+            lines = (behind.journal_line(), *lines)
         try:
             record.written = self.write(*lines)
         except BaseException:  # a signal handler's, or the stack is exhausted
             self._keep_unwritten(lines)
             raise
-        record.frames_text = ""  # 3 KB that nobody needs again
+        record.frames_text = ""  # that nobody needs again
         return record, True
 
-    def _capture(self, tap: Tap, frame: FrameType) -> SiteRecord:
+    def _capture(self, tap: Tap, frame: FrameType) -> tuple[SiteRecord, cs.Behind]:
         target = tap.target
         stack = self.stacks.walk(frame)
         record = self._blank_record(tap)
@@ -351,7 +355,7 @@ class Recorder:
         record.allowed = target.allowed_reason(record.module, record.function, record.at_ns)
         record.flags = stack.flags | (FLAG_ALLOWED if record.allowed is not None else 0)
         record.trace = self.trace_now()
-        return record
+        return record, stack.behind
 
     def trace_now(self) -> tuple[int, int, int]:
         """Trace id, span id and flags of the span active in this thread, zeros if there is none."""
@@ -543,6 +547,8 @@ class Recorder:
 
     def publish(self) -> None:
         """Put every counter's exact value into the mapped table, and the time beside it."""
+        # Who reads the journal next goes on where this flush ends: what its call sites refer to stands there, too.
+        self._behind_written.clear()
         self._publish_counts()
         unseen = self.hooks.unseen
         if unseen:

@@ -15,7 +15,7 @@ from lastcall.errors import StoreError
 from lastcall.garbage import hurry, make_way, take_time
 from lastcall.journal import HEADER_HEARTBEAT, HEADER_MAGIC, HEADER_SLOTS, MAGIC, live_folder
 from lastcall.store import state_sets, writing
-from lastcall.store.records import Record, SiteRecord, parse
+from lastcall.store.records import BehindRecord, Record, SiteRecord, parse
 from lastcall.values import dataclass, field
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lastcall.store.database import Database
+    from lastcall.store.records import Frames
 
 YOUNG = 60.0
 """Seconds. An empty journal of this age may belong to a process that has not locked it yet."""
@@ -47,7 +48,7 @@ class Absorbed:
     """Of these, of processes that are gone: deleted, unless the store is a copy."""
     faults: dict[str, int] = field(default_factory=dict)
     """What could not be read, by reason: torn-line, garbage-line, missing-counts,
-    short-counts, unreadable."""
+    missing-frames, short-counts, unreadable."""
 
 
 class Absorber:
@@ -190,6 +191,7 @@ def _read(name: str, path: str, journal: int, start: int, *, gone: bool) -> writ
     if gone and end < len(data):
         faults["torn-line"] = 1
     records = _records(data[:end], start, faults)
+    _complete_stacks(records, journal, start, faults)
     counts, heartbeat = _read_counts(path)
     if counts is None:
         if start or any(isinstance(record, SiteRecord) for _, record in records):
@@ -223,6 +225,29 @@ def _records(data: bytes, start: int, faults: dict[str, int]) -> list[tuple[int,
             records.append((offset, record))
         offset += len(line)
     return records
+
+
+def _complete_stacks(records: list[tuple[int, Record]], journal: int, start: int, faults: dict[str, int]) -> None:
+    """Put behind each call site's frames those that it has in common with others (K records)."""
+    known: dict[int, Frames] = {}
+    everything_read = start == 0
+    for _, record in records:
+        if isinstance(record, BehindRecord):
+            known[record.number] = record.frames
+        elif isinstance(record, SiteRecord) and record.behind:
+            if record.behind not in known and not everything_read:
+                # said before the place where the last reader stopped
+                everything_read = True
+                known = {**_behind_in(_read_from(journal, 0)[:start]), **known}
+            if record.behind in known:
+                record.frames += known[record.behind]
+            else:
+                faults["missing-frames"] = faults.get("missing-frames", 0) + 1
+
+
+def _behind_in(data: bytes) -> dict[int, Frames]:
+    said = [parse(line) for line in data.split(b"\n") if line.startswith(b"('K'")]
+    return {record.number: record.frames for record in said if isinstance(record, BehindRecord)}
 
 
 def _read_counts(path: str) -> tuple[Sequence[int] | None, float]:

@@ -74,6 +74,14 @@ class SiteRecord:
     via: str
     note: str
     frames: Frames
+    behind: int = 0
+    """The number of the K record whose frames follow, 0 if none do."""
+
+
+@dataclass(slots=True)
+class BehindRecord:
+    number: int
+    frames: Frames
 
 
 @dataclass(slots=True)
@@ -127,6 +135,7 @@ Record = (
     | TargetRecord
     | StateRecord
     | SiteRecord
+    | BehindRecord
     | SpellingRecord
     | RaisedRecord
     | ReferenceRecord
@@ -238,11 +247,21 @@ def _frames(values: Any) -> Frames:
     return tuple(_frame(*frame) for frame in values)
 
 
+def _site(*fields: Any) -> SiteRecord:
+    site = SiteRecord(*fields)
+    if site.frames and isinstance(site.frames[-1], int):
+        *own, behind = site.frames
+        site.frames, site.behind = tuple(own), _slot(behind)
+    site.frames = _frames(site.frames)
+    return site
+
+
 _SHAPES: dict[str, tuple[Callable[..., Record], tuple[Callable[[Any], object], ...]]] = {
     "P": (ProcessRecord, (_int, str, _int, str, str, str, str, str, _seconds, str, _pairs)),
     "T": (TargetRecord, (str, str, str, str, str, str, str, str, str, str, _int, str)),
     "A": (StateRecord, (str, str, str, str, _seconds)),
-    "S": (SiteRecord, (_slot, str, str, _seconds, _int, str, _int, str, str, str, str, str, _frames)),
+    "S": (_site, (_slot, str, str, _seconds, _int, str, _int, str, str, str, str, str, tuple)),
+    "K": (BehindRecord, (_slot, _frames)),
     "X": (SpellingRecord, (_slot, str)),
     "Z": (RaisedRecord, (_slot, _slot)),
     "R": (ReferenceRecord, (str, str, str, str, _int, str)),
