@@ -67,7 +67,6 @@ def _arm_c_constructor(patcher: Patcher, target: Target, cls: type, init: Any, t
     target.engine = "wrapping"
     if wrapping.counts_for(cls.__dict__.get("__init__"), tap):
         return ""
-    tap.hook = patcher.recorder.hooks.hook(tap)
     try:
         patcher.to_undo(wrapping.arm_inherited(cls, init, tap), cls)
     except (TypeError, AttributeError) as error:
@@ -90,7 +89,6 @@ def arm_property(patcher: Patcher, target: Target, found: Found) -> str:
         and all(patcher.try_in_place(target, part, tap) is None for part in parts)
     ):
         return remark
-    tap.hook = patcher.recorder.hooks.hook(tap)
     try:
         patcher.to_undo(wrapping.arm_property(found.owner, found.name, prop, tap), found.owner)
     except (TypeError, AttributeError) as error:
@@ -106,7 +104,6 @@ def arm_cached_property(patcher: Patcher, target: Target, found: Found) -> str:
     if patcher.try_in_place(target, cached.func, tap) is not None:
         from .engines import wrapping
 
-        tap.hook = patcher.recorder.hooks.hook(tap)
         patcher.to_undo(wrapping.wrap_part(cached, "func", tap), cached)
         target.engine = "wrapping"
     return "partial: a cached property runs at the first read of each object; later reads are not seen"

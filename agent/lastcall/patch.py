@@ -362,7 +362,6 @@ class Patcher:
                 f"an instance of {type(value).__module__}.{type(value).__qualname__}, which only a wrapper in its "
                 "place could count; name it as a target of its own to have that",
             )
-        tap.hook = self.recorder.hooks.hook(tap)  # wrapt is loaded now, and known to add a frame or not
         if advices:
             from .engines import around
 

@@ -196,8 +196,7 @@ class Recorder:
 
     def tap(self, target: Target, use: str) -> Tap:
         """A new tap for an engine to call. Its `hook` records the caller of whatever called the hook."""
-        tap = Tap(target, use)
-        tap.hook = self.hooks.hook(tap)
+        tap = Tap(target, use, self.hooks.hook)
         self.taps.append(tap)
         return tap
 

@@ -150,20 +150,30 @@ class Sample:
 class Tap:
     """Where the uses of one armed target arrive: its counters and the hook an engine calls at each use."""
 
-    __slots__ = ("counters", "deep", "hook", "ignores", "note", "pass_through", "target", "use")
+    __slots__ = ("_hook", "_make_hook", "counters", "deep", "ignores", "note", "pass_through", "target", "use")
 
-    def __init__(self, target: Target, use: str) -> None:
+    def __init__(self, target: Target, use: str, make_hook: Callable[[Tap], Callable[[], None]]) -> None:
         self.target = target
         self.use = use
         self.counters: Counters = {}
         self.deep: Counters = {}
         self.pass_through: dict[int, CodeType] = {}
         """Code that was seen to only hand the use on: a decorator's shim. Kept alive, so that its id stays its own."""
-        self.hook: Callable[[], None]
+        self._make_hook = make_hook
+        self._hook: Callable[[], None] | None = None
         self.note = ""
         """What a `warning` said; part of the call site's identity."""
         self.ignores: Callable[[FrameType], bool] | None = None
         """Says of a frame's present instruction that it is no use. Asked once per instruction."""
+
+    @property
+    def hook(self) -> Callable[[], None]:
+        """Records the caller of whatever calls it. Made by the first who asks: wrapt is loaded by then, and known to
+        put a frame below it or not; and most taps need none, which spares the host's garbage collector four objects."""
+        hook = self._hook
+        if hook is None:
+            hook = self._hook = self._make_hook(self)
+        return hook
 
 
 NOT_COUNTED: Entry = (HEADER_SCRATCH, repeat(0))

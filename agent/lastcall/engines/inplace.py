@@ -15,6 +15,7 @@ from types import FunctionType
 from ..callsite import qualname_of
 from ..captured import code_is_known_elsewhere
 from ..sites import NOT_COUNTED
+from . import Undo
 from .prologue import Unavailable, before_creation, with_prologue
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -59,18 +60,21 @@ class InPlace:
         self.recorder = recorder
         self.taps: dict[int, Tap] = {}
         self.counters: dict[int, Any] = {}
-        self.codes: dict[int, ref[CodeType]] = {}
+        self.codes: dict[int, _Kept] = {}
         self.shared: dict[int, ByClass] = {}
         self.functions: dict[int, ref[FunctionType]] = {}
-        self.claims: dict[tuple[int, int], tuple[ref[FunctionType], Tap]] = {}
+        self.claims: dict[tuple[int, int], _Claim] = {}
         self.tool: int | None = None
+        # bound once, not once for each of them
+        self._on_claim_gone, self._on_code_gone = self._claim_gone, self._code_gone
 
     def arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         """Report each call of `function` to `tap`. Returns the undo. Raises Unavailable."""
         if not fits(function) and not suspends(function):
             raise Unavailable("not a Python function")
         key = id(function), id(tap)
-        claim = ref(function, lambda _: self.claims.pop(key, None)), tap
+        claim = _Claim(function, self._on_claim_gone)
+        claim.key, claim.tap = key, tap
         if self.claims.setdefault(key, claim) is not claim:  # two threads may come with one module
             return lambda: None
         try:
@@ -78,12 +82,14 @@ class InPlace:
         except Unavailable:
             del self.claims[key]
             raise
+        return Undo(InPlace._undo_claim, self, key, undo)
 
-        def undo_and_forget() -> None:
-            self.claims.pop(key, None)
-            undo()
+    def _claim_gone(self, claim: _Claim) -> None:
+        self.claims.pop(claim.key, None)
 
-        return undo_and_forget
+    def _undo_claim(self, key: tuple[int, int], undo: Callable[[], None]) -> None:
+        self.claims.pop(key, None)
+        undo()
 
     def _arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         if suspends(function):
@@ -112,8 +118,11 @@ class InPlace:
         return known is not None and known() is function
 
     def _keep_track_of(self, code: CodeType) -> None:
-        number = id(code)
-        self.codes[number] = ref(code, lambda _: self._forget(number))
+        kept = self.codes[id(code)] = _Kept(code, self._on_code_gone)
+        kept.number = id(code)
+
+    def _code_gone(self, code: _Kept) -> None:
+        self._forget(code.number)
 
     def _forget(self, number: int) -> None:
         for known in (self.codes, self.taps, self.counters, self.shared, self.functions):
@@ -218,16 +227,18 @@ class InPlace:
         monitoring.set_local_events(tool, code, monitoring.events.PY_START)
         before = None if code is shared else shared
 
-        def undo() -> None:
-            code, function = armed(), known()
-            if code is None:
-                return
-            monitoring.set_local_events(tool, code, 0)
-            self._forget(id(code))
-            if before is not None and function is not None and function.__code__ is code:
-                function.__code__ = before
+        return code, Undo(InPlace._stop_monitoring, self, tool, known, armed, before)
 
-        return code, undo
+    def _stop_monitoring(
+        self, tool: int, known: ref[FunctionType], armed: ref[CodeType], before: CodeType | None
+    ) -> None:
+        code, function = armed(), known()
+        if code is None:
+            return
+        sys.monitoring.set_local_events(tool, code, 0)  # type: ignore[attr-defined,unused-ignore]
+        self._forget(id(code))
+        if before is not None and function is not None and function.__code__ is code:
+            function.__code__ = before
 
     def claim_tool(self) -> int:
         """The number of our `sys.monitoring` tool. Raises Unavailable if all that we may take are taken."""
@@ -264,16 +275,31 @@ class InPlace:
         code = rewrite(original, hook)
         function.__code__ = code
         self._keep_track_of(code)
-        known, armed = ref(function), ref(code)
+        return code, Undo(InPlace._take_prologue, self, ref(function), ref(code), original)
 
-        def undo() -> None:
-            code, function = armed(), known()
-            if code is not None:
-                self._forget(id(code))
-            if function is not None and function.__code__ is code:
-                function.__code__ = original
+    def _take_prologue(self, known: ref[FunctionType], armed: ref[CodeType], original: CodeType) -> None:
+        code, function = armed(), known()
+        if code is not None:
+            self._forget(id(code))
+        if function is not None and function.__code__ is code:
+            function.__code__ = original
 
-        return code, undo
+
+class _Claim(ref):  # type: ignore[type-arg]
+    """That a tap watches a function, for as long as the host keeps it."""
+
+    __slots__ = ("key", "tap")
+
+    key: tuple[int, int]
+    tap: Tap
+
+
+class _Kept(ref):  # type: ignore[type-arg]
+    """A code object that is watched, for as long as the host keeps it."""
+
+    __slots__ = ("number",)
+
+    number: int
 
 
 class Watcher:

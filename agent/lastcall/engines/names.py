@@ -16,6 +16,7 @@ from _thread import get_ident
 from opcode import opname
 
 from ..callsite import is_import_machinery
+from . import Undo
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -166,14 +167,15 @@ def _watch(
     unseen = recorder.hooks.unseen
     setattr(cls, name, _Name(name, [*taps, (tap, count or recorder.hooks.frame_callback(tap))], unseen))
 
-    def undo() -> None:
-        rest = [entry for entry in cls.__dict__[name].taps if entry[0] is not tap]
-        if rest:
-            setattr(cls, name, _Name(name, rest, unseen))
-        else:
-            delattr(cls, name)
+    return Undo(_unwatch, cls, name, tap, unseen)
 
-    return undo
+
+def _unwatch(cls: type, name: str, tap: Tap, unseen: list[Tap | None]) -> None:
+    rest = [entry for entry in cls.__dict__[name].taps if entry[0] is not tap]
+    if rest:
+        setattr(cls, name, _Name(name, rest, unseen))
+    else:
+        delattr(cls, name)
 
 
 def put(module: ModuleType, name: str, descriptor: Any) -> Callable[[], None]:

@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 
 from .. import hotpath
 from ..captured import weakly
+from . import Undo
 from .wrapt_core import load
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -354,18 +355,17 @@ def put(owner: Any, name: str, original: Any, wrapper: Any) -> Callable[[], None
 def _putting_back(owner: Any, name: str, wrapper: Any, original: Any) -> Callable[[], None]:
     """The undo of what put `wrapper` into `owner`, alone or within a descriptor. Keeps neither of them alive."""
     set_own(wrapper, "_self_original", original)
-    put_there, put_in = ref(wrapper), weakly(owner)
+    return Undo(_put_back, weakly(owner), name, ref(wrapper))
 
-    def undo() -> None:
-        owner, wrapper = put_in(), put_there()
-        if owner is None or wrapper is None:
-            return
-        there = vars(owner).get(name)
-        parts = (there.fget, there.fset, there.fdel) if isinstance(there, property) else (inner(there),)
-        if any(part is wrapper for part in parts):
-            set_attribute(owner, name, own(wrapper, "_self_original"))
 
-    return undo
+def _put_back(put_in: Callable[[], Any], name: str, put_there: Callable[[], Any]) -> None:
+    owner, wrapper = put_in(), put_there()
+    if owner is None or wrapper is None:
+        return
+    there = vars(owner).get(name)
+    parts = (there.fget, there.fset, there.fdel) if isinstance(there, property) else (inner(there),)
+    if any(part is wrapper for part in parts):
+        set_attribute(owner, name, own(wrapper, "_self_original"))
 
 
 def arm_inherited(cls: type, inherited: Any, tap: Tap) -> Callable[[], None]:
@@ -377,14 +377,13 @@ def arm_inherited(cls: type, inherited: Any, tap: Tap) -> Callable[[], None]:
     set_own(wrapper, "_self_class", cls)
     set_own(wrapper, "_self_tap", tap)
     set_attribute(cls, "__init__", wrapper)
-    put_there, put_in = ref(wrapper), ref(cls)
+    return Undo(_take_constructor, ref(cls), ref(wrapper))
 
-    def undo() -> None:
-        cls = put_in()
-        if cls is not None and cls.__dict__.get("__init__", cls) is put_there():
-            type.__delattr__(cls, "__init__")
 
-    return undo
+def _take_constructor(put_in: ref[type], put_there: Callable[[], Any]) -> None:
+    cls = put_in()
+    if cls is not None and cls.__dict__.get("__init__", cls) is put_there():
+        type.__delattr__(cls, "__init__")
 
 
 def arm_property(owner: type, name: str, original: property, tap: Tap) -> Callable[[], None]:
