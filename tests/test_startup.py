@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -586,3 +587,61 @@ def test_our_thread_imports_nothing_while_the_host_may_be_about_to_be_patched(ho
     assert host.run("python", "app.py", **on).out == "True\nTrue\n"
     assert host.run("python", "app.py", "gevent", **on).out == "False\nTrue\n"
     assert host.run("python", "app.py", "gevent", "patched", **on).out == "True\nTrue\n"
+
+
+IMPORTED = """
+import sys
+print(__name__, sys.gettrace())
+def reach(): return sys.gettrace()
+"""
+IMPORTING_SCRIPT = """
+import sys, importlib
+import imported
+from pkg import other
+for name in ("missing", "broken", "unready"):
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        print(name, type(error).__name__, sys.gettrace() is not None)
+class Old:
+    import late
+    def __init__(self): pass
+def old(): pass
+def main():
+    old(), Old()
+if len(sys.argv) > 1:
+    main()
+print(imported.reach(), sys.gettrace())
+old()
+"""
+
+
+@pytest.mark.parametrize("targets", ["tool:old,tool:Old", "tool:*", "*:old,*:Old"])
+@pytest.mark.parametrize("command", [("tool.py", "x"), ("-m", "tool", "x")])
+def test_what_the_program_imports_is_not_traced(host: Host, targets: str, command: tuple[str, ...]) -> None:
+    """Tracing slows all that a thread runs, and a script may import all of a program before it defines a target."""
+    (host.folder / "pkg").mkdir()
+    for name in ("imported", "late", "pkg/__init__", "pkg/other"):
+        (host.folder / f"{name}.py").write_text(IMPORTED)
+    (host.folder / "broken.py").write_text("import sys\nprint('broken', sys.gettrace())\nraise ImportError\n")
+    (host.folder / "tool.py").write_text(IMPORTING_SCRIPT)
+    (host.folder / f"unready{EXTENSION_SUFFIXES[0]}").write_bytes(b"no library")  # fails before its code could run
+    run = host.run("python", *command, **ON, LASTCALL_TARGETS=targets, PYTHONPATH=str(host.folder))
+    assert (run.err, run.code) == ("", 0)
+    assert run.out.splitlines() == [
+        "imported None", "pkg None", "pkg.other None", "missing ModuleNotFoundError True", "broken None",
+        "broken ImportError True", "unready ImportError False", "late None", "None None",
+    ]  # fmt: skip
+    assert (host.uses("tool:old"), host.uses("tool:Old")) == (2, 1)
+
+
+def test_a_tracer_that_the_program_starts_is_left_alone(host: Host) -> None:
+    (host.folder / "tracing.py").write_text("import sys\ndef trace(*given): return None\nsys.settrace(trace)\n")
+    (host.folder / "tool.py").write_text(
+        "import sys, tracing\nimport late\ndef old(): pass\nold()\nprint(sys.gettrace() is tracing.trace)\n"
+    )
+    (host.folder / "late.py").touch()
+    run = host.run("python", "tool.py", **ON, LASTCALL_TARGETS="tool:old", PYTHONPATH=str(host.folder))
+    assert (run.out, run.err, run.code) == ("True\n", "", 0)
+    (target,) = host.report()["targets"]
+    assert target["state"] == "armed" or "another tool traces this process" in target["reason"]

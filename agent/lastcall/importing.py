@@ -142,6 +142,8 @@ class Finder:
         self.loaded = loaded
         self.missed = missed
         self.errors = errors
+        self.tracer: Tracer | None = None
+        """What traces the program's script until its targets have their names."""
 
     def install(self) -> None:
         """Stand first in `sys.meta_path`."""
@@ -157,13 +159,20 @@ class Finder:
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> Any:
         """None for modules nobody wants; else what the other finders say, with our ear to it."""
         wants = self.wants
-        if name not in wants.names and name != LAZY and not wants.open and sys.meta_path[0] is self:
+        tracer = self.tracer
+        if (
+            name not in wants.names
+            and name != LAZY
+            and not wants.open
+            and tracer is None
+            and sys.meta_path[0] is self
+        ):
             return None  # every import of the host comes by here
         try:
             if sys.meta_path[0] is not self:
                 self._stand_first()
             wanted = self.wants(name) or name == LAZY
-            if not (wanted or name in self.wants.gone) or not _is_import(sys._getframe(1)):
+            if not (wanted or tracer or name in self.wants.gone) or not _is_import(sys._getframe(1)):
                 return None
         except Exception as error:  # noqa: BLE001 - the seam between our wishes and the host's import
             self.errors.record("import-hook", error)
@@ -172,13 +181,18 @@ class Finder:
         if spec is None and name in self.wants.gone:
             with self.errors.guard("import-hook"):
                 self.missed(name)
-        if spec is None or spec.loader is None or not wanted:
-            return spec
-        try:
-            self._listen(spec, reloading=target is not None)
-        except Exception as error:  # noqa: BLE001 - the seam between our wishes and the host's import
-            self.errors.record("import-hook", error)
+        if spec is not None and spec.loader is not None:
+            with self.errors.guard("import-hook"):
+                self._hear_of(spec, wanted=wanted, reloading=target is not None)
         return spec
+
+    def _hear_of(self, spec: Any, *, wanted: bool, reloading: bool) -> None:
+        tracer = self.tracer
+        if tracer is not None and not reloading and tracer.pause():
+            if not self._listen(spec, _Resumption(self if wanted else None, tracer), reloading=False):
+                tracer.resume()
+        elif wanted:
+            self._listen(spec, self, reloading=reloading)
 
     def _watch_lazy_modules(self) -> None:
         from . import lazy_modules
@@ -201,16 +215,18 @@ class Finder:
                     return spec
         return None
 
-    def _listen(self, spec: Any, *, reloading: bool) -> None:
+    def _listen(self, spec: Any, listener: Finder | _Resumption, *, reloading: bool) -> bool:
+        """Have `listener` told when the module has run. False if that is long after its import."""
         cls = type(spec)
         lazy_loader = getattr(sys.modules.get(LAZY), "LazyLoader", None)
         if lazy_loader is not None and isinstance(spec.loader, lazy_loader):
-            return  # its code runs at the first look at it, long after this import: `lazy_modules` hears of that
+            return False  # its code runs at the first look at it: `lazy_modules` hears of that
         if cls not in _spec_classes:
             _spec_classes[cls] = _telling_spec(cls)
-        spec.__dict__["_lastcall_finder"] = self
+        spec.__dict__["_lastcall_finder"] = listener
         spec.__dict__["_lastcall_reads"] = 0 if reloading else -1
         spec.__class__ = _spec_classes[cls]
+        return True
 
     def report(self, module: ModuleType | None) -> None:
         """Tell whoever wanted `module` that its code has run. Never raises."""
@@ -224,6 +240,33 @@ class Finder:
             self.loaded(module)
         except Exception as error:  # noqa: BLE001 - the seam between arming and the host's import
             self.errors.record("arming", error)
+
+
+class Tracer:
+    """What can stop to trace its thread for a while. See `mainscript`."""
+
+    def pause(self) -> bool:
+        """Whether it traced this thread; if so, it does no longer."""
+        raise NotImplementedError
+
+    def resume(self) -> None:
+        """Trace again."""
+        raise NotImplementedError
+
+
+class _Resumption:
+    """Has the script traced again when an import is over, which runs at its own pace meanwhile."""
+
+    __slots__ = ("_finder", "_tracer")
+
+    def __init__(self, finder: Finder | None, tracer: Tracer) -> None:
+        self._finder = finder
+        self._tracer = tracer
+
+    def report(self, module: ModuleType | None) -> None:
+        if self._finder is not None:
+            self._finder.report(module)
+        self._tracer.resume()
 
 
 def _is_import(frame: FrameType) -> bool:
@@ -270,7 +313,7 @@ def is_unfinished(module: Any) -> bool:
 def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of one class
     """A subclass of the spec's class that hears importlib finish."""
 
-    def stop_listening(spec: Any) -> Finder | None:
+    def stop_listening(spec: Any) -> Finder | _Resumption | None:
         finder = spec.__dict__.pop("_lastcall_finder", None)
         spec.__dict__.pop("_lastcall_reads", None)
         if spec.__class__ is telling:

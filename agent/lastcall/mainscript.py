@@ -5,18 +5,22 @@ import as `tool` or `pkg.tool`; whoever writes down a target writes that name.
 
 The script never goes through an import, so nobody says when it has run, and it mostly calls its functions
 before it ends. Its module-level code is watched line by line, by a trace function on that one frame, until
-every target there has its name; then the watching stops. For wildcards it stops behind the last definition. Where a
-debugger or a coverage tool already traces, it is left alone and the targets stay pending with that reason.
+every target there has its name; then the watching stops. For wildcards it stops behind the last definition. While
+the script imports a module, which may be all of the program, its thread is not traced: tracing makes Python slower by
+half, whatever the trace function does. Where a debugger or a coverage tool already traces, or begins to, it is left
+alone and the targets stay pending with that reason.
 """
 
 from __future__ import annotations
 
 import sys
 
-from .importing import script_names
+from .callsite import is_import_machinery
+from .importing import Finder, Tracer, script_names
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import CodeType, FrameType
     from typing import Any
 
@@ -34,13 +38,18 @@ def watch(life: Life) -> None:
         return
     if sys.gettrace() is not None:
         for name in (MAIN, *script_names()):
-            for target in life.wanted.exact.get(name, ()):
-                target.reason = TRACED
+            _leave(life.wanted.exact.get(name, ()))
         return
-    sys.settrace(_Script(life, main).each_call)
+    script = life.finder.tracer = _Script(life, main)
+    sys.settrace(script.trace)
 
 
-class _Script:
+def _leave(targets: Iterable[Target]) -> None:
+    for target in targets:
+        target.reason = TRACED
+
+
+class _Script(Tracer):
     """The script's targets, and which of their names are not there yet."""
 
     def __init__(self, life: Life, main: Any) -> None:
@@ -51,6 +60,39 @@ class _Script:
         self.wildcards: list[tuple[str, Target]] = []
         self.missing: set[str] = set()
         self.last_line = 0
+        self.trace: Any = self.each_call
+        """The same object each time it is asked for, None when all is done."""
+
+    def pause(self) -> bool:
+        """Whether it traced this thread; if so, it does no longer."""
+        trace = sys.gettrace()
+        if self.trace is None or trace is not self.trace:
+            # an import that failed before its module's code began does not say that it is over
+            return self.trace is not None and trace is None and self._imports(sys._getframe(1))
+        sys.settrace(None)
+        return True
+
+    def _imports(self, frame: FrameType | None) -> bool:
+        """Whether it is the script's own import statement that `frame` works for."""
+        ours = Finder.__module__
+        while frame is not None and (frame.f_globals.get("__name__") == ours or is_import_machinery(frame)):
+            frame = frame.f_back
+        return frame is not None and frame.f_globals is self.names
+
+    def resume(self) -> None:
+        """Trace again, unless another tool has begun to."""
+        trace = sys.gettrace()
+        if trace is None:
+            sys.settrace(self.trace)
+        elif trace is not self.trace:
+            self._end()
+
+    def _end(self) -> None:
+        if sys.gettrace() is self.trace:
+            sys.settrace(None)
+        elif self.missing:
+            _leave(target for target in self.targets if target.qualname.partition(".")[0] in self.missing)
+        self.trace = self.life.finder.tracer = None
 
     def each_call(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         """The trace function until the script's own frame begins, which alone is traced by line."""
@@ -58,7 +100,7 @@ class _Script:
             self._look_up(frame.f_code)
             if self.missing or self.wildcards:
                 return self.each_line
-            sys.settrace(None)
+            self._end()
         return None
 
     def _look_up(self, code: CodeType) -> None:
@@ -88,7 +130,7 @@ class _Script:
             self.missing.clear()
             self.wildcards.clear()
         if not (self.missing or self.wildcards) or event == "return":
-            sys.settrace(None)
+            self._end()
             return None
         return self.each_line
 
