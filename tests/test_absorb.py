@@ -190,6 +190,28 @@ def test_frames_in_common_are_found_wherever_the_last_reader_stopped(store, path
     )
 
 
+@pytest.mark.parametrize("places", [True, False], ids=["told", "to be looked up"])
+def test_what_a_killed_process_left_unspelled_is_spelled_in_a_time_that_grows_with_it(tmp_path, places):
+    """Ten thousand sites took minutes when each was looked for among all others."""
+    source = tmp_path / "caller.py"
+    source.write_text("old()\n" * 4000)
+    spent = []
+    for number, sites in enumerate((500, 4000)):
+        path = tmp_path / f"{number}.db"
+        process = LiveProcess(path, root=str(tmp_path), slots=4000)
+        for slot in range(sites):
+            expression = f"@{slot + 1},0,{slot + 1},5" if places else None
+            process.site(slot, file=str(source), line=slot + 1, expression=expression)
+        process.close()
+        with Store.open(path) as store:
+            began = time.process_time()
+            store.absorb_live()
+            spent.append(time.process_time() - began)
+            assert {(use.site.expression, use.count) for use in store.uses()} == {("old", 1)}
+            assert len(store.uses()) == sites
+    assert spent[1] < 4 * spent[0] * (4000 / 500)
+
+
 def test_a_site_whose_frames_in_common_are_lost_is_kept_and_the_loss_named(store, path):
     process = LiveProcess(path).site(0, frames=(("/srv/app/pkg/caller_0.py", 1, "f"), 9)).count(0, 4)
     process.close()

@@ -21,6 +21,8 @@ class Names:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._known: dict[tuple[object, ...], int] = {}
+        self._sites: dict[str, int] = {}
+        self._site_ids: dict[int, str] = {}
 
     def scope(self, service: str, environment: str, release: str) -> int:
         return self._number("scope", service=service, environment=environment, release=release)
@@ -47,16 +49,16 @@ class Names:
 
     def site(self, site: Site) -> int:
         """The site's number; of equal sites the first stack stays."""
-        key = ("site", site.id)
-        number = self._known.get(key)
+        digest_of_site = site.id
+        number = self._sites.get(digest_of_site)
         if number is not None:
             return number
-        found = self._connection.execute("SELECT id FROM site WHERE digest = ?", (site.id,)).fetchone()
+        found = self._connection.execute("SELECT id FROM site WHERE digest = ?", (digest_of_site,)).fetchone()
         if found is None:
             cursor = self._connection.execute(
                 "INSERT INTO site VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
-                    site.id,
+                    digest_of_site,
                     self.target(site.target, site.use),
                     site.use,
                     site.file,
@@ -76,12 +78,14 @@ class Names:
             number = int(cursor.lastrowid or 0)
         else:
             number = int(found[0])
-        self._known[key] = number
+        self._sites[digest_of_site], self._site_ids[number] = number, digest_of_site
         return number
 
-    def forget_sites(self) -> None:
-        """To be called when a site was deleted."""
-        self._known = {key: number for key, number in self._known.items() if key[0] != "site"}
+    def forget_site(self, number: int) -> None:
+        """To be called when this site may have been deleted."""
+        known = self._site_ids.pop(number, None)
+        if known is not None:
+            del self._sites[known]
 
     def stack(self, frames: tuple[Frame, ...]) -> int:
         name = digest(f"{frame.file}\x1e{frame.line}\x1e{frame.function}" for frame in frames)

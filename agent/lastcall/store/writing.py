@@ -481,17 +481,25 @@ class _Writer:
 
     def _respell(self, spellings: dict[int, str]) -> None:
         """Move slots to the site that their spelling makes them."""
+        if not spellings:
+            return
+        slots_of: dict[int, set[int]] = {}
+        for number, slot in self._slots.items():
+            slots_of.setdefault(slot.site, set()).add(number)
         for number, expression in spellings.items():
-            slot = self._slots.get(number)
-            if slot is None or slot.spelled:
+            make_way()
+            if number not in self._slots or self._slots[number].spelled:
                 continue
+            slot = self._slots[number]
             slot.spelled = True
             self._touched.add(number)
             old, new = slot.site, self._site_spelled(slot.site, expression)
             if new != old:
                 slot.site = new
+                slots_of[old].discard(number)
+                slots_of.setdefault(new, set()).add(number)
                 self._move_activity(old, new, slot.count)
-                self._leave_site(old, new)
+                self._leave_site(old, new, slots_of)
 
     def _site_spelled(self, old: int, expression: str) -> int:
         """The site that differs from `old` in its spelling only."""
@@ -526,14 +534,14 @@ class _Writer:
             "DELETE FROM activity WHERE site = ? AND process = ? AND count = 0", (old, self._process)
         )
 
-    def _leave_site(self, old: int, new: int) -> None:
+    def _leave_site(self, old: int, new: int, slots_of: dict[int, set[int]]) -> None:
         """Correct what this process has said of `old`, now that one slot fewer is there."""
         row = self._connection.execute(
             "SELECT first_seen, last_seen FROM use_count WHERE site = ? AND process = ?", (old, self._process)
         ).fetchone()
-        remaining = [number for number, slot in self._slots.items() if slot.site == old]
+        remaining = slots_of[old]
         if row is not None:
-            count = sum(s.count for s in self._slots.values() if s.site == new) or 1
+            count = sum(self._slots[number].count for number in slots_of[new]) or 1
             self._connection.execute(
                 "INSERT INTO use_count VALUES (?, ?, ?, NULL, 1, ?, ?) ON CONFLICT DO UPDATE SET"
                 " last_seen = max(last_seen, excluded.last_seen)",
@@ -544,7 +552,7 @@ class _Writer:
             return
         for statement in statements(_UNUSED_SITE):
             self._connection.execute(statement, {"old": old, "new": new, "process": self._process})
-        self._names.forget_sites()
+        self._names.forget_site(old)
 
     # -- paths ----------------------------------------------------------------------------------------
 
