@@ -168,6 +168,14 @@ def test_a_file_that_kills_the_worker_is_named_and_the_rest_is_done(tmp_path, mo
     assert len(found.findings) == 59
 
 
+def test_where_no_worker_can_be_started_this_process_reads_the_files_itself(tmp_path, monkeypatch):
+    many(tmp_path)
+    monkeypatch.setattr(work.sys, "executable", str(tmp_path))  # an interpreter that may not be run
+    found = survey(tmp_path)
+    assert found.skipped == []
+    assert len(found.findings) == 60
+
+
 def test_the_cache_gives_the_same_answer_and_knows_changed_content(tmp_path):
     root = write(tmp_path / "tree", {"a.py": OLD.format(name="f"), "b.py": "def (:"})
     path = str(tmp_path / "cache.db")

@@ -61,8 +61,7 @@ def analyse(
     missing, size = run.look_up()
     if missing:
         if size < _FEW_BYTES or workers <= 1 or not sys.executable:
-            for index in missing:
-                run.finish(index, analyse_file(items[index].path, analysis, items[index].arguments))
+            run.analyse(missing)
         else:
             _in_workers(run, missing, min(workers, os.cpu_count() or 1))
     run.save()
@@ -123,6 +122,12 @@ class _Run:
             if self._progress and (self._done % 16 == 0 or self._done == len(self.items)):
                 self._progress(self._done, len(self.items))
 
+    def analyse(self, indices: Sequence[int]) -> None:
+        """Some of the items, in this process."""
+        for index in indices:
+            item = self.items[index]
+            self.finish(index, analyse_file(item.path, self.analysis, item.arguments))
+
     def save(self) -> None:
         if self._cache is None:
             return
@@ -172,7 +177,11 @@ def _drive(run: _Run, take: Callable[[], list[int] | None]) -> None:
             chunk = pending.pop() if pending else take()
             if chunk is None:
                 return
-            worker = worker or _Worker(run.analysis)
+            try:
+                worker = worker or _Worker(run.analysis)
+            except OSError:  # no process may be started here, or the interpreter not be read: do it ourselves
+                run.analyse(chunk)
+                continue
             outcomes = worker.ask([run.items[index] for index in chunk])
             if outcomes is not None:
                 for index, outcome in zip(chunk, outcomes, strict=True):
