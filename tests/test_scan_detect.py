@@ -481,3 +481,53 @@ def test_a_mark_stands_at_its_definition_and_its_evidence_at_the_words():
     (mark,) = detect(source, Knowledge()).marks
     assert mark.line == 4
     assert {item.kind: item.line for item in mark.evidence} == {"docstring": 7, "warning": 9}
+
+
+@pytest.mark.parametrize(
+    ("source", "qualname", "expected"),
+    [
+        ("def p():\n    warnings.warn(messages.P_DEPRECATED.format(), stacklevel=2)", "p", {("warning", "high")}),
+        ("class C:\n    def __init__(self):\n        my_warn(_DEPRECATION_MESSAGE, FutureWarning)", "C", {("warning", "medium")}),
+        ("class C:\n    def __gt__(self, other):\n        return self._compare_deprecated(other)\n    def _compare_deprecated(self, other):\n        warnings.warn('ordered comparison is deprecated', DeprecationWarning)", "C.__gt__", {("warning", "medium")}),
+        ("class QuantoQuantizer:\n    '''A quantizer.\n\n    The Quanto backend is deprecated and will be removed.\n    '''", "QuantoQuantizer", {("docstring", "medium")}),
+        ("def setex(self):\n    '''Set it.\n\n    As per Redis 2.6, SETEX is considered deprecated.\n    '''", "setex", {("docstring", "high")}),
+        ("class A:\n    def __init__(self):\n        '''\n            graph.A is deprecated.\n        Use one of\n          - b\n        '''", "A", {("docstring", "high")}),
+        ("@method_decorator(name='get', decorator=schema(summary='x', deprecated=True))\nclass ListAPI: ...", "ListAPI", {("decorator", "medium")}),
+    ],
+)  # fmt: skip
+def test_the_sixth_sets_own_ways_to_say_it_are_found(source, qualname, expected):
+    assert marks(source)[qualname] - {("is", "class"), ("is", "method"), ("is", "function")} == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # a helper that warns of another thing
+        "class C:\n    def _note_deprecation(self):\n        note('CALLBACKS is deprecated', DeprecationWarning)",
+        # the module is what has moved
+        "deprecation_warning(old='pkg.a.B', new='pkg.c.B')",
+        # a list of parts
+        "class M:\n    '''Configures a query.\n\n    Fields:\n      a: Some words.\n      b: Deprecated. This is deprecated.\n    '''",
+        # other methods
+        "def attrs():\n    '''Do.\n\n    .. deprecated:: 18.2.0\n       ``__lt__``, ``__le__``, and ``__gt__`` now raise a `DeprecationWarning` if subclasses are compared.\n    '''",
+        # the decorator in it
+        "'''\nDeprecated decorator from Python 3.14, taken as it is.\n'''\nclass deprecated: ...",
+        # another class's
+        "class C:\n    # NOTE: These methods are deprecated on the TrainContext, and still available here.\n\n    def name(self): ...",
+        "class M(type):\n    # Override it. All use of these mixins is deprecated though.\n    def __instancecheck__(cls, x): ...",
+        # arguments that have to be passed each time, and one that is deprecated beside another
+        "def _parse(backend, device):\n    if backend is not None:\n        warnings.warn('backend argument on jit is deprecated', DeprecationWarning)",
+        "def f(context=None, proxy=False):\n    if proxy and context is not None:\n        warnings.warn('Passing context when proxy=True is deprecated', FutureWarning)",
+    ],
+)  # fmt: skip
+def test_the_sixth_sets_words_about_something_else_make_nothing_sure(source):
+    found = detect(textwrap.dedent(source).encode(), Knowledge()).marks
+    shown = [mark.qualname for mark in found if any(item.confidence != "low" for item in mark.evidence)]
+    assert shown == ([""] if source.startswith("deprecation_warning") else [])
+
+
+def test_a_decorator_known_by_what_it_does_names_no_arguments_unless_it_speaks_of_old_ones():
+    rewrites = "@rewrite_parameters(body_fields=('a', 'b'))\ndef f(a=1, b=2): ..."
+    renames = "@rename_parameter('old', 'a')\ndef f(a=1): ..."
+    assert "f(a=)" not in marks(rewrites, ["rewrite_parameters"])
+    assert marks(renames, ["rename_parameter"])["f(old=)"] == {("decorator", "high"), ("is", "parameter")}

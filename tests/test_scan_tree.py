@@ -340,3 +340,13 @@ def test_a_cache_whose_damage_shows_late_is_replaced_too(tmp_path):
     cache.commit()
     assert cache.get(b"k") == [1]
     cache.close()
+
+
+def test_two_services_with_modules_of_one_name_both_show_what_is_theirs(tmp_path):
+    write(tmp_path, {
+        f"{service}/{name}": text
+        for service in ("one", "two")
+        for name, text in {"pyproject.toml": "", "app/__init__.py": "", "app/m.py": OLD.format(name="f")}.items()
+    })
+    assert [(item.ref, item.file) for item in survey(tmp_path).findings] == [
+        ("app.m:f", "one/app/m.py"), ("app.m:f", "two/app/m.py")]

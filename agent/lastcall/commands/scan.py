@@ -97,6 +97,10 @@ def _write(root: str, findings: list[Finding]) -> None:
     from lastcall.scanning.writing import config_file, write_targets
 
     file = _read_there(root) or config_file(_below_here(root))
+    first: dict[str, Finding] = {}
+    for item in findings:  # two files may go by one name: it is one target
+        first.setdefault(item.ref, item)
+    findings = list(first.values())
     named = [item for item in findings if item.watchable and _can_be_named(item.ref)]
     added = write_targets(file, named)
     known = len(named) - len(added)

@@ -25,6 +25,7 @@ from lastcall.scanning.emissions import (
     literal_text,
     module_emissions,
     parameters_of,
+    required_of,
     spread_of,
 )
 from lastcall.scanning.finding import Evidence, Mark
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-DETECTOR = 6
+DETECTOR = 7
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
 _HINT = re.compile(
@@ -82,7 +83,10 @@ _ARGUMENT_DECORATOR = re.compile(
     r"deprecations$|param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional|default|behaviou?r|value",
     re.IGNORECASE,
 )
+_OF_DECORATOR = re.compile(r"\W*(?:the\s+)?deprecated\s+decorator\b", re.IGNORECASE)
+"""A module's words about the decorator in it that is called so."""
 _LATE_IMPORT = re.compile(r"^[ \t]+from[ \t]", re.MULTILINE)
+_OF_OLD_NAMES = re.compile(r"renam|replac|remov|alias|old|legacy|drop|warn|compat", re.IGNORECASE)
 _POSITIONAL = re.compile(r"positional|keyword_?only|non_?keyword", re.IGNORECASE)
 """Decorators for arguments that stay, and shall no longer be passed by position."""
 _MAKES_LOGGERS = re.compile(
@@ -322,6 +326,7 @@ class _Detector:
             "class" if subject != qualname else kind,
             node.lineno,
             qualname,
+            required_of(node),
         )
         self._comments(node, subject, "class" if subject != qualname else kind)
         self._name(node, qualname, kind)
@@ -365,7 +370,19 @@ class _Detector:
             self._docstring(node, qualname, "class", node.lineno)
             self._comments(node, qualname, "class")
             self._name(node, qualname, "class")
+        outer = self._knowledge
+        self._knowledge = replace(outer, methods=frozenset(self._warning_methods(node)))
         self._body(node.body, qualname + ".")
+        self._knowledge = outer
+
+    def _warning_methods(self, node: ast.ClassDef) -> Iterator[str]:
+        """The methods by which others of their class warn, each time."""
+        for item in flatten(node.body):
+            if not isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) or not DECORATOR.search(item.name):
+                continue
+            found = emissions_of(item, self._knowledge, self._constants)
+            if any(one.kind == "warning" and one.strong and not one.conditions for one in found):
+                yield item.name
 
     def _name(self, node: Function | ast.ClassDef, qualname: str, kind: Kind) -> None:
         if _NAME.search(node.name):
@@ -380,6 +397,9 @@ class _Detector:
             known = name in self._knowledge.emitters or name in self._knowledge.sometimes
             if not known and isinstance(decorator, ast.Call) and says_deprecated_keyword(decorator):
                 self._add(qualname, kind, node.lineno, "decorator", "high", "deprecated=", decorator.lineno)
+                continue
+            if not known and isinstance(node, ast.ClassDef) and _holds_deprecated_keyword(decorator):
+                self._add(qualname, kind, node.lineno, "decorator", "medium", "deprecated=", decorator.lineno)
                 continue
             if not known and (not DECORATOR.search(name) or _NOT_DECORATOR.search(name)):
                 continue
@@ -404,7 +424,9 @@ class _Detector:
         text: str,
     ) -> None:
         callee = self._knowledge.name_of(_callee(decorator))
-        names = [] if _POSITIONAL.search(callee) else named_arguments(decorator, parameters)
+        # By what it does alone: which of the names that it is told are the old ones only its code knows.
+        unsaid = not DECORATOR.search(callee) and not _OF_OLD_NAMES.search(callee)
+        names = [] if unsaid or _POSITIONAL.search(callee) else named_arguments(decorator, parameters)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names = [name for name in names if name not in spread_of(node)]
         for name in names:
@@ -438,6 +460,8 @@ class _Detector:
         for said in says:
             if said.parameter and said.parameter in spread:
                 continue
+            if isinstance(node, ast.Module) and _OF_DECORATOR.match(said.text):
+                continue
             if said.parameter and takes is not None and said.parameter not in takes:
                 continue
             if said.parameter:
@@ -448,14 +472,24 @@ class _Detector:
             elif not helper:
                 self._add(qualname, kind, line, "docstring", said.confidence, said.text, start + said.offset)
 
-    def _emissions(self, found: list[Emission], qualname: str, kind: Kind, line: int, own: str = "") -> None:
+    def _emissions(  # noqa: PLR0917 - the function's fields, in their order
+        self,
+        found: list[Emission],
+        qualname: str,
+        kind: Kind,
+        line: int,
+        own: str = "",
+        required: frozenset[str] = frozenset(),
+    ) -> None:
         for item in found:
             if item.conditions and (kind == "module" or (item.kind == "log" and not item.strong)):
                 continue  # that it sometimes logs of something legacy says nothing of the callable
             text = item.text or "deprecation warning"
             confidence = emission_confidence(item, qualname)
             for name in item.passed:
-                sure: Confidence = "medium" if item.strong or argument_leaves(item.text) else "low"
+                # What has to be passed each time is another function's argument, or is about its value.
+                leaves = name not in required and (item.strong or argument_leaves(item.text))
+                sure: Confidence = "medium" if leaves else "low"
                 self._add(f"{own or qualname}({name}=)", "parameter", line, item.kind, sure, text, item.line)
                 confidence = confidence if names_itself(item.text, qualname) else "low"
             self._add(qualname, kind, line, item.kind, confidence, text, item.line)
@@ -559,6 +593,12 @@ def _may_take(node: ast.Module | Function | ast.ClassDef) -> frozenset[str] | No
     if isinstance(node, ast.ClassDef):
         return None
     return None if node.args.kwarg else parameters_of(node)
+
+
+def _holds_deprecated_keyword(decorator: ast.expr) -> bool:
+    """`@method_decorator(name="get", decorator=schema(deprecated=True))`, of one method of the class."""
+    values = [item.value for item in decorator.keywords] if isinstance(decorator, ast.Call) else []
+    return any(isinstance(item, ast.Call) and says_deprecated_keyword(item) for item in values)
 
 
 def _callee(decorator: ast.expr) -> ast.expr:

@@ -12,7 +12,7 @@ from lastcall.scanning.wording import SAYS_DEPRECATED, SAYS_GONE, SAYS_LEAVING, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-_CATEGORY = re.compile(r"[Dd]eprecat|RemovedIn|RemovedAs|^FutureWarning$")
+_CATEGORY = re.compile(r"[Dd]eprecat|DEPRECAT|RemovedIn|RemovedAs|^FutureWarning$")
 _WEAK_CATEGORY = frozenset(("FutureWarning",))
 """Also announces changed results, so by itself it does not call anything deprecated."""
 _HELPER = re.compile(r"deprecat", re.IGNORECASE)
@@ -101,6 +101,8 @@ class Knowledge:
     categories: frozenset[str] = frozenset()
     sometimes: frozenset[str] = frozenset()
     """Emitters that do not warn each time they are called."""
+    methods: frozenset[str] = frozenset()
+    """Methods of the class at hand that warn each time, and whose names say so."""
     loggers: frozenset[str] = frozenset()
     """Names that this file gave to loggers, and that do not say so themselves."""
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -150,6 +152,19 @@ def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset
 def spread_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
     """The names after `*` and `**`, by which no argument can be passed."""
     return frozenset(item.arg for item in (function.args.vararg, function.args.kwarg) if item is not None)
+
+
+def required_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
+    """The parameters without a default, which every call has to pass."""
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    required = positional[: len(positional) - len(arguments.defaults)]
+    required += [
+        item
+        for item, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        if value is None
+    ]
+    return frozenset(item.arg for item in required)
 
 
 def literal_text(node: ast.expr | None, constants: dict[str, str]) -> str:
@@ -314,6 +329,8 @@ def _is_category(node: ast.expr, state: _Body) -> bool:
         return _is_category(node.body, state) or _is_category(node.orelse, state)
     if isinstance(node, ast.Call):  # an instance of the category carries the message itself
         node = node.func
+        if isinstance(node, ast.Attribute) and node.attr == "format":  # a message that is kept elsewhere
+            node = node.value
     name = state.knowledge.name_of(node)
     return bool(_CATEGORY.search(name)) or name in state.knowledge.categories or name in state.categories
 
@@ -347,6 +364,8 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
         )
         known = base == "warnings" or name == "warn" or _is_known(name, state.knowledge)
         sure = known and name not in state.knowledge.sometimes and not _WARNS_OF.search(name)
+        if base in {"self", "cls"} and name in state.knowledge.methods and not text:
+            sure = False  # in words of its own, which may be about another
         if not sure and not _SAYS_SO.search(name) and len(text.split()) < _SAYS_SOMETHING:
             return  # `get_value(...)`, which warns of some values
         state.found.append(
@@ -402,7 +421,10 @@ def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> boo
         return bool(categories - _WEAK_CATEGORY) or SAYS_LEAVING.search(text) is not None
     if not text and (name.endswith("warnings") or _REGISTERS.match(name)):
         return None  # `show_deprecation_warnings()`, `add_deprecated_names({...})`
-    if name in state.knowledge.emitters | state.knowledge.sometimes and base not in {"self", "cls"}:
+    if base in {"self", "cls"}:
+        if name in state.knowledge.methods:
+            return True
+    elif name in state.knowledge.emitters | state.knowledge.sometimes:
         return True
     if _HELPER.search(name) and not _NOT_A_HELPER.search(name):
         # By its name it has to do with deprecation; that it warns of one, and always, takes more.

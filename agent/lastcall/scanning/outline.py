@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 DECORATOR = re.compile(r"deprecat(?!ors)|obsolete|^removed_", re.IGNORECASE)
 """What a decorator or call that deprecates something is called."""
+_BOTH_NAMES = frozenset(("old", "new", "old_name", "new_name"))
+"""Keywords of a call that says what is called otherwise now: they declare no names of the module."""
 _PLACE = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*[.:]\w[\w.]*")
 HELPER_NAME = re.compile(
     r"warn|^_*deprecat(?:e|ed|ion)?$|^_*deprecat(?:e|ion|or)s?_|"
     r"^_*(?:is|has|mark|get|set|add|list|check|handle|find|show|emit|raise|log|print|suppress|ignore|issue|"
-    r"report|with|test)s?_(?:\w+_)?(?:deprecat|obsolete)",
+    r"report|note|notify|announce|with|test)s?_(?:\w+_)?(?:deprecat|obsolete)",
     re.IGNORECASE,
 )
 """What functions are called that have to do with the deprecation of others."""
@@ -50,6 +52,8 @@ def declared_names(statement: ast.stmt) -> list[str]:
             for name in [_text_of(key)]
             if name.isidentifier()
         ]
+    if _BOTH_NAMES.intersection(item.arg or "" for item in call.keywords):
+        return []
     moved = [item.arg for item in call.keywords if item.arg and _PLACE.fullmatch(_text_of(item.value))]
     if moved:
         return moved

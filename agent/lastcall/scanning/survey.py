@@ -122,12 +122,12 @@ def _findings(files: list[SourceFile], outcomes: list[Outcome]) -> list[Finding]
         for file, outcome in zip(files, outcomes, strict=True)
         if outcome.value
     )
-    findings: dict[str, Finding] = {}
+    findings: dict[tuple[str, str], Finding] = {}
     for file, outcome in zip(files, outcomes, strict=True):
         for data in outcome.value["marks"] if outcome.value else ():
             finding = _finding(file, Mark.from_dict(data), names)
-            # Two files can claim one module name (a script in two folders): the first one stands.
-            findings.setdefault(finding.ref, finding)
+            # Two files can claim one module name (the `app` of two services): each is shown at its file.
+            findings.setdefault((finding.ref, finding.file), finding)
     return sorted(findings.values(), key=lambda item: (item.file, item.line, item.ref))
 
 

@@ -29,16 +29,22 @@ _THING = (
     r"decorator|factory|wrapper|helper|shim|api|endpoint|implementation|subclass|mixin|accessor|name|type)"
 )
 _IS = (
-    r"(?:is|are|was|were|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both|actually))?"
+    r"(?:is|are|was|were|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both|actually|considered))?"
 )
 _ABOUT_ITSELF = re.compile(
-    rf"\b(?:this|these)\s+(?!first|second|third|last|latter|former|other)(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated"
+    rf"\b(?:this|(?<!of )these)\s+(?!first|second|third|last|latter|former|other)(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated(?!\s+on\s+(?:the\s+)?[`'\"]*[A-Z])"
     rf"|(?<!since )(?<!because )(?<!as )(?<!but )(?<!where )(?<!of )\bthis\s+{_IS}\s+(?:a\s+)?deprecated"
     r"|(?:^|[^\w\s`'\")]\s*)deprecated\s+since\s+(?:\w+\s+){0,2}?v?\d"
     r"|(?<!\.)[.!?]\s+(?:n\.?b\.?:?\s+|note:?\s+)?(?:deprecated|obsolete)"
     r"(?:\s*(?:[.!:,;]|$)|\s+(?:as of|in|from)\s+v?\d)",
     re.IGNORECASE,
 )
+_ELSEWHERE = re.compile(
+    rf"deprecated\s+on\s+(?:the\s+)?[`'\"]*[A-Z]|\bof\s+(?:these|those)\s+\w+\s+{_IS}\s+deprecated"
+)
+"""Words about what another class has, or about those that use something."""
+_PART_IS = re.compile(rf"(?:^|[.!?]\s+)\W*[Tt]he\s+([A-Z]\w+)\s+([a-z]+)\s+{_IS}\s+deprecated")
+"""How words begin about the one thing that a class is there for: "the Quanto backend is deprecated"."""
 _THIS_IS = re.compile(
     rf"\bthis\s+(\w+)\b(?:[^.:]{{0,60}}\band(?:\s+it)?)?\s+{_IS}\s+deprecated", re.IGNORECASE
 )
@@ -107,6 +113,7 @@ _OF_VALUE = re.compile(
     r"\b(?:default|behaviou?r|output)\b[^.]*\b(?:will|is going to|changed)\b"
     r"|\bwill (?:change|be changed|initiali[sz]e)\b|\busing None\b"
     r"|\b(?:passing|specifying|using|giving|supplying)\s+(?:a|an|any|non\S*|multiple|several|more than|\w+s as)\b"
+    r"|\b(?:passing|specifying|using|giving|supplying|setting)\s+\S+(?:\s+\S+)?\s+(?:when|while|if|together with)\b"
     r"|\b(?:values?|strings?|booleans?|callables?|lists?)\b[^.]{0,30}\bdeprecated"
     r"|`\w+\s*=\s*[^`]+`+\s+(?:option\s+)?(?:is|was|has been)\b"
     r"|[\"'][\w.+-]+[\"']`*\s+(?:(?:option|value|mode|string|setting|choice)\s+)?(?:is|was|were|has been|will be)\b"
@@ -121,8 +128,9 @@ _OTHER_SUBJECT = re.compile(
     re.IGNORECASE,
 )
 _OTHER_NAME = re.compile(
-    r"(?:[\d.v]+\s+)?(?:the\s+|deprecated\s+)?(?::[\w:]+:)?`+~?(?P<name>[A-Za-z_][\w.]*)(?:\(\))?`+\s+"
-    r"(?:(?:and\s+)?\S+\s+)?(?:is|are|was|were|has been|have been|will be|in favou?r)\b",
+    r"(?:[\d.v]+\s+)?(?:the\s+|deprecated\s+)?(?::[\w:]+:)?`+~?(?P<name>[A-Za-z_][\w.]*)(?:\(\))?`+(?=[\s,])"
+    r"(?:,?\s*(?:and\s+)?`+[\w.]+(?:\(\))?`+,?)*\s*"
+    r"(?:(?:and\s+)?\S+\s+)?(?:is|are|was|were|has been|have been|will be|in favou?r|now)\b",
     re.IGNORECASE,
 )
 """How the words after `.. deprecated::` begin where they are about something that has a name of its own."""
@@ -153,6 +161,11 @@ _NUMPY_SECTION = re.compile(
     r"(?:attributes|(?:other )?parameters|returns|yields|raises|methods|examples|see also|references)\s+[-=~]{3,}",
     re.IGNORECASE,
 )
+_LIST = re.compile(
+    r"(?:fields|messages|enums|attributes|properties|members|columns|methods|options|settings|values|keys)\s*:\s",
+    re.IGNORECASE,
+)
+"""The heading of a list of parts, each with words of its own."""
 _TAG = re.compile(r"^(?P<indent>\s*)[@:]deprecated\b:?\s*(?P<rest>.*)$", re.IGNORECASE)
 _FIELD = re.compile(
     r"^\s*:(?:param|parameter|arg|argument|key|keyword|kwarg)\s+(?:[^:]*\s)?\**(?P<name>\w+)\s*:"
@@ -350,7 +363,9 @@ def _arguments_said(lines: list[str]) -> list[Said]:
 def _in_prose(lines: list[str], name: str) -> Said | None:
     paragraphs = _paragraphs(lines)
     for index, (number, text) in enumerate(paragraphs[:6]):
-        if (index and text.startswith((":", ">>>", "Args", "Param"))) or _NUMPY_SECTION.match(text):
+        if (index and (text.startswith((":", ">>>", "Args", "Param")) or _LIST.match(text))) or (
+            _NUMPY_SECTION.match(text)
+        ):
             break
         verdict = sentence_says(text, name, first=index == 0)
         if verdict is not None:
@@ -372,7 +387,7 @@ def _paragraphs(lines: list[str]) -> list[tuple[int, str]]:
                 start = number
             current.append(line.strip())
         elif current:
-            if not lines[start].startswith((" ", "\t")):
+            if not found or not lines[start].startswith((" ", "\t")):
                 found.append((start, " ".join(current)))
             current = []
     return found
@@ -395,8 +410,11 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
         ):
             # "obsolete: add a marker" may be the name of a thing, not a verdict
             return "medium" if _argument_is_subject(text) or text.startswith("obsolete") else "high"
+        if _of_its_part(text, name):
+            return "medium"
         if re.search(rf"(?:{_IS})\s+deprecated", text, re.IGNORECASE):
-            return "low" if _argument_is_subject(text) or not first else "medium"
+            elsewhere = not first or _ELSEWHERE.search(text)
+            return "low" if _argument_is_subject(text) or elsewhere else "medium"
         return shim or ("low" if first and re.search(r"\bdeprecated\b", text, re.IGNORECASE) else None)
     return shim
 
@@ -404,9 +422,10 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
 def names_itself(text: str, name: str) -> bool:
     """Whether the words call the callable `name` deprecated by its name, or as "this function"."""
     last = name.rsplit(".", 1)[-1]
-    spelled = "|".join(map(re.escape, {last, last.replace("_", "")}))
+    loud = last.upper() if len(last) > 3 else last  # noqa: PLR2004 - as commands are written
+    spelled = "|".join(map(re.escape, {last, last.replace("_", ""), loud}))
     named = rf"[\w.]*\b(?:{spelled})s?\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)"
-    is_there = last and (last in text or last.replace("_", "") in text)  # much faster than the expression
+    is_there = last and (last in text or last.replace("_", "") in text or loud in text)  # much faster than the expression
     for match in re.finditer(named, text) if is_there else ():
         if not _GIVES_REASON.search(text[: match.start()]):
             return True
@@ -431,6 +450,12 @@ def _by_its_kind(text: str, name: str) -> bool:
         match[1].lower() in nouns and not _OF_ARGUMENT.fullmatch(match[1])
         for match in _THIS_IS.finditer(text)
     )
+
+
+def _of_its_part(text: str, name: str) -> bool:
+    """Whether "the Quanto backend is deprecated" stands at `QuantoQuantizer`."""
+    words = set(re.findall(r"[A-Z][a-z]+", name.rsplit(".", 1)[-1]))
+    return any(match[1] in words and not _OF_ARGUMENT.fullmatch(match[2]) for match in _PART_IS.finditer(text))
 
 
 def about_value(text: str, name: str) -> bool:
