@@ -168,6 +168,27 @@ def test_a_method_is_found_on_self_and_on_attributes_of_self(tmp_path):
     assert [line for _, line, _ in found(tmp_path, METHOD)] == [6, 7]
 
 
+@pytest.mark.parametrize("decorator", ["property", "reify"])
+def test_what_holds_the_value_that_a_property_gave_does_not_refer_to_the_property(tmp_path, decorator):
+    request = f"class Request:\n    @{decorator}\n    def keep_alive(self): ...\n"
+    response = (
+        "from chat.request import Request\n"
+        "class Response:\n"
+        "    def __init__(self):\n"
+        "        self._keep_alive = None\n"
+        "    def close(self):\n"
+        "        self._keep_alive = False\n"
+        "    def prepare(self, request: Request):\n"
+        "        keep_alive = self._keep_alive\n"
+        "        if keep_alive is None:\n"
+        "            keep_alive = request.keep_alive\n"
+        "        self._keep_alive = keep_alive\n"
+    )
+    make(tmp_path, {"chat/request.py": request, "chat/response.py": response})
+    places = static_references(tmp_path, ["chat.request:Request.keep_alive"])
+    assert [(item.file, item.line, item.certain) for item in places] == [("chat/response.py", 10, True)]
+
+
 def test_a_method_of_an_unknown_object_is_only_possible_and_of_a_known_other_is_not(tmp_path):
     make(tmp_path, {"chat/use.py": "def f(x):\n    x.old_send()\n    [].old_send()\n    return Other().old_send()\n\nclass Other:\n    def old_send(self): ...\n"})
     (item,) = [item for item in static_references(tmp_path, [METHOD]) if item.file == "chat/use.py"]

@@ -531,3 +531,36 @@ def test_a_decorator_known_by_what_it_does_names_no_arguments_unless_it_speaks_o
     renames = "@rename_parameter('old', 'a')\ndef f(a=1): ..."
     assert "f(a=)" not in marks(rewrites, ["rewrite_parameters"])
     assert marks(renames, ["rename_parameter"])["f(old=)"] == {("decorator", "high"), ("is", "parameter")}
+
+
+@pytest.mark.parametrize(
+    ("source", "qualname", "expected"),
+    [
+        ("def _psnr():\n    _deprecated_root_import('psnr', 'image')", "_psnr", {("warning", "high")}),
+        ("def _psnr():\n    '''Wrapper for deprecated import.'''", "_psnr", {("docstring", "medium")}),
+        ("def f(a=1, b=2):\n    '''Do.\n\n    Parameters\n    ----------\n    a : bool\n        Some.\n\n        .. deprecated:: 0.4\n            The b parameter is deprecated.\n    b : bool\n    '''", "f(b=)", {("docstring", "high")}),
+        ("class C:\n    def __init__(self, **params):\n        if 'name' in params and 'label' in params:\n            warnings.warn(\"Both 'name' and 'label' given. Widget.name is deprecated.\", DeprecationWarning)", "C.__init__(name=)", {("warning", "medium")}),
+    ],
+)  # fmt: skip
+def test_the_seventh_sets_own_ways_to_say_it_are_found(source, qualname, expected):
+    found = marks(source, ["_deprecated_root_import"])
+    assert found[qualname] - {("is", "function"), ("is", "parameter")} == expected
+    assert not any(name.endswith(("(a=)", "(label=)")) for name in found)
+
+
+def test_a_helper_that_fills_in_what_is_deprecated_warns_for_others():
+    source = "def _deprecated_import(name):\n    warn(f'Importing `{name}` from here was deprecated', FutureWarning)"
+    found = detect(source.encode(), Knowledge())
+    assert (found.emitters, [mark.qualname for mark in found.marks]) == (["_deprecated_import"], [])
+
+
+@pytest.mark.parametrize(
+    ("source", "qualname", "kind"),
+    [
+        ("class GlusterfsDriver:\n    def check(self):\n        warn('The Cinder GlusterFS Driver is deprecated', DeprecationWarning)", "GlusterfsDriver.check", "warning"),
+        ("class R2Score:\n    '''Computes it. Argument ``num`` in ``R2Score`` has been deprecated.'''", "R2Score", "docstring"),
+        ("# @deprecated('May 2014', 'Moved to converter')\ndef f(): ...", "f", "comment"),
+    ],
+)  # fmt: skip
+def test_the_seventh_sets_words_about_something_else_are_not_sure(source, qualname, kind):
+    assert (kind, "high") not in marks(source).get(qualname, ())

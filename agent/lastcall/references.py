@@ -361,6 +361,10 @@ class _Search:
                     named = target.name in use[5]
                     if not named and not whole and "()" in path:
                         continue  # what a variable holds was made with it, there
+                    if "()" in path and self._graph.is_property(target.path):
+                        parts = use[5].split(".")
+                        if len(parts) == 1 or (target.name not in parts and not is_sure):
+                            continue  # nor is the value that a property gave
                     certain = is_sure and (named or (path == use[1] and self._graph.is_clear(path)))
                     reference = self._reference(target, file, use, whole=whole, certain=certain)
                     if reference is not None and not self._is_inside_definition(reference, target):

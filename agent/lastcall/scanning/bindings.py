@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from lastcall.scanning.naming import Function
 
-BINDER = 4
+BINDER = 5
 """Raise it when the same file would give another result: old cache entries are then not used."""
 
 _REFLECTION = frozenset(("getattr", "hasattr", "setattr", "delattr", "attrgetter", "methodcaller"))

@@ -6,7 +6,13 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lastcall.scanning.wording import SAYS_DEPRECATED, about_passing, names_itself, sentence_says
+from lastcall.scanning.wording import (
+    SAYS_DEPRECATED,
+    about_passing,
+    names_itself,
+    of_its_class,
+    sentence_says,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +51,7 @@ def emission_confidence(item: Emission, qualname: str) -> Confidence:
         return "low"
     if not item.sure:
         return "medium"
-    if _OF_CONSTRUCTOR.search(item.text):
+    if _OF_CONSTRUCTOR.search(item.text) or of_its_class(item.text, qualname.rpartition(".")[0]):
         return "medium"
     if item.kind == "log":
         verdict = sentence_says(item.text, qualname, first=True)

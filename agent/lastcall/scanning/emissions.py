@@ -62,9 +62,12 @@ _HOLE = re.compile(r"\{\w[^{}]*\}")
 _WARNS_OF = re.compile(r"warn(?:s|ing)?_(?:on|if|about|for|of|when)_", re.IGNORECASE)
 """A helper that looks first whether there is something to warn of."""
 _HOLE_IS_SUBJECT = re.compile(r"\W*(?:the\s+\W*)?\{\.\.\.\}", re.IGNORECASE)
+_HOLE_IS_NAMED = re.compile(r"[^.{]{0,40}\{\.\.\.\}.*deprecat", re.IGNORECASE | re.DOTALL)
+"""The same in a helper's words: "Importing `{name}` from here is deprecated"."""
 _WARN_WORD = re.compile(r"(?:^|_)warn(?:s|ing)?(?:_|$)", re.IGNORECASE)
 _SAYS_SO = re.compile(r"warn|deprec", re.IGNORECASE)
 _MARKED_NAME = re.compile(r"(\w+)=?[`'\"]*\s*\(deprecated\b", re.IGNORECASE)
+_NAMED_OF_BOTH = re.compile(r"(\w+)=?[`'\"]*\s+(?:is|was|has been)\s+(?:now\s+)?deprecated\b", re.IGNORECASE)
 _FILTERS = frozenset(["filterwarnings", "simplefilter", "catch_warnings", "warns", "deprecated_call"])
 
 
@@ -122,6 +125,8 @@ class _Body:
     constants: dict[str, str]
     parameters: frozenset[str]
     spread: frozenset[str] = frozenset()
+    is_helper: bool = False
+    """By its name the function has to do with warnings or deprecation."""
     found: list[Emission] = field(default_factory=list)
     categories: set[str] = field(default_factory=set)
     """Local names that hold a category of deprecation warnings."""
@@ -204,7 +209,8 @@ def emissions_of(
 
     Nested functions are not looked into: they run later, and have no name that others could call.
     """
-    state = _Body(knowledge, dict(constants), parameters_of(function), spread_of(function))
+    is_helper = _SAYS_SO.search(function.name) is not None
+    state = _Body(knowledge, dict(constants), parameters_of(function), spread_of(function), is_helper)
     state.categories.update(_category_parameters(function, state))
     _walk(function.body, (), state)
     return state.found
@@ -358,7 +364,8 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
             return
     strength = _warns(node, name, base, text, state)
     if strength is not None:
-        of_others = not SAYS_DEPRECATED.search(text) or (not conditions and _HOLE_IS_SUBJECT.match(text))
+        names_others = _HOLE_IS_NAMED if state.is_helper else _HOLE_IS_SUBJECT
+        of_others = not SAYS_DEPRECATED.search(text) or (not conditions and names_others.match(text))
         forwards = bool(of_others) and any(
             isinstance(part, ast.Name) and part.id in state.parameters for part in ast.walk(node)
         )
@@ -421,10 +428,8 @@ def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> boo
         return bool(categories - _WEAK_CATEGORY) or SAYS_LEAVING.search(text) is not None
     if not text and (name.endswith("warnings") or _REGISTERS.match(name)):
         return None  # `show_deprecation_warnings()`, `add_deprecated_names({...})`
-    if base in {"self", "cls"}:
-        if name in state.knowledge.methods:
-            return True
-    elif name in state.knowledge.emitters | state.knowledge.sometimes:
+    told = state.knowledge.emitters | state.knowledge.sometimes
+    if name in (state.knowledge.methods if base in {"self", "cls"} else told):
         return True
     if _HELPER.search(name) and not _NOT_A_HELPER.search(name):
         # By its name it has to do with deprecation; that it warns of one, and always, takes more.
@@ -479,6 +484,8 @@ def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: st
     unsaid = is_short or ("{...}" in text and about_passing(text))
     meant = dict.fromkeys(named or (names[:1] if unsaid else ()))
     marked = _MARKED_NAME.findall(text)  # "both `new` and `old` (deprecated) were passed"
+    if re.match(r"\W*both\b", text, re.IGNORECASE):
+        marked += [name for name in _NAMED_OF_BOTH.findall(text) if name in names]
     return tuple(
         name for name in meant if not about_value(text, name) and (not marked or name in marked)
     )

@@ -30,6 +30,8 @@ IMPORTING = frozenset(
         "symbol_by_name",
     )
 )
+_READ_AS_VALUES = frozenset(("reify", "memoized_attribute"))
+"""Decorators that make a property, and do not say so."""
 _TRANSPARENT = frozenset(("staticmethod", "classmethod", "property", "cached_property", "wraps", "cast"))
 _ANYTHING = frozenset(("Any", "object", "Self", "Callable"))
 """Annotations that promise nothing."""
@@ -200,7 +202,10 @@ class Names:
                 self.parameters[prefix + node.name] = fields_of(node)
             return
         returns = self._annotated(node.returns, scope)
-        is_value = any(last_name(item).endswith("property") for item in node.decorator_list)
+        is_value = any(
+            last_name(item).endswith("property") or last_name(item) in _READ_AS_VALUES
+            for item in node.decorator_list
+        )
         # Reading a property gives what a call of its function returns.
         self._export(prefix + node.name, "property" if is_value else "def", node, returns)
         positional = [argument.arg for argument in [*node.args.posonlyargs, *node.args.args]]

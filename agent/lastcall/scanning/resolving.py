@@ -174,10 +174,21 @@ class Graph:
             for passed in self._between(path, depth + 1):
                 if passed not in ends:
                     yield passed, False
-            for end in ends:
+            for end in self._kept(path, ends):
                 yield end, True
             if not ends:
                 yield path, True
+
+    def _kept(self, path: str, ends: tuple[str, ...]) -> tuple[str, ...]:
+        """What a name holds that was given `path`: a property that was read from an instance left its value."""
+        if "()" not in path or not ends:
+            return ends
+        return tuple(end for end in ends if not self.is_property(end)) or (UNKNOWN,)
+
+    def is_property(self, name: str) -> bool:
+        """Whether the tree defines a property of this name."""
+        export = self._export_at(name)
+        return export is not None and export[0] == "property"
 
     def _between(self, path: str, depth: int) -> list[str]:
         """The names that a path stands for on its way, its parts before the last left out."""

@@ -29,10 +29,13 @@ _THING = (
     r"decorator|factory|wrapper|helper|shim|api|endpoint|implementation|subclass|mixin|accessor|name|type)"
 )
 _IS = (
-    r"(?:is|are|was|were|has been|have been|will be|is being)(?:\s+(?:now|also|officially|hereby|both|actually|considered))?"
+    r"(?:is|are|was|were|has been|have been|will be|is being)"
+    r"(?:\s+(?:now|also|officially|hereby|both|actually|considered))?"
 )
 _ABOUT_ITSELF = re.compile(
-    rf"\b(?:this|(?<!of )these)\s+(?!first|second|third|last|latter|former|other)(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+(?:[\w`.:~]+\s+)?{_IS}\s+deprecated(?!\s+on\s+(?:the\s+)?[`'\"]*[A-Z])"
+    rf"\b(?:this|(?<!of )these)\s+"
+    rf"(?!first|second|third|last|latter|former|other)(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+"
+    rf"(?:[\w`.:~]+\s+)?{_IS}\s+deprecated(?!\s+on\s+(?:the\s+)?[`'\"]*[A-Z])"
     rf"|(?<!since )(?<!because )(?<!as )(?<!but )(?<!where )(?<!of )\bthis\s+{_IS}\s+(?:a\s+)?deprecated"
     r"|(?:^|[^\w\s`'\")]\s*)deprecated\s+since\s+(?:\w+\s+){0,2}?v?\d"
     r"|(?<!\.)[.!?]\s+(?:n\.?b\.?:?\s+|note:?\s+)?(?:deprecated|obsolete)"
@@ -52,6 +55,10 @@ _THE_THING = re.compile(
     rf"(?:^|[.!?]\s+)\W*the\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+{_IS}\s+deprecated", re.IGNORECASE
 )
 _GIVES_REASON = re.compile(r"\b(?:as|since|because|where)\s+[`*'\"]*$", re.IGNORECASE)
+_PART_OF = re.compile(
+    r"\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b[^.]*\b(?:in|of|for|to)\s+[`*'\"]*$",
+    re.IGNORECASE,
+)
 _OF_CALLING = re.compile(
     rf"\b(?:calling|passing|using|accessing)\b(?! this\b)[^.]*(?:\.\w[^.]*)?\b{_IS}\s+deprecated", re.IGNORECASE
 )
@@ -73,6 +80,8 @@ _DEPRECATED_NOUN = re.compile(
 _OF_ARGUMENT = re.compile(r"\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b", re.IGNORECASE)
 _SHIM = re.compile(
     rf"^\W*(?:(?:an?|this)\s+)?obsolete\b(?=\W*$|\s*[.,:;!(]|\s+{_THING}\b)"
+    r"|^\W*(?:\w+\s+){0,2}?(?:wrapper|alias|shim|stub)\s+(?:for|of)\s+(?:an?\s+|the\s+)?(?:deprecated|obsolete)\s+"
+    r"(?:import|name|alias|spelling|path|location)s?\b"
     r"|^\W*(?:\w+\s+)?compat(?:ibility)?\s+layer\W*$"
     r"|^\W*(?:\w+\s+){0,2}?legacy(?=\W*$|\s*[.:;(,]|\s+-)"
     r"|^\W*(?:(?:an?|the|this|just|simple|thin|small|stub|alias|for|only|provides?|provided|kept)\s+){0,3}"
@@ -84,6 +93,8 @@ _SHIM = re.compile(
     r"compatibility\W*(?:$|do not))",
     re.IGNORECASE,
 )
+_CODE = re.compile(r"@[\w.]+\(")
+"""A decorator that is commented out."""
 _REMOVE_LATER = re.compile(r"\b(?:remove|delete|drop)\s+(?:this|it)\b.*deprecat", re.IGNORECASE)
 _REMOVE = re.compile(
     r"^\W*(?:todo|fixme|xxx|hack)\b(?:\([^)]*\))?\W*(?:to be\s+|can be\s+)?(?:removed?|deleted?|drop(?:ped)?)"
@@ -124,7 +135,8 @@ _OF_VALUE = re.compile(
 )
 """Words at an argument that are about some of its values, or about what it will do."""
 _OTHER_SUBJECT = re.compile(
-    r"(?:[\d.v]+\s+)?(?:the\s+)?[`'\"]*(?P<name>[A-Za-z_]\w*)[`'\"]*\s+(?:has been|is|was)\s+deprecated",
+    r"(?:[\d.v]+\s+)?(?:the\s+)?[`'\"]*(?P<name>[A-Za-z_]\w*)[`'\"]*\s+"
+    r"(?:(?:param(?:eter)?|arg(?:ument)?|kwarg)\s+)?(?:has been|is|was)\s+deprecated",
     re.IGNORECASE,
 )
 _OTHER_NAME = re.compile(
@@ -410,11 +422,10 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
         ):
             # "obsolete: add a marker" may be the name of a thing, not a verdict
             return "medium" if _argument_is_subject(text) or text.startswith("obsolete") else "high"
-        if _of_its_part(text, name):
-            return "medium"
         if re.search(rf"(?:{_IS})\s+deprecated", text, re.IGNORECASE):
             elsewhere = not first or _ELSEWHERE.search(text)
-            return "low" if _argument_is_subject(text) or elsewhere else "medium"
+            is_low = (_argument_is_subject(text) or elsewhere) and not _of_its_part(text, name)
+            return "low" if is_low else "medium"
         return shim or ("low" if first and re.search(r"\bdeprecated\b", text, re.IGNORECASE) else None)
     return shim
 
@@ -425,9 +436,11 @@ def names_itself(text: str, name: str) -> bool:
     loud = last.upper() if len(last) > 3 else last  # noqa: PLR2004 - as commands are written
     spelled = "|".join(map(re.escape, {last, last.replace("_", ""), loud}))
     named = rf"[\w.]*\b(?:{spelled})s?\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)"
-    is_there = last and (last in text or last.replace("_", "") in text or loud in text)  # much faster than the expression
+    # Much faster than the expression.
+    is_there = last and (last in text or last.replace("_", "") in text or loud in text)
     for match in re.finditer(named, text) if is_there else ():
-        if not _GIVES_REASON.search(text[: match.start()]):
+        before = text[: match.start()]
+        if not _GIVES_REASON.search(before) and not _PART_OF.search(before):
             return True
     if not (_ABOUT_ITSELF.search(text) or _by_its_kind(text, last) or _the_thing(text, last)):
         return False
@@ -490,6 +503,16 @@ def about_a_way(text: str) -> bool:
     return _OF_CALLING.match(text) is not None
 
 
+_MEMBER = r"\b(?:of|in|on|for|method|function|property|attribute|argument|parameter)s?\b"
+
+
+def of_its_class(text: str, owner: str) -> bool:
+    """Whether the words of a method's warning are about its class: "the GlusterFS driver is deprecated"."""
+    match = re.match(rf"\W*the\s+((?:(?!{_MEMBER})[\w .-])+?)\s+{_IS}\s+deprecated", text, re.IGNORECASE)
+    spelled = re.sub(r"\W", "", match[1]).lower() if match and owner else ""
+    return spelled.endswith(owner.rpartition(".")[2].lower().strip("_")) if spelled else False
+
+
 def _argument_is_subject(text: str) -> bool:
     """Whether an argument, not the callable, is what the sentence calls deprecated."""
     position = re.search(r"deprecat|obsolete", text, re.IGNORECASE)
@@ -509,6 +532,8 @@ def comment_says(text: str, name: str, *, inside: bool = False) -> Confidence | 
 
     `inside` tells that it stands in the body, where it may as well be about the statement below it.
     """
+    if _CODE.match(text):
+        return None
     verdict = sentence_says(text, name, first=True)
     if verdict == "high":
         plain = not inside and (_ABOUT_ITSELF.search(text) or _STARTS.search(text))
