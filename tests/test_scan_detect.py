@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 
 import pytest
 
 from lastcall.scanning.detect import Unreadable, decode, detect, parse
-from lastcall.scanning.emissions import Knowledge
+from lastcall.scanning.emissions import Knowledge, literal_text
 from lastcall.scanning.replacements import replacement_in
 from lastcall.scanning.wording import removal_in, since_in
 
@@ -564,3 +565,15 @@ def test_a_helper_that_fills_in_what_is_deprecated_warns_for_others():
 )  # fmt: skip
 def test_the_seventh_sets_words_about_something_else_are_not_sure(source, qualname, kind):
     assert (kind, "high") not in marks(source).get(qualname, ())
+
+
+def test_a_sum_of_thousands_of_terms_is_read_like_any_other():
+    words = ast.Constant("f is deprecated")
+    for _ in range(5000):
+        words = ast.BinOp(words, ast.Add(), ast.Constant("!"))
+    assert literal_text(words, {}) == "f is deprecated" + "!" * 5000
+
+
+def test_a_mark_and_a_coding_line_that_differ_are_both_named():
+    with pytest.raises(Unreadable, match="byte order mark says utf-8"):
+        decode(b"\xef\xbb\xbf# -*- coding: latin-1 -*-\nx = 1\n")

@@ -144,6 +144,8 @@ def decode(data: bytes) -> str:
     except SyntaxError as error:
         if "unknown encoding" in str(error):
             raise Unreadable(str(error)) from None
+        if "encoding problem" in str(error):
+            raise Unreadable("its byte order mark says utf-8, and its coding line says otherwise") from None
         raise Unreadable("not utf-8 in its first two lines, and no coding line says otherwise") from None
     except UnicodeDecodeError as error:
         raise Unreadable(

@@ -179,8 +179,13 @@ def literal_text(node: ast.expr | None, constants: dict[str, str]) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(literal_text(part, constants) or "{...}" for part in node.values)
     if isinstance(node, ast.BinOp):
-        left = literal_text(node.left, constants)
-        return left + literal_text(node.right, constants) if isinstance(node.op, ast.Add) else left
+        said: list[str] = []
+        operand: ast.expr = node
+        while isinstance(operand, ast.BinOp):  # no recursion: a sum of thousands of terms leans to the left
+            if isinstance(operand.op, ast.Add):
+                said.append(literal_text(operand.right, constants))
+            operand = operand.left
+        return literal_text(operand, constants) + "".join(reversed(said))
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Attribute) and node.func.attr in {"format", "strip", "join"}:
             return literal_text(node.func.value, constants)
