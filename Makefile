@@ -56,7 +56,7 @@ bench: $(READY)  ## the tables of the README: hot path against peers, start-up, 
 	$(BENCH_VENV)/bin/python benchmarks/hotpath_exporters.py
 	$(BENCH_VENV)/bin/python benchmarks/startup.py
 
-labels: $(READY)  ## how well `scan` finds, on 106 labelled libraries (1.5 GB to download, nothing of it is run)
+labels: $(READY)  ## how well `scan` finds, on 146 labelled libraries (2 GB to download, nothing of it is run)
 	test -e $(LABELS)/.ready || $(BIN)/python -m pip install --quiet --no-deps --only-binary :all: --python-version 3.11 \
 	  --target $(LABELS) --requirement tests/labels/requirements.txt
 	touch $(LABELS)/.ready

@@ -1,7 +1,7 @@
 """Recall and precision of `scan` on the labelled libraries.
 
 Needs the libraries of tests/labels/requirements.txt: LASTCALL_LABELLED names the folder they lie in, else it is
-.venvs/labels of the checkout, where `make labels` puts them (1.5 GB to download; nothing of them is run).
+.venvs/labels of the checkout, where `make labels` puts them (2 GB to download; nothing of them is run).
 """
 
 from __future__ import annotations
