@@ -411,6 +411,71 @@ def test_a_host_that_forbids_blocking_calls_does_not_meet_ours(tmp_path):
     assert watched.internal_errors() == {}
 
 
+MOCKED = """
+    import builtins, io, os, sys, time
+    import legacy
+    names = "getpid open close read write pread stat fstat listdir unlink mkdir makedirs replace getcwd".split()
+    places = [(os, name) for name in names] + [(os.path, "exists"), (os.path, "isfile"), (os.path, "isdir")]
+    places += [(time, name) for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "sleep")]
+    places += [(builtins, "open"), (io, "open")]
+    kept = [getattr(module, name) for module, name in places]
+    called = set()
+    def mock(name):
+        def function(*args, **kwargs):
+            called.add(name)
+            return 1816
+        return function
+    sleep = time.sleep
+    legacy.old(1)
+    sleep(0.3)
+    for module, name in places:
+        setattr(module, name, mock(f"{module.__name__}.{name}"))
+    for n in range(8):
+        exec(compile("legacy.old(1)", f"late{n}.py", "exec"))  # a new call site each time
+        sleep(0.1)
+    held = called.copy()
+    for (module, name), function in zip(places, kept):
+        setattr(module, name, function)
+    import work
+    print(sorted(held), work.work())
+    """
+
+
+def test_what_a_test_puts_in_the_place_of_the_systems_functions_is_not_called_by_us(tmp_path):
+    """`mock.patch("os.getpid")`: a process that had another number once was a forked one, and got a second thread."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": MOCKED}, TARGETS)
+    plain, watched = world.run(), world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code) == ("[] 5\n", "", 0)
+    assert watched.internal_errors() == {}
+    assert watched.total("legacy:old") == 1 + 8 + 5
+    with Store.current(watched.store) as store:
+        assert len(list(store.processes())) == 1
+
+
+def test_a_fake_file_system_leaves_our_files_alone(tmp_path):
+    """pyfakefs puts a `flock` that locks nothing into every module that holds it: nobody's files are left over for that."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": """
+        import fcntl, sys, time
+        import legacy, work
+        work.work()
+        time.sleep(0.5)
+        real, fake = fcntl.flock, lambda *_: None
+        holders = [module for module in [*sys.modules.values()] if getattr(module, "flock", None) is real]
+        for module in holders:
+            module.flock = fake
+        for n in range(5):
+            exec(compile("legacy.old(1)", f"late{n}.py", "exec"))
+            time.sleep(0.1)
+        for module in holders:
+            module.flock = real
+        print(work.work())
+        """}, TARGETS)
+    watched = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert (watched.out, watched.err, watched.code) == ("5\n", "", 0)
+    assert watched.total("legacy:old") == 5 + 5 + 5
+    assert watched.internal_errors() == {}
+
+
 def test_a_pytest_run_with_warnings_as_errors_starts(tmp_path):
     """pytest wants to rewrite the modules of installed plugins, and warns of what was imported before it."""
     world = World(tmp_path, {

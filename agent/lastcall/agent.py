@@ -7,9 +7,9 @@ a batch to the exporters. Everything dear is imported in that thread.
 
 from __future__ import annotations
 
-import os
 import sys
-import time
+from posix import getpid  # what a test of the host's puts in the place of `os.getpid` is not for us
+from time import time_ns
 
 from . import callsite as cs
 from .errors import internal_errors, native_ident, native_lock
@@ -40,13 +40,13 @@ class Agent:
         self.config = config
         self.errors = internal_errors
         self.id = new_id()
-        self.pid = os.getpid()
-        self.started_ns = time.time_ns()
+        self.pid = getpid()
+        self.started_ns = time_ns()
         self.recorder = Recorder(
             self._open_journal,
             self.errors,
             cs.Attribution(config.application_patterns),
-            clock=time.time_ns,
+            clock=time_ns,
             max_sites=config.max_sites,
             stack_depth=config.stack_depth,
             on_first_sight=wake,
@@ -149,8 +149,8 @@ class Agent:
                 count[0] += 1
                 return
             self._findings[key] = [0, attributes]
-            self.recorder.write(("F", kind, target.ref, time.time_ns(), message, number, 1, attributes))
-            self.new_findings.append((kind, target.ref, time.time_ns(), message, record, 1, attributes))
+            self.recorder.write(("F", kind, target.ref, time_ns(), message, number, 1, attributes))
+            self.new_findings.append((kind, target.ref, time_ns(), message, record, 1, attributes))
 
     def _write_repeated_findings(self) -> None:
         with self.recorder.lock:
@@ -158,7 +158,7 @@ class Agent:
                 if count[0]:
                     repeats, count[0] = count[0], 0
                     record = self.recorder.records[number] if number >= 0 else None
-                    now = time.time_ns()
+                    now = time_ns()
                     self.recorder.write(("F", kind, ref, now, message, number, repeats, count[1]))
                     self.new_findings.append((kind, ref, now, message, record, repeats, count[1]))
 
@@ -170,7 +170,7 @@ class Agent:
         except OSError:
             # What this process uses nobody will see: its parent's zero must not be taken for everybody's.
             if parents is not None:
-                parents.append(("O", time.time_ns(), (), (("child-journal-open", 1),)))
+                parents.append(("O", time_ns(), (), (("child-journal-open", 1),)))
             raise
         finally:
             if parents is not None:
@@ -233,7 +233,7 @@ class Agent:
         if counters != self._written_counters:
             self._written_counters = counters
             with recorder.lock:
-                recorder.write(("O", time.time_ns(), *counters))
+                recorder.write(("O", time_ns(), *counters))
 
     def _changed_targets(self) -> list[tuple[object, ...]]:
         """The T and A records of targets whose state was decided since the last call."""
@@ -299,7 +299,7 @@ class Agent:
             self.write_pending(spell=self._write_places)
             self.recorder.publish()
             with self.recorder.lock:
-                self.recorder.write(("E", time.time_ns(), how))
+                self.recorder.write(("E", time_ns(), how))
                 if self.recorder.journal is not None:
                     self.recorder.journal.close()
 
@@ -334,8 +334,8 @@ class Agent:
         inherited = self.recorder.journal
         self.recorder.lock = native_lock()
         self.id = new_id()
-        self.pid = os.getpid()
-        self.started_ns = time.time_ns()
+        self.pid = getpid()
+        self.started_ns = time_ns()
         self.errors.clear()
         self.recorder.own_threads.clear()
         self.recorder.reset()

@@ -11,6 +11,7 @@ import atexit
 import os
 import sys
 from _thread import allocate_lock, get_ident, start_new_thread
+from os import getpid  # as it is now: a test of the host's may put another in its place
 
 from . import config as configuration
 from . import forks
@@ -64,7 +65,7 @@ class Life:
         self._met: list[ModuleType] = []
         """Wanted modules that came in while the agent was being made: what it imports itself can be wanted."""
         self._main = get_ident()
-        self._pid = os.getpid()
+        self._pid = getpid()
         self._heeds_workers = False
         self._ends_with_its_threads = False
         """Whether no main thread of ours will ever run the interpreter's end: see `_is_alone`."""
@@ -381,7 +382,7 @@ class Life:
             if self._main != get_ident():
                 self._ends_with_its_threads = True
             self._main = get_ident()
-            self._pid = os.getpid()
+            self._pid = getpid()
             self._started_ns = _now_ns()
             self._making = allocate_lock()
             if self._agent is not None:
@@ -391,7 +392,7 @@ class Life:
 
     def notice_fork(self) -> None:
         """Become the agent of a child that was forked by a program around the interpreter, which told nobody."""
-        if os.getpid() != self._pid:
+        if getpid() != self._pid:
             self.after_fork_in_child()
 
     def _heed_workers(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-import time
+from time import monotonic, time, time_ns
 
 from .evidence import (
     Batch,
@@ -62,7 +62,7 @@ class Exporting:
         self._next_observation = 0.0
         self._observed_key: object = None
         self._budget = agent.config.span_budget_process
-        self._budget_at = time.monotonic()
+        self._budget_at = monotonic()
         self._sent_references = 0
 
     def run(self, database: Database | None, *, final: bool) -> None:
@@ -82,7 +82,7 @@ class Exporting:
         """Every exporter's shutdown, after the last batch; together until `deadline` (`time.monotonic`)."""
         self.left = True
         for number, (name, exporter) in enumerate(self.exporters.items()):
-            left = max(0.0, deadline - time.monotonic()) / (len(self.exporters) - number)
+            left = max(0.0, deadline - monotonic()) / (len(self.exporters) - number)
             with self.agent.errors.guard("exporter-" + name):
                 exporter.shutdown(left)
 
@@ -117,9 +117,9 @@ class Exporting:
 
     def _speak_for_orphans(self, database: Database | None, *, final: bool) -> None:
         """Make the last statement of processes that were killed, once the store has their journals."""
-        if database is None or (time.monotonic() < self._orphans_due and not final):
+        if database is None or (monotonic() < self._orphans_due and not final):
             return
-        self._orphans_due = time.monotonic() + _ORPHANS_EVERY
+        self._orphans_due = monotonic() + _ORPHANS_EVERY
         if self._orphans is None:
             from .exporters.orphans import Orphans
             from .store import Store
@@ -133,14 +133,14 @@ class Exporting:
     def _export(self, name: str, batch: Batch) -> None:
         exporter = self.exporters.get(name)
         if exporter is None:
-            if time.monotonic() < self._not_before.get(name, 0.0):
+            if monotonic() < self._not_before.get(name, 0.0):
                 return
-            self._not_before[name] = time.monotonic() + _PROBLEM_PAUSE
+            self._not_before[name] = monotonic() + _PROBLEM_PAUSE
             exporter = self.exporters[name] = create_exporter(name, self.agent.config)
         exporter.export(batch)
 
     def _batch(self, *, final: bool) -> Batch:
-        now = time.time()
+        now = time()
         samples = self.recorder.take_samples()
         records = list(self.recorder.records)
         # A spelling is part of a site's identity: without it one site would be sent as two.
@@ -244,14 +244,14 @@ class Exporting:
 
     def _observation(self, batch: Batch, *, final: bool) -> Observation | None:
         key = tuple((s.ref, s.state, s.reason) for s in batch.states)
-        due = final or time.monotonic() >= self._next_observation or key != self._observed_key
+        due = final or monotonic() >= self._next_observation or key != self._observed_key
         if not due:
             return None
         interval = self.agent.config.observation_interval
         import random  # hashlib and six more modules, which only exporters need
 
         jitter = 1 + random.uniform(-_OBSERVATION_JITTER, _OBSERVATION_JITTER)  # noqa: S311 - spreads load, no secret
-        self._next_observation = time.monotonic() + interval * jitter
+        self._next_observation = monotonic() + interval * jitter
         self._observed_key = key
         since, self._observed_until = self._observed_until, batch.at
         return Observation(
@@ -272,14 +272,14 @@ class Exporting:
         config = self.agent.config
         if config.spans == "none" or config.span_budget <= 0:
             return
-        now = time.monotonic()
+        now = monotonic()
         self._budget = min(
             config.span_budget_process,
             self._budget + (now - self._budget_at) * config.span_budget_process / 60,
         )
         self._budget_at = now
         interval_ns = int(60e9 / config.span_budget)
-        clock = time.time_ns()
+        clock = time_ns()
         for record in list(self.recorder.records):
             if self._budget < 1:
                 return

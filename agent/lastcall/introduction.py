@@ -7,8 +7,12 @@ that it needs neither recorder nor counters; one write of a few lines does.
 from __future__ import annotations
 
 import os
+
+# not `os`: what a test of the host's puts in the place of its functions is not for us
+import posix
 import sys
-import time
+from _stat import S_ISREG
+from time import time_ns
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ _PLATFORM = ("K_REVISION", "K_CONFIGURATION", "CLOUD_RUN_JOB", "KUBERNETES_SERVI
 
 def new_id() -> str:
     """A random process id, 24 hex digits. `uuid` would cost the host 10 ms."""
-    return os.urandom(12).hex()
+    return posix.urandom(12).hex()
 
 
 def process_record(config: Config, process_id: str, pid: int, started_ns: int) -> tuple[object, ...]:
@@ -33,7 +37,7 @@ def process_record(config: Config, process_id: str, pid: int, started_ns: int) -
     python = f"{version[0]}.{version[1]}.{version[2]}"
     platform = tuple((name, os.environ[name]) for name in _PLATFORM if name in os.environ)
     scope = (config.service, config.environment, config.release)
-    host = os.uname().nodename
+    host = posix.uname().nodename
     return ("P", FORMAT, process_id, pid, *scope, host, python, started_ns, config.root, platform)
 
 
@@ -70,24 +74,31 @@ def _unmet_lines(
 def make_live_folder(folder: str) -> None:
     """Make the folder of live files, unless it is there. Raises OSError, and where the store can never be one."""
     store = folder.removesuffix("-live")
-    if store != folder and os.path.exists(store) and not os.path.isfile(store):
+    if store != folder and _is_other_than_file(store):
         raise OSError(f"{store} is not a file")  # /dev/null, say: nobody would ever read what lies beside it
     try:
-        os.mkdir(folder)
+        posix.mkdir(folder)
     except FileExistsError:
         return
     except FileNotFoundError:
         os.makedirs(folder, exist_ok=True)
         return
     # Who may write beside the store may write here: processes of several users, whatever the first one's umask.
-    beside, made = os.stat(os.path.dirname(folder) or "."), os.stat(folder)
+    beside, made = posix.stat(os.path.dirname(folder) or "."), posix.stat(folder)
     more = beside.st_mode & 0o1000
     if beside.st_mode & 0o020 and beside.st_gid == made.st_gid:
         more |= 0o070
     if beside.st_mode & 0o002:
         more |= 0o007
     if more:
-        os.chmod(folder, made.st_mode & 0o7777 | more)
+        posix.chmod(folder, made.st_mode & 0o7777 | more)
+
+
+def _is_other_than_file(path: str) -> bool:
+    try:
+        return not S_ISREG(posix.stat(path).st_mode)
+    except OSError:
+        return False
 
 
 def leave_word(config: Config, started_ns: int) -> None:
@@ -95,15 +106,15 @@ def leave_word(config: Config, started_ns: int) -> None:
     folder = config.store_path() + "-live"
     make_live_folder(folder)
     process_id = new_id()
-    lines = [ascii(process_record(config, process_id, os.getpid(), started_ns)), "\n"]
+    lines = [ascii(process_record(config, process_id, posix.getpid(), started_ns)), "\n"]
     lines += [
         _unmet_lines(*entry, started_ns) if type(entry) is tuple else pending_lines(entry, started_ns)  # type: ignore[arg-type]
         for entry in config.entries
     ]
-    lines += [ascii(("E", time.time_ns(), "exit")), "\n"]
+    lines += [ascii(("E", time_ns(), "exit")), "\n"]
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = os.open(os.path.join(folder, process_id + ".journal"), flags, 0o666)
+    descriptor = posix.open(os.path.join(folder, process_id + ".journal"), flags, 0o666)
     try:
-        os.write(descriptor, "".join(lines).encode("ascii"))
+        posix.write(descriptor, "".join(lines).encode("ascii"))
     finally:
-        os.close(descriptor)
+        posix.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _io import FileIO  # not `open`: what a test of the host's puts in its place is not for us
 from functools import lru_cache
 
 
@@ -9,7 +10,7 @@ from functools import lru_cache
 def source_lines(filename: str) -> tuple[bytes, ...]:
     """The file's lines, empty if it cannot be read or is no file."""
     try:
-        with open(filename, "rb") as file:  # noqa: PTH123 - pathlib costs a bare host 5 ms
+        with FileIO(filename) as file:
             return tuple(file.read().splitlines())
     except (OSError, ValueError):
         return ()

@@ -7,7 +7,7 @@ exit that finds too many files takes some of them over, within a bound of time.
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 
 from lastcall.errors import StoreError
 from lastcall.store import Store
@@ -27,10 +27,10 @@ def tidy(path: str, seconds: float = SECONDS) -> None:
 
     Raises StoreError if the store cannot take it; what it has not taken stays where it is.
     """
-    until = time.monotonic() + seconds
+    until = monotonic() + seconds
 
     def advance(_done: int, _total: int) -> None:
-        if time.monotonic() > until:
+        if monotonic() > until:
             raise _TimeIsUpError("time-is-up", "the rest is for the next exit")
 
     store = Store.open(path, busy_seconds=seconds)

@@ -3,7 +3,7 @@ for OTLP."""
 
 from __future__ import annotations
 
-import os
+from posix import getpid
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
@@ -41,7 +41,7 @@ def _callback(
 ) -> Callable[[CallbackOptions], list[Observation]]:
     def observe(_: CallbackOptions) -> list[Observation]:
         now = readings()
-        if now is None or now.pid != os.getpid():
+        if now is None or now.pid != getpid():
             return []  # a forked child must not show its parent's counts as its own
         return [Observation(value, dict(key)) for key, value in now.values[name].items()]
 

@@ -7,8 +7,8 @@ OpenTelemetry: a process that leaves early puts its last collection into the spo
 
 from __future__ import annotations
 
-import os
 import time
+from posix import getpid
 from typing import TYPE_CHECKING, Any, Final
 
 from lastcall.evidence import STATES
@@ -48,7 +48,7 @@ class Readings:
     """What the instruments show: values by metric and attributes, of the process that made them only."""
 
     def __init__(self, settings: ExporterSettings) -> None:
-        self.pid = os.getpid()
+        self.pid = getpid()
         self._settings = settings
         self._findings: dict[Key, int] = {}
         self.values: dict[str, dict[Key, float]] = {name: {} for name in UNITS}

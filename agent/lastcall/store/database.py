@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+
+# not `os`, where it is asked every second: what a test of the host's puts in its place is not for us
+import posix
 import stat
 import sys
 
@@ -119,7 +122,7 @@ class Database:
     @property
     def connection(self) -> sqlite.Connection:
         """The connection of this process, opened on first use."""
-        if self._connection is not None and self._pid != os.getpid():
+        if self._connection is not None and self._pid != posix.getpid():
             _inherited.append(self._connection)
             self._connection = None
         if self._connection is not None and not self.copied and self._identity() != self._file:
@@ -127,14 +130,14 @@ class Database:
         if self._connection is None:
             with self.errors():
                 self._connection = self._open()
-            self._pid = os.getpid()
+            self._pid = posix.getpid()
             self._file = self._identity()
         return self._connection
 
     def close(self) -> None:
         """Let go of the file. The next use opens it again; a private copy is gone."""
         if self._connection is not None:
-            if self._pid == os.getpid():
+            if self._pid == posix.getpid():
                 self._connection.close()
             else:
                 _inherited.append(self._connection)
@@ -158,7 +161,7 @@ class Database:
             with self.errors():
                 copy = _copy_of(source)
         self.close()
-        self._connection, self._pid, self.copied = copy, os.getpid(), True
+        self._connection, self._pid, self.copied = copy, posix.getpid(), True
 
     def errors(self) -> _Errors:
         """Turn the database's errors into StoreError."""
@@ -166,7 +169,7 @@ class Database:
 
     def _identity(self) -> tuple[int, int] | None:
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - every second, in the host
+            found = posix.stat(self.path)
         except OSError:
             return None
         return found.st_dev, found.st_ino
@@ -176,8 +179,10 @@ class Database:
         if self.read_only:
             connection = self._connect_read_only()
         else:
+            folder = os.path.dirname(self.path) or "."  # noqa: PTH120 - plain paths
             try:
-                os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)  # noqa: PTH103, PTH120 - plain paths
+                if not _is_there(folder):
+                    os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - plain paths
             except OSError as error:
                 raise StoreError(
                     "store-read-only",
@@ -238,10 +243,18 @@ class Database:
         raise AssertionError  # the loop returns or raises
 
 
+def _is_there(path: str) -> bool:
+    try:
+        posix.stat(path)
+    except OSError:
+        return False
+    return True
+
+
 def _refuse_other_than_file(path: str) -> None:
     """Raises StoreError for a folder or a device: SQLite waits there, or blames the disk, or leaves a journal."""
     try:
-        mode = os.stat(path).st_mode  # noqa: PTH116 - plain paths throughout this module
+        mode = posix.stat(path).st_mode
     except OSError:
         return
     if not stat.S_ISREG(mode):
