@@ -80,11 +80,13 @@ def arm_property(patcher: Patcher, target: Target, found: Found) -> str:
     tap = patcher.tap(target, "access")
     prop = found.value
     parts = [part for part in (prop.fget, prop.fset, prop.fdel) if part is not None]
-    if found.through is not None and try_for_class(patcher, target, found, parts, tap):
+    shared = type(prop) is property and patcher.is_another_name(found.owner, found.name, prop.fget)
+    if found.through is not None and not shared and try_for_class(patcher, target, found, parts, tap):
         return ""
     remark = told_apart_from_none(found) if found.through is not None else ""
     if (
         patcher.engine != "wrapping"
+        and not shared
         and all(inplace.fits(part) for part in parts)
         and all(patcher.try_in_place(target, part, tap) is None for part in parts)
     ):

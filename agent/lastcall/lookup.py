@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import sys
 
+from .asking import function_of, names_of_class, text
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
@@ -76,7 +79,7 @@ def kind_of(found: Found) -> str:
             callable(value) and not isinstance(value, type)
         ):
             return "method"
-        return "class" if isinstance(value, type) else "attribute"
+        return "class" if isinstance(value, type) and not _is_defined_elsewhere(found) else "attribute"
     if not callable(value) or not _is_at_home(found):
         return "attribute"
     return "class" if isinstance(value, type) else "function"
@@ -96,6 +99,39 @@ def _is_at_home(found: Found) -> bool:
     # defined in a private module of its own and offered here: this is the name it has for others
     private = any(part.startswith("_") for part in home.split(".") if part != "__main__")
     return home == found.module.__name__ or private
+
+
+def is_another_name(owner: Any, name: str, function: Any, unwrapped: Callable[[Any], Any]) -> bool:
+    """Whether a function that lies in a class under this name was defined under another one, and is there still.
+
+    `get_value = value`, `__contains__ = has_key`: its code runs for every name that it has, and cannot tell for which.
+    """
+    own = text(function, "__qualname__")
+    if not isinstance(owner, type) or not own or own == f"{owner.__qualname__}.{name}":
+        return False
+    if _is_found_by(own, function, owner, name):
+        return True
+    return any(
+        unwrapped(function_of(value)) is function
+        for base in owner.__mro__
+        for other, value in list(names_of_class(base).items())
+        if base is not owner or other != name
+    )
+
+
+def _is_defined_elsewhere(found: Found) -> bool:
+    """Whether a class that lies in another one was not made there: the name is one more for it."""
+    own = text(found.value, "__qualname__")
+    return own != f"{found.owner.__qualname__}.{found.name}" and _is_found_by(own, found.value, found.owner, found.name)
+
+
+def _is_found_by(own_name: str, value: Any, owner: Any, name: str) -> bool:
+    """Whether an object's own name leads to it, in another place than `name` in `owner`."""
+    home = sys.modules.get(text(value, "__module__"))
+    first = None if home is None or "<locals>" in own_name else find(home, own_name)
+    if first is None or (first.owner is owner and first.name == name):
+        return False
+    return function_of(first.value) is value
 
 
 def definition(value: Any) -> tuple[str, int]:

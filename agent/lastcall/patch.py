@@ -16,6 +16,7 @@ from .lookup import (
     Found,
     definition,
     find,
+    is_another_name,
     is_cached_property,
     is_instance,
     is_module,
@@ -245,7 +246,11 @@ class Patcher:
         from .arming_classes import told_apart_from_none, try_for_class
 
         function = getattr(found.value, "__func__", found.value)
-        if type(found.value) is not staticmethod and try_for_class(self, target, found, [function], tap):
+        if (
+            type(found.value) is not staticmethod
+            and not self.is_another_name(found.owner, found.name, function)
+            and try_for_class(self, target, found, [function], tap)
+        ):
             return ""
         remark = self.arm_callable(target, found.owner, found.name, found.value, tap, held=held)
         return remark or told_apart_from_none(found)
@@ -311,14 +316,28 @@ class Patcher:
         if target.cls is None:
             target.objects = [function]
         advices = self.advices(target, value, tap)
-        if not advices and (
-            self.engine == "inplace"
-            or (self.engine == "auto" and (in_class or held or is_nameless(function) or _wrapt_is_seen()))
+        if (
+            not advices
+            and (
+                self.engine == "inplace"
+                or (self.engine == "auto" and (in_class or held or is_nameless(function) or _wrapt_is_seen()))
+            )
+            and not self.is_another_name(owner, name, function)
         ):
             why_not = self.try_in_place(target, function, tap)
             if why_not is None:
                 return ""
         return self._wrap(target, owner, name, value, tap, held=held, advices=advices)
+
+    def is_another_name(self, owner: Any, name: str, function: Any) -> bool:
+        """Whether watching this function in place would count the uses of other names of its class, too."""
+
+        wrapping: Any = sys.modules.get(f"{__package__}.engines.wrapping")  # not loaded: nothing is wrapped
+
+        def unwrapped(value: Any) -> Any:
+            return wrapping.wrapped_by(value) if wrapping is not None and wrapping.is_wrapper(value) else value
+
+        return is_another_name(owner, name, function, unwrapped)
 
     def try_in_place(self, target: Target, function: Any, tap: Tap) -> str | None:
         """None if the in-place engine took it, else why it did not."""

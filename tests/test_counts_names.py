@@ -1,0 +1,130 @@
+"""One function under several names of a class: each name is a target of its own, and has its own uses only."""
+
+from __future__ import annotations
+
+import pytest
+
+from worlds import ENGINES, World
+
+LEGACY = """
+    class Manager:
+        def value(self): return 1
+        get_value = value
+        @classmethod
+        def make(cls): return cls()
+        create = make
+        @property
+        def size(self): return 2
+        length = size
+        def read(self): return 3
+        content = property(read)
+        async def send(self): return 4
+        emit = send
+        def each(self): yield 5
+        iterate = each
+        def has_key(self, key): return key == 1
+        __contains__ = has_key
+    class Sub(Manager):
+        mine = Manager.value
+    class Visitor: pass
+    def _nothing(self): return 6
+    for name in ("visit_a", "visit_b", "visit_c"):
+        setattr(Visitor, name, _nothing)
+    del _nothing
+    class Base:
+        def __init__(self): self.made = True
+    class Copied:
+        __init__ = Base.__init__
+    def of_a_module(self): return 7
+    class Late:
+        pass
+    Late.method = of_a_module
+    """
+
+HOST = """
+    import legacy
+    m, s, v = legacy.Manager(), legacy.Sub(), legacy.Visitor()
+    print(m.value(), s.value())
+    print(m.get_value(), s.get_value())  # 2x Manager.get_value
+    print(type(m.make()), type(s.make()))
+    print(type(m.create()), type(s.create()))  # 2x Manager.create
+    print(m.size)
+    print(m.length)  # 1x Manager.length
+    print(m.read())
+    print(m.content)  # 1x Manager.content
+    m.send().close()
+    m.emit().close()  # 1x Manager.emit
+    print(list(m.each()))
+    print(list(m.iterate()))  # 1x Manager.iterate
+    print(s.mine())  # 1x Sub.mine
+    print(v.visit_a())  # 1x Visitor.visit_a
+    print(v.visit_b())  # 1x Visitor.visit_b
+    print(v.visit_c())  # 1x Visitor.visit_c
+    print(legacy.Base().made)
+    print(legacy.Copied().made)  # 1x Copied
+    print(legacy.of_a_module(0))
+    print(legacy.Late().method())  # 1x Late.method
+    """
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_called_by_another_name_is_no_use_of_this_one(tmp_path, engine):
+    marks = World(tmp_path, {"host.py": HOST, "legacy.py": LEGACY}).marks()
+    names = dict.fromkeys(mark.expression for mark in marks)
+    world = World(tmp_path, {"host.py": HOST, "legacy.py": LEGACY}, tuple(f"legacy:{name}" for name in names))
+
+    plain, watched = world.run(), world.run(engine)
+
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.internal_errors() == {}
+    seen = [(use.line, use.target.removeprefix("legacy:"), use.count) for use in watched.uses()]
+    assert merged(seen) == {(mark.line, mark.expression): mark.count for mark in marks}
+
+
+@pytest.mark.parametrize("engine", ["auto", "inplace"])
+def test_a_definition_is_used_by_all_its_names(tmp_path, engine):
+    """As `from legacy import old as new` is a use of `old`: who deletes the definition breaks them all."""
+    host = """
+        import legacy
+        m = legacy.Manager()
+        print(m.value(), m.get_value(), legacy.Sub().mine(), 1 in m, m.has_key(1))
+        """
+    targets = "legacy:Manager.value", "legacy:Manager.has_key", "legacy:Manager.get_value"
+    watched = World(tmp_path, {"host.py": host, "legacy.py": LEGACY}, targets).run(engine)
+    assert watched.total("legacy:Manager.value") == 3
+    assert watched.total("legacy:Manager.has_key") == 2
+    assert watched.total("legacy:Manager.get_value") == 1
+
+
+def test_a_wildcard_tells_them_apart_too(tmp_path):
+    host = "import legacy\nm = legacy.Manager()\nm.value()\nm.get_value()\nm.size\nm.length\nm.read()\n"
+    watched = World(tmp_path, {"host.py": host, "legacy.py": LEGACY}, ("legacy:Manager.*",)).run("auto")
+    seen = {(use.line, use.target.removeprefix("legacy:Manager.")) for use in watched.uses()}
+    assert seen == {(3, "value"), (4, "value"), (4, "get_value"), (5, "size"), (6, "size"), (6, "length"), (7, "read")}
+
+
+def test_a_class_that_another_class_has_under_a_name_is_not_used_by_that_name_where_it_is_made(tmp_path):
+    legacy = """
+        from collections import namedtuple
+        class New:
+            def __init__(self): pass
+        class Settings:
+            Old = New
+            Pair = namedtuple("Pair", "a b")
+            class Inner:
+                def __init__(self): pass
+        """
+    host = "import legacy\nlegacy.New()\nlegacy.Settings.Old()\nlegacy.Settings.Inner()\nlegacy.Settings.Pair(1, 2)\n"
+    targets = "legacy:Settings.Old", "legacy:Settings.Inner", "legacy:Settings.Pair"
+    watched = World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets).run("auto")
+    assert [(use.line, use.target) for use in watched.uses()] == [(4, targets[1]), (5, targets[2])]
+    state, reason, _engine = watched.states()[targets[0]]
+    assert state == "failed"
+    assert "cannot be seen" in reason
+
+
+def merged(uses):
+    found = {}
+    for line, name, count in uses:
+        found[line, name] = found.get((line, name), 0) + count
+    return found
