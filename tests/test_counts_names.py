@@ -96,6 +96,15 @@ def test_a_definition_is_used_by_all_its_names(tmp_path, engine):
     assert watched.total("legacy:Manager.get_value") == 1
 
 
+def test_a_wrapper_under_one_name_is_no_proof_that_the_function_is_unused(tmp_path):
+    host = "import legacy\nlegacy.Manager().get_value()\nlegacy.Late().method()\n"
+    targets = "legacy:Manager.value", "legacy:Manager.make", "legacy:Manager.get_value", "legacy:Sub.mine", "legacy:Manager.read"
+    watched = World(tmp_path, {"host.py": host, "legacy.py": LEGACY}, targets).run("wrapping")
+    states = {ref.partition(":")[2]: state for ref, (state, _reason, _engine) in watched.states().items()}
+    assert states == {"Manager.value": "partial", "Manager.make": "partial", "Manager.get_value": "armed",
+                      "Sub.mine": "armed", "Manager.read": "partial"}
+
+
 def test_a_wildcard_tells_them_apart_too(tmp_path):
     host = "import legacy\nm = legacy.Manager()\nm.value()\nm.get_value()\nm.size\nm.length\nm.read()\n"
     watched = World(tmp_path, {"host.py": host, "legacy.py": LEGACY}, ("legacy:Manager.*",)).run("auto")

@@ -12,12 +12,12 @@ import sys
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from types import CodeType, FunctionType
     from typing import Any
 
 
-def _count(namespace: dict[str, Any], name: str) -> int:
+def _count(namespace: Mapping[str, Any], name: str) -> int:
     return sys.getrefcount(namespace[name])
 
 
@@ -112,6 +112,11 @@ def may_be_held_elsewhere(namespace: dict[str, Any], name: str) -> bool:
     return _walks < _WALKS or any(
         names is not namespace and any(v is value for v in list(names.values())) for names in _namespaces()
     )
+
+
+def is_held_elsewhere(namespace: Mapping[str, Any], name: str) -> bool:
+    """The same without a walk: on free-threaded builds, which cannot tell, no."""
+    return not _FREE_THREADED and _count(namespace, name) > _ALONE
 
 
 def kept_by(namespace: dict[str, Any], name: str) -> list[str]:

@@ -10,6 +10,7 @@ import sys
 from _thread import get_ident
 
 from . import captured
+from .asking import function_of, is_class, names_of_class
 from .importing import is_unfinished
 from .lookup import (
     CannotArm,
@@ -41,6 +42,11 @@ BEFORE_US = "imported before the agent was there: earlier reads were not seen"
 BY_HAND = "its module was not imported, but run or replaced by the program itself: earlier uses were not seen"
 """Why uses of a module that is met only now may have been missed: reads before there was an agent; or, since our last
 look, all of them."""
+
+HELD_IN_CLASS = (
+    "partial: the function is held by more than its class (a registry, another name, a partial method), and a call "
+    'through that is not seen by a wrapper: engine "inplace" sees it'
+)
 
 
 class Patcher:
@@ -207,6 +213,7 @@ class Patcher:
         # A risk to take for what someone named, and not for what a pattern happened to match: see `_wrap`.
         spared = held and self.engine != "wrapping" and target.source == "wildcard" and target.kind != "parameter"
         kept_by = captured.kept_by(vars(module), target.qualname) if spared else []
+        held_in_class = _is_held_in_class(module, target.qualname)
         found = find(module, target.qualname)
         if target.kind == "parameter":
             return self._arm_parameter(target, found)
@@ -216,7 +223,11 @@ class Patcher:
             return arm_absent(self, target, module)
         if kept_by and kind_of(found) == "function":
             return self._arm_reads_of(target, found, kept_by)
-        return self._arm_found(target, found, held=held)
+        remark = self._arm_found(target, found, held=held)
+        if not remark and held_in_class and target.kind == "method" and target.engine == "wrapping":
+            function = function_of(found.value)
+            return "" if self.is_another_name(found.owner, found.name, function) else HELD_IN_CLASS
+        return remark
 
     def _arm_reads_of(self, target: Target, found: Found, kept_by: list[str]) -> str:
         """Only a wrapper could count its calls, and would be another object to who holds it."""
@@ -400,6 +411,17 @@ class Patcher:
             if left:
                 return "partial: references captured earlier are held by " + _and(left)
         return ""
+
+
+def _is_held_in_class(module: ModuleType, qualname: str) -> bool:
+    """Whether somebody beside its class holds a method; asked before we do."""
+    outer, _, name = qualname.rpartition(".")
+    found = find(module, outer) if outer else None
+    if found is None or not is_class(found.value):
+        return False
+    names = names_of_class(found.value)
+    return name in names and captured.is_held_elsewhere(names, name)
+
 
 def _wrapt_is_seen() -> bool:
     """Whether wrapt runs without its C extension, so that a frame of its own lies under every call."""
