@@ -452,6 +452,48 @@ def test_what_a_test_puts_in_the_place_of_the_systems_functions_is_not_called_by
         assert len(list(store.processes())) == 1
 
 
+def test_an_object_that_is_made_when_somebody_looks_at_it_is_not_made_by_us(tmp_path):
+    """A task of celery's, werkzeug's `current_app`: whoever asks for its class or its module has it made."""
+    legacy = """
+        class Thing:
+            def __init__(self): self.size = 3
+            def __call__(self): return 4
+            def method(self): return 5
+        class Told:  # as celery's: a descriptor that answers for the class and for what it stands for
+            def __init__(self, name): self.name = name
+            def __get__(self, lazy, cls): return self if lazy is None else getattr(lazy._made(), self.name)
+        class Lazy:
+            def _made(self):
+                print("made")
+                return Thing()
+            __class__ = property(lambda self: self._made().__class__)
+            __dict__ = property(lambda self: self._made().__dict__)
+            __name__ = __wrapped__ = __code__ = __func__ = property(lambda self: self._made().nothing)
+            __module__ = Told("__module__")
+            def __getattr__(self, name): return getattr(self._made(), name)
+            def __call__(self): return self._made()()
+        old = Lazy()
+        class Holder:
+            held = Lazy()
+        """
+    host = """
+        import time
+        import legacy
+        time.sleep(0.3)
+        print("looked")
+        print(legacy.old())
+        print(legacy.old.method())
+        print(legacy.Holder.held.size)
+        """
+    targets = "legacy:old", "legacy:old.method", "legacy:Holder.held", "legacy.**:*", "legacy.**:*.*"
+    world = World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets)
+    plain, watched = world.run(), world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert plain.out.startswith("looked")
+    assert watched.total("legacy:old") == 2
+    assert watched.internal_errors() == {}
+
+
 def test_a_fake_file_system_leaves_our_files_alone(tmp_path):
     """pyfakefs puts a `flock` that locks nothing into every module that holds it: nobody's files are left over for that."""
     world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": """

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_FUNCTION = type(lambda: None)
+_bases_of_class = type.__dict__["__mro__"].__get__
+
 names_of_class = type.__dict__["__dict__"].__get__
 """The namespace of a class, as `type` reads it: a metaclass may have another."""
 
@@ -19,14 +22,52 @@ def is_class(value: Any) -> bool:
     return issubclass(type(value), type)
 
 
+def passes_for(value: Any, kinds: type | tuple[type, ...]) -> bool:
+    """Whether it is, or stands for, an instance of these: `isinstance`, but for what a lazy object would have to be
+    made for."""
+    if issubclass(type(value), kinds):
+        return True
+    said = own(value, "__class__")
+    return is_class(said) and issubclass(said, kinds)
+
+
+def is_lazy(value: Any) -> bool:
+    """Whether code in Python tells what class it is: it stands for something that it may have to make for that."""
+    return own(value, "__class__") is None
+
+
 def own(value: Any, name: str) -> Any:
-    """An attribute as Python finds it by itself: without `__getattr__`, `__getattribute__` or a metaclass's; else
-    None."""
-    read = type.__getattribute__ if is_class(value) else object.__getattribute__
+    """An attribute as Python finds it by itself: without `__getattr__`, `__getattribute__`, a metaclass's, or a
+    property or another descriptor whose code is the host's; else None."""
+    kind = type(value)
+    if kind is not _FUNCTION and kind is not type and _is_told_by_host(kind, name):
+        return None
+    read = type.__getattribute__ if issubclass(kind, type) else object.__getattribute__
     try:
         return read(value, name)
     except AttributeError:
         return None
+
+
+def _is_told_by_host(kind: type, name: str) -> bool:
+    """Whether to read this attribute of an instance would run code in Python: a lazy object would be made by it."""
+    found = _in_classes(kind, name)
+    getter = _in_classes(type(found), "__get__")
+    if type(getter) is _FUNCTION:
+        return True
+    if not issubclass(type(found), property):
+        return False
+    getter = object.__getattribute__(found, "fget")
+    # wrapt's, without its C extension, and ours made from them: they look at nothing but what they wrap
+    return type(getter) is _FUNCTION and not text(getter, "__module__").startswith(("wrapt.", f"{__package__}."))
+
+
+def _in_classes(cls: type, name: str) -> Any:
+    for base in _bases_of_class(cls):
+        names = names_of_class(base)
+        if name in names:
+            return names[name]
+    return None
 
 
 def text(value: Any, name: str) -> str:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import sys
 
-from .asking import function_of, names_of_class, text
+from .asking import function_of, is_class, is_lazy, names_of_class, own, passes_for, text
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
     from typing import Any
+
+_CODE = type((lambda: None).__code__)
 
 MAX_WRAPPED = 20
 """How many decorators deep a definition is looked for."""
@@ -54,7 +56,7 @@ def find(module: ModuleType, qualname: str) -> Found | None:
     for name in qualname.split("."):
         owner = value
         through = None
-        if isinstance(owner, type):
+        if passes_for(owner, type):
             for base in owner.__mro__:
                 if name in base.__dict__:
                     through = owner if base is not owner else None
@@ -64,7 +66,7 @@ def find(module: ModuleType, qualname: str) -> Found | None:
             else:
                 return None
         else:
-            namespace = getattr(owner, "__dict__", None)
+            namespace = own(owner, "__dict__")
             if namespace is None or name not in namespace:
                 return None
             value = namespace[name]
@@ -74,26 +76,27 @@ def find(module: ModuleType, qualname: str) -> Found | None:
 def kind_of(found: Found) -> str:
     """What a name leads to: `function`, `class`, `method`, or `attribute` for all that only has the name."""
     value = found.value
-    if isinstance(found.owner, type):
-        if isinstance(value, (classmethod, staticmethod)) or (
-            callable(value) and not isinstance(value, type)
+    if passes_for(found.owner, type):
+        if is_lazy(value):
+            return "attribute"
+        if passes_for(value, (classmethod, staticmethod)) or (
+            callable(value) and not passes_for(value, type)
         ):
             return "method"
-        return "class" if isinstance(value, type) and not _is_defined_elsewhere(found) else "attribute"
+        return "class" if passes_for(value, type) and not _is_defined_elsewhere(found) else "attribute"
     if not callable(value) or not _is_at_home(found):
         return "attribute"
-    return "class" if isinstance(value, type) else "function"
+    return "class" if passes_for(value, type) else "function"
 
 
 def _is_at_home(found: Found) -> bool:
     """Whether the object was made for this name here, so that the name is its definition and not an alias."""
     value, name = found.value, found.name
-    own_name = getattr(value, "__qualname__", None)
-    home = getattr(value, "__module__", None)
-    if not isinstance(own_name, str) or not isinstance(home, str):
+    own_name, home = text(value, "__qualname__"), text(value, "__module__")
+    if not own_name or not home:
         return False
     if "<locals>" in own_name or own_name == "<lambda>":
-        return not isinstance(value, type) or own_name.endswith("." + name)
+        return not passes_for(value, type) or own_name.endswith("." + name)
     if own_name != name:
         return False
     # defined in a private module of its own and offered here: this is the name it has for others
@@ -106,10 +109,10 @@ def is_another_name(owner: Any, name: str, function: Any, unwrapped: Callable[[A
 
     `get_value = value`, `__contains__ = has_key`: its code runs for every name that it has, and cannot tell for which.
     """
-    own = text(function, "__qualname__")
-    if not isinstance(owner, type) or not own or own == f"{owner.__qualname__}.{name}":
+    own_name = text(function, "__qualname__")
+    if not isinstance(owner, type) or not own_name or own_name == f"{owner.__qualname__}.{name}":
         return False
-    if _is_found_by(own, function, owner, name):
+    if _is_found_by(own_name, function, owner, name):
         return True
     return any(
         unwrapped(function_of(value)) is function
@@ -121,8 +124,8 @@ def is_another_name(owner: Any, name: str, function: Any, unwrapped: Callable[[A
 
 def _is_defined_elsewhere(found: Found) -> bool:
     """Whether a class that lies in another one was not made there: the name is one more for it."""
-    own = text(found.value, "__qualname__")
-    return own != f"{found.owner.__qualname__}.{found.name}" and _is_found_by(own, found.value, found.owner, found.name)
+    own_name, owner = text(found.value, "__qualname__"), found.owner
+    return own_name != f"{owner.__qualname__}.{found.name}" and _is_found_by(own_name, found.value, owner, found.name)
 
 
 def _is_found_by(own_name: str, value: Any, owner: Any, name: str) -> bool:
@@ -136,17 +139,20 @@ def _is_found_by(own_name: str, value: Any, owner: Any, name: str) -> bool:
 
 def definition(value: Any) -> tuple[str, int]:
     """File and line of a definition, as far as the object itself knows; empty and 0 if it does not."""
-    value = getattr(value, "__func__", value)
-    if isinstance(value, property):
-        value = value.fget
+    value = own(value, "__func__") or value
+    if passes_for(value, property):
+        value = own(value, "fget")
     seen = 0
-    while hasattr(value, "__wrapped__") and not isinstance(value, type) and seen < MAX_WRAPPED:
-        value = value.__wrapped__
+    while not passes_for(value, type) and seen < MAX_WRAPPED:
+        wrapped = own(value, "__wrapped__")
+        if wrapped is None:
+            break
+        value = wrapped
         seen += 1
-    code = getattr(value, "__code__", None)
-    if code is not None:
+    code = own(value, "__code__")
+    if type(code) is _CODE:
         return code.co_filename, code.co_firstlineno
-    if isinstance(value, type):
+    if is_class(value):
         line = value.__dict__.get("__firstlineno__", 0)  # 3.13 and later
         module = sys.modules.get(value.__module__)
         return getattr(module, "__file__", "") or "", line if isinstance(line, int) else 0
@@ -156,7 +162,7 @@ def definition(value: Any) -> tuple[str, int]:
 def is_cached_property(value: object) -> bool:
     """Whether it is one, asked without importing `functools`."""
     kind = getattr(sys.modules.get("functools"), "cached_property", None)
-    return kind is not None and isinstance(value, kind)
+    return kind is not None and passes_for(value, kind)
 
 
 def is_nameless(function: object) -> bool:
@@ -169,7 +175,7 @@ def is_instance(value: object) -> bool:
     """Whether it is called through a class's `__call__` in Python; a proxy that passes for a function is not."""
     function = type(is_instance)
     call = getattr(type(value), "__call__", None)  # noqa: B004 - what kind of thing it is, not whether it is there
-    return type(call) is function and not isinstance(value, function)
+    return type(call) is function and not passes_for(value, function)
 
 
 def is_module(value: object) -> bool:

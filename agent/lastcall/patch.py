@@ -10,7 +10,7 @@ import sys
 from _thread import get_ident
 
 from . import captured
-from .asking import function_of, is_class, names_of_class
+from .asking import function_of, is_class, names_of_class, passes_for
 from .importing import is_unfinished
 from .lookup import (
     CannotArm,
@@ -267,7 +267,7 @@ class Patcher:
         return remark or told_apart_from_none(found)
 
     def _arm_attribute(self, target: Target, found: Found) -> str:
-        if isinstance(found.value, property):
+        if passes_for(found.value, property):
             from .arming_classes import arm_property
 
             return arm_property(self, target, found)
