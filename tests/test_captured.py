@@ -173,6 +173,28 @@ def test_a_host_that_puts_the_loaded_modules_back_as_they_were_has_its_targets_a
     assert run.total("second:Old.method") == run.total("second:Old.length") == 1
 
 
+def test_a_module_that_was_imported_anew_and_put_back_stays_armed(tmp_path):
+    """As `mock.patch.dict(sys.modules)` does, around an import: of the first module nothing was missed."""
+    host = """
+        import sys, time
+        import legacy
+        first = sys.modules.pop("legacy")
+        import legacy as second
+        legacy.old(), first.old()
+        sys.modules["legacy"] = first
+        time.sleep(0.5)
+        first.old(), second.old(), sys.modules["legacy"].NAME
+        print(first is second)
+        """
+    files = {"legacy.py": "NAME = 1\ndef old(): return 1\n", "host.py": host}
+    targets = "legacy:old", "legacy:NAME"
+    watched = World(tmp_path, files, targets).run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert watched.out == "False\n"
+    assert {ref: state for ref, (state, _, _) in watched.states().items()} == dict.fromkeys(targets, "armed")
+    assert watched.total("legacy:old") == 4
+    assert watched.total("legacy:NAME") == 1
+
+
 def test_what_the_agent_itself_runs_on_is_not_watched(tmp_path):
     world = World(tmp_path, {"legacy.py": "def old(): pass\n", "host.py": """
         import wrapt, lastcall.targets

@@ -65,6 +65,8 @@ class Patcher:
         """What puts everything back, each with what it is about: that may be gone."""
         self._room = UNDO_ROOM
         self.armed_modules: dict[str, int] = {}
+        self._met: dict[str, list[Callable[[], Any]]] = {}
+        """Every module that was armed under a name and is there still: one that is put back keeps its taps."""
         self.advices: Callable[[Target, Any, Tap], Sequence[Any]] = lambda _target, _value, _tap: ()
         """What has to run around the calls of a target, if anything: see `engines.around`."""
         self.asked: Callable[[Target, SiteRecord | None], None] = lambda _target, _record: None
@@ -98,6 +100,8 @@ class Patcher:
 
     def _loaded(self, module: ModuleType, name: str, *, late: str) -> None:
         self.armed_modules[name] = id(module)
+        met = [known for known in self._met.get(name, ()) if known() is not None]
+        self._met[name] = [*met, captured.weakly(module)]
         for target in self.wanted.exact.get(name, ()):
             self.arm(target, module, late=late)
         for wildcard in self.wanted.wildcards(name):
@@ -146,6 +150,8 @@ class Patcher:
                 continue
             if is_unfinished(module):
                 self.unfinished = True
+            elif any(known() is module for known in self._met.get(name, ())):
+                self.armed_modules[name] = id(module)
             else:
                 self.before_late_arming()
                 self.loaded(module, name, late=BY_HAND)
@@ -166,6 +172,7 @@ class Patcher:
         if self._in_place is not None:
             self._in_place.release()
         self.armed_modules.clear()
+        self._met.clear()
 
     def to_undo(self, undo: Callable[[], None], about: object = None) -> None:
         """Have `unpatch` call `undo`, unless `about` is gone by then: a module may be imported anew for ever."""
