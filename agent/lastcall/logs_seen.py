@@ -46,7 +46,7 @@ class LogsSeen:
         self.agent = agent
         self.recorder = agent.recorder
         self.words = tuple(word.lower() for word in words)
-        self.taps: dict[tuple[int, str], Callable[[FrameType], None]] = {}
+        self.taps: dict[tuple[int, str], Callable[[FrameType | None], None]] = {}
         self._said: dict[str, bool] = {}
         self._warnings = warnings
         self._warned: dict[Any, tuple[bool, CodeType]] = {}
@@ -95,7 +95,7 @@ class LogsSeen:
         logged: FrameType | None = frame
         while logged is not None and logged.f_globals is home:
             logged = logged.f_back
-        if logged is None or logged.f_back is None:
+        if logged is None:
             return
         ref = reference_of(logged)
         known = self.agent.patcher.by_ref.get(ref)

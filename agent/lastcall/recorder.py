@@ -382,7 +382,7 @@ class Recorder:
 
     def _count_without_caller(self, tap: Tap) -> None:
         """A use that C code made with no Python frame below it: `atexit`, a raw thread's first function."""
-        quick = (tap.target.ref, tap.use)
+        quick = (tap.target.ref, tap.use, tap.note)
         record = self._by_identity.get(quick)
         if record is None:
             if len(self.records) >= self.max_sites:
@@ -502,7 +502,7 @@ class Recorder:
     def record_at(self, tap: Tap, frame: FrameType | None) -> SiteRecord | None:
         """The call site's record, if the use was counted. `frame` is None for a use with no Python caller."""
         if frame is None:
-            return self._by_identity.get((tap.target.ref, tap.use))
+            return self._by_identity.get((tap.target.ref, tap.use, tap.note))
         entry = tap.counters.get(site_key(frame))
         number = (entry[0] if entry is not None else 0) - HEADER_SLOTS
         return self.records[number] if 0 <= number < len(self.records) else None

@@ -254,7 +254,7 @@ class Reads:
                     return original
             except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
                 self._failed(error)
-            return self._missed(getframe(1))
+            return self._missed()
 
         def write(_module: Any, value: Any) -> None:
             names["warn"] = value
@@ -269,19 +269,21 @@ class Reads:
 
     def _failed(self, error: Exception) -> None:
         """A name that is gone, a new call site, no caller: the wrapper's business. All else is not as it should be."""
-        if isinstance(error, (KeyError, IndexError, AttributeError, NameError)):
+        if isinstance(error, (KeyError, IndexError, AttributeError, NameError, ValueError)):
             hotpath.raise_if_hosts(error)
         else:
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
 
-    def _missed(self, frame: FrameType) -> Any:
-        """What is read by `frame`, or called, of which nothing is known."""
+    def _missed(self) -> Any:
+        """What is read, or called, by somebody of whom nothing is known."""
+        frame = hotpath.frame_below(2)
         if self.through:
-            return self.looks_on if self._call_has_to_be_seen(frame) else self.through
+            return self.looks_on if frame is not None and self._call_has_to_be_seen(frame) else self.through
         found = self.names.get("warn", _MISSING)  # one look: another thread may take it away
         if found is _MISSING:
             raise AttributeError("warn")
-        return self.looks_on if found is self.wrapper and self._has_to_be_seen(frame) else found
+        unseen = found is self.wrapper and frame is not None and self._has_to_be_seen(frame)
+        return self.looks_on if unseen else found
 
     def _call_has_to_be_seen(self, frame: FrameType) -> bool:
         """Of a call that is not known: whether only the call itself shows its arguments, and drops what it gets."""

@@ -16,6 +16,7 @@ module, `warned_explicitly`.
 from __future__ import annotations
 
 import sys
+from types import FunctionType
 
 from . import hotpath
 from .callsite import glob_match
@@ -69,14 +70,14 @@ class Warned:
         self.held = held
         """What the key of this entry names by id, kept alive so that the id stays its own."""
         self.tap: Tap | None = None
-        self._count: Callable[[FrameType], None] | None = None
+        self._count: Callable[[FrameType | None], None] | None = None
 
     @property
     def is_found(self) -> bool:
         """Whether nobody listed its target: the warning, or a log record, is how it became known."""
         return self.target.source in ("warning", "log")
 
-    def count(self, where: FrameType) -> None:
+    def count(self, where: FrameType | None) -> None:
         """A use from `where`, unless the call itself was counted a moment ago as one of an armed target."""
         if not self.is_found and self.target.state in COUNTED_AS_CALLS:
             return
@@ -203,13 +204,13 @@ class WarningsSeen:
                     table = recorder.table
                     for table[slot] in uses:  # as in `hotpath`, and for its reason
                         break
-                except (KeyError, AttributeError) as error:  # a new instruction or call site, or no caller
+                except (KeyError, AttributeError, ValueError) as error:  # a new instruction or call site, or no caller
                     hotpath.raise_if_hosts(error)
                 except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
                     hotpath.record_unless_hosts(errors, "warning", error)
                 else:
                     return False
-                return look_at(getframe(1))
+                return look_at(hotpath.frame_below(1))
 
         else:
 
@@ -226,19 +227,19 @@ class WarningsSeen:
                     table = recorder.table
                     for table[slot] in uses:
                         break
-                except (KeyError, AttributeError) as error:
+                except (KeyError, AttributeError, ValueError) as error:
                     hotpath.raise_if_hosts(error)
                 except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
                     hotpath.record_unless_hosts(errors, "warning", error)
                 else:
                     return False
-                return look_at(getframe(1))
+                return look_at(hotpath.frame_below(1))
 
         return hook
 
-    def _look_at(self, frame: FrameType) -> bool:
+    def _look_at(self, frame: FrameType | None) -> bool:
         """Count what `frame` is warning of; whether the call itself has to be seen for that."""
-        if hotpath.behind_wrapt:  # wrapt's own frames, which only `_with_frame` can make up for
+        if hotpath.behind_wrapt or frame is None:  # wrapt's own frames, which only `_with_frame` can make up for
             return True
         try:
             look = self.looks.get(hotpath.site_key(frame)) or self._learn(frame)
@@ -348,27 +349,33 @@ class WarningsSeen:
 
     def _with_frame(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         level = args[2] if len(args) > 2 else kwargs.get("stacklevel", 1)  # noqa: PLR2004 - its place
-        ours = 1
+        ours, call, frame = 1, wrapped, None
         try:
-            frame = hotpath.caller_behind_wrapt(sys._getframe(1))
-            while sys._getframe(ours) is not frame:
+            frame = hotpath.caller_behind_wrapt(hotpath.frame_below(1))
+            while hotpath.frame_below(ours) is not frame:
                 ours += 1
             self._see_call(frame, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
+        if frame is not None and _is_internal(frame):
+            call, ours = _among_importers(wrapped), ours + 1
         if isinstance(level, int) and len(args) < len(("message", "category", "stacklevel")):
-            return wrapped(*args, **{**kwargs, "stacklevel": max(level, 1) + ours})
+            return call(*args, **{**kwargs, "stacklevel": max(level, 1) + ours})
         if isinstance(level, int):
-            return wrapped(*args[:2], max(level, 1) + ours, *args[3:], **kwargs)
-        return wrapped(*args, **kwargs)
+            return call(*args[:2], max(level, 1) + ours, *args[3:], **kwargs)
+        return call(*args, **kwargs)
 
-    def _see_call(self, frame: FrameType, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Count the warning that `frame` gives with these arguments."""
+    def _see_call(self, frame: FrameType | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Count the warning that `frame` gives with these arguments; None if C gives it, with no function running."""
         from .warning_calls import POSITIONAL
 
         values = dict(zip(POSITIONAL, args, strict=False)) | kwargs
         message = values.get("message")
         category = category_of(message, values.get("category"))
+        if frame is None:  # there is nothing to name that would be deprecated
+            if self.wants(category):
+                self.recorder.drop("warning-without-frame")
+            return
         words = self.words(message, self._template(frame))
         self.count(words, category, values.get("stacklevel", 1), values.get("skip_file_prefixes", ()), frame, None)
 
@@ -395,13 +402,11 @@ class WarningsSeen:
         else:
             level = max(level, 2) if prefixes else level
             where, deprecated = warned_about(frame, int(level), tuple(prefixes) if prefixes else ())
-        if where is None:
-            return None
         wrapped = self.wrapped(deprecated, names if deprecated is frame else None)
         entry = self.warned.get((id(deprecated.f_code), text, id(wrapped)))
         if entry is None:
             entry = self._enter(deprecated, wrapped, text, category)
-        if entry is None or (where is not deprecated and self._warned_outside(where, entry.target)):
+        if entry is None or (where is not deprecated and where and self._warned_outside(where, entry.target)):
             return None
         entry.count(where)
         return entry
@@ -558,34 +563,47 @@ def warned_about(
 
     As `warnings.warn` walks: frames of the import machinery are skipped, unless the first is one, so that a
     module which warns of itself blames the import statement; with `skip_file_prefixes` frames of those files
-    too. Without a `stacklevel` a function blames its own line.
+    too. Without a `stacklevel` a function blames its own line. A level that goes past the outermost frame means
+    that one, of which Python knows no more than `sys:1`; None if it is the one that warns.
     """
     if level <= 1 and not prefixes:
         return frame, frame
-    deprecated = frame
+    called = deprecated = frame
     current: FrameType | None = frame
-    if _is_internal(frame) and not prefixes:
-        for _ in range(level - 1):
-            if current is not None:
-                deprecated, current = current, current.f_back
-        return current, deprecated
+    skips = prefixes or not _is_internal(frame)
     for _ in range(level - 1):
         if current is None:
             break
-        deprecated, current = current, current.f_back
-        while current is not None and (
-            ("importlib" in current.f_code.co_filename and _is_internal(current))
-            or (prefixes and current.f_code.co_filename.startswith(prefixes))
+        called, deprecated, current = deprecated, current, current.f_back
+        while (
+            skips
+            and current is not None
+            and (
+                ("importlib" in current.f_code.co_filename and _is_internal(current))
+                or (prefixes and current.f_code.co_filename.startswith(prefixes))
+            )
         ):
             if prefixes:
                 deprecated = current
             current = current.f_back
+    if current is None and deprecated is not frame and not prefixes:
+        return deprecated, called
     return current, deprecated
 
 
 def _is_internal(frame: FrameType) -> bool:
     filename = frame.f_code.co_filename
     return "importlib" in filename and "_bootstrap" in filename
+
+
+def _among_importers(wrapped: Any) -> Any:
+    """Calls `wrapped` from a frame that is taken for the import machinery's, from which on no frames are skipped."""
+
+    def warn(*args: Any, **kwargs: Any) -> Any:
+        return wrapped(*args, **kwargs)
+
+    code = warn.__code__.replace(co_filename=__file__ + " for importlib._bootstrap")
+    return FunctionType(code, globals(), "warn", None, warn.__closure__)
 
 
 def masked(message: str) -> str:

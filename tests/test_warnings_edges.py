@@ -1,0 +1,143 @@
+"""Deprecation warnings and log records at the ends of the stack: no caller, no frame, the import machinery's frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from worlds import Run, World
+
+DISCOVER = '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n'
+NO_CALLER = ("", 0, "<no Python caller>")
+
+
+def run(folder: Path, host: str, **environ: str) -> Run:
+    """Run it with and without the agent, see that the host shows the same, and give what was counted."""
+    world = World(folder, {"host.py": host, "lastcall.toml": DISCOVER}, environ={"LASTCALL_DEBUG": "1", **environ})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert (watched.internal_errors(), watched.code) == ({}, 0)
+    return watched
+
+
+def counted(watched: Run) -> dict[tuple[str, str, int, str], int]:
+    return {(use.target, use.file, use.line, use.function): use.count for use in watched.uses()}
+
+
+@pytest.mark.parametrize("filters", ["ignore", "always"])
+def test_a_stacklevel_past_the_outermost_frame_means_that_frame(tmp_path: Path, filters: str) -> None:
+    watched = run(tmp_path, """
+        import warnings
+
+        def far(level=9):
+            warnings.warn("far", DeprecationWarning, stacklevel=level)
+
+        def helper():
+            warnings.warn("helped", DeprecationWarning, stacklevel=3)
+
+        def caller():
+            far()
+
+        def spread(*args):
+            warnings.warn(*args)
+
+        for number in range(20):
+            far()
+            caller()
+            helper()
+            spread("spread", DeprecationWarning, 5)
+            if number < 2:
+                warnings.warn("of the program", DeprecationWarning, stacklevel=2)
+    """, PYTHONWARNINGS=filters)
+    assert counted(watched) == {
+        ("__main__:far", "host.py", 17, "<module>"): 20,
+        ("__main__:caller", "host.py", 18, "<module>"): 20,
+        ("__main__:helper", "host.py", 19, "<module>"): 20,
+        ("__main__:spread", "host.py", 20, "<module>"): 20,
+        ("__main__", *NO_CALLER): 2,
+    }
+
+
+def test_a_function_that_c_called_warns_and_logs_without_a_caller(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import _thread, logging, time, warnings
+        logging.basicConfig(format="%(message)s %(lineno)d")
+        log = logging.getLogger()
+        ended = []
+
+        def warns(message="warns"):
+            warnings.warn(message, DeprecationWarning, stacklevel=2)
+            ended.append(1)
+
+        def logs():
+            log.warning("logs() is deprecated")
+            ended.append(1)
+
+        for number in range(10):
+            for function, given in (warns, ()), (warns, ("otherwise",)), (logs, ()):
+                before = len(ended)
+                _thread.start_new_thread(function, given)
+                while len(ended) == before:
+                    time.sleep(0.001)
+    """)
+    assert counted(watched) == {("__main__:warns", *NO_CALLER): 10, ("__main__:logs", *NO_CALLER): 10}
+    assert sum(use.count for use in watched.uses() if use.target == "__main__:warns") == 20
+
+
+def test_a_programs_own_log_record_is_a_use(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import logging
+        for _ in range(3):
+            logging.warning("this program is deprecated")
+    """)
+    assert counted(watched) == {("__main__", "host.py", 4, "<module>"): 3}
+
+
+@pytest.mark.parametrize("filters", ["ignore", "always", "error"])
+def test_a_warning_that_c_gives_with_no_function_running_is_given(tmp_path: Path, filters: str) -> None:
+    world = World(tmp_path, {"lastcall.toml": DISCOVER, "host.py": """
+        import _thread, atexit, functools, sys, time, warnings
+        import warnings as other
+        sys.unraisablehook = lambda one: print("unraisable", repr(one.exc_value))
+
+        def old():
+            warnings.warn("old", DeprecationWarning, stacklevel=2)
+
+        for _ in range(3):
+            try:
+                old()
+            except DeprecationWarning:
+                print("raised")
+            _thread.start_new_thread(warnings.warn, ("direct", DeprecationWarning))
+            time.sleep(0.05)
+            _thread.start_new_thread(functools.partial(warnings.warn, stacklevel=3), ("partial", DeprecationWarning))
+            time.sleep(0.05)
+        atexit.register(warnings.warn, "fine", UserWarning)
+    """}, environ={"LASTCALL_DEBUG": "1", "PYTHONWARNINGS": filters})
+    plain, watched = world.run(), world.run("auto")
+    assert watched.out == plain.out
+    assert "lastcall" not in watched.err
+    if filters != "error":  # then one frame of ours shows where one of the host's would not
+        assert watched.err == plain.err
+    assert watched.code == plain.code
+    assert watched.internal_errors() == {}
+    assert watched.total("__main__:old") == 3
+
+
+@pytest.mark.parametrize("filters", ["default", "error", "ignore"])
+def test_what_the_import_machinery_warns_of_blames_itself_as_ever(tmp_path: Path, filters: str) -> None:
+    (tmp_path / "loaded.py").write_text("NAME = 1\n")
+    watched = run(tmp_path, """
+        import warnings
+        from importlib.machinery import SourceFileLoader
+        for _ in range(2):
+            with warnings.catch_warnings(record=True) as caught:
+                try:
+                    SourceFileLoader("loaded", "loaded.py").load_module()
+                except DeprecationWarning:
+                    print("raised")
+            print([(str(one.message)[:30], one.filename, one.lineno) for one in caught])
+        SourceFileLoader("loaded", "loaded.py").load_module
+    """, PYTHONWARNINGS=filters)
+    assert watched.total("importlib._bootstrap:_load_module_shim") == 2
