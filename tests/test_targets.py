@@ -57,8 +57,13 @@ def test_a_reference_keeps_its_parts(module, qualname):
     assert (with_parameter.qualname, with_parameter.parameter) == (qualname, "mode")
 
 
+@pytest.mark.parametrize("module", ["shop.migrations.0001_initial", "shop.2024", "shop.*.0?_x"])
+def test_a_module_in_a_package_may_begin_with_a_digit(module):
+    assert (Ref(module).module, Ref(f"{module}:forwards").qualname) == (module, "forwards")
+
+
 @pytest.mark.parametrize("text", [
-    "", ":", "a:", ":b", "a b:c", "a:b c", "a..b:c", "a:b..c", "a:b()", "a:b(1=)", "a/b:c", "a:b:c", "a:b(c=)d", "1a:b", ".a:b",
+    "a.1-b:c", "a.:c", "a.1b..c", "a:1b", "a:b.1c", "", ":", "a:", ":b", "a b:c", "a:b c", "a..b:c", "a:b..c", "a:b()", "a:b(1=)", "a/b:c", "a:b:c", "a:b(c=)d", "1a:b", ".a:b",
 ])
 def test_what_is_no_reference_is_refused_with_a_sentence(text):
     with pytest.raises(BadReferenceError, match="package.module"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,82 @@ def test_what_the_import_machinery_warns_of_blames_itself_as_ever(tmp_path: Path
         SourceFileLoader("loaded", "loaded.py").load_module
     """, PYTHONWARNINGS=filters)
     assert watched.total("importlib._bootstrap:_load_module_shim") == 2
+
+
+LIBRARY = """
+    import logging, warnings
+
+    def old():
+        warnings.warn("old() is deprecated", DeprecationWarning, stacklevel=2)
+
+    def logs():
+        logging.warning("logs() is deprecated")
+
+    class Old:
+        def __init__(self):
+            warnings.warn("Old is deprecated", DeprecationWarning, stacklevel=2)
+
+    warnings.warn("the module is deprecated", DeprecationWarning)
+"""
+
+
+@pytest.mark.parametrize(("name", "spelled"), [
+    ("shop.migrations.0001_initial", "shop.migrations.0001_initial"), ("my-script", "my_script"), ("a b", "a_b"), ("1x", "_1x"),
+    ("", "unnamed"), ("a..b", "a._.b"), ("a:b", "a_b"), ("*.x?", "_.x_"), (7, "_7"), ("wrapt.own", "wrapt.own"), ("\ud800", "_"),
+])  # fmt: skip
+def test_modules_of_any_name_are_counted(tmp_path: Path, name: object, spelled: str) -> None:
+    (tmp_path / "library.txt").write_text(textwrap.dedent(LIBRARY))
+    watched = run(tmp_path, f"""
+        code = compile(open("library.txt").read(), "library.txt", "exec")
+        names = {{"__name__": {name!r}}}
+        exec(code, names)
+        for _ in range(5):
+            names["old"]()
+            names["logs"]()
+            names["Old"]()
+    """)
+    found: dict[str, int] = {}
+    for use in watched.uses():
+        found[use.target] = found.get(use.target, 0) + use.count
+    assert found == {spelled: 1, f"{spelled}:old": 5, f"{spelled}:logs": 5, f"{spelled}:Old": 5}
+
+
+def test_functions_of_any_name_are_counted(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import warnings
+        for name in ("<builder: '/a/<b>'>", "a b", "1x", "f(x=)", "*", "a..b"):
+            def old():
+                warnings.warn("old", DeprecationWarning, stacklevel=2)
+            old.__code__ = old.__code__.replace(co_name=name)
+            if hasattr(old.__code__, "co_qualname"):
+                old.__code__ = old.__code__.replace(co_qualname=name)
+            old()
+    """)
+    assert {use.target: use.count for use in watched.uses()} == {
+        f"__main__:{name}": 1 for name in ("builder____a_b_", "a_b", "_1x", "f_x__", "_", "a._.b")}
+
+
+@pytest.mark.parametrize("wrapt", ["C", "Python"])
+def test_a_decorator_that_runs_on_wrapt_without_its_extension_is_counted_for_what_it_marks(tmp_path: Path, wrapt: str) -> None:
+    world = World(tmp_path, {"lastcall.toml": DISCOVER, "library.py": """
+        from deprecated import deprecated
+
+        @deprecated("first")
+        def first():
+            pass
+
+        class Thing:
+            @deprecated("method")
+            def method(self):
+                pass
+    """, "host.py": """
+        import library
+        for _ in range(5):
+            library.first()
+            library.Thing().method()
+    """}, environ={"LASTCALL_DEBUG": "1", **({"WRAPT_DISABLE_EXTENSIONS": "1"} if wrapt == "Python" else {})})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.internal_errors() == {}
+    assert {(use.target, use.line): use.count for use in watched.uses()} == {
+        ("library:first", 4): 5, ("library:Thing.method", 5): 5}

@@ -11,7 +11,7 @@ from types import FunctionType
 
 from .asking import function_of, is_class, names_of_class, own, text
 from .callsite import Pattern
-from .targets import BadReferenceError, Ref, Target
+from .targets import FOUND, BadReferenceError, Ref, Target
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Markers:
         for qualname, message in _marked_in(vars(module), name, ""):
             ref = f"{name}:{qualname}"
             known = patcher.by_ref.get(ref)
-            if known is not None and known.source not in ("warning", "log"):
+            if known is not None and known.source not in FOUND:
                 known.metadata.setdefault("note", message)
                 continue
             target = patcher.add(Target(ref, metadata={"note": message}, source="pep702"))

@@ -12,7 +12,7 @@ import sys
 
 from .hotpath import site_key
 from .named import reference_of
-from .targets import Target
+from .targets import FOUND, Target
 from .warnings_seen import masked
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -101,7 +101,7 @@ class LogsSeen:
         known = self.agent.patcher.by_ref.get(ref)
         if (
             known is not None
-            and known.source not in ("log", "warning")
+            and known.source not in FOUND
             and known.state in ("armed", "partial")
         ):
             return  # its calls are counted as calls

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sys
 
+from .callsite import MAX_NAME
+from .targets import is_module_name, wild
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,14 +27,32 @@ def reference_of(frame: FrameType) -> str:
 
 def reference_to(frame: FrameType, wrapped: Any) -> str:
     """The same, where `wrapped_by(frame)` is known already."""
-    module = str(frame.f_globals.get("__name__") or "?")
+    module = str(frame.f_globals.get("__name__") or "unnamed")
     code = frame.f_code
     if wrapped is not None:
-        return _without_constructor(f"{wrapped.__module__}:{wrapped.__qualname__}")
+        return _spelled(wrapped.__module__, _without_constructor(wrapped.__qualname__))
     if code.co_name == "<module>":
-        return module
+        return _spelled(module)
     qualname = _without_constructor(_qualname(frame, code).replace(".<locals>", ""))
-    return f"{module}:{qualname.replace('<', '').replace('>', '')}"
+    return _spelled(module, qualname.replace("<", "").replace(">", ""))
+
+
+def _spelled(module: str, qualname: str = "") -> str:
+    """The reference, `_` for whatever cannot stand in one: code that is made at run time may have any name."""
+    if not is_module_name(module) or wild(module):
+        first, dot, rest = module.partition(".")
+        module = _as_name(first) + dot + ".".join(_as_name("x" + part)[1:] or "_" for part in rest.split(".") if dot)
+    if not qualname:
+        return module
+    parts = qualname.split(".")
+    if not all(map(str.isidentifier, parts)):
+        qualname = ".".join(map(_as_name, parts))
+    return f"{module}:{qualname}"
+
+
+def _as_name(text: str) -> str:
+    name = "".join(c if f"x{c}".isidentifier() else "_" for c in text[:MAX_NAME])
+    return name if name.isidentifier() else f"_{name}"
 
 
 def _without_constructor(name: str) -> str:

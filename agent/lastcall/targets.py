@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 CO_VARARGS_AND_KEYWORDS = 0x04 | 0x08
+FOUND = ("warning", "log")
+"""Sources of a target that nobody listed: how it became known."""
 
 PROTOCOL_INIT = "_no_init_or_replace_init"
 """The `__init__` that `typing` gives every protocol: made an object for the first time, a class that inherits it gets
@@ -45,7 +47,7 @@ class Ref:
             if not _is_name(self.parameter):
                 raise BadReferenceError(f"{text!r}: an argument is written 'package.module:function(name=)'")
         self.module, self.qualname = module, qualname
-        if (colon and not qualname) or not _is_dotted(module) or (qualname and not _is_dotted(qualname)):
+        if (colon and not qualname) or not is_module_name(module) or (qualname and not _is_dotted(qualname)):
             raise BadReferenceError(
                 f"{text!r} is not of the form 'package.module:qualname' or 'package.module'"
             )
@@ -70,6 +72,12 @@ def _is_dotted(text: str) -> bool:
     if all(map(str.isidentifier, parts)):  # nearly every one, at every start
         return True
     return all(part.isidentifier() or part == "<locals>" or _is_name(part) for part in parts)
+
+
+def is_module_name(text: str) -> bool:
+    """Whether a reference can name this module. What lies in a package may begin with a digit, as migrations do."""
+    first, *others = text.split(".")
+    return _is_dotted(first) and all(part and _is_name(f"x{part}") for part in others)
 
 
 class Allow:
@@ -137,7 +145,7 @@ class Target:
     ) -> None:
         """`metadata` may hold the keys of METADATA; `removed` is the day on which it was taken away, or `true`.
 
-        Raises BadReferenceError for a bad `ref`, and for one of OWN_PACKAGES.
+        Raises BadReferenceError for a bad `ref`, and for one of OWN_PACKAGES, of which only the warnings are counted.
         """
         module, colon, qualname = ref.partition(":")
         parts = module.split(".")
@@ -150,7 +158,7 @@ class Target:
             parts = parsed.module.split(".")
             self.kind = kind or _guess_kind(parsed)
             self.parameter, self.wild = parsed.parameter, parsed.wild
-        if parts[0] in OWN_PACKAGES:
+        if parts[0] in OWN_PACKAGES and source not in FOUND:
             raise BadReferenceError(f"{self.ref!r}: the agent itself runs on this package and cannot watch it")
         self.metadata = {} if metadata is None else metadata
         if kind:

@@ -16,12 +16,12 @@ module, `warned_explicitly`.
 from __future__ import annotations
 
 import sys
-from types import FunctionType
 
 from . import hotpath
 from .callsite import glob_match
 from .named import may_hold, may_wrap, reference_to, stands_for, wrapped_by
-from .targets import Target
+from .stacklevel import among_importers, is_internal, warned_about
+from .targets import FOUND, Target
 from .warning_outcomes import Changes, outcome_of
 from .warning_reads import (
     CALLER,
@@ -75,7 +75,7 @@ class Warned:
     @property
     def is_found(self) -> bool:
         """Whether nobody listed its target: the warning, or a log record, is how it became known."""
-        return self.target.source in ("warning", "log")
+        return self.target.source in FOUND
 
     def count(self, where: FrameType | None) -> None:
         """A use from `where`, unless the call itself was counted a moment ago as one of an armed target."""
@@ -266,7 +266,7 @@ class WarningsSeen:
         outcome = outcome_of(reads.module, reads.changes, call, text, frame.f_globals.get(call.category, call.builtin))
         if call.level == HELPERS_LEVEL:
             where = None if back is None else back.f_back
-            if back is not None and where is not None and not may_wrap(back.f_code) and not _is_internal(back):
+            if back is not None and where is not None and not may_wrap(back.f_code) and not is_internal(back):
                 reads.put_caller(call, HELPER, counters, outcome, back, where)
         elif call.level == HELPERS_LEVEL - 1:
             if back is not None:
@@ -323,7 +323,7 @@ class WarningsSeen:
             return
         if level != HELPERS_LEVEL:
             self.counted[site] = level, counters
-        elif back is not None and not may_wrap(back.f_code) and not _is_internal(back):
+        elif back is not None and not may_wrap(back.f_code) and not is_internal(back):
             before, helped = self.counted[site]
             if before is None:
                 helped = {}
@@ -357,8 +357,8 @@ class WarningsSeen:
             self._see_call(frame, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
-        if frame is not None and _is_internal(frame):
-            call, ours = _among_importers(wrapped), ours + 1
+        if frame is not None and is_internal(frame):
+            call, ours = among_importers(wrapped), ours + 1
         if isinstance(level, int) and len(args) < len(("message", "category", "stacklevel")):
             return call(*args, **{**kwargs, "stacklevel": max(level, 1) + ours})
         if isinstance(level, int):
@@ -556,56 +556,6 @@ def _name_of(value: Any, frame: FrameType) -> str:
     return next((name for name, held in frame.f_locals.items() if getattr(held, "__func__", held) is value), "")
 
 
-def warned_about(
-    frame: FrameType, level: int, prefixes: tuple[str, ...]
-) -> tuple[FrameType | None, FrameType]:
-    """The frame that a warning issued in `frame` blames, and the frame it called: the deprecated one.
-
-    As `warnings.warn` walks: frames of the import machinery are skipped, unless the first is one, so that a
-    module which warns of itself blames the import statement; with `skip_file_prefixes` frames of those files
-    too. Without a `stacklevel` a function blames its own line. A level that goes past the outermost frame means
-    that one, of which Python knows no more than `sys:1`; None if it is the one that warns.
-    """
-    if level <= 1 and not prefixes:
-        return frame, frame
-    called = deprecated = frame
-    current: FrameType | None = frame
-    skips = prefixes or not _is_internal(frame)
-    for _ in range(level - 1):
-        if current is None:
-            break
-        called, deprecated, current = deprecated, current, current.f_back
-        while (
-            skips
-            and current is not None
-            and (
-                ("importlib" in current.f_code.co_filename and _is_internal(current))
-                or (prefixes and current.f_code.co_filename.startswith(prefixes))
-            )
-        ):
-            if prefixes:
-                deprecated = current
-            current = current.f_back
-    if current is None and deprecated is not frame and not prefixes:
-        return deprecated, called
-    return current, deprecated
-
-
-def _is_internal(frame: FrameType) -> bool:
-    filename = frame.f_code.co_filename
-    return "importlib" in filename and "_bootstrap" in filename
-
-
-def _among_importers(wrapped: Any) -> Any:
-    """Calls `wrapped` from a frame that is taken for the import machinery's, from which on no frames are skipped."""
-
-    def warn(*args: Any, **kwargs: Any) -> Any:
-        return wrapped(*args, **kwargs)
-
-    code = warn.__code__.replace(co_filename=__file__ + " for importlib._bootstrap")
-    return FunctionType(code, globals(), "warn", None, warn.__closure__)
-
-
 def masked(message: str) -> str:
     """A message without what may be somebody's data: quoted text becomes `{}`, digits `#`; long ones are cut."""
     out: list[str] = []
@@ -624,4 +574,4 @@ def masked(message: str) -> str:
     return text if len(text) <= MAX_NOTE else text[:MAX_NOTE] + "..."
 
 
-__all__ = ["WarningsSeen", "category_of", "install", "masked", "warned_about"]
+__all__ = ["WarningsSeen", "category_of", "install", "masked"]
