@@ -16,7 +16,7 @@ from os import getpid  # as it is now: a test of the host's may put another in i
 from . import config as configuration
 from . import forks
 from .errors import internal_errors
-from .importing import Finder, Wanted, script_names
+from .importing import Finder, Wanted, is_spawned, script_names
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -141,9 +141,14 @@ class Life:
         """Put the finder in its place, arm what is loaded already, start the thread."""
         self.finder.install()
         wanted = self.wanted
+        spawned = is_spawned()
+        if spawned:
+            from . import mainscript
+
+            mainscript.watch_spawned(self)
         if wanted.any_of(list(sys.modules)):
             self.agent().patcher.arm_loaded()
-        if "__main__" in wanted.names or wanted.any_of(script_names()):
+        if not spawned and wanted.any_of(["__main__", *script_names()]):
             from . import mainscript
 
             mainscript.watch(self)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Place = tuple[tuple[str, int, str], str, int, CodeType]
     """An instruction as it is shown, the same as text, its flags, and its code, kept so that its id stays its own."""
 
+SPAWNED_MAIN = "__mp_main__"
+"""The script's name in a process that multiprocessing spawned: to who reads a report it is one script."""
 MAX_FRAMES = 50
 MAX_WALK = 400
 MAX_KINDS = 50_000
@@ -114,6 +116,12 @@ def glob_match(pattern: str, text: str) -> bool:
     return all(c == "*" for c in pattern[p:])
 
 
+def module_of(frame: FrameType) -> str:
+    """The name of the module that `frame` runs code of."""
+    name = str(frame.f_globals.get("__name__") or "")
+    return "__main__" if name == SPAWNED_MAIN else name
+
+
 def package_of(module: str, *, is_package: bool = False) -> str:
     """The immediate package that holds `module`; the module itself if it is a package."""
     return module if is_package else module.rpartition(".")[0]
@@ -150,7 +158,7 @@ class Attribution:
         if caller is None:
             caller = frame
         names = caller.f_globals
-        module = str(names.get("__name__") or "")
+        module = module_of(caller)
         if module == target_module:
             return "self"
         if target_kind == APPLICATION:

@@ -49,6 +49,8 @@ class Wanted:
         self.names: set[str] = set(self._unmade)
         """Modules wanted by name. With `open` false, nothing else is."""
         self.open = False
+        self.apart = ""
+        """A module that is wanted, and not looked for among those that are loaded."""
         self.gone: set[str] = set()
         """Modules of removed targets, and their packages: an import that finds none of these is of interest."""
         for target in targets:
@@ -102,7 +104,7 @@ class Wanted:
     def __call__(self, name: str) -> bool:
         """Whether anybody wants the module `name`. Asked at every import of the host."""
         if name in self._exact or name in self._unmade or name in self.callbacks:
-            return True
+            return name != self.apart
         if name.partition(".")[0] in OWN_PACKAGES:
             return False
         if self.packages and any(pattern.matches(name) for pattern in self.packages):
@@ -279,6 +281,11 @@ def _is_import(frame: FrameType) -> bool:
     return frame.f_back.f_code.co_name in ("_find_and_load_unlocked", "reload")
 
 
+def is_spawned() -> bool:
+    """Whether multiprocessing has started this process, to run functions of another's script."""
+    return any("multiprocessing" in word for word in sys.orig_argv[:MAX_OPTIONS])
+
+
 def script_names() -> list[str]:
     """What the program's own script may be called by who imports it, before the interpreter has looked for it."""
     words, originals = sys.argv, sys.orig_argv
@@ -289,9 +296,14 @@ def script_names() -> list[str]:
         if name.startswith("-"):  # `-mname`, or `-Imname`
             name = name.partition("m")[2]
         return [name, f"{name}.__main__"]
-    if not words[0].endswith(".py"):
+    return names_of_script(words[0])
+
+
+def names_of_script(file: str) -> list[str]:
+    """What a script may be called by who imports it, given its path."""
+    if not file.endswith(".py"):
         return []
-    path = os.path.normpath(words[0][:-3])
+    path = os.path.normpath(file[:-3])
     dotted = path.replace(os.sep, ".")
     name = dotted.rpartition(".")[2]
     if name in sys.stdlib_module_names:
@@ -357,5 +369,7 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
     return telling
 
 
+MAX_OPTIONS = 30
+"""Words of a command line in which the code is looked for that is run: options of the interpreter's stand before it."""
 # `importlib._bootstrap._exec` reads the name once for the lock before it runs the module's code.
 _READS_BEFORE_THE_LAST = 1

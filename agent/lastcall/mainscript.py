@@ -9,19 +9,23 @@ every target there has its name; then the watching stops. For wildcards it stops
 the script imports a module, which may be all of the program, its thread is not traced: tracing makes Python slower by
 half, whatever the trace function does. Where a debugger or a coverage tool already traces, or begins to, it is left
 alone and the targets stay pending with that reason.
+
+A process that multiprocessing spawns runs the script again, under the name `__mp_main__`, and calls its functions
+from there. `runpy` runs it, once the parent has said where it lies; from then on it is watched in the same way.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
-from .callsite import is_import_machinery
-from .importing import Finder, Tracer, script_names
+from .callsite import SPAWNED_MAIN, is_import_machinery
+from .importing import Finder, Tracer, names_of_script, script_names
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, ModuleType
     from typing import Any
 
     from .bootstrap import Life
@@ -40,8 +44,30 @@ def watch(life: Life) -> None:
         for name in (MAIN, *script_names()):
             _leave(life.wanted.exact.get(name, ()))
         return
-    script = life.finder.tracer = _Script(life, main)
-    sys.settrace(script.trace)
+    _Script(life, main).begin()
+
+
+def watch_spawned(life: Life) -> None:
+    """Arm the targets of the script that the parent runs, when this process comes to run it again."""
+
+    def see(frame: FrameType) -> None:
+        module = sys.modules.get(SPAWNED_MAIN)
+        if frame.f_locals.get("mod_name") != SPAWNED_MAIN or module is None or sys.gettrace() is not None:
+            return
+        if vars(module) is frame.f_locals.get("run_globals"):
+            _Script(life, module).begin()
+
+    def arm(runpy: ModuleType) -> None:
+        from .engines.prologue import Unavailable
+
+        patcher = life.agent().patcher
+        try:
+            patcher.to_undo(patcher.in_place.watch(vars(runpy)["_run_code"], see))
+        except Unavailable as why:
+            life.agent().errors.add("mainscript", why)
+
+    life.wanted.apart = MAIN  # which is multiprocessing's own until then, and a copy of the script's afterwards
+    life.wanted.also_exactly("runpy", arm)
 
 
 def _leave(targets: Iterable[Target]) -> None:
@@ -62,6 +88,11 @@ class _Script(Tracer):
         self.last_line = 0
         self.trace: Any = self.each_call
         """The same object each time it is asked for, None when all is done."""
+
+    def begin(self) -> None:
+        """Trace this thread."""
+        self.life.finder.tracer = self
+        sys.settrace(self.trace)
 
     def pause(self) -> bool:
         """Whether it traced this thread; if so, it does no longer."""
@@ -106,12 +137,18 @@ class _Script(Tracer):
     def _look_up(self, code: CodeType) -> None:
         """What is wanted of this script. Its name is known by now."""
         spec = getattr(self.main, "__spec__", None)
-        names = script_names() if spec is None else (spec.name,)
+        if spec is not None:
+            names = [spec.name]
+        elif self.main.__name__ == SPAWNED_MAIN:  # its path is absolute; the parent was told one from where it stood
+            names = names_of_script(os.path.relpath(self.names["__file__"]))
+        else:
+            names = script_names()
         wanted = self.life.wanted
         for name in (MAIN, *names):
             self.targets.extend(target for target in wanted.exact.get(name, ()) if target.qualname)
         self.missing = {target.qualname.partition(".")[0] for target in self.targets}
         self.wildcards = [(name, target) for name in names[-1:] for target in wanted.wildcards(name)]
+        self.wildcards += [(MAIN, target) for target in wanted.wildcards(MAIN) if target.module == MAIN]
         self.last_line = max((_last_line(part) for part in code.co_consts if _is_definition(part)), default=0)
 
     def each_line(self, frame: FrameType, event: str, _argument: Any) -> Any:
@@ -142,9 +179,9 @@ class _Script(Tracer):
     def _expand(self) -> None:
         from .arming_wildcards import matching_names
 
-        patcher = self.life.agent().patcher
+        patcher, home = self.life.agent().patcher, self.main.__name__
         for module, wildcard in self.wildcards:
-            for qualname in matching_names(self.main, MAIN, wildcard.qualname) if wildcard.qualname else ():
+            for qualname in matching_names(self.main, home, wildcard.qualname) if wildcard.qualname else ():
                 if f"{module}:{qualname}" not in patcher.by_ref:
                     patcher.arm(patcher.add(wildcard.child(f"{module}:{qualname}")), self.main)
         self.wildcards.clear()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .callsite import MAX_NAME
+from .callsite import MAX_NAME, SPAWNED_MAIN, module_of
 from .targets import is_module_name, wild
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -27,10 +27,11 @@ def reference_of(frame: FrameType) -> str:
 
 def reference_to(frame: FrameType, wrapped: Any) -> str:
     """The same, where `wrapped_by(frame)` is known already."""
-    module = str(frame.f_globals.get("__name__") or "unnamed")
+    module = module_of(frame) or "unnamed"
     code = frame.f_code
     if wrapped is not None:
-        return _spelled(wrapped.__module__, _without_constructor(wrapped.__qualname__))
+        home = wrapped.__module__
+        return _spelled("__main__" if home == SPAWNED_MAIN else home, _without_constructor(wrapped.__qualname__))
     if code.co_name == "<module>":
         return _spelled(module)
     qualname = _without_constructor(_qualname(frame, code).replace(".<locals>", ""))

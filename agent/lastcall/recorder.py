@@ -347,7 +347,7 @@ class Recorder:
         record.expression = None
         record.code, record.lasti = frame.f_code, frame.f_lasti
         record.file, record.line, record.function = stack.frames[0] if stack.frames else ("", 0, "")
-        record.module = str(frame.f_globals.get("__name__") or "")
+        record.module = cs.module_of(frame)
         record.frames, record.frames_text = stack.frames, stack.text
         record.origin = self.attribution.origin(frame, target.module, target.file_kind)
         record.via = target.via(frame, tap.use)
