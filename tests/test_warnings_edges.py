@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from worlds import Run, World
+from worlds import CHECKOUT, Run, World
 
 DISCOVER = '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n'
 NO_CALLER = ("", 0, "<no Python caller>")
@@ -221,3 +221,27 @@ def test_a_decorator_that_runs_on_wrapt_without_its_extension_is_counted_for_wha
     assert watched.internal_errors() == {}
     assert {(use.target, use.line): use.count for use in watched.uses()} == {
         ("library:first", 4): 5, ("library:Thing.method", 5): 5}
+
+
+@pytest.mark.parametrize("package", ["logging", "loguru"])
+def test_log_records_are_counted_once_where_the_package_was_there_before_the_agent(tmp_path: Path, package: str) -> None:
+    """Who looks for modules that came in unseen meets it a second time."""
+    pytest.importorskip(package)
+    logger = "logging.getLogger()" if package == "logging" else "loguru.logger"
+    world = World(tmp_path, {"lastcall.toml": DISCOVER, "host.py": f"""
+        import {package}, time
+        import lastcall
+        lastcall.start()
+
+        def old():
+            {logger}.warning("old() is deprecated")
+
+        for _ in range(10):
+            old()
+            time.sleep(0.1)
+    """})
+    watched = world.run("auto", LASTCALL_ENABLED="", LASTCALL_FLUSH_INTERVAL="0.1", LASTCALL_DEBUG="1",
+                        PYTHONPATH=str(CHECKOUT / "agent"))
+    assert watched.code == 0, watched.err
+    assert counted(watched) == {("__main__:old", "host.py", 10, "<module>"): 10}
+    assert watched.internal_errors() == {}

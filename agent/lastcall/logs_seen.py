@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 
 from .hotpath import site_key
+from .importing import is_unfinished
 from .named import reference_of
 from .targets import FOUND, Target
 from .warnings_seen import masked
@@ -35,7 +36,7 @@ def install(agent: Agent, words: tuple[str, ...], warnings: WarningsSeen | None)
     seen = LogsSeen(agent, words, warnings)
     for module, arm in (("logging", seen.arm_logging), ("loguru._recattrs", seen.arm_loguru)):
         agent.patcher.wanted.also_exactly(module, arm)
-        if module in sys.modules:
+        if module in sys.modules and not is_unfinished(sys.modules[module]):
             arm(sys.modules[module])
 
 
@@ -47,6 +48,8 @@ class LogsSeen:
         self.recorder = agent.recorder
         self.words = tuple(word.lower() for word in words)
         self.taps: dict[tuple[int, str], Callable[[FrameType | None], None]] = {}
+        self._watched: list[Any] = []
+        """Functions that are: a module that was loaded before us is met twice, by `install` and by who looks for such."""
         self._said: dict[str, bool] = {}
         self._warnings = warnings
         self._warned: dict[Any, tuple[bool, CodeType]] = {}
@@ -77,6 +80,9 @@ class LogsSeen:
     def _watch(self, function: Any, see: Callable[[FrameType], None]) -> None:
         from .engines.prologue import Unavailable
 
+        if any(known is function for known in self._watched):
+            return
+        self._watched.append(function)
         try:
             self.agent.patcher.to_undo(self.agent.patcher.in_place.watch(function, see))
         except Unavailable as why:
