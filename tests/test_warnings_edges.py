@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lastcall.store import Store
 from worlds import CHECKOUT, Run, World
 
 DISCOVER = '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n'
@@ -245,3 +246,47 @@ def test_log_records_are_counted_once_where_the_package_was_there_before_the_age
     assert watched.code == 0, watched.err
     assert counted(watched) == {("__main__:old", "host.py", 10, "<module>"): 10}
     assert watched.internal_errors() == {}
+
+
+@pytest.mark.parametrize("filters", ["ignore", "always", "error"])
+def test_a_message_that_is_no_text_is_not_asked_for_one(tmp_path: Path, filters: str) -> None:
+    watched = run(tmp_path, """
+        import warnings
+
+        class Lazy:
+            def __str__(self):
+                print("translated")
+                raise RuntimeError("there is no language yet")
+
+            def __repr__(self):
+                return "lazy"
+
+        class Text(str):
+            def __str__(self):
+                print("asked")
+                return "other words"
+
+        class Own(DeprecationWarning):
+            def __str__(self):
+                print("put in words")
+                return "Own: " + self.args[0]
+
+        def warns(message, category=DeprecationWarning):
+            warnings.warn(message, category, stacklevel=2)
+
+        def spread(*args):
+            warnings.warn(*args)
+
+        for _ in range(3):
+            for message in (Lazy(), Text("the words"), Own("first"), Own(), Own(Lazy()), 7, ("a", Lazy())):
+                for call in (lambda: warns(message), lambda: spread(message, DeprecationWarning, 2)):
+                    try:
+                        call()
+                    except Exception as error:
+                        print(type(error).__name__)
+    """, PYTHONWARNINGS=filters)
+    with Store.current(watched.store) as store:
+        notes = {row.site.note: row.count for row in store.uses() if row.site.target == "__main__:warns"}
+    assert notes == {"DeprecationWarning: {}": 9, "DeprecationWarning: the words": 3, "DeprecationWarning: #": 3,
+                     "Own: first": 3, "Own: ": 3}
+    assert watched.total("__main__:spread") == 21

@@ -49,7 +49,7 @@ class LogsSeen:
         self.words = tuple(word.lower() for word in words)
         self.taps: dict[tuple[int, str], Callable[[FrameType | None], None]] = {}
         self._watched: list[Any] = []
-        """Functions that are: a module that was loaded before us is met twice, by `install` and by who looks for such."""
+        """Functions; a module that was there before us is met twice, by `install`, and by who looks for such."""
         self._said: dict[str, bool] = {}
         self._warnings = warnings
         self._warned: dict[Any, tuple[bool, CodeType]] = {}

@@ -56,6 +56,7 @@ HELPERS_LEVEL = 3
 """The `stacklevel` of a function that warns for its caller."""
 _NO_NAMES: dict[str, Any] = {}
 _TEXT = (str, type(None))
+_PLAIN = (int, float, bool, bytes, type(None))
 
 
 class Warned:
@@ -440,7 +441,7 @@ class WarningsSeen:
         return known
 
     def _masked(self, message: Any) -> str:
-        text = str(message) if type(message) is not str else message
+        text = message if type(message) is str else _text_of(message)
         known = self.masks.get(text)
         if known is None:
             known = masked(text)
@@ -545,7 +546,18 @@ class _Looked:
 
 def category_of(message: Any, category: Any) -> Any:
     """What Python takes for the category: an instance given as the message brings its own."""
-    return type(message) if isinstance(message, Warning) else category
+    return type(message) if issubclass(type(message), Warning) else category
+
+
+def _text_of(message: Any) -> str:
+    """The words of a message that is no plain string, without asking it: a translation may only be made when shown."""
+    kind = type(message)
+    if issubclass(kind, str):
+        return str.__str__(message)
+    if issubclass(kind, Warning):
+        given = vars(BaseException)["args"].__get__(message)
+        return _text_of(given[0]) if given else ""
+    return str(message) if kind in _PLAIN else "{}"
 
 
 def _want_the_call(_frame: FrameType, _back: FrameType | None) -> bool:
