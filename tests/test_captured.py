@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from lastcall.captured import code_is_known_elsewhere, kept_by
-from worlds import World
+from worlds import ENGINES, World
 
 LEGACY = """
     import sys
@@ -106,7 +106,7 @@ INSTANCES = """
     """
 
 
-@pytest.mark.parametrize("engine", ["auto", "inplace"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_wildcard_leaves_objects_alone_that_tell_themselves_by_identity(engine, tmp_path):
     world = World(tmp_path, {"legacy.py": INSTANCES, "host.py": """
         import pickle, legacy

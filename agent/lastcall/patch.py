@@ -391,7 +391,7 @@ class Patcher:
         if wrapping.counts_for(value, tap):
             target.engine = "wrapping"
             return ""
-        if self.engine != "wrapping" and target.source == "wildcard" and is_instance(value):
+        if target.source == "wildcard" and is_instance(value):
             # Such objects tell themselves by identity (tasks, commands, curried functions): a risk to take for
             # what someone named, and not for what a pattern happened to match.
             raise CannotArm(
