@@ -132,6 +132,43 @@ def test_a_class_that_another_class_has_under_a_name_is_not_used_by_that_name_wh
     assert "cannot be seen" in reason
 
 
+def test_of_a_class_in_c_that_has_a_constructor_of_its_own_reads_of_its_name_are_counted(tmp_path):
+    host = "import _struct\nprint(_struct.Struct('i').size)\n"
+    watched = World(tmp_path, {"host.py": host}, ("_struct:Struct",)).run("auto")
+    assert (watched.out, watched.err) == ("4\n", "")
+    state, reason, engine = watched.states()["_struct:Struct"]
+    assert (state, engine) == ("partial", "names")
+    assert "in C" in reason
+    assert [(use.line, use.use, use.count) for use in watched.uses()] == [(2, "access", 1)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_constructor_that_subclasses_share_is_not_its_own_caller(tmp_path, engine):
+    """As aiohttp's `ResponseKey[str]("key")`: behind typing's frame the caller is looked for at each use."""
+    legacy = """
+        from typing import Generic, TypeVar
+        T = TypeVar("T")
+        class Key(Generic[T]):
+            def __init__(self, name): self.name = name
+        class AppKey(Key[T]): pass
+        class RequestKey(Key[T]): pass
+        """
+    host = """
+        import legacy
+        def one(): legacy.AppKey[str]("a")
+        def two(): legacy.RequestKey[str]("b")
+        for turn in range(3):
+            one()
+            two()
+            legacy.Key[int]("c")
+        """
+    targets = "legacy:Key", "legacy:AppKey", "legacy:RequestKey"
+    watched = World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets).run(engine)
+    found = {(use.file, use.line, use.target[7:]): use.count for use in watched.uses()}
+    lines = [(3, "AppKey"), (3, "Key"), (4, "RequestKey"), (4, "Key"), (8, "Key")]
+    assert found == {("host.py", line, name): 3 for line, name in lines}
+
+
 def merged(uses):
     found = {}
     for line, name, count in uses:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .sites import Tap
     from .targets import Target
 
+IN_C = "partial: a class in C takes no other constructor: reads of its name are counted instead of constructions"
+
 
 def arm_class(patcher: Patcher, target: Target, found: Found) -> str:
     cls = found.value
@@ -34,7 +36,11 @@ def arm_class(patcher: Patcher, target: Target, found: Found) -> str:
             wrap = target.source != "wildcard" and has_plain_metaclass(cls)
             held = wrap and captured.may_be_held_elsewhere(vars(cls), name)
             value = cls.__dict__[name]
-            return patcher.arm_callable(target, cls, name, value, tap, wrap=wrap and not held)
+            try:
+                return patcher.arm_callable(target, cls, name, value, tap, wrap=wrap and not held)
+            except CannotArm:  # a class in C, which takes no other constructor
+                arm_name(patcher, target, found.module, found.name, found.owner)
+                return IN_C
     return _arm_inherited_constructor(patcher, target, found, cls, tap)
 
 

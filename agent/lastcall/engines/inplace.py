@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..recorder import Recorder
     from ..sites import Entry, Tap
+    from ..targets import Target
 
 CO_SUSPENDS = 0x20 | 0x80 | 0x200  # generator, coroutine, asynchronous generator
 TOOL_NAME = "lastcall"
@@ -64,6 +65,8 @@ class InPlace:
         self.shared: dict[int, ByClass] = {}
         self.functions: dict[int, ref[FunctionType]] = {}
         self.claims: dict[tuple[int, int], _Claim] = {}
+        self.targets: dict[int, tuple[Target, ...]] = {}
+        """Before 3.12: whose hooks are written into a code object."""
         self.tool: int | None = None
         # bound once, not once for each of them
         self._on_claim_gone, self._on_code_gone = self._claim_gone, self._code_gone
@@ -110,6 +113,7 @@ class InPlace:
             self.taps[id(code)] = tap
         else:
             code, undo = self._add_prologue(function, self.recorder.hooks.inner_hook(tap))
+            self.targets[id(code)] = (*self.targets[id(code)], tap.target)
         tap.target.has_code(code)
         return undo
 
@@ -125,7 +129,7 @@ class InPlace:
         self._forget(code.number)
 
     def _forget(self, number: int) -> None:
-        for known in (self.codes, self.taps, self.counters, self.shared, self.functions):
+        for known in (self.codes, self.taps, self.counters, self.shared, self.functions, self.targets):
             known.pop(number, None)
 
     def watch(self, function: FunctionType, see: Callable[[FrameType], None]) -> Callable[[], None]:
@@ -174,6 +178,8 @@ class InPlace:
             known = self.taps.pop(id(function.__code__), None)
             code, shared.undo = self._add_prologue(function, shared.count_for_prologue)
         shared.everybody = known
+        if known is not None:  # it has another code object by now, in which its frames are to be known
+            known.target.has_code(code)
         self.shared[id(code)] = shared
         return shared
 
@@ -275,6 +281,10 @@ class InPlace:
         code = rewrite(original, hook)
         function.__code__ = code
         self._keep_track_of(code)
+        earlier = self.targets.pop(id(original), ())
+        for target in earlier:  # watched already: its frames run this code from now on
+            target.has_code(code)
+        self.targets[id(code)] = earlier
         return code, Undo(InPlace._take_prologue, self, ref(function), ref(code), original)
 
     def _take_prologue(self, known: ref[FunctionType], armed: ref[CodeType], original: CodeType) -> None:
