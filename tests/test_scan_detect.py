@@ -493,10 +493,12 @@ def test_a_mark_stands_at_its_definition_and_its_evidence_at_the_words():
         ("class QuantoQuantizer:\n    '''A quantizer.\n\n    The Quanto backend is deprecated and will be removed.\n    '''", "QuantoQuantizer", {("docstring", "medium")}),
         ("def setex(self):\n    '''Set it.\n\n    As per Redis 2.6, SETEX is considered deprecated.\n    '''", "setex", {("docstring", "high")}),
         ("class A:\n    def __init__(self):\n        '''\n            graph.A is deprecated.\n        Use one of\n          - b\n        '''", "A", {("docstring", "high")}),
+        ("@click.group(deprecated=_DEPRECATION_MESSAGE)\ndef sandbox(): ...", "sandbox", {("decorator", "high")}),
+        ("def username():\n    app.termwarn('username is deprecated, use entity')", "username", {("warning", "medium")}),
         ("@method_decorator(name='get', decorator=schema(summary='x', deprecated=True))\nclass ListAPI: ...", "ListAPI", {("decorator", "medium")}),
     ],
 )  # fmt: skip
-def test_the_sixth_sets_own_ways_to_say_it_are_found(source, qualname, expected):
+def test_the_later_sets_own_ways_to_say_it_are_found(source, qualname, expected):
     assert marks(source)[qualname] - {("is", "class"), ("is", "method"), ("is", "function")} == expected
 
 
@@ -531,6 +533,10 @@ def test_a_decorator_known_by_what_it_does_names_no_arguments_unless_it_speaks_o
     rewrites = "@rewrite_parameters(body_fields=('a', 'b'))\ndef f(a=1, b=2): ..."
     renames = "@rename_parameter('old', 'a')\ndef f(a=1): ..."
     assert "f(a=)" not in marks(rewrites, ["rewrite_parameters"])
+    deletes = "@delete_parameters('3.6', 'a')\ndef f(a=1): ..."
+    hides = "@hidden_param(param='a', breaking_version='2.0')\ndef f(a=1): ..."
+    assert "f(a=)" in marks(deletes, ["delete_parameters"])
+    assert "f(a=)" in marks(hides, ["hidden_param"])
     assert marks(renames, ["rename_parameter"])["f(old=)"] == {("decorator", "high"), ("is", "parameter")}
 
 
@@ -559,6 +565,8 @@ def test_a_helper_that_fills_in_what_is_deprecated_warns_for_others():
     ("source", "qualname", "kind"),
     [
         ("class GlusterfsDriver:\n    def check(self):\n        warn('The Cinder GlusterFS Driver is deprecated', DeprecationWarning)", "GlusterfsDriver.check", "warning"),
+        ("class RunDisabled:\n    def __getattr__(self, name):\n        warn('RunDisabled is deprecated and is a no-op.', DeprecationWarning)", "RunDisabled.__getattr__", "warning"),
+        ("class C:\n    model: str\n    '''Deprecated values:\n\n    - one\n    '''", "C.model", "docstring"),
         ("class R2Score:\n    '''Computes it. Argument ``num`` in ``R2Score`` has been deprecated.'''", "R2Score", "docstring"),
         ("# @deprecated('May 2014', 'Moved to converter')\ndef f(): ...", "f", "comment"),
     ],

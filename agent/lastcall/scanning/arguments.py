@@ -44,7 +44,7 @@ _NOT_ARGUMENTS = frozenset(
 _NAMES_IT = frozenset(("param", "parameter", "arg", "argument", "kwarg", "param_name", "arg_name", "argument_name"))
 """Keywords of such decorators that hold the argument's name."""
 _ABOUT_IT = re.compile(r"version|remov|since|message|warning|msg", re.IGNORECASE)
-_ONE_ARGUMENT = re.compile(r"(?:param(?:eter)?|kwarg|arg(?:ument)?|keyword|option)$", re.IGNORECASE)
+ONE_ARGUMENT = re.compile(r"(?:param(?:eter)?|kwarg|arg(?:ument)?|keyword|option)$", re.IGNORECASE)
 _OLD = re.compile(r"^(?:old|deprecated|legacy|previous)_?|_old$|^from_", re.IGNORECASE)
 _NEW = re.compile(r"^new_?|_new$|^to_|instead|replace|alternative|allowed", re.IGNORECASE)
 
@@ -107,7 +107,7 @@ def _renamed(spelled: list[list[str]], parameters: frozenset[str]) -> list[str]:
 
 def _old_of_two(decorator: ast.Call, spelled: list[list[str]]) -> list[str]:
     """The old name of `@deprecated_parameter("old", "new")`, whose name speaks of one argument."""
-    singular = _ONE_ARGUMENT.search(last_name(decorator.func)) is not None
+    singular = ONE_ARGUMENT.search(last_name(decorator.func)) is not None
     both = [len(names) for names in spelled] == [1, 1] and len(decorator.args) > 1
     return spelled[0] if singular and both else []
 
@@ -140,8 +140,12 @@ def marked_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterat
 
 
 def says_deprecated_keyword(node: ast.Call) -> bool:
-    """`f(deprecated=True)` or `f(deprecated="use g")`."""
-    return any(
-        item.arg == "deprecated" and isinstance(item.value, ast.Constant) and bool(item.value.value)
-        for item in node.keywords
-    )
+    """`f(deprecated=True)`, `f(deprecated="use g")` or `f(deprecated=_DEPRECATION_MESSAGE)`."""
+    return any(item.arg == "deprecated" and _says_so(item.value) for item in node.keywords)
+
+
+def _says_so(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return bool(node.value)
+    name = last_name(node)
+    return name.isupper() and "DEPRECAT" in name

@@ -13,7 +13,12 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from lastcall.scanning.arguments import marked_arguments, named_arguments, says_deprecated_keyword
+from lastcall.scanning.arguments import (
+    ONE_ARGUMENT,
+    marked_arguments,
+    named_arguments,
+    says_deprecated_keyword,
+)
 from lastcall.scanning.confidence import always, emission_confidence, of_handler, speaks_of
 from lastcall.scanning.emissions import (
     Emission,
@@ -86,7 +91,7 @@ _ARGUMENT_DECORATOR = re.compile(
 _OF_DECORATOR = re.compile(r"\W*(?:the\s+)?deprecated\s+decorator\b", re.IGNORECASE)
 """A module's words about the decorator in it that is called so."""
 _LATE_IMPORT = re.compile(r"^[ \t]+from[ \t]", re.MULTILINE)
-_OF_OLD_NAMES = re.compile(r"renam|replac|remov|alias|old|legacy|drop|warn|compat", re.IGNORECASE)
+_OF_OLD_NAMES = re.compile(r"renam|replac|remov|delet|alias|old|legacy|drop|warn|compat", re.IGNORECASE)
 _POSITIONAL = re.compile(r"positional|keyword_?only|non_?keyword", re.IGNORECASE)
 """Decorators for arguments that stay, and shall no longer be passed by position."""
 _MAKES_LOGGERS = re.compile(
@@ -427,7 +432,7 @@ class _Detector:
     ) -> None:
         callee = self._knowledge.name_of(_callee(decorator))
         # By what it does alone: which of the names that it is told are the old ones only its code knows.
-        unsaid = not DECORATOR.search(callee) and not _OF_OLD_NAMES.search(callee)
+        unsaid = not any(sign.search(callee) for sign in (DECORATOR, _OF_OLD_NAMES, ONE_ARGUMENT))
         names = [] if unsaid or _POSITIONAL.search(callee) else named_arguments(decorator, parameters)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names = [name for name in names if name not in spread_of(node)]

@@ -64,7 +64,7 @@ _WARNS_OF = re.compile(r"warn(?:s|ing)?_(?:on|if|about|for|of|when)_", re.IGNORE
 _HOLE_IS_SUBJECT = re.compile(r"\W*(?:the\s+\W*)?\{\.\.\.\}", re.IGNORECASE)
 _HOLE_IS_NAMED = re.compile(r"[^.{]{0,40}\{\.\.\.\}.*deprecat", re.IGNORECASE | re.DOTALL)
 """The same in a helper's words: "Importing `{name}` from here is deprecated"."""
-_WARN_WORD = re.compile(r"(?:^|_)warn(?:s|ing)?(?:_|$)", re.IGNORECASE)
+_WARN_WORD = re.compile(r"(?:^|_)warn(?:s|ing)?(?:_|$)|[a-z]warn$", re.IGNORECASE)
 _SAYS_SO = re.compile(r"warn|deprec", re.IGNORECASE)
 _MARKED_NAME = re.compile(r"(\w+)=?[`'\"]*\s*\(deprecated\b", re.IGNORECASE)
 _NAMED_OF_BOTH = re.compile(r"(\w+)=?[`'\"]*\s+(?:is|was|has been)\s+(?:now\s+)?deprecated\b", re.IGNORECASE)

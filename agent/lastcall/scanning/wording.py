@@ -64,7 +64,8 @@ _OF_CALLING = re.compile(
 )
 _OF_PARTS = re.compile(
     r"^\W*(?:deprecated|obsolete)\s+(?:\w+\s+)?(?:fields|arguments|parameters|attributes|methods|members|options|names|"
-    r"values|keys|functions|classes|properties|features|settings|variables)\b(?!\W*$)",
+    r"values|keys|functions|classes|properties|features|settings|variables)\b(?!\W*$)"
+    r"|^\W*(?:deprecated|obsolete)\s+values\b",
     re.IGNORECASE,
 )
 """A heading over a list of things, rather than words about what it stands at."""
@@ -508,9 +509,9 @@ _MEMBER = r"\b(?:of|in|on|for|method|function|property|attribute|argument|parame
 
 def of_its_class(text: str, owner: str) -> bool:
     """Whether the words of a method's warning are about its class: "the GlusterFS driver is deprecated"."""
-    match = re.match(rf"\W*the\s+((?:(?!{_MEMBER})[\w .-])+?)\s+{_IS}\s+deprecated", text, re.IGNORECASE)
+    match = re.match(rf"\W*(?:the\s+)?((?:(?!{_MEMBER})[\w -])+?)\s+{_IS}\s+deprecated", text, re.IGNORECASE)
     spelled = re.sub(r"\W", "", match[1]).lower() if match and owner else ""
-    return spelled.endswith(owner.rpartition(".")[2].lower().strip("_")) if spelled else False
+    return owner.rpartition(".")[2].lower().strip("_") in spelled if spelled else False
 
 
 def _argument_is_subject(text: str) -> bool:
