@@ -509,9 +509,16 @@ _MEMBER = r"\b(?:of|in|on|for|method|function|property|attribute|argument|parame
 
 def of_its_class(text: str, owner: str) -> bool:
     """Whether the words of a method's warning are about its class: "the GlusterFS driver is deprecated"."""
-    match = re.match(rf"\W*(?:the\s+)?((?:(?!{_MEMBER})[\w -])+?)\s+{_IS}\s+deprecated", text, re.IGNORECASE)
-    spelled = re.sub(r"\W", "", match[1]).lower() if match and owner else ""
-    return owner.rpartition(".")[2].lower().strip("_") in spelled if spelled else False
+    match = re.match(rf"[\s`'\"]*(the\s+)?((?:(?!{_MEMBER})[\w -])+?)\s+{_IS}\s+deprecated", text, re.IGNORECASE)
+    words = re.findall(r"\w+", match[2].lower()) if match and owner else []
+    name = owner.rpartition(".")[2].lower().strip("_")
+    if match and not match[1]:
+        return words == [name]
+    return any(
+        "".join(words[start:end]) == name
+        for start in range(len(words))
+        for end in range(start + 1, len(words) + 1)
+    )
 
 
 def _argument_is_subject(text: str) -> bool:
