@@ -34,6 +34,8 @@ WORKERS = 2
 _FEW_BYTES = 1_500_000
 """Less work than this is done sooner here than it takes to start the workers."""
 _CHUNK_BYTES = 400_000
+_PATIENCE = 0.2
+"""Seconds between two looks whether the user has had enough."""
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from lastcall.scanning.work import serve; serve()"
 
 
@@ -149,7 +151,9 @@ def _in_workers(run: _Run, missing: list[int], workers: int) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        # not without end: a Ctrl-C that comes while this thread waits for its turn is only seen when it next runs
+        while thread.is_alive():
+            thread.join(_PATIENCE)
 
 
 def _chunks(missing: list[int], sizes: list[int]) -> list[list[int]]:
