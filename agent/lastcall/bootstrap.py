@@ -44,6 +44,7 @@ NOT_HERE = (
 PATCHERS = ("gevent", "eventlet")
 PATCHING_SECONDS = 2.0
 """How long after it was met one of these may still be about to replace the host's threads."""
+MOST_BROKEN_IMPORTS = 5
 _IS_EMBEDDED = not sys.orig_argv
 """Whether another program than Python's own runs the interpreter. It may fork soon, and no fork must meet our thread
 that we do not hear of. So the thread waits for the first target's module there."""
@@ -73,6 +74,7 @@ class Life:
         """Whether an import could wait for ever: see `forks.left_importing`. Then we count, and do nothing else."""
         self._started_ns = _now_ns()
         self._patcher_met = 0.0
+        self._broken_imports = 0
         self._new_thread_state()
 
     def _new_thread_state(self) -> None:
@@ -248,7 +250,8 @@ class Life:
                 break
             if not alone and self._is_about_to_be_patched():
                 continue
-            self._import_base()
+            if not self._import_for_flush():
+                continue
             agent = self.agent()
             if agent is not entered:
                 agent.enter_background()
@@ -267,6 +270,23 @@ class Life:
 
     def _is_to_end(self) -> bool:
         return self._stopping or bool(self._forking)
+
+    def _import_for_flush(self) -> bool:
+        """What a flush needs, in one step. False if the host's threads became greenlets meanwhile: then once more.
+
+        importlib cannot let go of the modules that it was about to load, and raises; they are loaded anew.
+        """
+        try:
+            self._import_base()
+            self.agent()
+            from . import expressions, garbage, holders, pipeline  # noqa: F401 - for the time at which they are
+            from .store import absorb, database  # noqa: F401 - the same
+        except RuntimeError:
+            self._broken_imports += 1
+            if self._broken_imports > MOST_BROKEN_IMPORTS or not any(name in sys.modules for name in PATCHERS):
+                raise
+            return False
+        return True
 
     def _is_about_to_be_patched(self) -> bool:
         """Whether the host has what replaces threads by greenlets, and may be on its way to use it.
