@@ -122,6 +122,12 @@ def is_another_name(owner: Any, name: str, function: Any, unwrapped: Callable[[A
     )
 
 
+def is_defined_in(owner: type, function: Any) -> bool:
+    """Whether a function was defined in the body of this class, under whatever name."""
+    home = text(function, "__qualname__").rpartition(".")[0]
+    return home == owner.__qualname__ and text(function, "__module__") == owner.__module__
+
+
 def _is_defined_elsewhere(found: Found) -> bool:
     """Whether a class that lies in another one was not made there: the name is one more for it."""
     own_name, owner = text(found.value, "__qualname__"), found.owner

@@ -19,6 +19,7 @@ from .lookup import (
     find,
     is_another_name,
     is_cached_property,
+    is_defined_in,
     is_instance,
     is_module,
     is_nameless,
@@ -334,13 +335,21 @@ class Patcher:
         if target.cls is None:
             target.objects = [function]
         advices = self.advices(target, value, tap)
+        another_name = self.engine != "wrapping" and not advices and self.is_another_name(owner, name, function)
+        if another_name and target.source == "wildcard" and not is_defined_in(owner, function):
+            # Who hands out one function under many names may compare it with the function itself (`is _nop`).
+            raise CannotArm(
+                "failed",
+                f"another name of {function.__module__}:{function.__qualname__}, whose uses only a wrapper in its "
+                "place could tell from that one's; name it as a target of its own to have that",
+            )
         if (
             not advices
             and (
                 self.engine == "inplace"
                 or (self.engine == "auto" and (in_class or held or is_nameless(function) or _wrapt_is_seen()))
             )
-            and not self.is_another_name(owner, name, function)
+            and not another_name
         ):
             why_not = self.try_in_place(target, function, tap)
             if why_not is None:
