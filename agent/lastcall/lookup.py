@@ -122,10 +122,11 @@ def is_another_name(owner: Any, name: str, function: Any, unwrapped: Callable[[A
     )
 
 
-def is_defined_in(owner: type, function: Any) -> bool:
-    """Whether a function was defined in the body of this class, under whatever name."""
+def is_borrowed(owner: type, function: Any) -> bool:
+    """Whether a function in Python was not defined in the body of this class, under whatever name."""
     home = text(function, "__qualname__").rpartition(".")[0]
-    return home == owner.__qualname__ and text(function, "__module__") == owner.__module__
+    at_home = home == owner.__qualname__ and text(function, "__module__") == owner.__module__
+    return type(own(function, "__code__")) is _CODE and not at_home
 
 
 def _is_defined_elsewhere(found: Found) -> bool:

@@ -18,8 +18,8 @@ from .lookup import (
     definition,
     find,
     is_another_name,
+    is_borrowed,
     is_cached_property,
-    is_defined_in,
     is_instance,
     is_module,
     is_nameless,
@@ -336,7 +336,7 @@ class Patcher:
             target.objects = [function]
         advices = self.advices(target, value, tap)
         another_name = self.engine != "wrapping" and not advices and self.is_another_name(owner, name, function)
-        if another_name and target.source == "wildcard" and not is_defined_in(owner, function):
+        if another_name and target.source == "wildcard" and is_borrowed(owner, function):
             # Who hands out one function under many names may compare it with the function itself (`is _nop`).
             raise CannotArm(
                 "failed",
