@@ -14,6 +14,7 @@ import pytest
 
 import interpreters
 from hosts import CHECKOUT, TARGET, Host, make_host, make_venv
+from lastcall.store import Store
 from worlds import wrapt_in_c
 
 OUTPUT = "1\n2\n3\n"
@@ -644,4 +645,33 @@ def test_a_tracer_that_the_program_starts_is_left_alone(host: Host) -> None:
     run = host.run("python", "tool.py", **ON, LASTCALL_TARGETS="tool:old", PYTHONPATH=str(host.folder))
     assert (run.out, run.err, run.code) == ("True\n", "", 0)
     (target,) = host.report()["targets"]
-    assert target["state"] == "armed" or "another tool traces this process" in target["reason"]
+    # the script's frame keeps our line function, which such a tracer has called
+    assert (target["state"], target["uses"], target["reason"]) == ("armed", 1, "")
+
+
+@pytest.mark.parametrize(("times", "present", "errors"), [(1, True, {}), (9, True, {"thread": 4}), (1, False, {"thread": 1})])
+def test_an_import_of_ours_that_gevent_broke_is_made_again(
+    host: Host, times: int, present: bool, errors: dict[str, int]  # noqa: FBT001 - a case of the table
+) -> None:
+    """As importlib raises where the numbers of threads are replaced while it holds a module's lock."""
+    (host.folder / "gevent.py").write_text("")
+    (host.folder / "app.py").write_text(
+        "import sys, time, _thread, legacy\n"
+        f"left = [None] * {times}\n"
+        "class Breaking:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'lastcall.pipeline' and left:\n"
+        "            left.pop()\n"
+        "            raise RuntimeError('cannot release un-acquired lock')\n"
+        "sys.meta_path.insert(0, Breaking())\n"
+        f"if {present}: import gevent\n"
+        "number = _thread.get_ident\n"
+        "_thread.get_ident = lambda: number()\n"
+        "legacy.old()\n"
+        "time.sleep(2)\n"
+    )
+    run = host.run("python", "app.py", **ON, LASTCALL_FLUSH_INTERVAL="0.1")
+    assert (run.out, run.err, run.code) == ("", "", 0)
+    assert host.uses() == 1
+    with Store.current(host.store) as store:
+        assert {slug: count for process in store.processes() for slug, count in process.internal_errors} == errors

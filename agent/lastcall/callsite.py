@@ -250,10 +250,8 @@ class Stacks:
 
     def _walk_behind(self, frame: FrameType, chain: tuple[Any, ...]) -> Behind:
         frames, texts, codes, flags = [], [], [], 0
-        current = frame.f_back
+        current: Any = frame.f_back  # there as long as the chain is, which was made of these frames
         for key in chain:
-            if current is None:  # never: these are the frames that the keys were made of
-                break
             shown, text, said, code = self._places.get(key) or self._remember(key, _look(current, current.f_code))
             codes.append(code)
             if shown[0]:
