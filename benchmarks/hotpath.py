@@ -32,7 +32,7 @@ ENGINES = ("auto", "wrapping", "inplace")
 BATCH_NS = 4_000_000
 FRAMES = 25
 NEW_SITES = 400
-FIRST_SIGHT_ROUNDS = 5
+FIRST_SIGHT_ROUNDS = 15
 THREADS = 8
 THREAD_NS = 25_000_000
 """What one of the eight threads is given to do: five of the interpreter's switch intervals, so that what starting a

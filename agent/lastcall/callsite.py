@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 
     Position = tuple[int, int, int, int]
     """First line, first column, last line, last column; lines from 1, columns in UTF-8 bytes from 0."""
-    Place = tuple[tuple[str, int, str], str, int, CodeType]
+    Shown = tuple[str, int, str]
+    """File, line and function."""
+    Place = tuple[Shown, str, int, CodeType]
     """An instruction as it is shown, the same as text, its flags, and its code, kept so that its id stays its own."""
+    Walked = tuple[Shown, str, tuple[Shown, ...], str, int, "Behind"]
+    """What one walk over the stack found: where the use was, the same as text for the journal, all frames, the same
+    as text (which names those behind the first by their number), a sum of all flags, and what is behind the first."""
 
 SPAWNED_MAIN = "__mp_main__"
 """The script's name in a process that multiprocessing spawned: to who reads a report it is one script."""
@@ -144,32 +149,32 @@ class Attribution:
                 self._kinds[filename] = kind
         return kind
 
-    def origin(self, frame: FrameType, target_module: str, target_kind: int) -> str:
-        """`self`, `direct` or `indirect` (DESIGN 2).
+    def origin(self, frame: FrameType, kind: int, module: str, target_module: str, target_kind: int) -> str:
+        """`self`, `direct` or `indirect` (DESIGN 2), for a frame of whose code and module more is known already.
 
         A call through the standard library (a thread pool, `json`, `functools`) is whoever called the
         standard library. `self` is the target's own module; for installed packages anything of the same
         top-level package; for application code, where one package holds the whole product, the same
         immediate package.
         """
-        caller: FrameType | None = frame
-        while caller is not None and self.kind_of(caller.f_code) == STDLIB:
-            caller = caller.f_back
-        if caller is None:
-            caller = frame
-        names = caller.f_globals
-        module = module_of(caller)
+        caller = frame
+        if kind == STDLIB:
+            outer = frame.f_back
+            while outer is not None and self.kind_of(outer.f_code) == STDLIB:
+                outer = outer.f_back
+            if outer is not None:
+                caller, kind, module = outer, self.kind_of(outer.f_code), module_of(outer)
         if module == target_module:
             return "self"
         if target_kind == APPLICATION:
             own = package_of(target_module, is_package=_is_package(target_module))
-            if own and own == package_of(module, is_package="__path__" in names):
+            if own and own == package_of(module, is_package="__path__" in caller.f_globals):
                 return "self"
         elif module.partition(".")[0] == target_module.partition(".")[0]:
             return "self"
         if self.application:
             return "direct" if any(p.matches(module) for p in self.application) else "indirect"
-        return "direct" if self.kind_of(caller.f_code) in (APPLICATION, OWN) else "indirect"
+        return "direct" if kind in (APPLICATION, OWN) else "indirect"
 
 
 def _is_package(module: str) -> bool:
@@ -199,7 +204,7 @@ class Behind:
     __slots__ = ("codes", "flags", "frames", "number", "text")
 
     def __init__(
-        self, number: int, frames: tuple[tuple[str, int, str], ...], text: str, flags: int, codes: list[CodeType]
+        self, number: int, frames: tuple[Shown, ...], text: str, flags: int, codes: list[CodeType]
     ) -> None:
         self.number = number
         self.frames = frames
@@ -210,21 +215,6 @@ class Behind:
     def journal_line(self) -> str:
         """The K record (see `journal`) as text."""
         return f"('K', {self.number}, {self.text})"
-
-
-class Stack:
-    """What one walk over the stack found: frames, the same as text for the journal, and a sum of the flags above.
-
-    The text names `behind` by its number.
-    """
-
-    __slots__ = ("behind", "flags", "frames", "text")
-
-    def __init__(self, frames: tuple[tuple[str, int, str], ...], text: str, flags: int, behind: Behind) -> None:
-        self.frames = frames
-        self.text = text
-        self.flags = flags
-        self.behind = behind
 
 
 class Stacks:
@@ -238,21 +228,26 @@ class Stacks:
         self._behind: dict[tuple[Any, ...], Behind] = {}
         self._number = 0
 
-    def walk(self, frame: FrameType) -> Stack:
+    def walk(self, frame: FrameType) -> Walked:
         """The stack from `frame` outwards: `limit` frames of it, flags from MAX_WALK. Ours are left out."""
-        shown, text, flags, _ = _look(frame, frame.f_code)  # hardly ever anybody's outer frame: not remembered
+        shown, text, flags, _ = _look(
+            frame, frame.f_code
+        )  # hardly ever anybody's outer frame: not remembered
         chain = _instructions(frame.f_back)
         behind = self._behind.get(chain) or self._walk_behind(frame, chain)
         number = f"{behind.number}," if behind.frames else ""
-        if not shown[0]:
-            return Stack(behind.frames, f"({number})", behind.flags, behind)
-        return Stack((shown, *behind.frames), f"({text},{number})", flags | behind.flags, behind)
+        if not shown[0]:  # compiled without a file's name: what called it is shown for it
+            shown = behind.frames[0] if behind.frames else shown
+            return shown, ascii(shown), behind.frames, f"({number})", behind.flags, behind
+        return shown, text, (shown, *behind.frames), f"({text},{number})", flags | behind.flags, behind
 
     def _walk_behind(self, frame: FrameType, chain: tuple[Any, ...]) -> Behind:
         frames, texts, codes, flags = [], [], [], 0
         current: Any = frame.f_back  # there as long as the chain is, which was made of these frames
         for key in chain:
-            shown, text, said, code = self._places.get(key) or self._remember(key, _look(current, current.f_code))
+            shown, text, said, code = self._places.get(key) or self._remember(
+                key, _look(current, current.f_code)
+            )
             codes.append(code)
             if shown[0]:
                 frames.append(shown)

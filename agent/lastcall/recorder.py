@@ -22,11 +22,11 @@ from .hotpath import (
     skip_own_frames,
 )
 from .journal import FLAG_ALLOWED, HEADER_HEARTBEAT, HEADER_SCRATCH, HEADER_SLOTS, Journal
-from .sites import NO_CODE, NOT_COUNTED, Sample, SiteRecord, Tap
+from .sites import NOT_COUNTED, Sample, SiteRecord, Tap
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import CodeType, FrameType
     from typing import Any
 
@@ -47,7 +47,9 @@ MAX_CALL_NS = 30_000_000_000
 
 
 CO_COROUTINE = 0x80
-CO_SUSPENDS = 0x20 | CO_COROUTINE | 0x100 | 0x200  # generator, coroutine of either kind, asynchronous generator
+CO_SUSPENDS = (
+    0x20 | CO_COROUTINE | 0x100 | 0x200
+)  # generator, coroutine of either kind, asynchronous generator
 
 
 class Still:
@@ -173,7 +175,7 @@ class Recorder:
         self._keep_unwritten(records)
         return False
 
-    def _keep_unwritten(self, records: tuple[tuple[object, ...] | str, ...]) -> None:
+    def _keep_unwritten(self, records: Sequence[tuple[object, ...] | str]) -> None:
         room = 4 * self.max_sites - len(self._unwritten)
         self._unwritten.extend(records[:room])
         if len(records) > room:
@@ -243,7 +245,7 @@ class Recorder:
         if tap.ignores is not None and tap.ignores(frame):
             self._keep(tap, key, frame.f_code, NOT_COUNTED)
             return
-        self._see_known(tap, frame)
+        self._see_new(tap, frame, key)
 
     def _see_known(self, tap: Tap, frame: FrameType) -> None:
         key = site_key(frame)
@@ -251,13 +253,16 @@ class Recorder:
         if entry is not None and entry is not NOT_COUNTED:
             self._count(entry)
             return
+        self._see_new(tap, frame, key)
+
+    def _see_new(self, tap: Tap, frame: FrameType, key: Any) -> None:
         if self._is_pass_through(tap, frame):
             self._keep(tap, key, frame.f_code, (HEADER_SCRATCH, iter(self._deep_counter(tap), None)))
             self._see_deep(tap, frame)
             return
-        if self.attribution.kind_of(frame.f_code) == cs.OWN:
-            return
-        self._count_at(tap, tap.counters, key, frame)
+        kind = self.attribution.kind_of(frame.f_code)
+        if kind != cs.OWN:
+            self._count_at(tap, tap.counters, key, frame, kind)
 
     def _count(self, entry: Entry) -> int:
         """One use; how many there were by then."""
@@ -274,30 +279,30 @@ class Recorder:
             self._kept.append(code)
             tap.counters[key] = entry
 
-    def _count_at(self, tap: Tap, counters: Counters, key: Any, frame: FrameType) -> None:
-        record, walked = self._record_of(tap, frame)
+    def _count_at(self, tap: Tap, counters: Counters, key: Any, frame: FrameType, kind: int) -> None:
+        record, is_new = self._record_of(tap, frame, kind)
         if record is None:
             return
-        entry = self._entry(record, frame)
+        entry = self._entry(record, kind)
         total = self._count(entry)
         if len(record.aliases) < MAX_ALIASES:
             record.aliases.append((counters, key, frame.f_code))
             counters[key] = entry
-        if walked:
+        if is_new:
             sample = self._sight_first(record, total)
             if self.ends is not None and counters is tap.counters and not isinstance(frame, Still):
                 self.ends.watch(sample, frame)
             if self.on_first_sight is not None:
                 self.on_first_sight()
 
-    def _entry(self, record: SiteRecord, frame: FrameType) -> Entry:
-        step = plain = record.counter.__next__
-        if self.attribution.kind_of(frame.f_code) != cs.APPLICATION:
-            # Our own thread, too, may run this library code; what it does there is not a use.
-            step = self._checked(record)
+    def _entry(self, record: SiteRecord, kind: int) -> Entry:
+        if kind == cs.APPLICATION and self.observe_use is None:
+            return record.slot, record.counter
+        # Our own thread, too, may run library code; what it does there is not a use.
+        step = record.counter.__next__ if kind == cs.APPLICATION else self._checked(record)
         if self.observe_use is not None:
             step = self.observe_use(record, step)
-        return record.slot, record.counter if step is plain else iter(step, None)
+        return record.slot, iter(step, None)
 
     def _checked(self, record: SiteRecord) -> Callable[[], int]:
         step, own, total = record.counter.__next__, self.own_threads, record.total
@@ -307,7 +312,7 @@ class Recorder:
 
         return count_unless_ours
 
-    def _record_of(self, tap: Tap, frame: FrameType) -> tuple[SiteRecord | None, bool]:
+    def _record_of(self, tap: Tap, frame: FrameType, kind: int) -> tuple[SiteRecord | None, bool]:
         """The call site's record, and whether it is new."""
         code = frame.f_code
         quick = (
@@ -325,36 +330,39 @@ class Recorder:
         if len(self.records) >= self.max_sites:
             self.drop("call-site-limit")
             return None, False
-        record, behind = self._capture(tap, frame)
+        record, line, behind = self._capture(tap, frame, kind)
         self._by_identity[quick] = record
         self.records.append(record)
-        lines: tuple[tuple[object, ...] | str, ...] = (*self.before_site(), record.journal_line())
+        lines: list[tuple[object, ...] | str] = [*self.before_site()]
         if behind.number not in self._behind_written and behind.frames:
             self._behind_written.add(behind.number)
-            lines = (behind.journal_line(), *lines)
+            lines.append(behind.journal_line())
+        lines.append(line)
         try:
             record.written = self.write(*lines)
         except BaseException:  # a signal handler's, or the stack is exhausted
             self._keep_unwritten(lines)
             raise
-        record.frames_text = ""  # that nobody needs again
         return record, True
 
-    def _capture(self, tap: Tap, frame: FrameType) -> tuple[SiteRecord, cs.Behind]:
+    def _capture(self, tap: Tap, frame: FrameType, kind: int) -> tuple[SiteRecord, str, cs.Behind]:
         target = tap.target
-        stack = self.stacks.walk(frame)
-        record = self._blank_record(tap)
-        record.expression = None
+        shown, site_text, frames, text, flags, behind = self.stacks.walk(frame)
+        record = SiteRecord(HEADER_SLOTS + len(self.records), target, tap.use, tap.note, self.clock())
         record.code, record.lasti = frame.f_code, frame.f_lasti
-        record.file, record.line, record.function = stack.frames[0] if stack.frames else ("", 0, "")
-        record.module = cs.module_of(frame)
-        record.frames, record.frames_text = stack.frames, stack.text
-        record.origin = self.attribution.origin(frame, target.module, target.file_kind)
+        record.file, record.line, record.function = shown
+        module = record.module = cs.module_of(frame)
+        record.frames = frames
+        record.origin = self.attribution.origin(frame, kind, module, target.module, target.file_kind)
         record.via = target.via(frame, tap.use)
-        record.allowed = target.allowed_reason(record.module, record.function, record.at_ns)
-        record.flags = stack.flags | (FLAG_ALLOWED if record.allowed is not None else 0)
+        record.flags = flags
+        record.allowed = (
+            target.allowed_reason(module, record.function, record.at_ns) if target.allow else None
+        )
+        if record.allowed is not None:
+            record.flags |= FLAG_ALLOWED
         record.trace = self.trace_now()
-        return record, stack.behind
+        return record, record.journal_line(site_text, text), behind
 
     def trace_now(self) -> tuple[int, int, int]:
         """Trace id, span id and flags of the span active in this thread, zeros if there is none."""
@@ -388,25 +396,14 @@ class Recorder:
             if len(self.records) >= self.max_sites:
                 self.drop("call-site-limit")
                 return
-            record = self._blank_record(tap)
+            record = SiteRecord(HEADER_SLOTS + len(self.records), tap.target, tap.use, tap.note, self.clock())
+            record.is_without_caller()
             self._by_identity[quick] = record
             self.records.append(record)
-            record.written = self.write(record.journal_line())
+            site = record.file, record.line, record.function
+            record.written = self.write(record.journal_line(ascii(site), "()"))
             self._sight_first(record, 1)
         self._count((record.slot, record.counter))
-
-    def _blank_record(self, tap: Tap) -> SiteRecord:
-        record = SiteRecord()
-        record.slot = HEADER_SLOTS + len(self.records)
-        record.target, record.use = tap.target, tap.use
-        record.at_ns = record.sampled_ns = self.clock()
-        record.code, record.lasti = NO_CODE, -1
-        record.file, record.line, record.function, record.module = "", 0, "<no Python caller>", ""
-        record.frames, record.frames_text, record.origin = (), "()", "direct"
-        record.via, record.note = "", tap.note
-        record.expression = ""
-        record.allowed, record.flags, record.trace = None, 0, (0, 0, 0)
-        return record
 
     # -- frames that only pass the call on ----------------------------------------------------------
 
@@ -428,7 +425,9 @@ class Recorder:
     def _behind(self, tap: Tap, frame: FrameType | None) -> FrameType | None:
         while frame is not None and self._is_pass_through(tap, frame):
             back = frame.f_back
-            if back is None or (frame.f_code.co_flags & CO_COROUTINE and not back.f_code.co_flags & CO_SUSPENDS):
+            if back is None or (
+                frame.f_code.co_flags & CO_COROUTINE and not back.f_code.co_flags & CO_SUSPENDS
+            ):
                 return frame  # a task of its own: the event loop, which resumes it, has not called it
             frame = back
         return frame
@@ -442,8 +441,10 @@ class Recorder:
         entry = tap.deep.get(key)
         if entry is not None:
             self._count(entry)
-        elif self.attribution.kind_of(behind.f_code) != cs.OWN:
-            self._count_at(tap, tap.deep, key, behind)
+            return
+        kind = self.attribution.kind_of(behind.f_code)
+        if kind != cs.OWN:
+            self._count_at(tap, tap.deep, key, behind, kind)
 
     def _deep_counter(self, tap: Tap) -> Callable[[], int]:
         """A counter for the key of a pass-through frame: it looks for the real caller at every use."""

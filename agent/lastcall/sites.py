@@ -41,7 +41,6 @@ class SiteRecord:
         "first_sample",
         "flags",
         "frames",
-        "frames_text",
         "function",
         "lasti",
         "line",
@@ -59,23 +58,23 @@ class SiteRecord:
         "written_errors",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, slot: int, target: Target, use: str, note: str, at_ns: int) -> None:
+        self.slot = slot
+        self.target = target
+        self.use = use
+        self.note = note
+        self.at_ns = self.sampled_ns = at_ns
         self.counter = count(1)
         self.failures: count[int] | None = None
         """Uses known to have raised; None while no end was seen."""
         self.written_errors: int | None = None
         self.expression: str | None = None
         self.reported = 0
-        self.sampled_ns = 0
         self.aliases: list[tuple[Counters, Any, CodeType]] = []
         self.written = False
         self.first_sample: Sample | None = None
         """The sample of its first use, until somebody takes it or follows that call to its end."""
 
-    slot: int
-    target: Target
-    use: str
-    at_ns: int
     flags: int
     file: str
     line: int
@@ -83,13 +82,19 @@ class SiteRecord:
     module: str
     origin: str
     via: str
-    note: str
     frames: tuple[tuple[str, int, str], ...]
-    frames_text: str
     code: CodeType
     lasti: int
     trace: tuple[int, int, int]
     allowed: str | None
+
+    def is_without_caller(self) -> None:
+        """Say that C code made this use, with no Python frame below it."""
+        self.code, self.lasti = NO_CODE, -1
+        self.file, self.line, self.function, self.module = "", 0, "<no Python caller>", ""
+        self.frames, self.origin, self.via = (), "direct", ""
+        self.expression = ""
+        self.allowed, self.flags, self.trace = None, 0, (0, 0, 0)
 
     @property
     def number(self) -> int:
@@ -105,26 +110,12 @@ class SiteRecord:
         """Uses so far."""
         return current(self.counter)
 
-    def journal_line(self) -> str:
-        """The S record (see `journal`) as text: the frames are text already."""
-        text = ascii(
-            (
-                "S",
-                self.number,
-                self.target.ref,
-                self.use,
-                self.at_ns,
-                self.flags,
-                self.file,
-                self.line,
-                self.function,
-                self.module,
-                self.origin,
-                self.via,
-                self.note,
-            )
+    def journal_line(self, site: str, frames: str) -> str:
+        """The S record (see `journal`) as text: file, line and function, and the frames, are text already."""
+        return (
+            f"('S', {self.slot - HEADER_SLOTS}, {self.target.ref!a}, {self.use!a}, {self.at_ns}, {self.flags},"
+            f" {site[1:-1]}, {self.module!a}, {self.origin!a}, {self.via!a}, {self.note!a}, {frames})"
         )
-        return f"{text[:-1]}, {self.frames_text})"
 
 
 class Sample:
@@ -150,7 +141,17 @@ class Sample:
 class Tap:
     """Where the uses of one armed target arrive: its counters and the hook an engine calls at each use."""
 
-    __slots__ = ("_hook", "_make_hook", "counters", "deep", "ignores", "note", "pass_through", "target", "use")
+    __slots__ = (
+        "_hook",
+        "_make_hook",
+        "counters",
+        "deep",
+        "ignores",
+        "note",
+        "pass_through",
+        "target",
+        "use",
+    )
 
     def __init__(self, target: Target, use: str, make_hook: Callable[[Tap], Callable[[], None]]) -> None:
         self.target = target
