@@ -189,7 +189,7 @@ def _measure(engine: str, rounds: int) -> dict:
     loaded = {}
     for name, _, watch in peers.CONTENDERS:
         # Another engine's process needs the floor and us; the peers are measured once.
-        if (engine == "auto" or name in ("bare", "noop", "floor", "lastcall")) and peers.load(name, watch):
+        if (engine == "auto" or name in ("bare", "noop", "floor", "mapped", "lastcall")) and peers.load(name, watch):
             loaded[name] = __import__(f"caller_{name}")
     calls = Calls()
     result = {

@@ -118,7 +118,8 @@ def function(value=1):
 def write(folder: Path) -> None:
     """Write every contender's module into `folder`, which the caller puts on the path."""
     sources = {"warning": WARNING, "pep702": PEP_702, "deprecated": DEPRECATED, "pydeprecate": PYDEPRECATE}
-    for name in ("bare", "noop", "lastcall", "floor", "span", "spanstack", "sentry", "scavenger", "monitoring"):
+    ours = ("bare", "noop", "lastcall", "floor", "mapped")
+    for name in (*ours, "span", "spanstack", "sentry", "scavenger", "monitoring"):
         sources[name] = f"{PLAIN}\n\n{_WATCHED}"
     for name, source in sources.items():
         (folder / f"subject_{name}.py").write_text(source)
@@ -157,6 +158,32 @@ def floor(module: types.ModuleType) -> None:
                 counts[id(frame.f_code) + frame.f_lasti]()
             except KeyError:
                 counts.setdefault(id(frame.f_code) + frame.f_lasti, count().__next__)()
+
+        return wrapt.FunctionWrapper(original, lambda wrapped, _i, args, kwargs: wrapped(*args, **kwargs), enabled=hook)
+
+    _each(module, watch)
+
+
+def mapped(module: types.ModuleType) -> None:
+    """The same with a counter that outlives a killed process: what the hook draws goes to mapped memory."""
+    import mmap
+    from itertools import count
+
+    import wrapt
+
+    table = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
+    slots = count(1)
+
+    def watch(original):
+        counts: dict[int, tuple[int, Callable[[], int]]] = {}
+
+        def hook():
+            frame = sys._getframe(1)
+            try:
+                slot, draw = counts[id(frame.f_code) + frame.f_lasti]
+                table[slot] = draw()
+            except KeyError:
+                counts[id(frame.f_code) + frame.f_lasti] = next(slots), count(1).__next__
 
         return wrapt.FunctionWrapper(original, lambda wrapped, _i, args, kwargs: wrapped(*args, **kwargs), enabled=hook)
 
@@ -264,6 +291,7 @@ CONTENDERS: tuple[tuple[str, str, Callable[[types.ModuleType], None]], ...] = (
     ("noop", "wrapt wrapper that does nothing", noop),
     ("lastcall", "Lastcall", _as_it_is),
     ("floor", "wrapt's hook, counting in memory by caller: the floor", floor),
+    ("mapped", "the same, counting in mapped memory", mapped),
     ("monitoring", "sys.monitoring, counting by caller", monitoring),
     ("warning", "warnings.warn", _as_it_is),
     ("pep702", "typing_extensions.deprecated", _as_it_is),

@@ -2,7 +2,8 @@
 
     python benchmarks/startup.py [--rounds 21] [--python .venvs/3.13.0/bin/python]
 
-Two virtual environments that differ in nothing but Lastcall, interleaved; medians of process CPU time. Where
+Two virtual environments that differ in nothing but Lastcall, interleaved; medians of process CPU time, and of what
+one took more than the other in the same round: a machine that changes its speed meanwhile does so for both. Where
 valgrind is installed the instructions are counted as well: these hardly differ from run to run.
 """
 
@@ -64,6 +65,10 @@ SITES_A_MODULE = 100
 # How much CPU time the process had had by its first statement.
 START = "import time; print(time.process_time_ns())"
 
+IMPORTS = "for number in range({modules}): __import__(f'small_{{number}}')"
+# The same, and how much CPU time it took.
+TIMED_IMPORTS = f"import time; began = time.process_time_ns()\n{IMPORTS}\nprint(time.process_time_ns() - began)"
+
 # Ends with how much CPU time the process had had by its last statement.
 EXIT = """
 import sys, time, legacy
@@ -108,8 +113,8 @@ class Case:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
 
-    def start_ms(self) -> float:
-        """Milliseconds of CPU from the process's first moment to its first statement, which says it."""
+    def told_ms(self) -> float:
+        """Milliseconds of CPU that the program says it took to where it says so, or for what."""
         return int(self.run().stdout) / 1e6
 
     def exit_ms(self) -> float:
@@ -149,7 +154,7 @@ def main() -> None:
         print(f"CPython {version}, load {os.getloadavg()[0]:.1f}, {rounds} rounds\n")
         print("| | bare | with Lastcall | difference | at most |\n|---|---:|---:|---:|---:|")
         _start_rows(without, installed, rounds, folder)
-        _import_rows(without, installed, max(3, rounds // 3), folder)
+        _import_rows(without, installed, rounds, folder)
         _exit_rows(without, installed, max(11, rounds), folder)
         _memory_rows(without, installed, folder)
 
@@ -181,15 +186,20 @@ def _write_host(folder: Path) -> None:
         (folder / f"caller_{number}.py").write_text(f"from legacy import old\n\n\ndef run():\n{calls}\n")
 
 
-def _medians(cases: list[Case], rounds: int, measure: Callable[[Case], float] = Case.cpu_ms) -> list[float]:
-    """Median CPU milliseconds of each, measured in turn so that a busy moment hits all of them."""
+def _samples(cases: list[Case], rounds: int, measure: Callable[[Case], float] = Case.cpu_ms) -> list[list[float]]:
+    """CPU milliseconds of each, measured in turn so that a busy moment hits all of them."""
     samples: list[list[float]] = [[] for _ in cases]
     for case in cases:
         case.run()
     for _ in range(rounds):
         for case, sample in zip(cases, samples, strict=True):
             sample.append(measure(case))
-    return [statistics.median(sample) for sample in samples]
+    return samples
+
+
+def _more(ours: list[float], theirs: list[float]) -> float:
+    """The median of what one took more than the other in the same round."""
+    return statistics.median(map(float.__sub__, ours, theirs))
 
 
 def _start_rows(without: str, installed: str, rounds: int, folder: Path) -> None:
@@ -207,13 +217,11 @@ def _start_rows(without: str, installed: str, rounds: int, folder: Path) -> None
     _row("switched on, 200 targets: modules", counts[0], counts[2], f"{counts[2] - counts[0]:+d}", "+10")
     names = "switched on, 200 targets", "switched on, 200 tables in lastcall.toml"
     watched = [bare, on, file]
-    begun = _medians([replace(case, arguments=["-c", START]) for case in watched], rounds, Case.start_ms)
-    whole = _medians(watched, rounds)
+    begun = _samples([replace(case, arguments=["-c", START]) for case in watched], rounds, Case.told_ms)
+    whole = _samples(watched, rounds)
     for number, (name, case) in enumerate(zip(names, (on, file), strict=True), 1):
-        spent = begun[number] - begun[0]
-        _row(f"{name}: CPU to the first statement, ms", begun[0], begun[number], f"{spent:+.1f}", "+5")
-        spent = whole[number] - whole[0]
-        _row(f"{name}: CPU of `python -c pass`, ms", whole[0], whole[number], f"{spent:+.1f}", "")
+        _millisecond_row(f"{name}: CPU to the first statement", begun[0], begun[number], "+5")
+        _millisecond_row(f"{name}: CPU of `python -c pass`", whole[0], whole[number], "")
         _instruction_row(f"{name}: instructions of `python -c pass`", bare, case, None)
 
 
@@ -229,22 +237,21 @@ def _configured(folder: Path) -> Path:
 def _import_rows(without: str, installed: str, rounds: int, folder: Path) -> None:
     host = {"PYTHONPATH": str(folder / "host")}
     store = {"LASTCALL_STORE": str(folder / "import" / "store.db")}
-    code = ["-c", f"for number in range({MODULES}): __import__(f'small_{{number}}')"]
+    code, timed = (["-c", text.format(modules=MODULES)] for text in (IMPORTS, TIMED_IMPORTS))
     # What the agent's start costs is another row's business.
     bare, on = Case("", without, code, host), Case("", installed, code, {**host, **ON, **store})
     idle_bare = Case("", without, ["-c", "pass"], host)
     idle_on = Case("", installed, ["-c", "pass"], {**host, **ON, **store})
-    imports, starts = _medians([bare, on], rounds), _medians([idle_bare, idle_on], rounds)
-    ours, theirs = imports[1] - starts[1], imports[0] - starts[0]
+    theirs, ours = _samples([replace(case, arguments=timed) for case in (bare, on)], rounds, Case.told_ms)
+    ratio = statistics.median(map(float.__truediv__, ours, theirs))
     name = f"importing {MODULES:,} small modules: CPU, ms"
-    _row(name, theirs, ours, f"{(ours / theirs - 1) * 100:+.1f} %", "+2 %")
+    _row(name, statistics.median(theirs), statistics.median(ours), f"{(ratio - 1) * 100:+.1f} %", "+2 %")
     if _can_count(idle_bare):
-        ours = on.instructions() - idle_on.instructions()
-        theirs = bare.instructions() - idle_bare.instructions()
-        change = f"{(ours / theirs - 1) * 100:+.2f} %"
-        _row(
-            f"importing {MODULES:,} small modules: instructions, M", theirs / 1e6, ours / 1e6, change, "+2 %"
-        )
+        counted = on.instructions() - idle_on.instructions()
+        bare_counted = bare.instructions() - idle_bare.instructions()
+        change = f"{(counted / bare_counted - 1) * 100:+.2f} %"
+        name = f"importing {MODULES:,} small modules: instructions, M"
+        _row(name, bare_counted / 1e6, counted / 1e6, change, "+2 %")
 
 
 def _exit_rows(without: str, installed: str, rounds: int, folder: Path) -> None:
@@ -264,14 +271,9 @@ def _exit_rows(without: str, installed: str, rounds: int, folder: Path) -> None:
         Case("exit before the first flush", installed, at_once, apart),
         Case("exit after import wrapt (not Lastcall)", without, ["-c", "import wrapt" + at_once[1]], host),
     ]
-    samples: list[list[float]] = [[] for _ in cases]
-    for _ in range(rounds):
-        for case, sample in zip(cases, samples, strict=True):
-            sample.append(case.exit_ms())
-    bare, *others = (statistics.median(sample) for sample in samples)
+    bare, *others = _samples(cases, rounds, Case.exit_ms)
     for case, ours in zip(cases[1:], others, strict=True):
-        limit = "+5" if case.python == installed else ""
-        _row(f"{case.name}: CPU, ms", bare, ours, f"{ours - bare:+.1f}", limit)
+        _millisecond_row(f"{case.name}: CPU", bare, ours, "+5" if case.python == installed else "")
 
 
 def _memory_rows(without: str, installed: str, folder: Path) -> None:
@@ -311,6 +313,10 @@ def _instruction_row(name: str, bare: Case, ours: Case, limit: float | None) -> 
     before, after = bare.instructions(), ours.instructions()
     change = f"{(after / before - 1) * 100:+.2f} %"
     _row(f"{name}, M", before / 1e6, after / 1e6, change, f"+{limit:.0f} %" if limit else "")
+
+
+def _millisecond_row(name: str, bare: list[float], ours: list[float], limit: str) -> None:
+    _row(f"{name}, ms", statistics.median(bare), statistics.median(ours), f"{_more(ours, bare):+.1f}", limit)
 
 
 def _row(name: str, bare: float, ours: float, change: str, limit: str) -> None:

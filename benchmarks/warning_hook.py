@@ -2,11 +2,11 @@
 
     python benchmarks/warning_hook.py [--rounds 25] [--json FILE]
 
-Process CPU time. One process, one set of callers; before each batch `warnings.warn` is set to Python's own, to
-the watched one, or to a C function that does nothing (`"".format` takes any arguments), in an order drawn
-anew each round. For the first and the last the module is an ordinary one again, as without the agent: the look at
-who reads the name is part of what is added. "warn" is Python's own less the one that does nothing; "added" is the
-watched one less Python's own; the median of the paired differences. A warning should cost less added than by itself.
+Process CPU time. One process, one set of callers; before each batch `warnings.warn` is set to Python's own, or to
+the watched one, in an order drawn anew each round; for the first the module is an ordinary one again, as without the
+agent: the look at who reads the name is part of what is added. "warn" is what the statement costs a program by itself:
+the callable with Python's own function less a twin of it that has no such statement. "added" is the watched one less
+Python's own; both are medians of the paired differences. A warning should cost less added than by itself.
 "floor" is what the least adds that could count and leave the rest to Python: a property that looks who called, draws
 from that caller's counter in memory, and gives Python's own function back. It knows neither category nor message. What
 is below it does not call Python's own function (see `warning_outcomes`): "left out" is what the same property adds that
@@ -29,6 +29,7 @@ import logging
 import os
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -138,6 +139,16 @@ def loguru_says():
     logger.warning("loguru_says() is deprecated")
 """
 
+UNWARNED = """\
+def unwarned(function):
+    @functools.wraps(function)
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+
+    return wrapper
+"""
+"""Takes the place of `@deprecated` in the twin: the wrapper is not what the warning costs."""
+
 CALLER = """
 
 def call_{name}(times):
@@ -183,8 +194,12 @@ def main() -> None:
 
 def _write(folder: Path) -> None:
     (folder / "library.py").write_text(LIBRARY)
+    twin = re.sub(r"^( +)(warnings\.)?warn\(.*$", r"\1pass", LIBRARY, flags=re.MULTILINE)
+    twin = re.sub(r"^@deprecated\(.*$", "@unwarned", twin, flags=re.MULTILINE)
+    (folder / "twin.py").write_text(twin.replace("import functools\n", f"import functools\n\n\n{UNWARNED}\n\n"))
     callers = "".join(CALLER.format(name=name) for name in WARNING_ROWS + LOG_ROWS)
     (folder / "caller.py").write_text("import library\n" + callers)
+    (folder / "twin_caller.py").write_text("import twin as library\n" + callers)
     (folder / "loguru_library.py").write_text(LOGURU_LIBRARY)
     callers = "".join(CALLER.format(name=name) for name in LOGURU_ROWS)
     (folder / "loguru_caller.py").write_text("import loguru_library as library\n" + callers)
@@ -296,6 +311,7 @@ def _shape(value: object) -> str:
 
 def _measure(rounds: int) -> dict:
     import caller
+    import twin_caller
 
     from lastcall.engines.wrapping import wrapped_by
 
@@ -307,16 +323,17 @@ def _measure(rounds: int) -> dict:
         caller.call_literal(repeat(None, 1))
         made.add("literal", 1)
     result = {"python": platform.python_version(), "load": os.getloadavg()[0], "warnings": [], "made": {}}
-    variants = {"nothing": "".format, "own": own, "floor": own, "left out": own, "watched": watched}
+    variants = {"without": own, "own": own, "floor": own, "left out": own, "watched": watched}
     for filters in FILTERS:
         for name in WARNING_ROWS:
-            call = getattr(caller, f"call_{name}")
+            calls = dict.fromkeys(variants, getattr(caller, f"call_{name}"))
+            calls["without"] = getattr(twin_caller, f"call_{name}")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore" if filters == "default" else filters)
                 if filters == "default":  # shown once, to nobody
                     warnings.simplefilter("default")
                     warnings.showwarning = lambda *_: None
-                row = _warning_row(call, variants, rounds, made, name)
+                row = _warning_row(calls, variants, rounds, made, name)
             result["warnings"].append({"filter": filters, "name": name, **row})
     result["made"] = made.totals
     return result
@@ -340,7 +357,7 @@ def _batch(call, times: int = BATCH) -> float:
     return (time.process_time_ns() - began) / times
 
 
-def _warning_row(call, variants, rounds, made, name) -> dict:
+def _warning_row(calls, variants, rounds, made, name) -> dict:
     import library
 
     figures = {key: [] for key in variants}
@@ -354,14 +371,14 @@ def _warning_row(call, variants, rounds, made, name) -> dict:
         for key in random.sample(list(variants), len(variants)):
             vars(warnings)["warn"] = vars(library)["warn"] = variants[key]
             warnings.__class__ = classes.get(key, type(sys))
-            spent = _batch(call)
+            spent = _batch(calls[key])
             vars(warnings)["warn"] = vars(library)["warn"] = variants["watched"]
             warnings.__class__ = watched_class
             if key == "watched":
                 made.add(name, BATCH)
             if turn >= 2:
                 figures[key].append(spent)
-    own = statistics.median(a - b for a, b in zip(figures["own"], figures["nothing"], strict=True))
+    own = statistics.median(a - b for a, b in zip(figures["own"], figures["without"], strict=True))
     added = statistics.median(a - b for a, b in zip(figures["watched"], figures["own"], strict=True))
     least = {
         key: statistics.median(a - b for a, b in zip(figures[key], figures["own"], strict=True)) / own

@@ -50,7 +50,8 @@ class LogsSeen:
         self.taps: dict[tuple[int, str], Callable[[FrameType | None], None]] = {}
         self._watched: list[Any] = []
         """Functions; a module that was there before us is met twice, by `install`, and by who looks for such."""
-        self._said: dict[str, bool] = {}
+        self._said: dict[str, str] = {}
+        """By message: what of it is kept, nothing if it says none of the words."""
         self._warnings = warnings
         self._warned: dict[Any, tuple[bool, CodeType]] = {}
         """By log statement: whether the same call is counted for its warning."""
@@ -74,8 +75,8 @@ class LogsSeen:
         self._watch(vars(module)["RecordLevel"].__init__, see)
 
     def _look(self, message: Any, frame: FrameType) -> None:
-        if type(message) is str and self._says(message):
-            self._count(message, frame, frame.f_globals)
+        if type(message) is str and (note := self._note_of(message)):
+            self._count(note, frame, frame.f_globals)
 
     def _watch(self, function: Any, see: Callable[[FrameType], None]) -> None:
         from .engines.prologue import Unavailable
@@ -88,16 +89,16 @@ class LogsSeen:
         except Unavailable as why:
             self.agent.errors.add("logs-seen", why)
 
-    def _says(self, message: str) -> bool:
+    def _note_of(self, message: str) -> str:
         known = self._said.get(message)
         if known is None:
             lowered = message.lower()
-            known = any(word in lowered for word in self.words)
+            known = masked(message) if any(word in lowered for word in self.words) else ""
             if len(self._said) < MAX_TAPS:
                 self._said[message] = known
         return known
 
-    def _count(self, message: str, frame: FrameType, home: dict[str, Any]) -> None:
+    def _count(self, note: str, frame: FrameType, home: dict[str, Any]) -> None:
         logged: FrameType | None = frame
         while logged is not None and logged.f_globals is home:
             logged = logged.f_back
@@ -113,7 +114,6 @@ class LogsSeen:
             return  # its calls are counted as calls
         if self._warnings is not None and self._is_warned(logged, self._warnings):
             return
-        note = masked(message)
         count = self.taps.get((id(logged.f_code), note))
         if count is None:
             tap = self._tap(known, ref, note, logged)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
+MAX_REFERENCES = 5_000
+_references: dict[tuple[str, str], str] = {}
+"""Of functions that were asked for, by their module's name and their own: a function that logs is, at each record."""
 _DUNDER_CONSTRUCTORS = (".__init__", ".__new__", ".__post_init__", ".__init_subclass__")
 
 
@@ -34,8 +37,14 @@ def reference_to(frame: FrameType, wrapped: Any) -> str:
         return _spelled("__main__" if home == SPAWNED_MAIN else home, _without_constructor(wrapped.__qualname__))
     if code.co_name == "<module>":
         return _spelled(module)
-    qualname = _without_constructor(_qualname(frame, code).replace(".<locals>", ""))
-    return _spelled(module, qualname.replace("<", "").replace(">", ""))
+    name = _qualname(frame, code)
+    known = _references.get((module, name))
+    if known is None:
+        qualname = _without_constructor(name.replace(".<locals>", ""))
+        known = _spelled(module, qualname.replace("<", "").replace(">", ""))
+        if len(_references) < MAX_REFERENCES:
+            _references[module, name] = known
+    return known
 
 
 def _spelled(module: str, qualname: str = "") -> str:
