@@ -16,9 +16,12 @@ Whatever needs more than counting takes the place of `uses` for a while: a sampl
 pass-through frame, a site that our own thread also reaches. The hooks never test for them.
 """
 
+# ruff: noqa: F821 - the hooks have globals of their own
 from __future__ import annotations
 
+import builtins
 import sys
+from types import FunctionType
 
 from . import callsite as cs
 
@@ -30,6 +33,13 @@ if TYPE_CHECKING:
 
     from .errors import InternalErrors
     from .sites import Tap
+
+    # What the hooks find among their globals: see `make_hooks`.
+    getframe: Callable[[int], FrameType]
+    table: Any
+    missed: Callable[[Tap, int], None]
+    unseen: list[Tap | None]
+    errors: InternalErrors
 
 
 MAX_CONTEXTS = 100
@@ -122,20 +132,14 @@ def is_wrapper_frame(frame: FrameType) -> bool:
     return id(frame.f_globals) in behind_wrapt
 
 
-def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErrors) -> Hooks:  # noqa: C901, PLR0915 - small functions that share one cell
-    """Make the functions that run at each use, closing over one shared table that a fork can replace.
+def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: InternalErrors) -> Hooks:
+    """Make the functions that run at each use, sharing one table that a fork can replace.
 
     `see` is told of a use without a fast entry. The hooks are written out one by one, once for each way of finding
-    the caller, because every call it would take to share a line costs 40 ns on 200.
+    the caller, because every call it would take to share a line costs 40 ns on 200. Those that run most close over one
+    name and have the others as globals of their own, for each name that a function closes over is copied at each call.
     """
-    getframe = sys._getframe
-    table: Any = None
     unseen: list[Tap | None] = []
-    """Of uses for which the host had stack left and we had not. Filled without a call, which would need some."""
-
-    def set_table(new: Any) -> None:
-        nonlocal table
-        table = new
 
     def tell(tap: Tap, frame: FrameType | None) -> None:
         ours = sys.exc_info()[1]
@@ -153,172 +157,206 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], errors: InternalErr
         """
         error = sys.exc_info()[1]
         if isinstance(error, Exception) and not isinstance(error, (KeyError, ValueError)):
-            record_unless_hosts(errors, "count", error)
+            record_unless_hosts(internal_errors, "count", error)
             return
         raise_if_hosts(error)
         try:
-            frame = getframe(depth)
+            frame = sys._getframe(depth)
         except ValueError:  # C called, with no Python frame below
             frame = None
         tell(tap, frame)
 
-    def make_hook(tap: Tap) -> Callable[[], None]:
-        """For wrapt, which calls it from C, and for code that makes a coroutine: the caller is the next frame."""
-        counters = tap.counters
+    names = {
+        "__builtins__": vars(builtins),
+        "__name__": __name__,
+        "getframe": sys._getframe,
+        "table": None,
+        "missed": missed,
+        "unseen": unseen,
+        "errors": internal_errors,
+        "record_unless_hosts": record_unless_hosts,
+    }
+    _own_names.append(names)
+    skip_own_frames(names)
 
-        if sys.version_info >= (3, 11):
+    def hook(tap: Tap) -> Callable[[], None]:
+        return _make_hook_behind_wrapt(tap, tell, names) if behind_wrapt else creation_hook(tap)
 
-            def hook() -> None:
-                try:
-                    frame = getframe(1)
-                    slot, uses = counters[id(frame.f_code) + frame.f_lasti]
-                    for table[slot] in uses:
-                        break
-                except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    try:
-                        missed(tap, 2)
-                    except RecursionError:
-                        unseen[0:0] = (tap,)
+    def creation_hook(tap: Tap) -> Callable[[], None]:
+        made: Callable[[], None] = _with_globals(_make_hook(tap), names)
+        return made
 
-        else:
-
-            def hook() -> None:
-                try:
-                    frame = getframe(1)
-                    slot, uses = counters[id(frame.f_code), frame.f_lasti]
-                    for table[slot] in uses:
-                        break
-                except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    try:
-                        missed(tap, 2)
-                    except RecursionError:
-                        unseen[0:0] = (tap,)
-
-        return hook
-
-    def make_hook_behind_wrapt(tap: Tap) -> Callable[[], None]:
-        """For wrapt without its C extension, which has a frame of its own below the hook's."""
-        counters = tap.counters
-
-        def hook_behind_wrapt() -> None:
-            frame = None
-            try:
-                frame = caller_behind_wrapt(getframe(1))
-                slot, uses = counters[site_key(frame)]  # type: ignore[arg-type] # None: see below
-                for table[slot] in uses:
-                    break
-            except (KeyError, ValueError) as error:
-                try:
-                    raise_if_hosts(error)
-                    tell(tap, frame)
-                except RecursionError:
-                    unseen[0:0] = (tap,)
-            except RecursionError:
-                unseen[0:0] = (tap,)
-            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                if frame is None:  # C called, with no Python frame below
-                    tell(tap, None)
-                else:
-                    record_unless_hosts(errors, "count", error)
-
-        return hook_behind_wrapt
-
-    def make_callback(tap: Tap) -> Callable[[FrameType | None], None]:
-        """For whoever knows the caller's frame, or that there is none."""
-        counters = tap.counters
-
-        def callback(frame: FrameType | None) -> None:
-            try:
-                slot, uses = counters[site_key(frame)]  # type: ignore[arg-type] # None: see below
-                for table[slot] in uses:
-                    break
-            except KeyError as error:
-                try:
-                    raise_if_hosts(error)
-                    tell(tap, frame)
-                except RecursionError:
-                    unseen[0:0] = (tap,)
-            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                if frame is None:
-                    tell(tap, None)
-                else:
-                    record_unless_hosts(errors, "count", error)
-
-        return callback
-
-    def make_inner_hook(tap: Tap) -> Callable[[], None]:
-        """For a call written into the target's own code: the caller is one frame further."""
-        counters = tap.counters
-
-        if sys.version_info >= (3, 11):
-
-            def inner_hook() -> None:
-                try:
-                    frame = getframe(2)
-                    slot, uses = counters[id(frame.f_code) + frame.f_lasti]
-                    for table[slot] in uses:
-                        break
-                except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    try:
-                        missed(tap, 3)
-                    except RecursionError:
-                        unseen[0:0] = (tap,)
-
-        else:
-
-            def inner_hook() -> None:
-                try:
-                    frame = getframe(2)
-                    slot, uses = counters[id(frame.f_code), frame.f_lasti]
-                    for table[slot] in uses:
-                        break
-                except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
-                    try:
-                        missed(tap, 3)
-                    except RecursionError:
-                        unseen[0:0] = (tap,)
-
-        return inner_hook
-
-    def make_start_callback(
-        taps: dict[int, Tap], counters_of: dict[int, Any]
-    ) -> Callable[[CodeType, int], None]:
-        """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together."""
-
-        def on_start(code: CodeType, _offset: int) -> None:
-            try:
-                frame = getframe(2)
-                slot, uses = counters_of[id(code)][id(frame.f_code) + frame.f_lasti]
-                for table[slot] in uses:
-                    break
-            except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
-                try:
-                    tap = taps.get(id(code))
-                    if tap is not None:
-                        missed(tap, 3)
-                    elif isinstance(error, ValueError):  # C called, with no Python frame below
-                        observer = counters_of.get(id(code))
-                        if observer is not None:
-                            observer.guarded(getframe(1))
-                    elif not isinstance(error, (KeyError, ValueError)):
-                        record_unless_hosts(errors, "count", error)
-                except RecursionError:
-                    unseen[0:0] = (None,)
-
-        return on_start
-
-    def make_hook_for_wrapt(tap: Tap) -> Callable[[], None]:
-        return make_hook_behind_wrapt(tap) if behind_wrapt else make_hook(tap)
+    def set_table(table: Any) -> None:
+        names["table"] = table
 
     return Hooks(
-        hook=make_hook_for_wrapt,
-        creation_hook=make_hook,
-        frame_callback=make_callback,
-        inner_hook=make_inner_hook,
-        start_callback=make_start_callback,
+        hook=hook,
+        creation_hook=creation_hook,
+        frame_callback=lambda tap: _make_callback(tap, tell, names),
+        inner_hook=lambda tap: _with_globals(_make_inner_hook(tap), names),
+        start_callback=lambda taps, counters_of: _with_globals(_make_start_callback(taps, counters_of), names),
         set_table=set_table,
         unseen=unseen,
     )
+
+
+_own_names: list[dict[str, Any]] = []
+"""The globals of hooks. They are known by their address, which nothing else may ever have."""
+
+
+def _with_globals(function: Any, names: dict[str, Any]) -> Any:
+    made: Any = FunctionType
+    return made(function.__code__, names, function.__name__, None, function.__closure__)
+
+
+def _make_hook(tap: Tap) -> Callable[[], None]:
+    """For wrapt, which calls it from C, and for code that makes a coroutine: the caller is the next frame."""
+    if sys.version_info >= (3, 11):
+
+        def hook() -> None:
+            try:
+                frame = getframe(1)
+                slot, uses = tap.counters[id(frame.f_code) + frame.f_lasti]
+                for table[slot] in uses:
+                    break
+            except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
+                try:
+                    missed(tap, 2)
+                except RecursionError:
+                    unseen[0:0] = (tap,)
+
+    else:
+
+        def hook() -> None:
+            try:
+                frame = getframe(1)
+                slot, uses = tap.counters[id(frame.f_code), frame.f_lasti]
+                for table[slot] in uses:
+                    break
+            except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
+                try:
+                    missed(tap, 2)
+                except RecursionError:
+                    unseen[0:0] = (tap,)
+
+    return hook
+
+
+def _make_inner_hook(tap: Tap) -> Callable[[], None]:
+    """For a call written into the target's own code: the caller is one frame further."""
+    if sys.version_info >= (3, 11):
+
+        def inner_hook() -> None:
+            try:
+                frame = getframe(2)
+                slot, uses = tap.counters[id(frame.f_code) + frame.f_lasti]
+                for table[slot] in uses:
+                    break
+            except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
+                try:
+                    missed(tap, 3)
+                except RecursionError:
+                    unseen[0:0] = (tap,)
+
+    else:
+
+        def inner_hook() -> None:
+            try:
+                frame = getframe(2)
+                slot, uses = tap.counters[id(frame.f_code), frame.f_lasti]
+                for table[slot] in uses:
+                    break
+            except Exception:  # noqa: BLE001 - nothing of ours may reach the host's call
+                try:
+                    missed(tap, 3)
+                except RecursionError:
+                    unseen[0:0] = (tap,)
+
+    return inner_hook
+
+
+def _make_start_callback(taps: dict[int, Tap], counters_of: dict[int, Any]) -> Callable[[CodeType, int], None]:
+    """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together."""
+
+    def on_start(code: CodeType, _offset: int) -> None:
+        try:
+            frame = getframe(2)
+            slot, uses = counters_of[id(code)][id(frame.f_code) + frame.f_lasti]
+            for table[slot] in uses:
+                break
+        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+            try:
+                tap = taps.get(id(code))
+                if tap is not None:
+                    missed(tap, 3)
+                elif isinstance(error, ValueError):  # C called, with no Python frame below
+                    observer = counters_of.get(id(code))
+                    if observer is not None:
+                        observer.guarded(getframe(1))
+                elif not isinstance(error, (KeyError, ValueError)):
+                    record_unless_hosts(errors, "count", error)
+            except RecursionError:
+                unseen[0:0] = (None,)
+
+    return on_start
+
+
+def _make_hook_behind_wrapt(
+    tap: Tap, tell: Callable[[Tap, FrameType | None], None], names: dict[str, Any]
+) -> Callable[[], None]:
+    """For wrapt without its C extension, which has a frame of its own below the hook's."""
+    counters, unseen = tap.counters, names["unseen"]
+
+    def hook_behind_wrapt() -> None:
+        frame = None
+        try:
+            frame = caller_behind_wrapt(sys._getframe(1))
+            slot, uses = counters[site_key(frame)]  # type: ignore[arg-type] # None: see below
+            table = names["table"]
+            for table[slot] in uses:
+                break
+        except (KeyError, ValueError) as error:
+            try:
+                raise_if_hosts(error)
+                tell(tap, frame)
+            except RecursionError:
+                unseen[0:0] = (tap,)
+        except RecursionError:
+            unseen[0:0] = (tap,)
+        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+            if frame is None:  # C called, with no Python frame below
+                tell(tap, None)
+            else:
+                record_unless_hosts(names["errors"], "count", error)
+
+    return hook_behind_wrapt
+
+
+def _make_callback(
+    tap: Tap, tell: Callable[[Tap, FrameType | None], None], names: dict[str, Any]
+) -> Callable[[FrameType | None], None]:
+    """For whoever knows the caller's frame, or that there is none."""
+    counters, unseen = tap.counters, names["unseen"]
+
+    def callback(frame: FrameType | None) -> None:
+        try:
+            slot, uses = counters[site_key(frame)]  # type: ignore[arg-type] # None: see below
+            table = names["table"]
+            for table[slot] in uses:
+                break
+        except KeyError as error:
+            try:
+                raise_if_hosts(error)
+                tell(tap, frame)
+            except RecursionError:
+                unseen[0:0] = (tap,)
+        except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
+            if frame is None:
+                tell(tap, None)
+            else:
+                record_unless_hosts(names["errors"], "count", error)
+
+    return callback
 
 
 class Hooks:
