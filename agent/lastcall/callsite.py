@@ -230,9 +230,7 @@ class Stacks:
 
     def walk(self, frame: FrameType) -> Walked:
         """The stack from `frame` outwards: `limit` frames of it, flags from MAX_WALK. Ours are left out."""
-        shown, text, flags, _ = _look(
-            frame, frame.f_code
-        )  # hardly ever anybody's outer frame: not remembered
+        shown, text, flags, _ = _look(frame, frame.f_code)  # hardly ever anybody's outer frame: not remembered
         chain = _instructions(frame.f_back)
         behind = self._behind.get(chain) or self._walk_behind(frame, chain)
         number = f"{behind.number}," if behind.frames else ""
@@ -245,9 +243,7 @@ class Stacks:
         frames, texts, codes, flags = [], [], [], 0
         current: Any = frame.f_back  # there as long as the chain is, which was made of these frames
         for key in chain:
-            shown, text, said, code = self._places.get(key) or self._remember(
-                key, _look(current, current.f_code)
-            )
+            shown, text, said, code = self._places.get(key) or self._remember(key, _look(current, current.f_code))
             codes.append(code)
             if shown[0]:
                 frames.append(shown)

@@ -47,9 +47,7 @@ MAX_CALL_NS = 30_000_000_000
 
 
 CO_COROUTINE = 0x80
-CO_SUSPENDS = (
-    0x20 | CO_COROUTINE | 0x100 | 0x200
-)  # generator, coroutine of either kind, asynchronous generator
+CO_SUSPENDS = 0x20 | CO_COROUTINE | 0x100 | 0x200  # generator, coroutine of either kind, asynchronous generator
 
 
 class Still:
@@ -298,11 +296,13 @@ class Recorder:
     def _entry(self, record: SiteRecord, kind: int) -> Entry:
         if kind == cs.APPLICATION and self.observe_use is None:
             return record.slot, record.counter
-        # Our own thread, too, may run library code; what it does there is not a use.
-        step = record.counter.__next__ if kind == cs.APPLICATION else self._checked(record)
+        step = plain = record.counter.__next__
+        if kind != cs.APPLICATION:
+            # Our own thread, too, may run this library code; what it does there is not a use.
+            step = self._checked(record)
         if self.observe_use is not None:
             step = self.observe_use(record, step)
-        return record.slot, iter(step, None)
+        return record.slot, record.counter if step is plain else iter(step, None)
 
     def _checked(self, record: SiteRecord) -> Callable[[], int]:
         step, own, total = record.counter.__next__, self.own_threads, record.total
