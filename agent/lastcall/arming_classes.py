@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import captured
 from .arming_names import arm_name
+from .asking import NOTHING
 from .lookup import CannotArm, Found, is_enum
 from .targets import PROTOCOL_INIT, is_typing
 
@@ -146,8 +147,9 @@ def is_placeholder(function: object) -> bool:
 def inherited(cls: type, name: str) -> Any:
     """What the bases of `cls` have under this name, None if nothing but a placeholder."""
     for base in cls.__mro__[1:]:
-        if name in base.__dict__ and not is_placeholder(base.__dict__[name]):
-            return base.__dict__[name]
+        found = base.__dict__.get(name, NOTHING)  # one look: another thread may take it away
+        if found is not NOTHING and not is_placeholder(found):
+            return found
     return None
 
 

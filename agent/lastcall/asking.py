@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+NOTHING = object()
+"""What a namespace has under a name that it has not."""
 _FUNCTION = type(lambda: None)
 _bases_of_class = type.__dict__["__mro__"].__get__
 
@@ -65,8 +67,9 @@ def _is_told_by_host(kind: type, name: str) -> bool:
 def _in_classes(cls: type, name: str) -> Any:
     for base in _bases_of_class(cls):
         names = names_of_class(base)
-        if name in names:
-            return names[name]
+        found = names.get(name, NOTHING)  # one look: another thread may take it away
+        if found is not NOTHING:
+            return found
     return None
 
 

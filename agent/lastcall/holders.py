@@ -77,8 +77,9 @@ class Holders:
                     else file_kind(file if type(file) is str else "<frozen >")
                 )
                 deep = kind == APPLICATION or (thorough and kind == THIRD_PARTY)
-                if deep or not wanted.keys().isdisjoint(map(id, names.values())):  # in C, for most modules
-                    found.extend(self._in_module(name, module, dict(names), wanted))
+                held = dict(names)  # as it is now: other threads write there
+                if deep or not wanted.keys().isdisjoint(map(id, held.values())):  # in C, for most modules
+                    found.extend(self._in_module(name, module, held, wanted))
         return found
 
     def _forget_what_grew(self) -> None:

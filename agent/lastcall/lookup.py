@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .asking import function_of, is_class, is_lazy, names_of_class, own, passes_for, text
+from .asking import NOTHING, function_of, is_class, is_lazy, names_of_class, own, passes_for, text
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -58,18 +58,18 @@ def find(module: ModuleType, qualname: str) -> Found | None:
         through = None
         if passes_for(owner, type):
             for base in owner.__mro__:
-                if name in base.__dict__:
+                value = base.__dict__.get(name, NOTHING)  # one look: another thread may take it away
+                if value is not NOTHING:
                     through = owner if base is not owner else None
                     owner = base
-                    value = base.__dict__[name]
                     break
             else:
                 return None
         else:
             namespace = own(owner, "__dict__")
-            if namespace is None or name not in namespace:
+            value = NOTHING if namespace is None else namespace.get(name, NOTHING)
+            if value is NOTHING:
                 return None
-            value = namespace[name]
     return Found(module, owner, name, value, through)
 
 
