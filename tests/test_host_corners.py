@@ -571,3 +571,54 @@ def test_a_property_that_refuses_does_so_in_its_own_words(tmp_path, engine):
     plain, run = world.run(), world.run(engine)
     assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
     assert run.total("legacy:Thing.value") == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_host_that_runs_without_getframe_runs_as_before_and_is_counted(tmp_path, engine):
+    host = """\
+        import sys, warnings
+        import legacy
+        warnings.simplefilter("ignore")
+        del sys._getframe
+        for turn in range(3):
+            print(legacy.old(), legacy.Old().method(), legacy.Old().value, legacy.argument(mode=1), legacy.NAME)
+            print(legacy.Child(), next(legacy.numbers()), legacy.warns(), legacy.warns_by_name(*"a"))
+            try: legacy.made().send(None)
+            except StopIteration as end: print(end.value)
+        import late
+        print(late.old())
+        from legacy import NAME
+        """
+    legacy = """\
+        import warnings
+        from warnings import warn
+        NAME = 1
+        def old(): return 1
+        def argument(mode=0): return mode
+        def numbers(): yield 1
+        async def made(): return 1
+        class Base:
+            def __init__(self): pass
+        class Child(Base):
+            def __repr__(self): return "child"
+        class Old:
+            def method(self): return 1
+            value = property(lambda self: 1)
+        def warns(): warnings.warn("old", DeprecationWarning, stacklevel=2)
+        def warns_by_name(*words): warn(*words, DeprecationWarning, stacklevel=2)
+        """
+    settings = '[discover]\nwarnings = ["DeprecationWarning"]\n'
+    names = "old", "argument(mode=)", "numbers", "made", "Child", "Old", "Old.method", "Old.value", "NAME"
+    world = World(
+        tmp_path,
+        {"host.py": host, "legacy.py": legacy, "late.py": "def old(): return 2\n", "lastcall.toml": settings},
+        (*("legacy:" + name for name in names), "late:old"),
+    )
+
+    watched = same_for_the_host(world, engine)
+
+    counts = {}
+    for use in watched.uses():
+        counts[use.target] = counts.get(use.target, 0) + use.count
+    each = {f"legacy:{name}": 3 for name in (*names, "warns", "warns_by_name")}
+    assert counts == {**each, "legacy:Old": 6, "legacy:NAME": 4, "late:old": 1}

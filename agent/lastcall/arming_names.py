@@ -5,9 +5,8 @@ Loaded with the first target that needs it, as is `arming_classes`: a host pays 
 
 from __future__ import annotations
 
-import sys
-
 from .callsite import is_import_machinery
+from .errors import getframe
 from .lookup import CannotArm
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
@@ -36,7 +35,7 @@ def _importer() -> FrameType | None:
     """Whoever's import statement is running this module right now, if one is."""
     from .engines.names import importing_frame
 
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = getframe(1)
     while frame is not None and not is_import_machinery(frame):
         frame = frame.f_back
     return None if frame is None else importing_frame(frame)

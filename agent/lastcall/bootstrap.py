@@ -15,7 +15,7 @@ from os import getpid  # as it is now: a test of the host's may put another in i
 
 from . import config as configuration
 from . import forks
-from .errors import internal_errors
+from .errors import getframe, internal_errors
 from .importing import Finder, Wanted, is_spawned, script_names
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -395,7 +395,7 @@ class Life:
             if sys.version_info >= (3, 12):
                 from . import soon
 
-                if soon.at_next_instruction(sys._getframe(2), self.start_thread):
+                if soon.at_next_instruction(getframe(2), self.start_thread):
                     return
             self.start_thread()
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import _weakref
 import sys
 
+from .errors import getframe
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -137,7 +139,7 @@ def kept_by(namespace: dict[str, Any], name: str) -> list[str]:
     from .engines.wrapping import is_wrapper
 
     _walks += 1
-    frame = sys._getframe()
+    frame = getframe()
     holders = gc.get_referrers(value)
     kept: list[str] = []
     left = references + 1  # with the namespace's own

@@ -23,6 +23,9 @@ nothing left to run and raises in the host.
 """
 native_ident = get_ident
 """The same for the thread's number, which gevent makes the greenlet's."""
+getframe = sys._getframe
+"""The frame so many calls out. A host that has an answer to an interpreter without `sys._getframe` takes it away to
+test that."""
 
 
 class LastcallError(Exception):

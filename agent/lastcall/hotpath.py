@@ -24,6 +24,7 @@ import sys
 from types import FunctionType
 
 from . import callsite as cs
+from .errors import getframe
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from .sites import Tap
 
     # What the hooks find among their globals: see `make_hooks`.
-    getframe: Callable[[int], FrameType]
     table: Any
     missed: Callable[[Tap, int], None]
     unseen: list[Tap | None]
@@ -117,7 +117,7 @@ def caller_behind_wrapt(frame: FrameType | None) -> FrameType | None:
 def frame_below(depth: int) -> FrameType | None:
     """The frame `depth` calls out from whoever asks, None where C called with no Python frame below."""
     try:
-        return sys._getframe(depth + 1)
+        return getframe(depth + 1)
     except ValueError:
         return None
 
@@ -161,7 +161,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
             return
         raise_if_hosts(error)
         try:
-            frame = sys._getframe(depth)
+            frame = getframe(depth)
         except ValueError:  # C called, with no Python frame below
             frame = None
         tell(tap, frame)
@@ -169,7 +169,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
     names = {
         "__builtins__": vars(builtins),
         "__name__": __name__,
-        "getframe": sys._getframe,
+        "getframe": getframe,
         "table": None,
         "missed": missed,
         "unseen": unseen,
@@ -310,7 +310,7 @@ def _make_hook_behind_wrapt(
     def hook_behind_wrapt() -> None:
         frame = None
         try:
-            frame = caller_behind_wrapt(sys._getframe(1))
+            frame = caller_behind_wrapt(getframe(1))
             slot, uses = counters[site_key(frame)]  # type: ignore[arg-type] # None: see below
             table = names["table"]
             for table[slot] in uses:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .errors import getframe
 from .words import NOT_BY_WILDCARD, OWN_PACKAGES
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -174,7 +175,7 @@ class Finder:
             if sys.meta_path[0] is not self:
                 self._stand_first()
             wanted = self.wants(name) or name == LAZY
-            if not (wanted or tracer or name in self.wants.gone) or not _is_import(sys._getframe(1)):
+            if not (wanted or tracer or name in self.wants.gone) or not _is_import(getframe(1)):
                 return None
         except Exception as error:  # noqa: BLE001 - the seam between our wishes and the host's import
             self.errors.record("import-hook", error)
@@ -343,7 +344,7 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
 
     def get_name(spec: Any) -> str:
         names = spec.__dict__
-        if names.get("_lastcall_reads", -1) >= 0 and sys._getframe(1).f_code.co_name == "_exec":
+        if names.get("_lastcall_reads", -1) >= 0 and getframe(1).f_code.co_name == "_exec":
             names["_lastcall_reads"] += 1
             if names["_lastcall_reads"] == _READS_BEFORE_THE_LAST + 1:
                 failed = sys.exc_info()[0] is not None

@@ -7,7 +7,7 @@ A frame of ours lies under such a module's code, and under no other's.
 
 from __future__ import annotations
 
-import sys
+from .errors import getframe
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def watch(finder: Finder, util: ModuleType) -> None:
             loader = vars(lazy)["loader"]
         except KeyError:
             raise AttributeError(f"{type(lazy).__name__!r} object has no attribute 'loader'") from None
-        frame = sys._getframe(1)
+        frame = getframe(1)
         if frame.f_code is making:
             with finder.errors.guard("lazy-module"):
                 spec = vars(frame.f_locals[making.co_varnames[1]]).get("__spec__")

@@ -20,6 +20,7 @@ import os
 import sys
 
 from .callsite import SPAWNED_MAIN, is_import_machinery
+from .errors import getframe
 from .importing import Finder, Tracer, names_of_script, script_names
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -99,7 +100,7 @@ class _Script(Tracer):
         trace = sys.gettrace()
         if self.trace is None or trace is not self.trace:
             # an import that failed before its module's code began does not say that it is over
-            return self.trace is not None and trace is None and self._imports(sys._getframe(1))
+            return self.trace is not None and trace is None and self._imports(getframe(1))
         sys.settrace(None)
         return True
 

@@ -6,12 +6,11 @@ is dear happens on first sight, here, and everything that can wait happens in an
 
 from __future__ import annotations
 
-import sys
 from _collections import deque
 from itertools import count
 
 from . import callsite as cs
-from .errors import native_ident, native_lock
+from .errors import getframe, native_ident, native_lock
 from .hotpath import (
     caller_behind_wrapt,
     is_between,
@@ -448,7 +447,7 @@ class Recorder:
 
     def _deep_counter(self, tap: Tap) -> Callable[[], int]:
         """A counter for the key of a pass-through frame: it looks for the real caller at every use."""
-        getframe, kind_of = sys._getframe, self.attribution.kind_of
+        kind_of = self.attribution.kind_of
 
         def count_behind() -> int:
             frame: FrameType | None = getframe(1)
@@ -484,7 +483,7 @@ class Recorder:
                 counters[key] = (record.slot, iter(self._sampling(record, counters, key, entry), None))
 
     def _sampling(self, record: SiteRecord, counters: Counters, key: Any, entry: Entry) -> Callable[[], int]:
-        uses, getframe = entry[1], sys._getframe
+        uses = entry[1]
 
         def count_and_sample() -> int:
             counters[key] = entry

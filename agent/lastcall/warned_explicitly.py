@@ -7,10 +7,9 @@ nobody by counting frames, so that one shows only in the traceback of a warning 
 
 from __future__ import annotations
 
-import sys
-
 from . import hotpath
 from .callsite import MAX_FRAMES
+from .errors import getframe
 from .warnings_seen import category_of
 from .words import OWN_PACKAGES
 
@@ -34,7 +33,7 @@ def arm(seen: WarningsSeen, module: ModuleType) -> None:
 
     def with_frame(wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         try:
-            frame = hotpath.caller_behind_wrapt(sys._getframe(1))
+            frame = hotpath.caller_behind_wrapt(getframe(1))
             if frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] not in OWN_PACKAGES:
                 _count(seen, frame, dict(zip(_POSITIONAL, args, strict=False)) | kwargs)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning

@@ -16,6 +16,7 @@ from types import FunctionType
 
 from . import hotpath
 from .callsite import qualname_of
+from .errors import getframe as frame_at
 from .warning_outcomes import NOTHING, TOOLS, Changes
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -134,7 +135,7 @@ class Reads:
         # Few names from here, for each is copied at each call: what is seldom needed is taken from `self`.
         by_name, wrapper, original, recorder = self._by_name, self.wrapper, self.original, self.recorder
         other = self.through or wrapper
-        getframe, getprofile, tools = sys._getframe, sys.getprofile, TOOLS
+        getframe, getprofile, tools = frame_at, sys.getprofile, TOOLS
         modules, marks, nothing, names = sys.modules, self.changes.marks, NOTHING, self.names
         warnings = self.module
 
@@ -331,7 +332,7 @@ def looking_on(original: Any, recorder: Recorder, see: See) -> Any:
     No frame of ours is there while `original` runs: that is how a class is called, its `__new__` first and then its
     `__init__`. The instance that comes of it is not for anybody to have, so whoever calls must drop the result.
     """
-    getframe = sys._getframe
+    getframe = frame_at
 
     class LooksOn:
         __slots__ = ()

@@ -19,6 +19,7 @@ import sys
 
 from . import hotpath
 from .callsite import glob_match
+from .errors import getframe
 from .named import may_hold, may_wrap, reference_to, stands_for, wrapped_by
 from .stacklevel import among_importers, is_internal, warned_about
 from .targets import FOUND, Target
@@ -187,7 +188,7 @@ class WarningsSeen:
 
     def _hook(self) -> Callable[[], bool]:  # noqa: C901 - the same twice, as in `hotpath`
         """wrapt's `enabled=` hook: counts, or asks for the frame that sees the arguments."""
-        counted, errors, getframe, recorder = self.counted, self.recorder.errors, sys._getframe, self.recorder
+        counted, errors, recorder = self.counted, self.recorder.errors, self.recorder
         look_at = self._look_at
 
         if sys.version_info >= (3, 11):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 
+from ..errors import getframe
 from .inplace import CO_SUSPENDS
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -60,11 +61,11 @@ class Ends:
 
     def _returned(self, code: CodeType, _offset: int, _value: Any) -> None:
         if id(code) in self.watched:
-            self._ended(code, sys._getframe(1), "")
+            self._ended(code, getframe(1), "")
 
     def _unwound(self, code: CodeType, _offset: int, error: BaseException) -> None:
         if id(code) in self.watched:
-            self._ended(code, sys._getframe(1), type(error).__qualname__)
+            self._ended(code, getframe(1), type(error).__qualname__)
 
     def _ended(self, code: CodeType, frame: FrameType, error_type: str) -> None:
         try:

@@ -14,6 +14,7 @@ from types import FunctionType
 
 from ..callsite import qualname_of
 from ..captured import code_is_known_elsewhere
+from ..errors import getframe
 from ..sites import NOT_COUNTED
 from . import Undo
 from .prologue import Unavailable, before_creation, with_prologue
@@ -320,12 +321,12 @@ class Watcher:
         self.see = see
 
     def __getitem__(self, _key: Any) -> Entry:
-        self.guarded(sys._getframe(2))
+        self.guarded(getframe(2))
         return NOT_COUNTED
 
     def for_prologue(self) -> None:
         """Called by the rewritten code itself."""
-        self.guarded(sys._getframe(1))
+        self.guarded(getframe(1))
 
     def guarded(self, frame: FrameType) -> None:
         """Look at the frame of a call. Never raises."""
@@ -344,7 +345,7 @@ class Several:
         self.parts = parts
 
     def __getitem__(self, _key: Any) -> Entry:
-        self.guarded(sys._getframe(2))
+        self.guarded(getframe(2))
         return NOT_COUNTED
 
     def guarded(self, called: FrameType) -> None:
@@ -367,12 +368,12 @@ class ByClass:
         self.undo: Callable[[], None] = lambda: None
 
     def __getitem__(self, _key: Any) -> Entry:
-        self.guarded(sys._getframe(2))
+        self.guarded(getframe(2))
         return NOT_COUNTED
 
     def count_for_prologue(self) -> None:
         """Called by the rewritten code itself."""
-        self.guarded(sys._getframe(1))
+        self.guarded(getframe(1))
 
     def forget_everybody(self) -> None:
         """Undo of watching the constructor for every class."""

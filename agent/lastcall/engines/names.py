@@ -16,6 +16,7 @@ from _thread import get_ident
 from opcode import opname
 
 from ..callsite import is_import_machinery
+from ..errors import getframe
 from . import Undo
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -69,7 +70,7 @@ class _Name:
             return self
         try:
             try:
-                reader = sys._getframe(1)
+                reader = getframe(1)
             except ValueError:  # C reads, with no Python frame below
                 reader = None
             thread = get_ident()

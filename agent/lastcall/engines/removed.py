@@ -7,9 +7,8 @@ importlib raises. Either way the ask is a use, with its call site and stack, and
 
 from __future__ import annotations
 
-import sys
-
 from ..callsite import is_import_machinery
+from ..errors import getframe
 from . import names
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -68,7 +67,7 @@ def missed(
 
 def _machinery() -> FrameType | None:
     """The innermost frame of importlib behind this one."""
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = getframe(1)
     while frame is not None and not is_import_machinery(frame):
         frame = frame.f_back
     return frame

@@ -14,6 +14,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 
 from .. import hotpath
 from ..captured import weakly
+from ..errors import getframe
 from . import Undo
 from .wrapt_core import load
 
@@ -113,7 +114,7 @@ class Wrapper(Unseen, wrapt.FunctionWrapper):
         return self.__reduce_ex__(2)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        if _is_found_by_name(self) and not _takes_scripts_apart(sys._getframe(1)):
+        if _is_found_by_name(self) and not _takes_scripts_apart(getframe(1)):
             return wrapped_by(self).__qualname__
         import copy
 
@@ -329,9 +330,9 @@ def _calibrate() -> bool:
     frames: list[Any] = []
 
     def probe() -> None:
-        frames.append(sys._getframe(1))
+        frames.append(getframe(1))
 
-    here = sys._getframe()
+    here = getframe()
     Wrapper(lambda: None, never_runs, enabled=probe)()
     if not frames or frames[0] is here:
         return False
