@@ -8,10 +8,11 @@ agent: the look at who reads the name is part of what is added. "warn" is what t
 the callable with Python's own function less a twin of it that has no such statement. "added" is the watched one less
 Python's own; both are medians of the paired differences. A warning should cost less added than by itself.
 "floor" is what the least adds that could count and leave the rest to Python: a property that looks who called, draws
-from that caller's counter in memory, and gives Python's own function back. It knows neither category nor message. What
-is below it does not call Python's own function (see `warning_outcomes`): "left out" is what the same property adds that
-gives back a C function that does nothing, without a look at whether that may be. `imported` calls `warn` by its own
-name, where no property looks on: what these two show there is nothing.
+from that caller's counter in memory, and gives Python's own function back. It knows neither category nor message, but
+for the rows in which a variable tells these: there it looks that variable up. For `imported`, which calls `warn` by its
+own name, the property is the `__call__` of what has that name. What is below the floor does not call Python's own
+function (see `warning_outcomes`): "left out" is what the same property adds that gives back a C function that does
+nothing, without a look at whether that may be.
 Log records likewise: the same call, watched and not watched.
 
 For the program that never warns the proof is not a clock: the benchmark lists every function and every module
@@ -120,6 +121,8 @@ def logs():
 
 WARNING_ROWS = ("literal", "filled", "computed", "third_level", "no_level", "marked", "decorated", "imported", "other")
 FILTERS = ("ignore", "default", "error")
+VARIABLES = {"computed": "message", "marked": "msg", "decorated": "function"}
+"""What tells what the warning is about, or which function's wrapper gives it."""
 LOG_ROWS = ("debug_off", "logs_other", "logs")
 LOGURU_ROWS = ("loguru_off", "loguru_other", "loguru_says")
 
@@ -362,14 +365,14 @@ def _warning_row(calls, variants, rounds, made, name) -> dict:
 
     figures = {key: [] for key in variants}
     watched_class = type(warnings)
-    classes = {
-        "watched": watched_class,
-        "floor": _counting(variants["own"]),
-        "left out": _counting(type.__prepare__),
-    }
+    floors = {"floor": variants["own"], "left out": type.__prepare__}
+    classes = {"watched": watched_class, **{key: _module_with(_read(own, name)) for key, own in floors.items()}}
+    named = dict(variants)
+    if name == "imported":
+        named.update({key: _callable_with(_read(own, name)) for key, own in floors.items()})
     for turn in range(rounds + 2):
         for key in random.sample(list(variants), len(variants)):
-            vars(warnings)["warn"] = vars(library)["warn"] = variants[key]
+            vars(warnings)["warn"], vars(library)["warn"] = variants[key], named[key]
             warnings.__class__ = classes.get(key, type(sys))
             spent = _batch(calls[key])
             vars(warnings)["warn"] = vars(library)["warn"] = variants["watched"]
@@ -387,25 +390,53 @@ def _warning_row(calls, variants, rounds, made, name) -> dict:
     return {"own": own, "added": added, "ratio": added / own, **least}
 
 
-def _counting(own) -> type:
-    """A module class whose `warn` counts by caller and nothing else."""
-    counts: dict[int, object] = {}
-    getframe = sys._getframe
+def _read(own, name: str):
+    """A property's function that counts by caller, and by what one variable is if that has to be looked at."""
+    counts: dict[object, object] = {}
+    getframe, variable = sys._getframe, VARIABLES.get(name)
+
+    def read(_holder):
+        frame = getframe(1).f_back
+        try:
+            counts[id(frame.f_code) + frame.f_lasti]()
+        except KeyError:
+            counts[id(frame.f_code) + frame.f_lasti] = count().__next__
+        return own
+
+    def read_variable(_holder):
+        frame = getframe(1)
+        held = frame.f_locals[variable]
+        frame = frame.f_back
+        try:
+            known, draw = counts[id(frame.f_code) + frame.f_lasti]
+            if known is held:
+                draw()
+        except KeyError:
+            counts[id(frame.f_code) + frame.f_lasti] = held, count().__next__
+        return own
+
+    return read_variable if variable else read
+
+
+def _module_with(read) -> type:
+    """A module class whose `warn` is read so."""
 
     class Counting(type(sys)):
         if sys.version_info >= (3, 14):  # else the interpreter goes past the property: see `engines.names`
             __getattribute__ = object.__getattribute__
 
-        @property
-        def warn(self):
-            frame = getframe(1).f_back
-            try:
-                counts[id(frame.f_code) + frame.f_lasti]()
-            except KeyError:
-                counts[id(frame.f_code) + frame.f_lasti] = count().__next__
-            return own
+        warn = property(read)
 
     return Counting
+
+
+def _callable_with(read) -> object:
+    """An object whose `__call__` is read so."""
+
+    class Counting:
+        __call__ = property(read)
+
+    return Counting()
 
 
 def _serve() -> None:
