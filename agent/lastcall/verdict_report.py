@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 from lastcall.reasons import ago, date, percent, plural, rfc3339, span, where_name
@@ -314,7 +315,7 @@ def _sarif_result(verdict: Verdict, file: str, line: int, message: str) -> dict[
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote(file)},
+                    "artifactLocation": {"uri": quote(os.fsencode(file))},
                     "region": {"startLine": max(line, 1)},
                 }
             }

@@ -71,7 +71,7 @@ def references(  # noqa: PLR0917 - typer makes an option of each
     if output_format == "json":
         put(_as_json(found, refs, seen), output)
     elif output_format == "sarif":
-        put(references_as_sarif(found.root, found.references), output)
+        put(references_as_sarif(found.root, found.references, found.skipped), output)
     else:
         put("\n".join(_as_text(found, ref, seen) for ref in refs) + _skipped(found), output)
 

@@ -53,10 +53,10 @@ def emission_confidence(item: Emission, qualname: str) -> Confidence:
         return "medium"
     if _OF_CONSTRUCTOR.search(item.text) or of_its_class(item.text, qualname.rpartition(".")[0]):
         return "medium"
+    says = sentence_says(item.text, qualname, first=True, emitted=True)
     if item.kind == "log":
-        verdict = sentence_says(item.text, qualname, first=True)
-        return "medium" if verdict is None or verdict == "low" else verdict
-    verdict = sentence_says(item.text, qualname, first=True) if SAYS_DEPRECATED.search(item.text) else "high"
+        return "medium" if says is None or says == "low" else says
+    verdict = says if SAYS_DEPRECATED.search(item.text) else "high"
     # A warning that every call gives is about the callable, unless its words are about an argument.
     return "medium" if verdict == "low" else "high"
 

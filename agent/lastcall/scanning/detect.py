@@ -20,6 +20,12 @@ from lastcall.scanning.arguments import (
     says_deprecated_keyword,
 )
 from lastcall.scanning.confidence import always, emission_confidence, of_handler, speaks_of
+from lastcall.scanning.declarations import (
+    described_as_deprecated,
+    describes_its_function,
+    fields_meant,
+    has_another_route,
+)
 from lastcall.scanning.emissions import (
     Emission,
     Knowledge,
@@ -68,17 +74,19 @@ if TYPE_CHECKING:
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-DETECTOR = 7
+DETECTOR = 8
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
 _HINT = re.compile(
-    rb"deprecat|legacy|obsolete|compat|shim|removedin|futurewarning|old|get_\w+_factory|todo|fixme",
+    rb"deprecat|legacy|obsolete|compat|shim|removedin|futurewarning|old|get_\w+_factory|todo|fixme"
+    rb"|remove (?:this|before|after|in|by)\b",
     re.IGNORECASE,
 )
 _MENTIONS = (
     "deprecat", "legacy", "obsolete", "backward", "compat", "shim", "removed_", "removedin", "removedas",
     "futurewarning", "old", "_factory", "todo", "fixme", "will be removed",
-    "no longer supported", "scheduled for removal",
+    "no longer supported", "scheduled for removal", "remove this", "remove before", "remove after", "remove in",
+    "remove by",
 )  # fmt: skip
 """Without one of these words in its lines a definition is not worth a look. Some of the names it uses join them."""
 _NOT_DECORATOR = re.compile(
@@ -199,6 +207,8 @@ class _Detector:
         self._constants: dict[str, str] = {}
         self._keys: dict[str, dict[str, str]] = {}
         self._marks: dict[str, Mark] = {}
+        self._places: dict[str, int] = {}
+        """The line of each name that an assignment binds."""
         self._result = FileMarks()
 
     def run(self, tree: ast.Module) -> FileMarks:
@@ -378,18 +388,23 @@ class _Detector:
             self._comments(node, qualname, "class")
             self._name(node, qualname, "class")
         outer = self._knowledge
-        self._knowledge = replace(outer, methods=frozenset(self._warning_methods(node)))
+        warning, wavering = self._warning_methods(node)
+        self._knowledge = replace(outer, methods=warning, wavering=wavering)
         self._body(node.body, qualname + ".")
         self._knowledge = outer
 
-    def _warning_methods(self, node: ast.ClassDef) -> Iterator[str]:
-        """The methods by which others of their class warn, each time."""
+    def _warning_methods(self, node: ast.ClassDef) -> tuple[frozenset[str], frozenset[str]]:
+        """(the methods by which others of their class warn each time, those that warn under conditions)"""
+        warning, wavering = set(), set()
         for item in flatten(node.body):
             if not isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) or not DECORATOR.search(item.name):
                 continue
-            found = emissions_of(item, self._knowledge, self._constants)
-            if any(one.kind == "warning" and one.strong and not one.conditions for one in found):
-                yield item.name
+            found = [one for one in emissions_of(item, self._knowledge, self._constants) if one.strong]
+            if any(one.kind == "warning" and not one.conditions for one in found):
+                warning.add(item.name)
+            elif found and all(one.conditions for one in found):
+                wavering.add(item.name)
+        return frozenset(warning), frozenset(wavering)
 
     def _name(self, node: Function | ast.ClassDef, qualname: str, kind: Kind) -> None:
         if _NAME.search(node.name):
@@ -403,12 +418,17 @@ class _Detector:
             name = self._knowledge.name_of(_callee(decorator))
             known = name in self._knowledge.emitters or name in self._knowledge.sometimes
             if not known and isinstance(decorator, ast.Call) and says_deprecated_keyword(decorator):
-                self._add(qualname, kind, node.lineno, "decorator", "high", "deprecated=", decorator.lineno)
+                one_of_many = has_another_route(decorator, node.decorator_list)
+                sure: Confidence = "low" if one_of_many else "high"
+                self._add(qualname, kind, node.lineno, "decorator", sure, "deprecated=", decorator.lineno)
                 continue
             if not known and isinstance(node, ast.ClassDef) and _holds_deprecated_keyword(decorator):
                 self._add(qualname, kind, node.lineno, "decorator", "medium", "deprecated=", decorator.lineno)
                 continue
             if not known and (not DECORATOR.search(name) or _NOT_DECORATOR.search(name)):
+                words = described_as_deprecated(decorator, qualname, self._constants)
+                if words and describes_its_function(decorator):
+                    self._add(qualname, kind, node.lineno, "docstring", "medium", words, decorator.lineno)
                 continue
             text = decorator_text(decorator, self._constants) or name
             if isinstance(node, ast.ClassDef) and _OF_MEMBERS.search(name):
@@ -513,6 +533,7 @@ class _Detector:
         for target in targets:
             if isinstance(target, ast.Name):
                 self._result.definitions.append(prefix + target.id)
+                self._places.setdefault(prefix + target.id, node.lineno)
                 self._attribute(node, prefix + target.id)
                 self._watchable(node, prefix + target.id)
 
@@ -531,7 +552,15 @@ class _Detector:
                 and (not name.startswith("Deprecat") or _MACHINERY.search(name))  # else it describes another
             ):
                 text = literal_text(value, self._constants) or name
+                owner, _, own = qualname.rpartition(".")
+                fields = fields_meant(own, value) if owner else None
+                if fields is not None:
+                    self._fields(fields, owner, node.lineno, text)
+                    return
                 self._add(qualname, "attribute", node.lineno, "decorator", "medium", text)
+            words = described_as_deprecated(value, qualname, self._constants)
+            if words:
+                self._add(qualname, "attribute", node.lineno, "docstring", "medium", words)
         above, text = self._remarks.above(node.lineno)
         if self._is_silent(above - 1, end):
             return
@@ -541,6 +570,14 @@ class _Detector:
             if confidence == "high" or (confidence and made):
                 level: Confidence = "low" if confidence == "low" else "medium"
                 self._add(qualname, "attribute", node.lineno, "comment", level, words, at)
+
+    def _fields(self, names: Sequence[str], owner: str, line: int, text: str) -> None:
+        """Fields of a class that a statement in its body calls deprecated."""
+        for name in names:
+            qualname = f"{owner}.{name}"
+            if qualname in self._places:
+                self._add(qualname, "attribute", self._places[qualname], "decorator", "medium", text, line)
+                self._marks[qualname].watchable = False
 
     def _watchable(self, node: ast.Assign | ast.AnnAssign, qualname: str) -> None:
         if "." in qualname and qualname in self._marks:

@@ -68,6 +68,10 @@ _WARN_WORD = re.compile(r"(?:^|_)warn(?:s|ing)?(?:_|$)|[a-z]warn$", re.IGNORECAS
 _SAYS_SO = re.compile(r"warn|deprec", re.IGNORECASE)
 _MARKED_NAME = re.compile(r"(\w+)=?[`'\"]*\s*\(deprecated\b", re.IGNORECASE)
 _NAMED_OF_BOTH = re.compile(r"(\w+)=?[`'\"]*\s+(?:is|was|has been)\s+(?:now\s+)?deprecated\b", re.IGNORECASE)
+_PRINTED = re.compile(
+    r"\b(?:is|are|has been|have been)\s+(?:now\s+)?deprecated\b|^\W*(?:warning\W+)?deprecated\b", re.IGNORECASE
+)
+"""Printed words that say of something that it is deprecated, rather than list what is."""
 _FILTERS = frozenset(["filterwarnings", "simplefilter", "catch_warnings", "warns", "deprecated_call"])
 
 
@@ -106,6 +110,8 @@ class Knowledge:
     """Emitters that do not warn each time they are called."""
     methods: frozenset[str] = frozenset()
     """Methods of the class at hand that warn each time, and whose names say so."""
+    wavering: frozenset[str] = frozenset()
+    """The same, but they do not warn each time."""
     loggers: frozenset[str] = frozenset()
     """Names that this file gave to loggers, and that do not say so themselves."""
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -367,6 +373,20 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
                     Emission("log", node.lineno, text, conditions, strong, False, passed, is_logger)
                 )
             return
+    if _prints(node, name, base) and _PRINTED.search(text):
+        state.found.append(Emission("log", node.lineno, text, conditions, True, False, passed, False))
+        return
+    _warning(node, conditions, state, text, passed)
+
+
+def _warning(
+    node: ast.Call,
+    conditions: tuple[ast.expr | _Unknown, ...],
+    state: _Body,
+    text: str,
+    passed: tuple[str, ...],
+) -> None:
+    name, base = state.knowledge.name_of(node.func), base_name(node.func)
     strength = _warns(node, name, base, text, state)
     if strength is not None:
         names_others = _HOLE_IS_NAMED if state.is_helper else _HOLE_IS_SUBJECT
@@ -378,11 +398,20 @@ def _expression(node: ast.expr, conditions: tuple[ast.expr | _Unknown, ...], sta
         sure = known and name not in state.knowledge.sometimes and not _WARNS_OF.search(name)
         if base in {"self", "cls"} and name in state.knowledge.methods and not text:
             sure = False  # in words of its own, which may be about another
+        if base in {"self", "cls"} and name in state.knowledge.wavering and not text:
+            strength = False
         if not sure and not _SAYS_SO.search(name) and len(text.split()) < _SAYS_SOMETHING:
             return  # `get_value(...)`, which warns of some values
         state.found.append(
             Emission("warning", node.lineno, text, conditions, strength, forwards, passed, sure)
         )
+
+
+def _prints(node: ast.Call, name: str, base: str) -> bool:
+    """`print(...)`, `click.echo(...)`: how a command tells of its own end."""
+    if name == "print":
+        return isinstance(node.func, ast.Name)
+    return name in {"echo", "secho"} and base in {"", "click", "typer"}
 
 
 def _is_known(name: str, knowledge: Knowledge) -> bool:

@@ -172,10 +172,12 @@ def survey_as_sarif(survey: Survey, confidence: Confidence, seen_of: SeenOf | No
                 },
             }
         )
-    return _sarif(rules, results)
+    return _sarif(survey.root, rules, results, survey.skipped)
 
 
-def references_as_sarif(root: str, references: Sequence[StaticReference]) -> str:
+def references_as_sarif(
+    root: str, references: Sequence[StaticReference], skipped: Sequence[Skipped] = ()
+) -> str:
     """The same for static references."""
     results, rules = [], {}
     for item in references:
@@ -190,24 +192,38 @@ def references_as_sarif(root: str, references: Sequence[StaticReference]) -> str
                 "properties": {"certain": item.certain, "test": item.test},
             }
         )
-    return _sarif(rules, results)
+    return _sarif(root, rules, results, skipped)
 
 
 def _location(root: str, file: str, line: int) -> dict[str, Any]:
+    region = {"startLine": max(line, 1)}
+    return {"physicalLocation": {"artifactLocation": {"uri": _uri(root, file)}, "region": region}}
+
+
+def _uri(root: str, file: str) -> str:
     path = os.path.relpath(os.path.join(root, file)).replace(os.sep, "/")
-    uri = quote(os.fsencode(file if path.startswith("..") else path))
-    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": max(line, 1)}}}
+    return quote(os.fsencode(file if path.startswith("..") else path))
 
 
-def _sarif(rules: dict[str, str], results: list[dict[str, Any]]) -> str:
+def _sarif(
+    root: str, rules: dict[str, str], results: list[dict[str, Any]], skipped: Sequence[Skipped]
+) -> str:
+    """The log file. What was not read is told too: nothing found there is no answer."""
     driver = {
         "name": "lastcall",
         "rules": [{"id": name, "shortDescription": {"text": text}} for name, text in sorted(rules.items())],
     }
-    return json.dumps(
-        {"$schema": _SARIF, "version": "2.1.0", "runs": [{"tool": {"driver": driver}, "results": results}]},
-        indent=1,
-    )
+    notifications = [
+        {
+            "level": "warning",
+            "message": {"text": printable(f"Not read: {item.file}: {item.reason}")},
+            "locations": [{"physicalLocation": {"artifactLocation": {"uri": _uri(root, item.file)}}}],
+        }
+        for item in skipped
+    ]
+    invocation = {"executionSuccessful": True, "toolExecutionNotifications": notifications}
+    run = {"tool": {"driver": driver}, "invocations": [invocation], "results": results}
+    return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=1)
 
 
 def _counted(number: int, one: str, many: str) -> str:

@@ -52,7 +52,8 @@ _THIS_IS = re.compile(
     rf"\bthis\s+(\w+)\b(?:[^.:]{{0,60}}\band(?:\s+it)?)?\s+{_IS}\s+deprecated", re.IGNORECASE
 )
 _THE_THING = re.compile(
-    rf"(?:^|[.!?]\s+)\W*the\s+(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+{_IS}\s+deprecated", re.IGNORECASE
+    rf"(?:^|[.!?]\s+)\W*the\s+(?!uses?\b|usage\b)(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+{_IS}\s+deprecated",
+    re.IGNORECASE,
 )
 _GIVES_REASON = re.compile(r"\b(?:as|since|because|where)\s+[`*'\"]*$", re.IGNORECASE)
 _PART_OF = re.compile(
@@ -74,7 +75,9 @@ _STARTS = re.compile(
     rf"|obsolete\b(?=\W*$|\s*[.,:;!(\])]|\s+(?:and|since|in|as|by|from|use|{_THING})\b))",
     re.IGNORECASE,
 )
-_MARKED_END = re.compile(r"[\[(*]\s*(?:deprecated|obsolete)\b[^\])*]*[\])*]", re.IGNORECASE)
+_MARKED_END = re.compile(
+    r"(?<!\bthe )(?<!\ba )(?<!\ban )[\[(*]\s*(?:deprecated|obsolete)\b[^\])*]*[\])*]", re.IGNORECASE
+)
 _DEPRECATED_NOUN = re.compile(
     rf"^[^\w`]*(?:a |an |the )?deprecated\s+(?:[\w`.:~()]+\s+){{0,2}}?{_THING}\b", re.IGNORECASE
 )
@@ -84,7 +87,7 @@ _SHIM = re.compile(
     r"|^\W*(?:\w+\s+){0,2}?(?:wrapper|alias|shim|stub)\s+(?:for|of)\s+(?:an?\s+|the\s+)?(?:deprecated|obsolete)\s+"
     r"(?:import|name|alias|spelling|path|location)s?\b"
     r"|^\W*(?:\w+\s+)?compat(?:ibility)?\s+layer\W*$"
-    r"|^\W*(?:\w+\s+){0,2}?legacy(?=\W*$|\s*[.:;(,]|\s+-)"
+    r"|^\W*(?!(?:\w+\s+)?[a-z]{3,}s\s+legacy)(?:\w+\s+){0,2}?legacy(?=\W*$|\s*[.:;(,]|\s+-)"
     r"|^\W*(?:(?:an?|the|this|just|simple|thin|small|stub|alias|for|only|provides?|provided|kept)\s+){0,3}"
     r"backwards?[- ]compat\w*(?=\W*$|\s*[.;(]|\s+(?:wrapper|shim|alias|stub|layer|function|method|class|property|"
     r"constant|attribute|accessor|helper|name|import|re-?export|only|for|with|from)(?:s|es)?\b)"
@@ -100,6 +103,20 @@ _REMOVE_LATER = re.compile(r"\b(?:remove|delete|drop)\s+(?:this|it)\b.*deprecat"
 _REMOVE = re.compile(
     r"^\W*(?:todo|fixme|xxx|hack)\b(?:\([^)]*\))?\W*(?:to be\s+|can be\s+)?(?:removed?|deleted?|drop(?:ped)?)"
     r"(?:\s+(?:this|it|me|once|after|when|in|by|as soon as|for|later|eventually|before|with)\b|\W*$)",
+    re.IGNORECASE,
+)
+_REMOVE_BY = re.compile(
+    r"(?:^|[.:;,]\s|--?\s|\u2014\s)\W*remove\s+(?:this\s+(?:whole\s+)?(?:\w+\s+)?)?"
+    r"(?:before|after|in|by)\s+(?:version\s+|release\s+)?v?\d+[.-]\d",
+    re.IGNORECASE,
+)
+"""A date or release by which it goes: "Remove before 2027.8"."""
+_OTHER_IS = re.compile(rf"(?P<clause>[^.!?:;](?:[^.!?:;]|[.:](?=\w))*?)\s+{_IS}\s+deprecated", re.IGNORECASE)
+_CODE_NAME = re.compile(r"[`'\"(@*]*(?:@?\w+[._]\w+[\w.]*|[A-Z]\w*[a-z]\w*[A-Z]\w*|@\w+|`\w+`)(?:\(\))?[`'\"*]*$")
+"""An identifier, told from a word by its spelling."""
+_ASIDE = re.compile(
+    r"\b(?:as|since|because|whether|but|while)\s+(?!(?:it|this|these|they|that|which)$)[\w' -]+$"
+    r"|\b(?:below|following)$",
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(
@@ -406,10 +423,11 @@ def _paragraphs(lines: list[str]) -> list[tuple[int, str]]:
     return found
 
 
-def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
+def sentence_says(text: str, name: str, *, first: bool, emitted: bool = False) -> Confidence | None:
     """How sure the words are that the callable `name`, at which they stand, is deprecated.
 
     `first` tells that these are the first words about it: its summary, or the comment right above it.
+    `emitted` tells that it says them itself when it is called: then another name may be its own, as users know it.
     """
     shim: Confidence | None = "medium" if first and _SHIM.search(text) else None
     if SAYS_DEPRECATED.search(text) and not re.search(r"\bas deprecated\b", text, re.IGNORECASE):
@@ -424,11 +442,23 @@ def sentence_says(text: str, name: str, *, first: bool) -> Confidence | None:
             # "obsolete: add a marker" may be the name of a thing, not a verdict
             return "medium" if _argument_is_subject(text) or text.startswith("obsolete") else "high"
         if re.search(rf"(?:{_IS})\s+deprecated", text, re.IGNORECASE):
-            elsewhere = not first or _ELSEWHERE.search(text)
+            elsewhere = not first or _ELSEWHERE.search(text) or (not emitted and _of_others(text, name))
             is_low = (_argument_is_subject(text) or elsewhere) and not _of_its_part(text, name)
             return "low" if is_low else "medium"
         return shim or ("low" if first and re.search(r"\bdeprecated\b", text, re.IGNORECASE) else None)
     return shim
+
+
+def _of_others(text: str, name: str) -> bool:
+    """Whether all that the words call deprecated are others: "`mode` is deprecated", "but hooks are deprecated"."""
+    clauses = [match["clause"] for match in _OTHER_IS.finditer(text)]
+    return bool(clauses) and all(_ASIDE.search(one) or _names_other(one, name) for one in clauses)
+
+
+def _names_other(clause: str, name: str) -> bool:
+    found = _CODE_NAME.search(clause)
+    other = re.findall(r"\w+", found[0]) if found else []
+    return bool(other) and not _alike(other[-1], name)
 
 
 def names_itself(text: str, name: str) -> bool:
@@ -548,6 +578,7 @@ def comment_says(text: str, name: str, *, inside: bool = False) -> Confidence | 
         return "high" if plain else "medium"
     if inside and not SAYS_DEPRECATED.search(text):
         return None  # "legacy clients send it" is about the statement below
-    if _REMOVE_LATER.search(text) or (_REMOVE.search(text) and not inside):
+    leaves = _REMOVE.search(text) or _REMOVE_BY.search(text)
+    if _REMOVE_LATER.search(text) or (leaves and not inside):
         return "medium"
     return verdict
