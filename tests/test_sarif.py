@@ -76,7 +76,7 @@ def test_references_are_valid_sarif(tree, capsys):
         pytest.skip("nothing refers to anything there")
     Path("broken.py").write_text("öld(\n")
     run = checked(lastcall(capsys, "references", "pkg.mod:öld"))
-    assert {result["ruleId"] for result in run["results"]} == {"reference-import", "reference-call"}
+    assert {result["ruleId"] for result in run["results"]} == {"reference-import", "reference-call", "reference-text"}
     assert len(run["invocations"][0]["toolExecutionNotifications"]) == 1
 
 

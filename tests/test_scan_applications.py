@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from test_scan_detect import marks
@@ -139,14 +141,29 @@ def test_a_method_of_the_class_that_warns_under_conditions_says_nothing_of_its_c
         class C:
             def _warn_deprecated_settings(self):
                 if self.old:
-                    self.report.warning(message="the setting old is deprecated")
+                    self.report.warning(message="please set new", title="Config option deprecation")
             def run(self):
                 self._warn_deprecated_settings()
         """
     assert found(source, "C.run") <= {("warning", "low")}
 
 
+def test_a_comment_above_one_deprecated_route_of_several_is_about_that_route():
+    old = "# TODO: kept for backwards compatibility; to be removed after the migration\n@old.get('/x', deprecated=True)\n"
+    assert found(old + "def f(): ...", "f") == {("decorator", "high"), ("comment", "medium")}
+    assert found(old + "@new.get('/y')\ndef f(): ...", "f") == {("decorator", "low")}
+    assert found("# Deprecated.\n@a.get('/x')\n@b.get('/y')\ndef f(): ...", "f") == {("comment", "high")}
+
+
 def test_words_about_a_use_of_a_class_are_not_about_the_class():
     assert found("class C:\n    '''Do.\n\n    The use as a decorator is deprecated.\n    '''", "C") <= {("docstring", "low")}
     assert found("def f():\n    '''Converts legacy (from a URL) places.'''", "f") <= {("docstring", "low")}
     assert found("def f():\n    '''The old legacy (before 2.0) way.'''", "f") == {("docstring", "medium")}
+
+
+def test_long_words_without_an_end_are_read_in_no_time():
+    words = "x is deprecated and " + "so on " * 60_000
+    started = time.process_time()
+    for source in (f"# {words}\ndef f(): ...", f"class C:\n    a: int = Field(description={words!r})"):
+        marks(source)
+    assert time.process_time() - started < 5

@@ -462,6 +462,8 @@ def test_words_name_the_replacement_and_the_versions(text, replacement, since, r
         (b"\xff\xfea\x00", "UTF-16"),
         (b"a = 1\x00", "null bytes"),
         (b"# coding: no-such\n", "unknown encoding"),
+        (b"# coding: rot13\n", "its coding line names no encoding of text: 'rot13'"),
+        (b"x = 1\n\x0b\n", "read as Python"),
         (b"x = 1\n" * 60_000, "generated: 60,000 lines"),
         (b"x = " + b"-" * 100_000 + b"1", "cannot be parsed"),
     ],

@@ -32,6 +32,14 @@ def modules(root):
     return {file.file: file.module for file in read_tree(root).files}
 
 
+def test_a_folder_called_test_is_test_code_when_test_modules_lie_anywhere_below_it(tmp_path):
+    below = write(tmp_path / "a", {"pkg/test/lib/test_x.py": "", "pkg/test/sort/sort.py": "", "pkg/test/__init__.py": "", "pkg/m.py": ""})
+    assert [file.file for file in read_tree(below).files if not file.is_test] == ["pkg/m.py"]
+    helpers = write(tmp_path / "b", {"pkg/testing/lib/test_x.py": "", "pkg/testing/tests/test_y.py": "", "pkg/testing/tools.py": "",
+                                     "pkg/test/client.py": "", "pkg/test/tests/test_z.py": ""})
+    assert [file.file for file in read_tree(helpers).files if not file.is_test] == ["pkg/test/client.py", "pkg/testing/tools.py"]
+
+
 def test_packages_are_named_from_their_outermost_init(tmp_path):
     write(tmp_path, {"a/__init__.py": "", "a/b/__init__.py": "", "a/b/c.py": "", "top.py": ""})
     assert modules(tmp_path) == {"a/__init__.py": "a", "a/b/__init__.py": "a.b", "a/b/c.py": "a.b.c", "top.py": "top"}

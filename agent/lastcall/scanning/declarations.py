@@ -21,6 +21,8 @@ _NAMED_THINGS = frozenset(("command", "group", "callback"))
 _ROUTES = frozenset(
     ("get", "post", "put", "patch", "delete", "head", "options", "trace", "route", "api_route", "websocket")
 )
+_MOST = 2_000
+"""Characters of a description that are read."""
 _OF_FIELDS = re.compile(r"deprecat", re.IGNORECASE)
 
 
@@ -28,7 +30,7 @@ def described_as_deprecated(call: ast.expr | None, name: str, constants: dict[st
     """The words of `Field(description="DEPRECATED: ...")` and `ListField(help_text="... This is deprecated.")`;
     empty if they do not call it so."""
     for item in call.keywords if isinstance(call, ast.Call) else ():
-        text = literal_text(item.value, constants) if item.arg in _DESCRIBES else ""
+        text = literal_text(item.value, constants)[:_MOST] if item.arg in _DESCRIBES else ""
         if SAYS_DEPRECATED.search(text) and sentence_says(text, name, first=True) == "high":
             return text
     return ""
@@ -44,15 +46,13 @@ def describes_its_function(decorator: ast.expr) -> bool:
 
 def has_another_route(decorator: ast.expr, decorators: Iterable[ast.expr]) -> bool:
     """Whether `decorator` deprecates one route to a function that has others: the function itself stays."""
-    return _is_route(decorator) and any(
-        _is_route(other) and not says_deprecated_keyword(other)
-        for other in decorators
-        if isinstance(other, ast.Call)
-    )
+    routes = [one for one in decorators if isinstance(one, ast.Call) and _is_route(one)]
+    deprecated = [one for one in routes if says_deprecated_keyword(one)]
+    return decorator in deprecated and len(deprecated) < len(routes)
 
 
-def _is_route(node: ast.expr) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _ROUTES
+def _is_route(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _ROUTES
 
 
 def fields_meant(name: str, call: ast.Call) -> list[str] | None:

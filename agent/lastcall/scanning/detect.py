@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
-import sys
-import tokenize
-import warnings
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -54,7 +50,8 @@ from lastcall.scanning.outline import (
     top_level,
 )
 from lastcall.scanning.remarks import Remarks
-from lastcall.scanning.tree import MAX_LINES, Unreadable
+from lastcall.scanning.source_text import decode, parse
+from lastcall.scanning.tree import Unreadable
 from lastcall.scanning.wording import (
     SAYS_DEPRECATED,
     SAYS_LEAVING,
@@ -122,6 +119,7 @@ _OF_MEMBERS = re.compile(r"(?:member|method|attribute|field|propert(?:y|ie)|alia
 _KEEPS_ITS_VALUE = frozenset(("cached_property", "reify", "lazyproperty", "lazy_property", "cachedproperty"))
 """Decorators whose value lies in the instance after the first read, so that no later one could be seen."""
 _PROPERTY = re.compile(r"property$|^(?:setter|getter|deleter)$", re.IGNORECASE)
+_ACTS = (ast.Expr, ast.Return, ast.Raise)
 _SHORTEST_EMITTER = 6
 
 
@@ -141,44 +139,6 @@ class FileMarks:
     module itself only."""
     imports: dict[str, str] = field(default_factory=dict)
     """In a file with marks: what its `from` imports bind, as `name: [dots]module:name`."""
-
-
-def decode(data: bytes) -> str:
-    """The text of a source file, by its coding line or byte order mark. Raises Unreadable."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise Unreadable("UTF-16, which Python itself does not read")
-    if b"\0" in data:
-        raise Unreadable("contains null bytes, so it is not Python source")
-    if data.count(b"\n") > MAX_LINES:
-        raise Unreadable(f"generated: {data.count(b'%c' % 10):,} lines, {len(data):,} bytes")
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        return data.decode(encoding)
-    except SyntaxError as error:
-        if "unknown encoding" in str(error):
-            raise Unreadable(str(error)) from None
-        if "encoding problem" in str(error):
-            raise Unreadable("its byte order mark says utf-8, and its coding line says otherwise") from None
-        raise Unreadable("not utf-8 in its first two lines, and no coding line says otherwise") from None
-    except UnicodeDecodeError as error:
-        raise Unreadable(
-            f"not {error.encoding} at byte {error.start}, and no coding line says otherwise"
-        ) from None
-
-
-def parse(text: str) -> ast.Module:
-    """The syntax tree of a source text. Raises Unreadable for what this interpreter cannot parse."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in other people's strings
-            return ast.parse(text)
-    except SyntaxError as error:
-        # It may well be right for another version: the words name the one that read it.
-        is_old = "print" in (error.msg or "")
-        hint = "Python 2" if is_old else f"read as Python {sys.version_info[0]}.{sys.version_info[1]}"
-        raise Unreadable(f"line {error.lineno or '?'}: {error.msg} ({hint})") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise Unreadable(f"cannot be parsed: {type(error).__name__}") from None
 
 
 def detect(data: bytes, knowledge: Knowledge) -> FileMarks:
@@ -394,7 +354,7 @@ class _Detector:
         self._knowledge = outer
 
     def _warning_methods(self, node: ast.ClassDef) -> tuple[frozenset[str], frozenset[str]]:
-        """(the methods by which others of their class warn each time, those that warn under conditions)"""
+        """(the methods by which others of their class warn each time, those that do all under conditions)"""
         warning, wavering = set(), set()
         for item in flatten(node.body):
             if not isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) or not DECORATOR.search(item.name):
@@ -402,7 +362,7 @@ class _Detector:
             found = [one for one in emissions_of(item, self._knowledge, self._constants) if one.strong]
             if any(one.kind == "warning" and not one.conditions for one in found):
                 warning.add(item.name)
-            elif found and all(one.conditions for one in found):
+            elif not any(isinstance(one, _ACTS) for one in item.body[ast.get_docstring(item) is not None :]):
                 wavering.add(item.name)
         return frozenset(warning), frozenset(wavering)
 
@@ -523,7 +483,11 @@ class _Detector:
 
     def _comments(self, node: Function | ast.ClassDef, qualname: str, kind: Kind) -> None:
         header = self._remarks.header_end(node)
+        # Above the one deprecated route of several, words are about that route.
+        of_route = bool(node.decorator_list) and has_another_route(node.decorator_list[0], node.decorator_list)
         for at, text in self._remarks.at_definition(node):
+            if of_route and at < node.lineno:
+                continue
             confidence = comment_says(text, qualname, inside=at > header) if text else None
             if confidence is not None:
                 self._add(qualname, kind, node.lineno, "comment", confidence, text, at)

@@ -117,12 +117,19 @@ def is_test_path(file: str) -> bool:
 
 
 def _folders_of_tests(files: Iterable[str]) -> tuple[str, ...]:
-    """Folders called `test` or `testing` that hold test modules themselves, with a slash at the end."""
+    """Folders called `test` or `testing` that hold test modules, with a slash at the end.
+
+    `test` may hold them further down; the `tests` of a `testing` with helpers for others are about those helpers.
+    """
     found = set()
     for file in files:
-        folder, _, name = file.rpartition("/")
-        if folder.rpartition("/")[2] in _PERHAPS_TEST_FOLDERS and name.startswith("test_"):
-            found.add(folder + "/")
+        *folders, name = file.split("/")
+        if not name.startswith("test_"):
+            continue
+        if folders and folders[-1] in _PERHAPS_TEST_FOLDERS:
+            found.add("/".join(folders) + "/")
+        elif "test" in folders and _TEST_FOLDERS.isdisjoint(folders):
+            found.add("/".join(folders[: folders.index("test") + 1]) + "/")
     return tuple(found)
 
 

@@ -111,7 +111,8 @@ _REMOVE_BY = re.compile(
     re.IGNORECASE,
 )
 """A date or release by which it goes: "Remove before 2027.8"."""
-_OTHER_IS = re.compile(rf"(?P<clause>[^.!?:;](?:[^.!?:;]|[.:](?=\w))*?)\s+{_IS}\s+deprecated", re.IGNORECASE)
+_IS_DEPRECATED = re.compile(rf"\s+{_IS}\s+deprecated", re.IGNORECASE)
+_ENDS = re.compile(r"[!?;]|[.:](?!\w)")
 _CODE_NAME = re.compile(r"[`'\"(@*]*(?:@?\w+[._]\w+[\w.]*|[A-Z]\w*[a-z]\w*[A-Z]\w*|@\w+|`\w+`)(?:\(\))?[`'\"*]*$")
 """An identifier, told from a word by its spelling."""
 _ASIDE = re.compile(
@@ -451,7 +452,8 @@ def sentence_says(text: str, name: str, *, first: bool, emitted: bool = False) -
 
 def _of_others(text: str, name: str) -> bool:
     """Whether all that the words call deprecated are others: "`mode` is deprecated", "but hooks are deprecated"."""
-    clauses = [match["clause"] for match in _OTHER_IS.finditer(text)]
+    found = [text[max(0, match.start() - _LONGEST) : match.start()] for match in _IS_DEPRECATED.finditer(text)]
+    clauses = [_ENDS.split(before)[-1] for before in found]
     return bool(clauses) and all(_ASIDE.search(one) or _names_other(one, name) for one in clauses)
 
 
