@@ -103,6 +103,7 @@ def test_printed_words_about_other_things_are_no_evidence(body):
         ("it is deprecated", True),
         ("translation functions are deprecated, so it does nothing", True),
         ("handy, but it is deprecated", True),
+        ("not parsed by the model, because the endpoint is deprecated", True),
         ("This is deprecated, use `other`, which is not", True),
     ],
 )

@@ -116,7 +116,8 @@ _ENDS = re.compile(r"[!?;]|[.:](?!\w)")
 _CODE_NAME = re.compile(r"[`'\"(@*]*(?:@?\w+[._]\w+[\w.]*|[A-Z]\w*[a-z]\w*[A-Z]\w*|@\w+|`\w+`)(?:\(\))?[`'\"*]*$")
 """An identifier, told from a word by its spelling."""
 _ASIDE = re.compile(
-    r"\b(?:as|since|because|whether|but|while)\s+(?!(?:it|this|these|they|that|which)$)[\w' -]+$"
+    r"\b(?:as|since|because|whether|but|while)\s+"
+    rf"(?!(?:it|this|these|they|that|which|(?:the|this)\s+{_THING})$)[\w' -]+$"
     r"|\b(?:below|following)$",
     re.IGNORECASE,
 )
