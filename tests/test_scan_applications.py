@@ -156,6 +156,21 @@ def test_a_comment_above_one_deprecated_route_of_several_is_about_that_route():
     assert found("# Deprecated.\n@a.get('/x')\n@b.get('/y')\ndef f(): ...", "f") == {("comment", "high")}
 
 
+def test_names_that_another_module_holds_are_not_those_of_this_one():
+    source = """
+        __all__ = ["Bento", "Model"]
+        PLACES = {"Bento": ".bento:Bento"}
+        def __getattr__(name):
+            if name in PLACES:
+                return load(PLACES[name])
+            elif name in legacy.__all__:
+                warn_deprecated(f"`{name}` is moved and will be removed")
+                return getattr(legacy, name)
+            raise AttributeError(name)
+        """
+    assert not marks(source)
+
+
 def test_words_about_a_use_of_a_class_are_not_about_the_class():
     assert found("class C:\n    '''Do.\n\n    The use as a decorator is deprecated.\n    '''", "C") <= {("docstring", "low")}
     assert found("def f():\n    '''Converts legacy (from a URL) places.'''", "f") <= {("docstring", "low")}

@@ -43,6 +43,7 @@ from lastcall.scanning.outline import (
     declared_names,
     flatten,
     imports_of,
+    looked_up_elsewhere,
     returns_decorator,
     string_collections,
     string_constants,
@@ -568,7 +569,9 @@ class _Detector:
         for item in emissions_of(node, self._knowledge, self._constants):
             tests = [test for test in item.conditions if isinstance(test, ast.expr)]
             # those that it warns of; else, where a table's answer decides, all that it knows
-            names = compared_names(tests, argument, self._keys) or compared_names([node], argument, self._keys)
+            names = compared_names(tests, argument, self._keys)
+            if not names and not looked_up_elsewhere(tests, argument):
+                names = compared_names([node], argument, self._keys)
             for name, instead in names.items() if item.strong else ():
                 text = item.text.replace("{...}", name, 1)
                 text = text.replace("{...}", instead, 1) if instead else text

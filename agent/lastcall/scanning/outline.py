@@ -159,6 +159,18 @@ def _refused(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
         pending.extend((child, refused) for child in ast.iter_child_nodes(item))
 
 
+def looked_up_elsewhere(nodes: Iterable[ast.AST], argument: str) -> bool:
+    """Whether a condition asks for the argument in what another module holds: `name in legacy.__all__`."""
+    return any(
+        isinstance(item, ast.Compare)
+        and last_name(item.left) == argument
+        and isinstance(item.ops[0], ast.NotIn if refused else ast.In)
+        and isinstance(item.comparators[0], ast.Attribute)
+        for node in nodes
+        for item, refused in _refused(node)
+    )
+
+
 def compared_names(
     nodes: Iterable[ast.AST], argument: str, tables: dict[str, dict[str, str]]
 ) -> dict[str, str]:
@@ -171,7 +183,8 @@ def compared_names(
             continue
         if isinstance(item.ops[0], (ast.NotEq, ast.NotIn) if refused else (ast.Eq, ast.In)):
             names.update(dict.fromkeys(strings(item.comparators[0]), ""))
-            names.update(tables.get(last_name(item.comparators[0]), {}))
+            if isinstance(item.comparators[0], ast.Name):  # not `legacy.__all__`, which another module holds
+                names.update(tables.get(item.comparators[0].id, {}))
     for looked in (item for item, _ in every if isinstance(item, ast.Call) and item.args):
         is_lookup = isinstance(looked.func, ast.Attribute) and looked.func.attr in {"get", "pop"}
         if is_lookup and last_name(looked.args[0]) == argument:
