@@ -185,7 +185,8 @@ class Agent:
         self._rounds += 1
         with self.errors.guard("flush"):
             recorder.retry_unwritten()
-            if len(sys.modules) != self._modules_seen or self.patcher.unfinished:
+            self.patcher.look_again()
+            if self._modules_changed() or self.patcher.unfinished:
                 self._modules_seen = len(sys.modules)
                 self.patcher.rescan()
                 self._look_for_references()
@@ -195,6 +196,9 @@ class Agent:
             recorder.publish()
         with self.errors.guard("pipeline"):
             self.pipeline().run()
+
+    def _modules_changed(self) -> bool:
+        return len(sys.modules) != self._modules_seen or self.patcher.is_out_of_date()
 
     def pipeline(self) -> Any:
         """This process's way out, made now if there is none yet. In the background thread."""
@@ -291,7 +295,7 @@ class Agent:
     def leave(self, how: str) -> None:
         """The last words in the journal: counts published, the end written, the files let go."""
         with self.errors.guard("leave"):
-            if len(sys.modules) != self._modules_seen:
+            if self._modules_changed():
                 self.patcher.rescan()
                 self._look_for_references(lines=False)
             elif self._holders is not None:

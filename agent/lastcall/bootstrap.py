@@ -104,6 +104,7 @@ class Life:
 
                         agent = Agent(self.config, self.wanted, self.wake)
                         agent.patcher.before_late_arming = self._before_late_arming
+                        agent.patcher.is_awaited = self.finder.is_awaited
                         agent.recorder.check_process = self.notice_fork
                         self._agent = agent
                     finally:

@@ -148,6 +148,10 @@ class Finder:
         self.tracer: Tracer | None = None
         """What traces the program's script until its targets have their names."""
 
+    def is_awaited(self, target: Target) -> bool:
+        """Whether the program's script is watched for this target, which is then armed in its thread."""
+        return self.tracer is not None and self.tracer.awaits(target)
+
     def install(self) -> None:
         """Stand first in `sys.meta_path`."""
         sys.meta_path.insert(0, self)
@@ -254,6 +258,10 @@ class Tracer:
 
     def resume(self) -> None:
         """Trace again."""
+        raise NotImplementedError
+
+    def awaits(self, target: Target) -> bool:
+        """Whether it has yet to see this target defined."""
         raise NotImplementedError
 
 

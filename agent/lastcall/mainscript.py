@@ -10,6 +10,9 @@ the script imports a module, which may be all of the program, its thread is not 
 half, whatever the trace function does. Where a debugger or a coverage tool already traces, or begins to, it is left
 alone and the targets stay pending with that reason.
 
+A program that runs another as the script (coverage, cProfile, IPython, `runpy.run_path`) makes a module of its own,
+which is `__main__` from then on: the watching moves to that one's code, and to the code of every cell of a notebook.
+
 A process that multiprocessing spawns runs the script again, under the name `__mp_main__`, and calls its functions
 from there. `runpy` runs it, once the parent has said where it lies; from then on it is watched in the same way.
 """
@@ -19,6 +22,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .asking import own
 from .callsite import SPAWNED_MAIN, is_import_machinery
 from .errors import getframe
 from .importing import Finder, Tracer, names_of_script, script_names
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from .targets import Target
 
 MAIN = "__main__"
+RUN_AGAIN = "another program ran its script, and may run it again: what a later run defines is seen a moment late"
 TRACED = "another tool traces this process, and the script itself cannot be watched without tracing"
 
 
@@ -87,6 +92,10 @@ class _Script(Tracer):
         self.wildcards: list[tuple[str, Target]] = []
         self.missing: set[str] = set()
         self.last_line = 0
+        self.moved = False
+        """Whether it is a script now that the program runs, perhaps in many pieces."""
+        self.found: set[str] = set()
+        """What that script's pieces have defined by now."""
         self.trace: Any = self.each_call
         """The same object each time it is asked for, None when all is done."""
 
@@ -119,6 +128,10 @@ class _Script(Tracer):
         elif trace is not self.trace:
             self._end()
 
+    def awaits(self, target: Target) -> bool:
+        """Whether it has yet to see this target defined. Asked in our thread."""
+        return target in self.targets and target.qualname.partition(".")[0] in self.missing
+
     def _end(self) -> None:
         if sys.gettrace() is self.trace:
             sys.settrace(None)
@@ -128,12 +141,35 @@ class _Script(Tracer):
 
     def each_call(self, frame: FrameType, _event: str, _argument: Any) -> Any:
         """The trace function until the script's own frame begins, which alone is traced by line."""
-        if frame.f_code.co_name == "<module>" and frame.f_globals is self.names:
-            self._look_up(frame.f_code)
-            if self.missing or self.wildcards:
-                return self.each_line
-            self._end()
+        if frame.f_code.co_name != "<module>":
+            return None
+        try:
+            if frame.f_globals is not self.names and frame.f_globals.get("__name__") == MAIN:
+                self._move(frame.f_globals)
+            if frame.f_globals is self.names:
+                self._look_up(frame.f_code)
+                if self.missing or self.wildcards:
+                    return self.each_line
+                self._end()
+        except Exception as error:  # noqa: BLE001 - the named seam between our watching and the host's script
+            self._give_up(error)
         return None
+
+    def _give_up(self, error: Exception) -> None:
+        self.life.agent().errors.record("mainscript", error)
+        self.missing.clear()
+        self.wildcards.clear()
+
+    def _move(self, names: dict[str, Any]) -> None:
+        """The program runs another one as the script, whose global names these are."""
+        main = sys.modules.get(MAIN)
+        if main is not None and own(main, "__dict__") is names:
+            self.main, self.names, self.moved = main, names, True
+            self.found.clear()
+
+    def _is_piece(self, frame: FrameType) -> bool:
+        """Whether it is a piece of such a script, behind which others may come."""
+        return self.moved and frame.f_globals is self.names
 
     def _look_up(self, code: CodeType) -> None:
         """What is wanted of this script. Its name is known by now."""
@@ -145,9 +181,8 @@ class _Script(Tracer):
         else:
             names = script_names()
         wanted = self.life.wanted
-        for name in (MAIN, *names):
-            self.targets.extend(target for target in wanted.exact.get(name, ()) if target.qualname)
-        self.missing = {target.qualname.partition(".")[0] for target in self.targets}
+        self.targets = [target for name in (MAIN, *names) for target in wanted.exact.get(name, ()) if target.qualname]
+        self.missing = {target.qualname.partition(".")[0] for target in self.targets} - self.found
         self.wildcards = [(name, target) for name in names[-1:] for target in wanted.wildcards(name)]
         self.wildcards += [(MAIN, target) for target in wanted.wildcards(MAIN) if target.module == MAIN]
         self.last_line = max((_last_line(part) for part in code.co_consts if _is_definition(part)), default=0)
@@ -158,16 +193,15 @@ class _Script(Tracer):
             for name in [name for name in self.missing if name in self.names]:
                 self._arm(name)
                 self.missing.discard(name)
+                self.found.add(name)
             if self.wildcards and (frame.f_lineno > self.last_line or event == "return"):
                 self._expand()
-            if event == "return":
+            if event == "return" and not self._is_piece(frame):
                 for name in self.missing:  # it says that there is none
                     self._arm(name)
         except Exception as error:  # noqa: BLE001 - the named seam between our watching and the host's script
-            self.life.agent().errors.record("mainscript", error)
-            self.missing.clear()
-            self.wildcards.clear()
-        if not (self.missing or self.wildcards) or event == "return":
+            self._give_up(error)
+        if not (self.missing or self.wildcards) or (event == "return" and not self._is_piece(frame)):
             self._end()
             return None
         return self.each_line
@@ -175,7 +209,7 @@ class _Script(Tracer):
     def _arm(self, name: str) -> None:
         for target in self.targets:
             if target.qualname.partition(".")[0] == name:
-                self.life.agent().patcher.arm(target, self.main)
+                self.life.agent().patcher.arm(target, self.main, late=RUN_AGAIN if self.moved else "")
 
     def _expand(self) -> None:
         from .arming_wildcards import matching_names

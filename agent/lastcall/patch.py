@@ -10,7 +10,7 @@ import sys
 from _thread import get_ident
 
 from . import captured
-from .asking import function_of, is_class, names_of_class, passes_for
+from .asking import function_of, is_class, names_of_class, own, passes_for
 from .importing import is_unfinished
 from .lookup import (
     CannotArm,
@@ -41,6 +41,7 @@ UNDO_ROOM = 1_000
 
 BEFORE_US = "imported before the agent was there: earlier reads were not seen"
 BY_HAND = "its module was not imported, but run or replaced by the program itself: earlier uses were not seen"
+DEFINED_LATE = "defined by code that ran after its module, or anew: uses within a flush interval of that were not seen"
 """Why uses of a module that is met only now may have been missed: reads before there was an agent; or, since our last
 look, all of them."""
 
@@ -75,9 +76,13 @@ class Patcher:
         self.discoverers: list[Callable[[Patcher, ModuleType], None]] = []
         self.before_late_arming: Callable[[], None] = lambda: None
         """Called before `rescan` arms a module, which is mostly in the background thread."""
+        self.is_awaited: Callable[[Target], bool] = lambda _target: False
+        """Whether somebody else arms this target at the moment at which it is defined."""
         self._in_place: Any = None
         self._arming: set[int] = set()
         self._waiting: list[tuple[ModuleType, str, str]] = []
+        self._unsettled: dict[str, tuple[Target, Callable[[], Any]]] = {}
+        """Targets that may be defined yet, or anew, by code that no import runs, and what they were when last seen."""
         self.unfinished = False
         """Whether the last `rescan` met a wanted module whose code has yet to run (a lazy one)."""
 
@@ -157,6 +162,28 @@ class Patcher:
                 self.before_late_arming()
                 self.loaded(module, name, late=BY_HAND)
 
+    def is_out_of_date(self) -> bool:
+        """Whether the program has put another module in the place of one that was armed."""
+        for name, known in list(self.armed_modules.items()):
+            module = sys.modules.get(name)
+            if id(module) != known and is_module(module) and self.wanted(name):
+                return True
+        return False
+
+    def look_again(self) -> None:
+        """Arm what a cell of a notebook has defined, or other code that ran after the module."""
+        for target, known in list(self._unsettled.values()):
+            module = sys.modules.get(target.module)
+            if module is None or is_unfinished(module) or self.is_awaited(target):
+                continue
+            found = _definition_in(module, target)
+            if found is None or found is known():
+                continue
+            del found  # who asks whether somebody holds it must not find us
+            self.before_late_arming()
+            self.arm(target, module, late=DEFINED_LATE)
+            self._unsettled[target.ref] = (target, captured.weakly(_definition_in(module, target)))
+
     def add(self, target: Target) -> Target:
         """One more target, found while running. Returns the one known under this reference."""
         known = self.by_ref.setdefault(target.ref, target)
@@ -194,7 +221,10 @@ class Patcher:
             self.recorder.errors.record("arm", error)
             self.decide(target, "failed", f"{type(error).__name__}: {error}")
         else:
-            if late == BY_HAND or (late and target.kind in ("attribute", "module")):
+            if late not in ("", BEFORE_US):
+                self.decide(target, "partial", reason.removeprefix("partial: ") or late)
+                self._unsettled[target.ref] = (target, captured.weakly(_definition_in(module, target)))
+            elif late and target.kind in ("attribute", "module"):
                 self.decide(target, "partial", reason.removeprefix("partial: ") or late)
             elif reason.startswith("partial: "):
                 self.decide(target, "partial", reason[9:])
@@ -204,6 +234,9 @@ class Patcher:
 
     def decide(self, target: Target, state: str, reason: str) -> None:
         """Set what became of a target, and say so."""
+        self._unsettled.pop(target.ref, None)
+        if state == "missing":
+            self._unsettled[target.ref] = (target, lambda: None)
         target.state, target.reason = state, reason
         target.state_ns = self.recorder.clock()
         self.changed(target)
@@ -427,6 +460,13 @@ class Patcher:
             if left:
                 return "partial: references captured earlier are held by " + _and(left)
         return ""
+
+
+def _definition_in(module: ModuleType, target: Target) -> Any:
+    """The function or class that the module itself has defined under the target's first name, if it has."""
+    value = (own(module, "__dict__") or {}).get(target.qualname.partition(".")[0])
+    defined = type(value) is type(_definition_in) or is_class(value)
+    return value if defined and own(value, "__module__") == target.module else None
 
 
 def _is_held_in_class(module: ModuleType, qualname: str) -> bool:
