@@ -656,7 +656,7 @@ def test_an_import_of_ours_that_gevent_broke_is_made_again(
     """As importlib raises where the numbers of threads are replaced while it holds a module's lock."""
     (host.folder / "gevent.py").write_text("")
     (host.folder / "app.py").write_text(
-        "import sys, time, _thread, legacy\n"
+        "import sys, time, _thread\n"
         f"left = [None] * {times}\n"
         "class Breaking:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
@@ -667,6 +667,7 @@ def test_an_import_of_ours_that_gevent_broke_is_made_again(
         f"if {present}: import gevent\n"
         "number = _thread.get_ident\n"
         "_thread.get_ident = lambda: number()\n"
+        "import legacy\n"  # last: our thread may begin while it is armed
         "legacy.old()\n"
         "ending = time.monotonic() + 30\n"
         "while left and time.monotonic() < ending: time.sleep(0.05)\n"
