@@ -196,9 +196,10 @@ BREAKING = """
 import sys
 import {module} as module
 names = {{}}
-exec(compile("def broken(*args, **kwargs):\n    raise {error}('broken on purpose')\n", module.__file__, "exec"), names)
+exec(compile("def broken(*args, **kwargs):\\n    raise {error}('broken on purpose')\\n", module.__file__, "exec"), names)
 broken = names["broken"]
 owner = module{owner}
+assert callable(owner.{name}), "else nothing is broken"
 setattr(owner, "{name}", broken)
 import host
 """
@@ -207,11 +208,11 @@ SEAMS = [
     ("lastcall.recorder", ".Recorder", "publish"), ("lastcall.recorder", ".Recorder", "tap"), ("lastcall.journal", ".Journal", "append"),
     ("lastcall.journal", ".Journal", "__init__"), ("lastcall.patch", "", "find"), ("lastcall.patch", "", "kind_of"),
     ("lastcall.patch", ".Patcher", "loaded"), ("lastcall.patch", ".Patcher", "_arm_found"), ("lastcall.callsite", ".Attribution", "kind_of"),
-    ("lastcall.callsite", ".Walk", "_walk"), ("lastcall.targets", ".Target", "is_passed_on_by"), ("lastcall.targets", ".Target", "allowed_reason"),
+    ("lastcall.callsite", ".Stacks", "walk"), ("lastcall.callsite", ".Stacks", "_walk_behind"), ("lastcall.targets", ".Target", "is_passed_on_by"), ("lastcall.targets", ".Target", "allowed_reason"),
     ("lastcall.agent", ".Agent", "flush"), ("lastcall.agent", ".Agent", "leave"), ("lastcall.agent", ".Agent", "__init__"), ("lastcall.agent", ".Agent", "write_pending"),
     ("lastcall.importing", ".Wanted", "__call__"), ("lastcall.importing", "", "_telling_spec"), ("lastcall.importing", ".Finder", "_listen"),
     ("lastcall.store", ".Store", "absorb_live"), ("lastcall.pipeline", ".Pipeline", "run"), ("lastcall.expressions", "", "spelling"),
-    ("lastcall.engines.wrapping", "", "arm_name"), ("lastcall.engines.wrapping", "", "wrap"), ("lastcall.engines.inplace", ".InPlace", "_arm"),
+    ("lastcall.arming_names", "", "arm_name"), ("lastcall.engines.wrapping", "", "wrap"), ("lastcall.engines.inplace", ".InPlace", "_arm"),
 ]
 
 
@@ -239,6 +240,7 @@ def test_a_failure_at_any_seam_is_no_failure_of_the_host(tmp_path, module, owner
     plain = world.run(PYTHONPATH=f"{world.environment(None)['PYTHONPATH']}:{world.environment(None)['PYTHONPATH']}/agent")
     run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.02",
                     PYTHONPATH=f"{world.environment(None)['PYTHONPATH']}:{world.environment(None)['PYTHONPATH']}/agent")
+    assert plain.code == 0, plain.err
     assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
 
 

@@ -158,3 +158,16 @@ def test_our_thread_leaves_alone_what_the_script_is_watched_for(tmp_path: Path) 
     assert watched.total("__main__:old") == 1
     with Store.current(watched.store) as store:
         assert "partial" not in {row.state.state for row in store.states()}
+
+
+def test_a_failure_of_ours_while_a_script_is_watched_is_not_the_scripts(tmp_path: Path) -> None:
+    host = (
+        "import os, sys, runpy\n"
+        "def broken(*given): raise ValueError('broken on purpose')\n"
+        "if os.environ.get('LASTCALL_ENABLED'): sys.modules['lastcall.mainscript']._Script._look_up = broken\n"
+        "runpy.run_path('script.py', run_name='__main__')\n"
+    )
+    world = World(tmp_path, {"host.py": host, "script.py": SCRIPT}, ("__main__:old",), environ={"LASTCALL_FLUSH_INTERVAL": "0.1"})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code) == ("2 1\n", "", 0)
+    assert set(watched.internal_errors()) == {"mainscript"}

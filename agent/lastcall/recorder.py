@@ -396,7 +396,7 @@ class Recorder:
                 self.drop("call-site-limit")
                 return
             record = SiteRecord(HEADER_SLOTS + len(self.records), tap.target, tap.use, tap.note, self.clock())
-            record.is_without_caller()
+            record.mark_without_caller()
             self._by_identity[quick] = record
             self.records.append(record)
             site = record.file, record.line, record.function

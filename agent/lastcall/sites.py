@@ -88,7 +88,7 @@ class SiteRecord:
     trace: tuple[int, int, int]
     allowed: str | None
 
-    def is_without_caller(self) -> None:
+    def mark_without_caller(self) -> None:
         """Say that C code made this use, with no Python frame below it."""
         self.code, self.lasti = NO_CODE, -1
         self.file, self.line, self.function, self.module = "", 0, "<no Python caller>", ""
