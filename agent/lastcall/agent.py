@@ -36,7 +36,7 @@ _LOOK_EVERY = 30
 class Agent:
     """The agent of one process. Made by `bootstrap`, on the first target's module or in the background."""
 
-    def __init__(self, config: Config, wanted: Wanted, wake: Callable[[], None]) -> None:
+    def __init__(self, config: Config, wanted: Wanted) -> None:
         self.config = config
         self.errors = internal_errors
         self.id = new_id()
@@ -49,7 +49,6 @@ class Agent:
             clock=time_ns,
             max_sites=config.max_sites,
             stack_depth=config.stack_depth,
-            on_first_sight=wake,
         )
         self.recorder.before_site = self._before_site
         self.recorder.samples_wanted = self.has_exporters

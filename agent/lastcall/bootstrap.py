@@ -102,7 +102,7 @@ class Life:
                     try:
                         from .agent import Agent
 
-                        agent = Agent(self.config, self.wanted, self.wake)
+                        agent = Agent(self.config, self.wanted)
                         agent.patcher.before_late_arming = self._before_late_arming
                         agent.patcher.is_awaited = self.finder.is_awaited
                         agent.recorder.check_process = self.notice_fork
@@ -216,9 +216,6 @@ class Life:
         """Arming imports engines; where wrapt is without its C extension these import threading."""
         if get_ident() == self._thread_id:
             self._import_unnoticed()
-
-    def wake(self) -> None:
-        """Have the background thread look now."""
 
     def _loop(self) -> None:
         self._thread_id = get_ident()

@@ -93,7 +93,6 @@ class Recorder:
         clock: Callable[[], int],
         max_sites: int = MAX_SITES,
         stack_depth: int = cs.MAX_FRAMES,
-        on_first_sight: Callable[[], None] | None = None,
     ) -> None:
         self._open_journal = open_journal
         self.errors = errors
@@ -101,7 +100,6 @@ class Recorder:
         self.clock = clock
         self.max_sites = max_sites
         self.stacks = cs.Stacks(stack_depth)
-        self.on_first_sight = on_first_sight
         self.lock = native_lock()
         self.taps: list[Tap] = []
         self.own_threads: set[int] = set()
@@ -289,8 +287,6 @@ class Recorder:
             sample = self._sight_first(record, total)
             if self.ends is not None and counters is tap.counters and not isinstance(frame, Still):
                 self.ends.watch(sample, frame)
-            if self.on_first_sight is not None:
-                self.on_first_sight()
 
     def _entry(self, record: SiteRecord, kind: int) -> Entry:
         if kind == cs.APPLICATION and self.observe_use is None:
