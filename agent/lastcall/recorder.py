@@ -21,7 +21,7 @@ from .hotpath import (
     skip_own_frames,
 )
 from .journal import FLAG_ALLOWED, HEADER_HEARTBEAT, HEADER_SCRATCH, HEADER_SLOTS, Journal
-from .sites import NOT_COUNTED, Sample, SiteRecord, Tap
+from .sites import NOT_COUNTED, Followed, Once, Sample, SiteRecord, Tap
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ class Recorder:
         """What follows sampled calls to their end, where that can be had."""
         self._busy: set[int] = set()
         self._deferred: list[tuple[Callable[[Tap, Any], None], Tap, Any]] = []
+        self._followed: dict[tuple[int, Any], Followed] = {}
         self.hooks = make_hooks(self.first_sight, errors)
         self.reset()
 
@@ -130,6 +131,9 @@ class Recorder:
         self.dropped: dict[str, int] = {}
         self._unwritten: list[tuple[object, ...] | str] = []
         self._kept: list[CodeType] = []
+        for followed in self._followed.values():
+            followed.entry.clear()
+        self._followed.clear()
         self._behind_written: set[int] = set()
         self._busy.clear()
         self._deferred.clear()
@@ -467,6 +471,22 @@ class Recorder:
         """First sight of a site behind a pass-through frame. Guarded like `first_sight`."""
         self._take(self._see_deep, tap, behind)
 
+    def follow(self, counters: Counters, key: Any, code: CodeType) -> list[Any] | None:
+        """A list that holds what `counters` has under `key`, now and later; empty once all is forgotten.
+
+        It takes no lock, for a signal's handler may come between: a sample asked for meanwhile is taken elsewhere.
+        """
+        followed = self._followed.get((id(counters), key))
+        if followed is not None:
+            return followed.entry
+        entry = counters.get(key)
+        if entry is None or type(entry) is Once:  # the next use has to go through there
+            return None
+        followed = self._followed[id(counters), key] = Followed(entry)
+        if 0 <= (number := entry[0] - HEADER_SLOTS) < len(self.records):
+            self.records[number].aliases.append((followed, key, code))
+        return followed.entry
+
     # -- sampling -----------------------------------------------------------------------------------
 
     def sample_next(self, record: SiteRecord) -> None:
@@ -476,9 +496,9 @@ class Recorder:
                 entry = counters.get(key)
                 if entry is None or self.attribution.kind_of(code) != cs.APPLICATION:
                     continue
-                counters[key] = (record.slot, iter(self._sampling(record, counters, key, entry), None))
+                counters[key] = Once((record.slot, iter(self._sampling(record, counters, key, entry), None)))
 
-    def _sampling(self, record: SiteRecord, counters: Counters, key: Any, entry: Entry) -> Callable[[], int]:
+    def _sampling(self, record: SiteRecord, counters: Counters | Followed, key: Any, entry: Entry) -> Callable[[], int]:
         uses = entry[1]
 
         def count_and_sample() -> int:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     Entry = tuple[int, Iterator[int]]
     """A slot of the counters' table, and what gives the next value to put there."""
     Counters = dict[Any, Entry]
+    Alias = tuple["Counters | Followed", Any, CodeType]
+    """Where the entry of a call site lies, under which key, and the code whose address is part of the key."""
 
 NO_CODE = (lambda: None).__code__
 
@@ -24,6 +26,32 @@ NO_CODE = (lambda: None).__code__
 def current(counter: Any) -> int:
     """How often `counter` (an `itertools.count` started at 1) was drawn, without drawing from it."""
     return int(repr(counter)[6:-1]) - 1
+
+
+class Once(tuple[int, "Iterator[int]"]):
+    """An entry that puts another in its place when it is used."""
+
+    __slots__ = ()
+
+
+class Followed:
+    """One entry for those who look it up often: `entry` stays the same list, whatever it is replaced by.
+
+    It is emptied when all is forgotten, as in a forked child.
+    """
+
+    __slots__ = ("entry",)
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry: list[Any] = [*entry]
+
+    def get(self, _key: Any) -> Entry | None:
+        """As a dictionary of counters."""
+        return (self.entry[0], self.entry[1]) if self.entry else None
+
+    def __setitem__(self, _key: Any, entry: Entry) -> None:
+        if self.entry:
+            self.entry[:] = entry
 
 
 class SiteRecord:
@@ -70,7 +98,7 @@ class SiteRecord:
         self.written_errors: int | None = None
         self.expression: str | None = None
         self.reported = 0
-        self.aliases: list[tuple[Counters, Any, CodeType]] = []
+        self.aliases: list[Alias] = []
         self.written = False
         self.first_sample: Sample | None = None
         """The sample of its first use, until somebody takes it or follows that call to its end."""

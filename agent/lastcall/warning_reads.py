@@ -41,10 +41,11 @@ MAX_READS = 20_000
 """Instructions, and callers of one of them, that are known; their code stays alive with them."""
 COUNTED_AS_CALLS = ("armed", "partial")
 """The states in which a target's calls are counted, so that its warnings are no uses."""
-CALLER, OWN_LINE, HELPER, VARIABLES, LOOKED_UP = "caller", "own line", "helper", "variables", "looked up"
+CALLER, OWN_LINE, HELPER = "caller", "own line", "helper"
+VARIABLE, VARIABLES, LOOKED_UP = "variable", "variables", "looked up"
 CALLS, NOT_WANTED, UNREADABLE, THROUGH = "calls", "not wanted", "unreadable", "through"
-"""What an instruction warns of: its function's caller; itself; the caller's caller; that depends on up to four
-variables; or on more; a target whose calls are counted; nothing of ours; what only the call itself shows; or what the
+"""What an instruction warns of: its function's caller; itself; the caller's caller; that depends on one variable; on
+up to four; or on more; a target whose calls are counted; nothing of ours; what only the call itself shows; or what the
 wrapper has to see."""
 MAX_VARIABLES = 4
 _OTHERS = (None, None, NOT_WANTED, None)
@@ -110,24 +111,23 @@ class Reads:
         """The same for an instruction that blames the last of `frames`, which begin with its function's caller."""
         where = frames[-1]
         key = hotpath.site_key(where)
-        if key not in counters:
+        known = self._by_address.get(self._address(call))
+        callers: dict[Any, Any] = known[2] if known is not None and known[1] == kind != OWN_LINE else {}
+        if len(callers) >= MAX_READS or (counter := self.recorder.follow(counters, key, where.f_code)) is None:
             return
         if kind == OWN_LINE:
-            self.put(call, kind, (counters, key, outcome))
+            self.put(call, kind, (counter, outcome))
             if outcome is not None:
-                outcome.give_up = lambda: self.put(call, kind, (counters, key, None))
+                outcome.give_up = lambda: self.put(call, kind, (counter, None))
             return
-        known = self._by_address.get(self._address(call))
-        callers: dict[Any, Any] = known[2] if known is not None and known[1] == kind else {}
-        found = (*(frame.f_code for frame in frames), counters, key)
+        codes = tuple(frame.f_code for frame in frames)
         at: Any = where.f_lasti
-        if at in callers and (kind == HELPER or callers[at][:-1] != found):
+        if at in callers and (kind == HELPER or callers[at][0] is not codes[0]):
             # of several with one offset all but the first are known by their address, and by their helper's
-            at = key if kind == CALLER else (id(frames[0].f_code), key)
-        if at in callers or len(callers) < MAX_READS:
-            callers[at] = (*found, outcome)
-            if outcome is not None:
-                outcome.give_up = lambda: callers.update({at: (*found, None)})
+            at = key if kind == CALLER else (id(codes[0]), key)
+        callers[at] = (*codes, counter, outcome)
+        if outcome is not None:
+            outcome.give_up = lambda: callers.update({at: (*codes, counter, None)})
         self.put(call, kind, callers)
 
     def property(self) -> property:  # noqa: C901, PLR0915 - one function, with a case for each kind of call
@@ -150,12 +150,47 @@ class Reads:
                     if kind == "caller":
                         where = frame.f_back
                         code = where.f_code
-                        own, counters, key, outcome = found[where.f_lasti]
+                        own, counter, outcome = found[where.f_lasti]
                         if own is not code:
-                            own, counters, key, outcome = found[id(code) + where.f_lasti]
-                        slot, uses = counters[key]
+                            own, counter, outcome = found[id(code) + where.f_lasti]
+                        slot, uses = counter
                         table = recorder.table
                         for table[slot] in uses:  # as in `hotpath`, and for its reason
+                            break
+                    elif kind == "own line":
+                        where = frame
+                        counter, outcome = found
+                        slot, uses = counter
+                        table = recorder.table
+                        for table[slot] in uses:
+                            break
+                    elif kind == "variable":
+                        where = frame.f_back
+                        code = where.f_code
+                        variable, look, found = found
+                        own, counter, outcome, a = found[where.f_lasti]
+                        if own is not code:
+                            own, counter, outcome, a = found[id(code) + where.f_lasti]
+                        if frame.f_locals[variable] is a:
+                            slot, uses = counter
+                            table = recorder.table
+                            for table[slot] in uses:
+                                break
+                        else:
+                            outcome = look(frame, where)
+                            if outcome is True:
+                                return other
+                    elif kind == "helper":
+                        where = frame.f_back
+                        code = where.f_code
+                        where = where.f_back
+                        helped, own, counter, outcome = found[where.f_lasti]
+                        if helped is not code or own is not where.f_code:
+                            address = id(where.f_code) + where.f_lasti
+                            helped, own, counter, outcome = found[id(code), address]
+                        slot, uses = counter
+                        table = recorder.table
+                        for table[slot] in uses:
                             break
                     elif found is None:
                         return original if kind == "not wanted" else self.looks_on if kind == "unreadable" else other
@@ -163,9 +198,9 @@ class Reads:
                         where = frame.f_back
                         code = where.f_code
                         variables, look, found = found
-                        own, counters, key, outcome, a, b, c, d = found[where.f_lasti]
+                        own, counter, outcome, a, b, c, d = found[where.f_lasti]
                         if own is not code:
-                            own, counters, key, outcome, a, b, c, d = found[id(code) + where.f_lasti]
+                            own, counter, outcome, a, b, c, d = found[id(code) + where.f_lasti]
                         held = frame.f_locals
                         if (
                             held[variables[0]] is a
@@ -173,7 +208,7 @@ class Reads:
                             and (c is nothing or held[variables[2]] is c)
                             and (d is nothing or held[variables[3]] is d)
                         ):
-                            slot, uses = counters[key]
+                            slot, uses = counter
                             table = recorder.table
                             for table[slot] in uses:
                                 break
@@ -186,25 +221,6 @@ class Reads:
                         outcome = found(frame, where)
                         if outcome is True:
                             return other
-                    elif kind == "own line":
-                        where = frame
-                        counters, key, outcome = found
-                        slot, uses = counters[key]
-                        table = recorder.table
-                        for table[slot] in uses:
-                            break
-                    elif kind == "helper":
-                        where = frame.f_back
-                        code = where.f_code
-                        where = where.f_back
-                        helped, own, counters, key, outcome = found[where.f_lasti]
-                        if helped is not code or own is not where.f_code:
-                            address = id(where.f_code) + where.f_lasti
-                            helped, own, counters, key, outcome = found[id(code), address]
-                        slot, uses = counters[key]
-                        table = recorder.table
-                        for table[slot] in uses:
-                            break
                     else:  # "calls"
                         return original if found.state in {"armed", "partial"} else other
                     # From here on the use is counted.
@@ -367,7 +383,9 @@ class Quick:
         """The same for where `read` compares the variables itself."""
         if 0 < len(self.names) <= MAX_VARIABLES and not self.globals and not self.may_be_mapped:
             self.variables = {}
-        self.look = self._compiled(look, recorder)
+        self.kind = LOOKED_UP if self.variables is None else VARIABLE if len(self.names) == 1 else VARIABLES
+        self.recorder = recorder
+        self.look = self._compiled(look)
         """As the `look` given, but for a caller that is known."""
 
     def remember(
@@ -388,16 +406,25 @@ class Quick:
                 known = where.f_code, target, counters, key
                 outcome.give_up = lambda: self._put(at, known, None, values)
 
+    @property
+    def known(self) -> Any:
+        """What `read` needs to know for this kind."""
+        if self.variables is None:
+            return self.look
+        return (self.names[0] if self.kind == VARIABLE else self.names), self.look, self.variables
+
     def _put(self, at: Any, known: tuple[Any, ...], outcome: Outcome | None, values: tuple[Any, ...]) -> None:
         self._callers[at] = (*known, outcome, *values)
-        if self.variables is not None:
-            code, _, counters, key = known
-            padded = [*values, *[NOTHING] * (MAX_VARIABLES - len(values))]
-            if counters is None:  # not counted here: for `look` to see
-                padded[0] = NOTHING
-            self.variables[at] = (code, counters, key, outcome, *padded)
+        if self.variables is None:
+            return
+        code, _, counters, key = known
+        counter = None if counters is None else self.recorder.follow(counters, key, code)
+        padded = values if self.kind == VARIABLE else (*values, *[NOTHING] * (MAX_VARIABLES - len(values)))
+        if counter is None:  # not counted here: for `look` to see
+            padded = (NOTHING, *padded[1:])
+        self.variables[at] = (code, counter, outcome, *padded)
 
-    def _compiled(self, look: Look, recorder: Recorder) -> Look:
+    def _compiled(self, look: Look) -> Look:
         """A function for just these variables: a loop over their names would cost more than looking them up."""
         held = [f"v{number}" for number in range(len(self.names) + len(self.globals))]
         given = [f"own[{name!r}]" for name in self.names] + [f"names[{name!r}]" for name in self.globals]
@@ -435,7 +462,7 @@ class Quick:
         )
         made: dict[str, Any] = {}
         exec(compile(source, __file__, "exec"), globals(), made)  # noqa: S102 - names are quoted, nothing else is filled in
-        quick: Look = made["make"](self._callers, look, recorder)
+        quick: Look = made["make"](self._callers, look, self.recorder)
         return quick
 
 

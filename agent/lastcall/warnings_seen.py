@@ -32,7 +32,6 @@ from .warning_reads import (
     LOOKED_UP,
     NOT_WANTED,
     OWN_LINE,
-    VARIABLES,
     Quick,
     Reads,
 )
@@ -528,10 +527,8 @@ class _Looked:
                 return  # which of its variables holds the function is still to be seen
             held = holding.get(id(call.code), "") if self.wraps else ""
             quick = self.quick = Quick(call, held, self.look, self.seen.recorder)
-            if reads is not None and quick.variables is not None:
-                reads.put(call, VARIABLES, (quick.names, quick.look, quick.variables))
-            elif reads is not None:
-                reads.put(call, LOOKED_UP, quick.look)
+            if reads is not None:
+                reads.put(call, quick.kind, quick.known)
             if call.read_at < 0 and (site := hotpath.site_key(frame)) in self.seen.looks:
                 self.seen.looks[site] = quick.look
                 self.seen.counted[site] = None, quick.look
