@@ -167,7 +167,7 @@ class Reads:
                     elif kind == "variable":
                         where = frame.f_back
                         code = where.f_code
-                        variable, look, found = found
+                        look, found, variable = found
                         own, counter, outcome, a = found[where.f_lasti]
                         if own is not code:
                             own, counter, outcome, a = found[id(code) + where.f_lasti]
@@ -197,16 +197,16 @@ class Reads:
                     elif kind == "variables":
                         where = frame.f_back
                         code = where.f_code
-                        variables, look, found = found
+                        look, found, first, second, third, fourth = found
                         own, counter, outcome, a, b, c, d = found[where.f_lasti]
                         if own is not code:
                             own, counter, outcome, a, b, c, d = found[id(code) + where.f_lasti]
                         held = frame.f_locals
                         if (
-                            held[variables[0]] is a
-                            and (b is nothing or held[variables[1]] is b)  # `nothing` where there are not so many
-                            and (c is nothing or held[variables[2]] is c)
-                            and (d is nothing or held[variables[3]] is d)
+                            held[first] is a
+                            and held[second] is b
+                            and (c is nothing or held[third] is c)  # `nothing` where there are not so many
+                            and (d is nothing or held[fourth] is d)
                         ):
                             slot, uses = counter
                             table = recorder.table
@@ -411,7 +411,8 @@ class Quick:
         """What `read` needs to know for this kind."""
         if self.variables is None:
             return self.look
-        return (self.names[0] if self.kind == VARIABLE else self.names), self.look, self.variables
+        names = self.names if self.kind == VARIABLE else (*self.names, *[""] * (MAX_VARIABLES - len(self.names)))
+        return self.look, self.variables, *names
 
     def _put(self, at: Any, known: tuple[Any, ...], outcome: Outcome | None, values: tuple[Any, ...]) -> None:
         self._callers[at] = (*known, outcome, *values)
