@@ -229,3 +229,55 @@ def test_functions_that_their_own_name_does_not_find_stay_functions(tmp_path):
     assert run.err == ""
     assert run.out == world.run().out
     assert [run.total(f"legacy:{name}") for name in ("square", "old", "plain")] == [1, 1, 1]
+
+
+OTHER_NAMES = """
+    def new(): return "new"
+    old = new
+    class Chat:
+        make = new
+        def open(self): return "open"
+        start = open
+    REGISTRY = {"make": new}
+    def through_class(): return Chat.make()
+    for _ in range(100): through_class()
+    """
+
+
+@pytest.mark.parametrize("targets", [("legacy:new",), ("legacy:*",), ("legacy:*", "legacy:Chat.*")])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_functions_other_names_lead_to_what_is_counted(engine, targets, tmp_path):
+    """In its own module, and in a class whose attribute Python has found before: it remembers where."""
+    world = World(tmp_path, {"legacy.py": OTHER_NAMES, "host.py": """
+        import legacy
+        for _ in range(100): legacy.through_class()
+        print(legacy.old(), legacy.Chat.make(), legacy.REGISTRY["make"](), legacy.new())
+        print(legacy.old is legacy.new, legacy.Chat.make is legacy.new, legacy.REGISTRY["make"] is legacy.new)
+        """}, targets)  # fmt: skip
+    run = world.run(engine)
+    assert run.err == ""
+    assert run.out == world.run().out
+    assert run.total("legacy:new") == 104
+    state, reason, _ = run.states().get("legacy:Chat.make", ("failed", "another name of legacy:new", ""))
+    assert state == "failed"
+    assert "another name of legacy:new" in reason
+
+
+def test_a_metaclass_is_not_asked_when_its_class_gets_what_is_counted(tmp_path):
+    world = World(tmp_path, {"legacy.py": """
+        def new(): return "new"
+        class Meta(type):
+            def __setattr__(cls, name, value): print("set", name)
+            def __getattribute__(cls, name):
+                print("asked for", name)
+                return type.__getattribute__(cls, name)
+        class Chat(metaclass=Meta):
+            make = new
+        """, "host.py": """
+        import legacy
+        print(legacy.Chat.make())
+        """}, ("legacy:new",))  # fmt: skip
+    run = world.run("wrapping")
+    assert run.err == ""
+    assert run.out == world.run().out
+    assert run.total("legacy:new") == 1

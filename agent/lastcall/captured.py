@@ -10,6 +10,7 @@ from __future__ import annotations
 import _weakref
 import sys
 
+from .asking import names_of_class
 from .errors import getframe
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -173,12 +174,12 @@ def _is_of_defaults(held: tuple[Any, ...]) -> bool:
     return any(getattr(owner, "__defaults__", None) is held for owner in gc.get_referrers(held))
 
 
-def rebind(original: Any, replacement: Any, ours: dict[str, Any]) -> list[str]:
+def rebind(original: Any, replacement: Any) -> list[str]:
     """Put `replacement` where `original` was captured, wherever that is safe; say where it is not.
 
     Safe are the values of dictionaries (module and class namespaces, registries), list items, closure cells
-    and default arguments. `ours` is the namespace that is already patched. Keys, tuples, sets, bound
-    methods and objects of C code stay, and are named in the result.
+    and default arguments. Keys, tuples, sets, bound methods and objects of C code stay, and are named in the
+    result.
     """
     import gc
 
@@ -188,10 +189,10 @@ def rebind(original: Any, replacement: Any, ours: dict[str, Any]) -> list[str]:
     _walks += 1
     left: list[str] = []
     if _FREE_THREADED:
-        _in_modules(original, replacement, ours, left)
+        _in_modules(original, replacement, left)
     holders = gc.get_referrers(original)
     for holder in holders:
-        if holder is ours or holder is holders:
+        if holder is holders:
             continue
         step = _REBINDERS.get(type(holder))
         if step is not None:
@@ -207,23 +208,44 @@ def _namespaces() -> list[dict[str, Any]]:
     return [names for names in found if type(names) is dict]
 
 
-def _in_modules(original: Any, replacement: Any, ours: dict[str, Any], left: list[str]) -> None:
+def _in_modules(original: Any, replacement: Any, left: list[str]) -> None:
     """What the collector does not show: 3.13 hides namespaces and functions from it once a second thread ran."""
     for names in _namespaces():
         for value in list(names.values()):
             defaults = value.__defaults__ if type(value).__name__ == "function" else None
             if defaults and any(held is original for held in defaults):
                 value.__defaults__ = _replaced(defaults, original, replacement)
-        if names is not ours:
-            _in_dict(names, original, replacement, left)
+            if issubclass(type(value), type):
+                for name, held in list(names_of_class(value).items()):
+                    if held is original:
+                        type.__setattr__(value, name, replacement)
+        _in_dict(names, original, replacement, left)
 
 
 def _in_dict(holder: dict[Any, Any], original: Any, replacement: Any, left: list[str]) -> None:
+    cls = _class_of(holder) if "__module__" in holder else None
     for key, value in list(holder.items()):
         if value is original and key != "__wrapped__":  # functools.wraps: the way back, not a way in
-            holder[key] = replacement
+            if cls is None:
+                holder[key] = replacement
+            else:  # past the class, Python would go on finding what it found there before
+                type.__setattr__(cls, key, replacement)
         if key is original:
             left.append("a dictionary's key")
+
+
+def _class_of(holder: dict[Any, Any]) -> type | None:
+    """The class whose namespace this is."""
+    import gc
+
+    return next((owner for owner in gc.get_referrers(holder) if _is_namespace_of(owner, holder)), None)
+
+
+def _is_namespace_of(owner: Any, holder: dict[Any, Any]) -> bool:
+    if not issubclass(type(owner), type):
+        return False
+    names = names_of_class(owner)
+    return len(names) == len(holder) and all(names.get(key) is value for key, value in list(holder.items()))
 
 
 def _in_list(holder: list[Any], original: Any, replacement: Any, _left: list[str]) -> None:

@@ -112,7 +112,7 @@ def is_another_name(owner: Any, name: str, function: Any, unwrapped: Callable[[A
     own_name = text(function, "__qualname__")
     if not isinstance(owner, type) or not own_name or own_name == f"{owner.__qualname__}.{name}":
         return False
-    if _is_found_by(own_name, function, owner, name):
+    if _is_found_by(own_name, function, owner, name, unwrapped):
         return True
     return any(
         unwrapped(function_of(value)) is function
@@ -135,13 +135,15 @@ def _is_defined_elsewhere(found: Found) -> bool:
     return own_name != f"{owner.__qualname__}.{found.name}" and _is_found_by(own_name, found.value, owner, found.name)
 
 
-def _is_found_by(own_name: str, value: Any, owner: Any, name: str) -> bool:
+def _is_found_by(
+    own_name: str, value: Any, owner: Any, name: str, unwrapped: Callable[[Any], Any] = lambda found: found
+) -> bool:
     """Whether an object's own name leads to it, in another place than `name` in `owner`."""
     home = sys.modules.get(text(value, "__module__"))
     first = None if home is None or "<locals>" in own_name else find(home, own_name)
     if first is None or (first.owner is owner and first.name == name):
         return False
-    return function_of(first.value) is value
+    return unwrapped(function_of(first.value)) is value
 
 
 def definition(value: Any) -> tuple[str, int]:

@@ -368,8 +368,8 @@ class Patcher:
         if target.cls is None:
             target.objects = [function]
         advices = self.advices(target, value, tap)
-        another_name = self.engine != "wrapping" and not advices and self.is_another_name(owner, name, function)
-        if another_name and target.source == "wildcard" and is_borrowed(owner, function):
+        another_name = not advices and self.is_another_name(owner, name, function)
+        if another_name and target.source == "wildcard" and is_borrowed(owner, _unwrapped(function)):
             # Who hands out one function under many names may compare it with the function itself (`is _nop`).
             raise CannotArm(
                 "failed",
@@ -391,13 +391,7 @@ class Patcher:
 
     def is_another_name(self, owner: Any, name: str, function: Any) -> bool:
         """Whether watching this function in place would count the uses of other names of its class, too."""
-
-        wrapping: Any = sys.modules.get(f"{__package__}.engines.wrapping")  # not loaded: nothing is wrapped
-
-        def unwrapped(value: Any) -> Any:
-            return wrapping.wrapped_by(value) if wrapping is not None and wrapping.is_wrapper(value) else value
-
-        return is_another_name(owner, name, function, unwrapped)
+        return is_another_name(owner, name, _unwrapped(function), _unwrapped)
 
     def try_in_place(self, target: Target, function: Any, tap: Tap) -> str | None:
         """None if the in-place engine took it, else why it did not."""
@@ -456,7 +450,7 @@ class Patcher:
         if target.cls is None:
             target.objects = [*target.objects, wrapper]
         if held:
-            left = captured.rebind(value, wrapper, vars(owner))
+            left = captured.rebind(value, wrapper)
             if left:
                 return "partial: references captured earlier are held by " + _and(left)
         return ""
@@ -467,6 +461,12 @@ def _definition_in(module: ModuleType, target: Target) -> Any:
     value = (own(module, "__dict__") or {}).get(target.qualname.partition(".")[0])
     defined = type(value) is type(_definition_in) or is_class(value)
     return value if defined and own(value, "__module__") == target.module else None
+
+
+def _unwrapped(value: Any) -> Any:
+    """A function, out of our wrapper if it lies in one."""
+    wrapping: Any = sys.modules.get(f"{__package__}.engines.wrapping")  # not loaded: nothing is wrapped
+    return wrapping.wrapped_by(value) if wrapping is not None and wrapping.is_wrapper(value) else value
 
 
 def _is_held_in_class(module: ModuleType, qualname: str) -> bool:
