@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from lastcall.errors import StoreError
 from lastcall.evidence import Frame
-from lastcall.journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_SCANNER, live_folder
+from lastcall.journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_SCANNER, HEADER_SLOTS, live_folder
 from lastcall.store import Store
 from lastcall.store.absorb import Absorber
 from lastcall.store.database import CONNECTION, Database
 from lastcall.store.records import EndRecord, SiteRecord, parse
-from live_files import NOW, LiveProcess, age, counts, ns
+from live_files import NOW, LiveProcess, age, counts, everything, ns
 
 AGENT = str(Path(__file__).resolve().parent.parent / "agent")
 
@@ -105,6 +105,22 @@ def test_nothing_is_written_for_an_idle_process(store, path):
     before = store._database.connection.total_changes
     store.absorb_live(own="aa01")
     assert store._database.connection.total_changes == before
+
+
+def test_the_database_is_not_even_opened_for_an_idle_process(path):
+    LiveProcess(path).site(0).count(0, 5)
+    database = Database(str(path))
+    absorber = Absorber(database)
+    for _ in range(2):
+        absorber.absorb("aa01")
+        database.close()  # as a host process does each time
+    absorber.absorb("aa01")
+    assert database._connection is None
+    path.unlink()
+    absorber.absorb("aa01")
+    with Store.open(path) as store:
+        assert sum(row.count for row in store.uses()) == 5, "written anew where the file is gone"
+    database.close()
 
 
 def test_an_empty_young_journal_is_left_to_the_process_that_is_about_to_lock_it(store, path):
@@ -327,6 +343,66 @@ def test_a_site_reached_through_two_slots_is_one_site(store, path):
     (row,) = store.uses()
     assert (row.count, row.errors, row.allowed) == (12, 2, False)
     assert (row.first_seen, row.last_seen) == (NOW, NOW + 1)
+
+
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("count"), st.integers(0, 5), st.integers(1, 50)),
+        st.tuples(st.just("site"), st.integers(0, 5), st.integers(0, 2)),
+        st.tuples(st.just("spell"), st.integers(0, 5), st.sampled_from(["old", "alias"])),
+        st.tuples(st.just("raised"), st.integers(0, 5), st.integers(1, 9)),
+        st.tuples(st.just("read"), st.just(0), st.booleans()),
+    ),
+    max_size=25,
+)
+
+
+@given(steps=_STEPS)
+@settings(max_examples=60, deadline=None)
+def test_who_knows_what_it_last_read_comes_to_what_others_come_to(tmp_path_factory, steps):
+    """A process looks only at what has changed since it last looked; a reader that does not know, at everything."""
+    found = []
+    for knows in (True, False):
+        path = tmp_path_factory.mktemp("store") / "store.db"
+        process = LiveProcess(path)
+        with contextlib.closing(Database(str(path))) as database:
+            absorber = Absorber(database)
+            for number, (what, slot, value) in enumerate([*steps, ("read", 0, False)]):
+                if what == "count":
+                    process.count(slot, process.journal.counts[HEADER_SLOTS + slot] + value, NOW + number)
+                elif what == "site":
+                    process.site(slot, file=f"/srv/app/f{value}.py", expression=None, at=NOW + number)
+                elif what == "spell":
+                    process.append("X", slot, value)
+                elif what == "raised":
+                    process.append("Z", slot, value)
+                else:
+                    if not knows:
+                        absorber = Absorber(database)
+                    absorber.absorb("aa01")
+                    if value:  # another reader comes between
+                        Absorber(database).absorb(None)
+        with Store.open(path) as store:
+            found.append(everything(store))
+        process.close()
+    assert found[0] == found[1]
+
+
+def test_a_process_looks_up_only_the_counts_that_changed(path):
+    process = LiveProcess(path)
+    for slot in range(40):
+        process.site(slot)
+    with contextlib.closing(Database(str(path))) as database:
+        absorber = Absorber(database)
+        absorber.absorb("aa01")
+        seen = []
+        database.connection.set_trace_callback(seen.append)
+        process.count(7, 5, NOW + 1)
+        absorber.absorb("aa01")
+        (looked_up,) = [statement for statement in seen if "FROM slot WHERE process" in statement and "first_seen" in statement]
+        rows = database.connection.execute(looked_up).fetchall()
+    process.close()
+    assert [row[0] for row in rows] == [7]
 
 
 def test_errors_are_unknown_where_nobody_looked(store, path):

@@ -193,13 +193,14 @@ def test_two_threads_that_fork_at_once_both_fork_without_our_thread(tmp_path):
 def test_a_thread_that_has_our_threads_identifier_after_it_is_counted(tmp_path):
     """The system gives identifiers again: while a fork has our thread away, and after, the host's may have its."""
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
-        import threading, time
+        import sys, threading, time
         import legacy
         from lastcall import bootstrap
         life = bootstrap.life()
-        time.sleep(0.5)  # it has flushed
+        while "lastcall.pipeline" not in sys.modules: time.sleep(0.01)  # it has flushed, or is about to
         ours = life._thread_id
         life.before_fork()
+        while life._running: time.sleep(0.01)
         def use():
             if threading.get_ident() == ours:
                 had.append(1)

@@ -57,7 +57,7 @@ def in_memory(monkeypatch):
     monkeypatch.delenv("LASTCALL_RERAISE", raising=False)  # a journal that cannot be had is an internal error
 
 
-STEPS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 7), st.sampled_from(["", "", "sample", "publish", "take"])), max_size=25)
+STEPS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 7), st.sampled_from(["", "", "sample", "publish", "publish new", "take"])), max_size=25)
 
 
 @settings(max_examples=150, deadline=None)
@@ -78,8 +78,9 @@ def test_any_sequence_of_uses_counts_as_the_naive_recorder_counts(steps):
             if then == "sample":
                 for record in recorder.records:
                     recorder.sample_next(record)
-            elif then == "publish":
-                recorder.publish()
+            elif then.startswith("publish"):
+                recorder.publish(thorough=then == "publish")
+                assert all(recorder.table[r.slot] == r.total() for r in recorder.records)
             elif then == "take":
                 samples += len(recorder.take_samples())
         assert counted(recorder) == +naive
@@ -88,6 +89,30 @@ def test_any_sequence_of_uses_counts_as_the_naive_recorder_counts(steps):
         samples += len(recorder.take_samples())
         assert samples >= len(recorder.records)
         assert [slug for slug, _ in recorder.errors.counts()] in ([], ["journal-open"])
+
+
+def test_a_count_that_another_thread_lowered_is_put_right_where_the_table_was_written_to(tmp_path):
+    recorder = make(tmp_path)
+    functions = callers(recorder.tap(Target("application:one"), "call").hook, 200)
+    for function in functions:
+        function(3)
+    recorder.publish()
+    first, *others = recorder.records
+    recorder.table[first.slot] = 1
+    looked_at = []
+
+    class Looked:
+        def total(self):
+            looked_at.append(self)
+
+    recorder.records[-1:] = [Looked()]
+    recorder.publish(thorough=False)
+    assert recorder.table[first.slot] == 3
+    assert not looked_at, "what lies far from it in the table is not asked"
+    recorder.records[-1:] = others[-1:]
+    recorder.publish()
+    assert [recorder.table[r.slot] for r in recorder.records] == [r.total() for r in recorder.records]
+    recorder.journal.close()
 
 
 class Unsearchable(collections.deque):

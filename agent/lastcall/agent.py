@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _LOOK_EVERY = 30
 """Rounds of the background thread between looks for references in modules that were looked into before."""
 
+_PUBLISH_ALL_EVERY = 10
+"""Rounds of it between two looks at every counter."""
+
 
 class Agent:
     """The agent of one process. Made by `bootstrap`, on the first target's module or in the background."""
@@ -192,7 +195,7 @@ class Agent:
             elif self._rounds % _LOOK_EVERY == 0:  # registries fill without a module being loaded
                 self._look_for_references()
             self.write_pending()
-            recorder.publish()
+            recorder.publish(thorough=self._rounds % _PUBLISH_ALL_EVERY == 0)
         with self.errors.guard("pipeline"):
             self.pipeline().run()
 

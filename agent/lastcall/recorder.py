@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 MAX_SITES = 10_000
 MAX_ALIASES = 64
 """Code objects (a function defined anew at each request) that may share one call site's fast entry."""
+SLOT_BYTES = 8
+BLOCK = 64
+"""Slots of the table that are compared at once."""
 MAX_SIGHTINGS = 20_000
 MAX_KEPT = 50_000
 """Code objects kept alive for instructions that were looked at and are no use, or hand the use on."""
@@ -135,6 +138,8 @@ class Recorder:
             followed.entry.clear()
         self._followed.clear()
         self._behind_written: set[int] = set()
+        self._published = b""
+        """The table as it was after the last look at the counters."""
         self._busy.clear()
         self._deferred.clear()
         self.hooks.unseen.clear()
@@ -560,11 +565,15 @@ class Recorder:
 
     # -- draining -----------------------------------------------------------------------------------
 
-    def publish(self) -> None:
-        """Put every counter's exact value into the mapped table, and the time beside it."""
+    def publish(self, *, thorough: bool = True) -> None:
+        """Put every counter's exact value into the mapped table, and the time beside it.
+
+        A use stores that itself; only where threads met may a lower value have come last. So if not `thorough`, of
+        thousands of call sites those are looked at whose place in the table was written since the last time.
+        """
         # Who reads the journal next goes on where this flush ends: what its call sites refer to stands there, too.
         self._behind_written.clear()
-        self._publish_counts()
+        self._publish_counts(thorough=thorough)
         unseen = self.hooks.unseen
         if unseen:
             number = len(unseen)
@@ -573,13 +582,17 @@ class Recorder:
                 self.drop("stack-exhausted", number)
         self.table[HEADER_HEARTBEAT] = self.clock()
 
-    def _publish_counts(self) -> None:
-        table = self.table
-        for record in self.records:
+    def _publish_counts(self, *, thorough: bool = True) -> None:
+        table, records = self.table, self.records
+        if not thorough:
+            now = table[HEADER_SLOTS : HEADER_SLOTS + len(records)].tobytes()
+            records = _of_changed_blocks(records, self._published, now)
+        for record in records:
             total = record.total()
             while table[record.slot] < total:
                 table[record.slot] = total
                 total = record.total()  # a use that was stored meanwhile may just have been overwritten
+        self._published = table[HEADER_SLOTS : HEADER_SLOTS + len(self.records)].tobytes()
 
     def take_samples(self) -> list[Sample]:
         """The samples since the last call, but for those whose call has not ended yet."""
@@ -593,6 +606,16 @@ class Recorder:
                 sample.record.first_sample = None
                 samples.append(sample)
         return samples
+
+
+def _of_changed_blocks(records: list[SiteRecord], before: bytes, now: bytes) -> list[SiteRecord]:
+    """The records whose place in the table, or one near it, was written."""
+    found: list[SiteRecord] = []
+    for start in range(0, len(now), BLOCK * SLOT_BYTES):
+        end = start + BLOCK * SLOT_BYTES
+        if before[start:end] != now[start:end]:
+            found += records[start // SLOT_BYTES : end // SLOT_BYTES]
+    return found
 
 
 skip_own_frames(globals())

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from lastcall.store.database import Database
     from lastcall.store.records import Frames
+    from lastcall.store.writing import Reading
 
 YOUNG = 60.0
 """Seconds. An empty journal of this age may belong to a process that has not locked it yet."""
@@ -63,8 +64,11 @@ class Absorber:
         self._database = database
         self._folder = live_folder(database.path)
         self._others_due = 0.0
+        self._own: str | None = None
         self._own_last: tuple[object, ...] = ()
         self._own_written = 0.0
+        self._own_taken: tuple[object, Reading | None] = (None, None)
+        """Of the calling process, the file of the database and what was last put into it."""
 
     def absorb(self, own: str | None, progress: Callable[[int, int], None] | None = None) -> Absorbed:
         """One pass over the folder.
@@ -76,6 +80,7 @@ class Absorber:
         Raises StoreError if the database cannot take it; what was not committed is still in the files.
         """
         done = Absorbed()
+        self._own = own
         if own is not None:
             self._absorb_own(own, done)
             if monotonic() < self._others_due:
@@ -103,11 +108,12 @@ class Absorber:
         """The caller's own files; nothing is written while nothing changes but the time."""
         path = os.path.join(self._folder, own)  # noqa: PTH118 - in the host, every second
         now = monotonic()
-        state = (_size(path + ".journal"), _read_counts(path)[0], self._database.connection)
-        if state == self._own_last and now - self._own_written < QUIET and not _is_gone(path):
+        state = _size(path + ".journal"), _read_counts(path)[0]
+        is_known = (*state, self._database.identity()) == self._own_last
+        if is_known and now - self._own_written < QUIET and not _is_gone(path):
             return
         self._absorb_one(own, done, living=True, spell=False)
-        self._own_last, self._own_written = state, now
+        self._own_last, self._own_written = (*state, self._database.identity()), now
 
     def _absorb_one(self, name: str, done: Absorbed, *, living: bool, spell: bool) -> None:
         path = os.path.join(self._folder, name)  # noqa: PTH118 - as above
@@ -142,6 +148,7 @@ class Absorber:
                 return
             # Parsed before the transaction: others write while we read.
             reading = _read(name, path, journal, start, gone=gone)
+            reading.changed = self._changed_in(reading)
             patience = hurry()  # others wait for the transaction
             try:
                 with self._database.transaction() as connection:
@@ -150,8 +157,26 @@ class Absorber:
                 take_time(patience)
             if applied:
                 break
+        if name == self._own:
+            self._own_taken = self._database.identity(), reading
         for reason, count in reading.faults.items():
             done.faults[reason] = done.faults.get(reason, 0) + count
+
+    def _changed_in(self, reading: Reading) -> list[int] | None:
+        """The slots of the calling process that count more than when they were last put into this database."""
+        file, last = self._own_taken
+        if (
+            last is None
+            or reading.finished
+            or file != self._database.identity()
+            or (last.name, last.read_to) != (reading.name, reading.read_from)
+            or last.counts is None
+            or reading.counts is None
+            or len(last.counts) != len(reading.counts)
+        ):
+            return None
+        pairs = zip(last.counts, reading.counts, strict=True)
+        return [slot for slot, (before, now) in enumerate(pairs) if before != now]
 
 
 def _journals(folder: str) -> list[str]:

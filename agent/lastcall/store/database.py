@@ -125,13 +125,13 @@ class Database:
         if self._connection is not None and self._pid != posix.getpid():
             _inherited.append(self._connection)
             self._connection = None
-        if self._connection is not None and not self.copied and self._identity() != self._file:
+        if self._connection is not None and not self.copied and self.identity() != self._file:
             self.close()  # deleted or replaced under way: what we would write would go nowhere
         if self._connection is None:
             with self.errors():
                 self._connection = self._open()
             self._pid = posix.getpid()
-            self._file = self._identity()
+            self._file = self.identity()
         return self._connection
 
     def close(self) -> None:
@@ -167,7 +167,8 @@ class Database:
         """Turn the database's errors into StoreError."""
         return _Errors(self.path)
 
-    def _identity(self) -> tuple[int, int] | None:
+    def identity(self) -> tuple[int, int] | None:
+        """Device and number of the file that is there now; None if there is none."""
         try:
             found = posix.stat(self.path)
         except OSError:

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 HOUR = 3600.0
+MOST_CHANGED = 500
+"""Slots that are looked up one by one; SQLite takes 999 values in a statement, and all at once is quicker then."""
+_OF_SLOTS = (SiteRecord, SpellingRecord, RaisedRecord, FindingRecord)
+"""Records that change what a slot means, or ask for it."""
 
 
 @dataclass(slots=True)
@@ -61,6 +65,9 @@ class Reading:
     """What could not be read, by reason."""
     finished: bool = False
     """The process is gone and this is all there will ever be."""
+    changed: Sequence[int] | None = None
+    """The slots whose counts are others than those that the same reader last put into the same database; None if it
+    does not know."""
 
 
 @dataclass(slots=True)
@@ -348,9 +355,20 @@ class _Writer:
     # -- call sites and counts ----------------------------------------------------------------------------
 
     def _load_slots(self) -> dict[int, _Slot]:
+        """Those of the process; where only counts are new, those that count for the same call sites."""
+        changed, wanted = self._reading.changed, ""
+        if (
+            changed is None
+            or len(changed) > MOST_CHANGED
+            or any(isinstance(record, _OF_SLOTS) for _, record in self._reading.records)
+        ):
+            changed = ()
+        else:
+            marks = ",".join("?" * len(changed))
+            wanted = f" AND site IN (SELECT site FROM slot WHERE process = ? AND slot IN ({marks}))"  # noqa: S608 - marks
         rows = self._connection.execute(
-            "SELECT slot, site, count, errors, allowed, spelled, first_seen FROM slot WHERE process = ?",
-            (self._process,),
+            f"SELECT slot, site, count, errors, allowed, spelled, first_seen FROM slot WHERE process = ?{wanted}",  # noqa: S608 - as above
+            (self._process, *((self._process, *changed) if wanted else ())),
         )
         slots: dict[int, _Slot] = {}
         for slot, *rest in rows:
