@@ -171,3 +171,32 @@ def test_a_failure_of_ours_while_a_script_is_watched_is_not_the_scripts(tmp_path
     plain, watched = world.run(), world.run("auto")
     assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code) == ("2 1\n", "", 0)
     assert set(watched.internal_errors()) == {"mainscript"}
+
+
+NAMESPACES = {
+    # as cProfile before 3.12 does, and trace
+    "of its own": (
+        "names = {'__name__': '__main__', '__file__': 'script.py'}\n"
+        "exec(compile(open('script.py').read(), 'script.py', 'exec'), names)\n",
+        "pending", "another program ran its script, in a namespace that is no module's",
+    ),
+    "of the launcher, which traces": (
+        "import sys\n"
+        "def main():\n"
+        "    sys.settrace(lambda *given: None)\n"
+        "    text, names = open('script.py').read(), globals()\n"
+        "    exec(compile(text, 'script.py', 'exec'), names)\n"
+        "    sys.settrace(None)\n"
+        "    for name in ('old', 'Old'): del names[name]\n"
+        "main()\n",
+        "missing", "the script has no old; one that another program runs (pdb, trace) cannot be seen",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("launcher", "state", "reason"), NAMESPACES.values(), ids=NAMESPACES)
+def test_a_script_that_cannot_be_seen_is_not_said_to_lack_the_target(tmp_path: Path, launcher: str, state: str, reason: str) -> None:
+    environ = {**FAST, "LASTCALL_FLUSH_INTERVAL": "60"}
+    watched = both(World(tmp_path, {"host.py": launcher, "script.py": SCRIPT}, ("__main__:old",), environ=environ))
+    assert watched.out.split() == ["2", "1"]
+    assert watched.states()["__main__:old"][:2] == (state, reason)

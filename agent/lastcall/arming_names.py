@@ -50,6 +50,9 @@ def arm_absent(patcher: Patcher, target: Target, module: ModuleType) -> str:
         return "the module makes this name itself (__getattr__): reads of it are counted"
     if target.removed:
         _arm_removed(patcher, target, module)
+    if target.module == "__main__":
+        reason = f"the script has no {target.qualname}; one that another program runs (pdb, trace) cannot be seen"
+        raise CannotArm("missing", reason)
     raise CannotArm("missing", f"the module {module.__name__} was imported and has no {target.qualname}")
 
 

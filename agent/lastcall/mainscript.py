@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 MAIN = "__main__"
 RUN_AGAIN = "another program ran its script, and may run it again: what a later run defines is seen a moment late"
 TRACED = "another tool traces this process, and the script itself cannot be watched without tracing"
+APART = "another program ran its script, in a namespace that is no module's"
 
 
 def watch(life: Life) -> None:
@@ -96,6 +97,8 @@ class _Script(Tracer):
         """Whether it is a script now that the program runs, perhaps in many pieces."""
         self.found: set[str] = set()
         """What that script's pieces have defined by now."""
+        self.apart = False
+        """Whether the program has run a script that is not the module `__main__`, as cProfile does before 3.12."""
         self.trace: Any = self.each_call
         """The same object each time it is asked for, None when all is done."""
 
@@ -166,6 +169,8 @@ class _Script(Tracer):
         if main is not None and own(main, "__dict__") is names:
             self.main, self.names, self.moved = main, names, True
             self.found.clear()
+        else:
+            self.apart = True
 
     def _is_piece(self, frame: FrameType) -> bool:
         """Whether it is a piece of such a script, behind which others may come."""
@@ -197,14 +202,24 @@ class _Script(Tracer):
             if self.wildcards and (frame.f_lineno > self.last_line or event == "return"):
                 self._expand()
             if event == "return" and not self._is_piece(frame):
-                for name in self.missing:  # it says that there is none
-                    self._arm(name)
+                self._miss(TRACED if sys.gettrace() is not self.trace else APART if self.apart else "")
         except Exception as error:  # noqa: BLE001 - the named seam between our watching and the host's script
             self._give_up(error)
         if not (self.missing or self.wildcards) or (event == "return" and not self._is_piece(frame)):
             self._end()
             return None
         return self.each_line
+
+    def _miss(self, reason: str) -> None:
+        """The script is over. Without a `reason` for which it was not seen, what it has not defined is not there."""
+        for name in self.missing:
+            if not reason:
+                self._arm(name)
+        if reason:
+            patcher = self.life.agent().patcher
+            for target in self.targets:
+                if target.qualname.partition(".")[0] in self.missing:
+                    patcher.decide(target, "pending", reason)
 
     def _arm(self, name: str) -> None:
         for target in self.targets:
