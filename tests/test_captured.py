@@ -9,7 +9,8 @@ import weakref
 
 import pytest
 
-from lastcall.captured import code_is_known_elsewhere, kept_by
+from lastcall.captured import code_is_known_elsewhere
+from lastcall.rebinding import kept_by
 from worlds import ENGINES, World
 
 LEGACY = """
@@ -281,3 +282,53 @@ def test_a_metaclass_is_not_asked_when_its_class_gets_what_is_counted(tmp_path):
     assert run.err == ""
     assert run.out == world.run().out
     assert run.total("legacy:new") == 1
+
+
+@pytest.mark.skipif("t" in sys.abiflags, reason="free-threaded builds do not count all references")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nobody_is_looked_for_where_nothing_was_captured(engine, tmp_path):
+    """A look at all objects takes as long as there are objects: the reference counts say whether one is needed."""
+    world = World(tmp_path, {"legacy.py": """
+        import functools
+        def old(): pass
+        @functools.lru_cache
+        def cached(): pass
+        class Chat:
+            def __init__(self): pass
+            def send(self): pass
+            @classmethod
+            def make(cls): pass
+            @staticmethod
+            def quick(): pass
+            @property
+            def size(self): pass
+        """, "host.py": """
+        import gc
+        looked = []
+        find = gc.get_referrers
+        gc.get_referrers = lambda *objects: looked.append(objects) or find(*objects)
+        import legacy
+        legacy.old(), legacy.cached(), legacy.Chat().send(), legacy.Chat.make(), legacy.Chat.quick(), legacy.Chat().size
+        print(looked)
+        """}, tuple(f"legacy:{name}" for name in ("old", "cached", "Chat", *map("Chat.{}".format, METHODS))))  # fmt: skip
+    run = world.run(engine)
+    assert (run.out, run.err) == ("[]\n", "")
+    assert {state for state, _, _ in run.states().values()} == {"armed"}
+
+
+METHODS = ("send", "make", "quick", "size")
+
+
+def test_what_had_captured_a_function_does_not_keep_it_wrapped_when_watching_ends(tmp_path):
+    world = World(tmp_path, {"legacy.py": """
+        def old(): pass
+        registry = {"old": old}
+        """, "host.py": """
+        import legacy, lastcall
+        legacy.old()
+        lastcall.stop()
+        print(type(legacy.old).__mro__[1:])
+        """}, ("legacy:old",))  # fmt: skip
+    run = world.run("wrapping")
+    assert (run.out, run.err) == ("(<class 'object'>,)\n", "")
+    assert run.total("legacy:old") == 1

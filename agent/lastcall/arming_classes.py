@@ -35,13 +35,14 @@ def arm_class(patcher: Patcher, target: Target, found: Found) -> str:
             # Arguments that do not fit are refused before any code of the constructor's runs: only a wrapper
             # counts such a call. Nobody looks for one in a class that was made by `type`, but for what is there.
             wrap = target.source != "wildcard" and has_plain_metaclass(cls)
-            held = wrap and captured.may_be_held_elsewhere(vars(cls), name)
+            held = captured.beside_in_class(cls.__dict__, name)
             value = cls.__dict__[name]
             try:
-                return patcher.arm_callable(target, cls, name, value, tap, wrap=wrap and not held)
+                remark = patcher.arm_callable(target, cls, name, value, tap, wrap=wrap and not held)
             except CannotArm:  # a class in C, which takes no other constructor
                 arm_name(patcher, target, found.module, found.name, found.owner)
                 return IN_C
+            return remark or (patcher.escaping(cls, name, value, held) if target.engine == "wrapping" else "")
     return _arm_inherited_constructor(patcher, target, found, cls, tap)
 
 

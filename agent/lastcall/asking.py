@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NOTHING = object()
 """What a namespace has under a name that it has not."""
 _FUNCTION = type(lambda: None)
-_bases_of_class = type.__dict__["__mro__"].__get__
+bases_of_class = type.__dict__["__mro__"].__get__
 
 names_of_class = type.__dict__["__dict__"].__get__
 """The namespace of a class, as `type` reads it: a metaclass may have another."""
@@ -65,7 +65,7 @@ def _is_told_by_host(kind: type, name: str) -> bool:
 
 
 def _in_classes(cls: type, name: str) -> Any:
-    for base in _bases_of_class(cls):
+    for base in bases_of_class(cls):
         names = names_of_class(base)
         found = names.get(name, NOTHING)  # one look: another thread may take it away
         if found is not NOTHING:

@@ -47,8 +47,13 @@ look, all of them."""
 
 HELD_IN_CLASS = (
     "partial: the function is held by more than its class (a registry, another name, a partial method), and a call "
-    'through that is not seen by a wrapper: engine "inplace" sees it'
+    "through that is not seen by a wrapper"
 )
+NOT_COUNTED = (
+    "partial: free-threaded Python does not count who holds a function, and a call through what captured it earlier is "
+    "not seen by a wrapper"
+)
+SEEN_IN_PLACE = ': engine "inplace" sees it'
 
 
 class Patcher:
@@ -248,13 +253,12 @@ class Patcher:
 
             return arm_module(self, target, module)
         # asked before we hold it ourselves
-        held = target.qualname in vars(module) and captured.may_be_held_elsewhere(
-            vars(module), target.qualname
-        )
+        names = vars(module)
+        held = captured.beside(names, target.qualname) if target.qualname in names else 0
         # A risk to take for what someone named, and not for what a pattern happened to match: see `_wrap`.
         spared = held and self.engine != "wrapping" and target.source == "wildcard" and target.kind != "parameter"
-        kept_by = captured.kept_by(vars(module), target.qualname) if spared else []
-        held_in_class = _is_held_in_class(module, target.qualname)
+        kept_by = _kept_by(names, target.qualname) if spared else []
+        held_in_class = _held_in_class(module, target.qualname)
         found = find(module, target.qualname)
         if target.kind == "parameter":
             return self._arm_parameter(target, found)
@@ -264,11 +268,20 @@ class Patcher:
             return arm_absent(self, target, module)
         if kept_by and kind_of(found) == "function":
             return self._arm_reads_of(target, found, kept_by)
-        remark = self._arm_found(target, found, held=held)
-        if not remark and held_in_class and target.kind == "method" and target.engine == "wrapping":
-            function = function_of(found.value)
-            return "" if self.is_another_name(found.owner, found.name, function) else HELD_IN_CLASS
+        remark = self._arm_found(target, found, held)
+        if not remark and target.engine == "wrapping" and target.kind != "class":
+            return self.escaping(found.owner, found.name, found.value, held_in_class)
         return remark
+
+    def escaping(self, owner: Any, name: str, value: Any, held: int) -> str:
+        """The remark on what was wrapped in a class, if more than the class holds it: `held` by so many."""
+        from .engines import inplace
+
+        function = function_of(value)
+        if not held or self.is_another_name(owner, name, function):
+            return ""
+        seen_in_place = SEEN_IN_PLACE if inplace.sees_calls_of(function) else ""
+        return (NOT_COUNTED if held == captured.UNKNOWN else HELD_IN_CLASS) + seen_in_place
 
     def _arm_reads_of(self, target: Target, found: Found, kept_by: list[str]) -> str:
         """Only a wrapper could count its calls, and would be another object to who holds it."""
@@ -282,7 +295,7 @@ class Patcher:
             "are counted instead of calls; name it as a target of its own to have it wrapped"
         )
 
-    def _arm_found(self, target: Target, found: Found, *, held: bool) -> str:
+    def _arm_found(self, target: Target, found: Found, held: int) -> str:
         kind = target.declared_kind or kind_of(found)
         target.kind = kind
         self.note_definition(target, found)
@@ -357,14 +370,15 @@ class Patcher:
         value: Any,
         tap: Tap,
         *,
-        held: bool = False,
+        held: int = 0,
         wrap: bool = False,
     ) -> str:
-        """`held`: somebody has it already. `wrap`: what a wrapper sees and code does not is worth being visible."""
+        """`held`: how many have it already. `wrap`: what a wrapper sees and code does not is worth being visible."""
         function = (
             getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
         )
         in_class = isinstance(owner, type) and not wrap
+        captured_before = held or captured.weakly_held(function)
         if target.cls is None:
             target.objects = [function]
         advices = self.advices(target, value, tap)
@@ -380,7 +394,8 @@ class Patcher:
             not advices
             and (
                 self.engine == "inplace"
-                or (self.engine == "auto" and (in_class or held or is_nameless(function) or _wrapt_is_seen()))
+                or (self.engine == "auto" and (in_class or captured_before or is_nameless(function)))
+                or (self.engine == "auto" and _wrapt_is_seen())
             )
             and not another_name
         ):
@@ -419,7 +434,7 @@ class Patcher:
         value: Any,
         tap: Tap,
         *,
-        held: bool,
+        held: int,
         advices: Sequence[Any] = (),
     ) -> str:
         from .engines import wrapping
@@ -449,11 +464,22 @@ class Patcher:
         target.engine = "wrapping"
         if target.cls is None:
             target.objects = [*target.objects, wrapper]
-        if held:
-            left = captured.rebind(value, wrapper)
-            if left:
-                return "partial: references captured earlier are held by " + _and(left)
+        return "" if isinstance(owner, type) else _rebind(target, value, wrapper, held)
+
+
+def _rebind(target: Target, original: Any, wrapper: Any, held: int) -> str:
+    """Have those that captured a function of a module hold its wrapper. The remark on those that cannot."""
+    if not held and not captured.weakly_held(original):
         return ""
+    from .engines import inplace
+    from .rebinding import rebind
+
+    left = rebind(original, wrapper, held, target.objects)
+    if left:
+        return "partial: references captured earlier are held by " + _and(left)
+    if held == captured.UNKNOWN:
+        return NOT_COUNTED + (SEEN_IN_PLACE if inplace.sees_calls_of(original) else "")
+    return ""
 
 
 def _definition_in(module: ModuleType, target: Target) -> Any:
@@ -469,14 +495,22 @@ def _unwrapped(value: Any) -> Any:
     return wrapping.wrapped_by(value) if wrapping is not None and wrapping.is_wrapper(value) else value
 
 
-def _is_held_in_class(module: ModuleType, qualname: str) -> bool:
-    """Whether somebody beside its class holds a method; asked before we do."""
-    outer, _, name = qualname.rpartition(".")
-    found = find(module, outer) if outer else None
-    if found is None or not is_class(found.value):
-        return False
-    names = names_of_class(found.value)
-    return name in names and captured.is_held_elsewhere(names, name)
+def _kept_by(names: dict[str, Any], name: str) -> list[str]:
+    if type(names[name]) is not type(sys.getrefcount):
+        return []
+    from .rebinding import kept_by
+
+    return kept_by(names, name)
+
+
+def _held_in_class(module: ModuleType, qualname: str) -> int:
+    """How many hold a method beside its class; asked before we do."""
+    found = find(module, qualname) if "." in qualname else None
+    if found is None or not is_class(found.owner):
+        return 0
+    owner, name = found.owner, found.name
+    del found
+    return captured.beside_in_class(names_of_class(owner), name)
 
 
 def _wrapt_is_seen() -> bool:

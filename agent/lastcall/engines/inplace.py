@@ -13,7 +13,7 @@ from _weakref import ref
 from types import FunctionType
 
 from ..callsite import qualname_of
-from ..captured import code_is_known_elsewhere
+from ..captured import Weakly, code_is_known_elsewhere
 from ..errors import getframe
 from ..sites import NOT_COUNTED
 from . import Undo
@@ -45,6 +45,11 @@ def fits(function: Any) -> bool:
 def suspends(function: Any) -> bool:
     """Whether `function` is one whose calls make a coroutine or a generator, in Python code."""
     return type(function) is FunctionType and bool(function.__code__.co_flags & CO_SUSPENDS)
+
+
+def sees_calls_of(function: Any) -> bool:
+    """Whether this engine counts the calls of `function` on this version of Python."""
+    return fits(function) or (suspends(function) and sys.version_info >= (3, 11))
 
 
 class InPlace:
@@ -229,7 +234,7 @@ class InPlace:
             code = shared.replace()
             function.__code__ = code
         self._keep_track_of(code)
-        known, armed = ref(function), ref(code)
+        known, armed = Weakly(function), ref(code)
         self.functions[id(code)] = known
         monitoring.set_local_events(tool, code, monitoring.events.PY_START)
         before = None if code is shared else shared
@@ -286,7 +291,7 @@ class InPlace:
         for target in earlier:  # watched already: its frames run this code from now on
             target.has_code(code)
         self.targets[id(code)] = earlier
-        return code, Undo(InPlace._take_prologue, self, ref(function), ref(code), original)
+        return code, Undo(InPlace._take_prologue, self, Weakly(function), ref(code), original)
 
     def _take_prologue(self, known: ref[FunctionType], armed: ref[CodeType], original: CodeType) -> None:
         code, function = armed(), known()
@@ -296,7 +301,7 @@ class InPlace:
             function.__code__ = original
 
 
-class _Claim(ref):  # type: ignore[type-arg]
+class _Claim(Weakly):
     """That a tap watches a function, for as long as the host keeps it."""
 
     __slots__ = ("key", "tap")

@@ -213,6 +213,20 @@ class ObjectWrapper(Unseen, wrapt.FunctionWrapper):
         return self if made is wrapped_by(self) else made
 
 
+def _bound_in_c(self: Any, instance: Any, owner: Any = None) -> Any:
+    """The `__get__` of a wrapper of what binds in C (a cached function, one of Cython's).
+
+    Found through a class, such a thing is itself, and through an instance an ordinary method, as in `Wrapper`.
+    """
+    wrapped = wrapped_by(self)
+    bound = type(wrapped).__get__(wrapped, instance, owner)
+    if bound is wrapped:
+        return self
+    if type(bound) is MethodType and bound.__func__ is wrapped:
+        return MethodType(self, bound.__self__)
+    return wrapt.FunctionWrapper.__get__(self, instance, owner)
+
+
 def _behind(wrapped: Any) -> Any:
     """What `inspect.unwrap` has to find behind a wrapper, if it is not what it would find behind `wrapped`.
 
@@ -233,6 +247,8 @@ def _kind_for(original: Any) -> type:
     kind = type(original)
     if kind not in _kinds:
         names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "imitated": kind}
+        if type(getattr(kind, "__get__", None)) is type(object.__init__):
+            names["__get__"] = _bound_in_c
         made = type(kind.__name__, (ObjectWrapper,), names)
         if kind.__flags__ & _IS_HEAP_TYPE:
             return made  # made by the host, and may go again
@@ -312,13 +328,14 @@ def counts_for(value: Any, tap: Tap) -> bool:
     """Whether `value` is, or wraps, a wrapper of ours that already counts for `tap`."""
     value = inner(value)
     while is_wrapper(value):
-        if _tap_of(value) is tap:
+        if tap_of(value) is tap:
             return True
         value = wrapped_by(value)
     return False
 
 
-def _tap_of(wrapper: Any) -> Any:
+def tap_of(wrapper: Any) -> Any:
+    """What a wrapper counts for, None if it does more than count."""
     try:
         return own(wrapper, "_self_tap")
     except AttributeError:
@@ -356,7 +373,7 @@ def put(owner: Any, name: str, original: Any, wrapper: Any) -> Callable[[], None
 def _putting_back(owner: Any, name: str, wrapper: Any, original: Any) -> Callable[[], None]:
     """The undo of what put `wrapper` into `owner`, alone or within a descriptor. Keeps neither of them alive."""
     set_own(wrapper, "_self_original", original)
-    return Undo(_put_back, weakly(owner), name, ref(wrapper))
+    return Undo(_put_back, weakly(owner), name, weakly(wrapper))
 
 
 def _put_back(put_in: Callable[[], Any], name: str, put_there: Callable[[], Any]) -> None:
@@ -406,7 +423,7 @@ def wrap_part(owner: Any, name: str, tap: Tap) -> Callable[[], None]:
     """Replace the function that an object holds as its attribute `name` by a wrapper. Returns the undo."""
     wrapper = wrap(getattr(owner, name), tap)
     setattr(owner, name, wrapper)
-    put_there, put_in = ref(wrapper), weakly(owner)
+    put_there, put_in = weakly(wrapper), weakly(owner)
 
     def undo() -> None:
         owner, wrapper = put_in(), put_there()
