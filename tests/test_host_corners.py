@@ -622,3 +622,40 @@ def test_a_host_that_runs_without_getframe_runs_as_before_and_is_counted(tmp_pat
         counts[use.target] = counts.get(use.target, 0) + use.count
     each = {f"legacy:{name}": 3 for name in (*names, "warns", "warns_by_name")}
     assert counts == {**each, "legacy:Old": 6, "legacy:NAME": 4, "late:old": 1}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_being_made_is_not_asked_what_it_is(tmp_path, engine):
+    """A lazy object says what class it is by making what it stands for, and a metaclass who its subclasses are."""
+    world = World(tmp_path, {"legacy.py": """
+        class Kind(type):
+            def __subclasscheck__(cls, other):
+                raise RuntimeError(f"asked about {other}")
+
+        class Old(metaclass=Kind):
+            __class__ = property(lambda self: self.is_not_there)
+
+            def __init__(self):
+                self.made = True
+
+        class Inherits(Old):
+            pass
+
+        class Another(Old):
+            pass
+        """, "host.py": """
+        import legacy
+        class Sub(legacy.Old):
+            def __init__(self):
+                super().__init__()
+        class Maker:
+            __class__ = property(lambda self: self.is_not_there)
+            def __init__(self):
+                self.old = legacy.Old()
+        for n in range(3):
+            print(Maker().old.made, Sub().made, legacy.Inherits().made, legacy.Another().made)
+        """}, ("legacy:Old", "legacy:Inherits"))
+    plain, run = world.run(), world.run(engine, LASTCALL_DEBUG="1")
+    assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+    assert (run.total("legacy:Old"), run.total("legacy:Inherits")) == (12, 3)
+    assert run.internal_errors() == {}

@@ -290,3 +290,106 @@ def test_a_message_that_is_no_text_is_not_asked_for_one(tmp_path: Path, filters:
     assert notes == {"DeprecationWarning: {}": 9, "DeprecationWarning: the words": 3, "DeprecationWarning: #": 3,
                      "Own: first": 3, "Own: ": 3}
     assert watched.total("__main__:spread") == 21
+
+
+def test_what_a_function_that_warns_was_given_is_not_asked_what_it_is(tmp_path: Path) -> None:
+    """A proxy outside of its request refuses to be asked anything; a lazy object is made by the question."""
+    watched = run(tmp_path, """
+        import logging, warnings
+
+        class Proxy:
+            def __getattr__(self, name):
+                raise RuntimeError(f"asked for {name}")
+
+            __class__ = __dict__ = __module__ = property(lambda self: self.who)
+
+            def method(self, *rest):
+                warnings.warn("method", DeprecationWarning, stacklevel=2)
+
+        def takes(first, *rest):
+            warnings.warn("takes", DeprecationWarning, stacklevel=2)
+            logging.getLogger("x").debug("deprecated")
+
+        def holding(wrapped, other):
+            def wrapper(*args):
+                other
+                warnings.warn("held", DeprecationWarning, stacklevel=2)
+                return wrapped(*args)
+            return wrapper
+
+        def holder(value):
+            return value
+
+        def holding_too(thing):
+            def wrapper(*args):
+                warnings.warn("held too", DeprecationWarning, stacklevel=2)
+                return thing(*args)
+            return wrapper
+
+        logging.disable()
+        holder = holding(holder, Proxy())
+        proxied = holding_too(Proxy())
+        takes.__wrapped__ = Proxy()
+        for _ in range(4):
+            takes(Proxy())
+            Proxy().method()
+            holder(1)
+            try:
+                proxied()
+            except TypeError as error:
+                print(error)
+        """)
+    assert {key[0]: count for key, count in counted(watched).items()} == {
+        "__main__:takes": 4, "__main__:Proxy.method": 4, "__main__:holder": 4, "__main__:holding_too.wrapper": 4,
+    }
+
+
+def test_what_makes_the_message_is_run_as_often_as_without_us(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import types, warnings
+
+        class Telling:
+            asked = 0
+            plain = "plain"
+
+            @property
+            def text(self):
+                Telling.asked += 1
+                return "told by a property"
+
+            def __getattr__(self, name):
+                Telling.asked += 1
+                return "told by __getattr__"
+
+        class Part(str):
+            def __add__(self, other):
+                Telling.asked += 1
+                return str(self) + other
+
+            __sub__ = __add__
+
+        it, part, kinds = Telling(), Part("a part "), types.ModuleType("kinds")
+        kinds.Gone = DeprecationWarning
+
+        def by_property():
+            warnings.warn(it.text, DeprecationWarning, stacklevel=2)
+
+        def by_getattr():
+            warnings.warn(it.other, DeprecationWarning, stacklevel=2)
+
+        def by_sum(other):
+            warnings.warn(part + other, DeprecationWarning, stacklevel=2)
+
+        def by_difference(other):
+            warnings.warn(part - other, DeprecationWarning, stacklevel=2)
+
+        def plainly(level):
+            warnings.warn(it.plain, kinds.Gone, stacklevel=level + 1)
+
+        for _ in range(5):
+            by_property(), by_getattr(), by_sum("and more"), by_difference("and more"), plainly(1)
+        print(Telling.asked)
+        """)
+    assert watched.out == "20\n"
+    names = ("by_property", "by_getattr", "by_sum", "by_difference", "plainly")
+    assert {key[0]: count for key, count in counted(watched).items()} == {f"__main__:{name}": 5 for name in names}

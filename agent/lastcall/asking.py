@@ -7,21 +7,31 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeGuard
 
 
 NOTHING = object()
 """What a namespace has under a name that it has not."""
 _FUNCTION = type(lambda: None)
 bases_of_class = type.__dict__["__mro__"].__get__
-
+"""A class and what it inherits from, in their order, as `type` reads it."""
 names_of_class = type.__dict__["__dict__"].__get__
 """The namespace of a class, as `type` reads it: a metaclass may have another."""
 
 
-def is_class(value: Any) -> bool:
+def is_class(value: object) -> TypeGuard[type]:
     """Whether it is a class, whatever it says of itself."""
     return issubclass(type(value), type)
+
+
+def class_made(first: Any) -> Any:
+    """The class that a constructor is making, which is given the class itself or an object of it first."""
+    return first if is_class(first) else type(first)
+
+
+def inherits(cls: type, base: type) -> bool:
+    """Whether instances of `cls` are made by what `base` has, whatever a metaclass says of subclasses."""
+    return any(one is base for one in bases_of_class(cls))
 
 
 def passes_for(value: Any, kinds: type | tuple[type, ...]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from .asking import bases_of_class, class_made, function_of, is_class, names_of_class, own
 from .callsite import MAX_NAME, SPAWNED_MAIN, module_of
 from .targets import is_module_name, wild
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MAX_REFERENCES = 5_000
 _references: dict[tuple[str, str], str] = {}
 """Of functions that were asked for, by their module's name and their own: a function that logs is, at each record."""
+_METHODS = ("method", "classmethod", "staticmethod")
 _DUNDER_CONSTRUCTORS = (".__init__", ".__new__", ".__post_init__", ".__init_subclass__")
 
 
@@ -81,10 +83,9 @@ else:
 
     def _qualname(frame: FrameType, code: CodeType) -> str:
         if code.co_argcount:
-            first = frame.f_locals.get(code.co_varnames[0])
-            for cls in (first if isinstance(first, type) else type(first)).__mro__:
-                if _code_of(cls.__dict__.get(code.co_name)) is code:
-                    return f"{cls.__qualname__}.{code.co_name}"
+            for cls in bases_of_class(class_made(frame.f_locals.get(code.co_varnames[0]))):
+                if _code_of(names_of_class(cls).get(code.co_name)) is code:
+                    return f"{own(cls, '__qualname__')}.{code.co_name}"
         return code.co_name
 
 
@@ -117,19 +118,33 @@ def _held(frame: FrameType) -> Iterator[Any]:
     for name in (*code.co_freevars, *code.co_varnames[:1]):
         if name == "__class__":  # what `super()` needs
             continue
-        value: Any = names.get(name)
-        value = getattr(value, "__func__", value)
-        if isinstance(value, type) or type(value).__name__ == "function":
+        value = function_in(names.get(name))
+        if is_class(value) or _is_function(value):
             yield value
+
+
+def function_in(value: Any) -> Any:
+    """The function in a bound, class or static method, also where that is our wrapper; anything else as it is."""
+    kind = type(value)
+    return value.__func__ if kind.__name__ in _METHODS and kind.__module__ == "builtins" else value
+
+
+def _is_function(value: Any) -> bool:
+    """Whether it is a function in Python, or our wrapper of one."""
+    kind = type(value)
+    return kind.__name__ == "function" and kind.__module__ == "builtins"
 
 
 def stands_for(value: Any, frame: FrameType) -> bool:
     """Whether `value`, a variable's of the wrapper that `frame` runs, is the function or class it was put around."""
-    value = getattr(value, "__func__", value)
-    if not isinstance(value, type) and type(value).__name__ != "function":
+    value = function_in(value)
+    if is_class(value):
+        home, name = own(value, "__module__"), own(value, "__qualname__")
+    elif _is_function(value):
+        home, name = value.__module__, value.__qualname__
+    else:
         return False
-    home = getattr(value, "__module__", None)
-    if not isinstance(home, str) or home in ("builtins", "warnings") or "<locals>" in value.__qualname__:
+    if type(home) is not str or home in ("builtins", "warnings") or "<locals>" in name:
         return False
     return home != frame.f_globals.get("__name__") or _leads_to(value, frame.f_code)
 
@@ -138,15 +153,21 @@ def _leads_to(value: Any, code: CodeType) -> bool:
     """Whether what goes by the name of `value` runs `code`."""
     found: Any = sys.modules.get(value.__module__)
     for part in value.__qualname__.split("."):
-        found = getattr(found, "__dict__", {}).get(part)
+        found = (own(found, "__dict__") or {}).get(part)
     while found is not None:
         if _code_of(found) is code:
             return True
-        found = getattr(found, "__dict__", {}).get("__wrapped__")
+        found = (own(_unwrapped(found), "__dict__") or {}).get("__wrapped__")
     return False
 
 
 def _code_of(value: Any) -> Any:
-    value = getattr(value, "__func__", value)
-    value = getattr(value, "fget", value)
-    return getattr(value, "__code__", None)
+    return own(_unwrapped(function_of(function_in(value))), "__code__")
+
+
+def _unwrapped(value: Any) -> Any:
+    """What lies in our wrappers."""
+    wrapping: Any = sys.modules.get(f"{__package__}.engines.wrapping")
+    while wrapping is not None and wrapping.is_wrapper(value):
+        value = wrapping.wrapped_by(value)
+    return value

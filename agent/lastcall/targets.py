@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from _weakref import ref
 
+from .asking import class_made, inherits, is_class
 from .words import OWN_PACKAGES, day_number
 
 # callsite is imported where it is needed: a start that meets no target and has no wildcard needs none of it.
@@ -235,7 +236,7 @@ class Target:
             if is_typing(frame.f_globals.get("__name__")):
                 return True
             first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-            if isinstance(first, type) and self.cls is not None and issubclass(first, self.cls):
+            if is_class(first) and self.cls is not None and inherits(first, self.cls):
                 return True
         if code.co_freevars and code.co_flags & CO_VARARGS_AND_KEYWORDS == CO_VARARGS_AND_KEYWORDS:
             names = frame.f_locals
@@ -269,8 +270,8 @@ class Target:
         if use != "construct" or self.cls is None or code.co_name not in ("__init__", "__new__"):
             return ""
         first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-        made = first if isinstance(first, type) else type(first)
-        if made is not self.cls and issubclass(made, self.cls):
+        made = class_made(first)
+        if made is not self.cls and inherits(made, self.cls):
             return f"{made.__module__}:{made.__qualname__}"
         return ""
 

@@ -11,6 +11,7 @@ import ast
 import builtins
 import sys
 
+from .asking import own
 from .callsite import position_of
 from .source_lines import source_lines
 
@@ -28,6 +29,8 @@ _DEFAULTS: dict[str, Any] = {"category": None, "stacklevel": 1, "skip_file_prefi
 _SAFE = (ast.Name, ast.Attribute, ast.Constant, ast.BinOp, ast.Add, ast.Sub, ast.Load, ast.Tuple)
 
 CO_OPTIMIZED = 0x01
+_MODULE = type(ast)
+_PLAIN = (str, int)
 _NAMED = (ast.Name, ast.Constant, ast.Load)
 
 MAX_FILLING = 2
@@ -89,7 +92,7 @@ class Call:
         self.level: int | None = value if type(value) is int and "skip_file_prefixes" not in arguments else None
         looking = _Looking(_own_names(code))
         self.values = _compiled(arguments, looking, with_message=self.template is None)
-        """(locals, globals) -> (message, category, stacklevel, skip_file_prefixes); any exception if it cannot tell."""
+        """(locals, globals) -> (message, category, stacklevel, skip_file_prefixes); LookupError if it cannot tell."""
         self.own_names = tuple(looking.own_names)
         """The frame's own names that are looked up."""
         self.global_names = tuple(looking.global_names)
@@ -160,7 +163,7 @@ def settled(arguments: dict[str, ast.expr], frame: FrameType) -> tuple[Any, Any,
     looking = _Looking(_own_names(frame.f_code))
     try:
         found: tuple[Any, Any, Any, Any] = _compiled(arguments, looking, with_message=False)({}, frame.f_globals)
-    except Exception:  # noqa: BLE001 - a name that is gone, an attribute of anything
+    except LookupError:
         return None
     return found
 
@@ -335,9 +338,37 @@ class _Looking(ast.NodeTransformer):
         self.global_names[node.id] = None
         return _expression(f"names[{node.id!r}] if {node.id!r} in names else builtins[{node.id!r}]")
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         self.has_attributes = True
-        return self.generic_visit(node)
+        return _call("attribute", self.visit(node.value), ast.Constant(node.attr))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        function = "add" if isinstance(node.op, ast.Add) else "subtract"
+        return _call(function, self.visit(node.left), self.visit(node.right))
+
+
+def _call(function: str, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name(function, ast.Load()), list(arguments), [])
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """An attribute as Python finds it by itself. Raises LookupError where code of the host's would tell it."""
+    found = vars(value).get(name) if type(value) is _MODULE else own(value, name)
+    if found is None:
+        raise LookupError(name)
+    return found
+
+
+def _add(left: Any, right: Any) -> Any:
+    if type(left) is type(right) and type(left) in _PLAIN:
+        return left + right
+    raise LookupError
+
+
+def _subtract(left: Any, right: Any) -> Any:
+    if type(left) is type(right) is int:
+        return left - right
+    raise LookupError
 
 
 def _expression(source: str) -> ast.expr:
@@ -362,7 +393,8 @@ def _compiled(arguments: dict[str, ast.expr], looking: _Looking, *, with_message
     assert isinstance(tree, ast.Lambda)
     tree.body = ast.Tuple(parts, ast.Load())
     code = compile(ast.fix_missing_locations(ast.Expression(tree)), "<lastcall>", "eval")
-    return eval(code, {"builtins": vars(builtins)})  # noqa: S307 - `_is_safe` let in names, constants and sums
+    names = {"builtins": vars(builtins), "attribute": _attribute, "add": _add, "subtract": _subtract}
+    return eval(code, names)  # noqa: S307 - `_is_safe` let in names, constants and sums
 
 
 def template_of(node: ast.expr | None) -> str | None:

@@ -20,7 +20,7 @@ import sys
 from . import hotpath
 from .callsite import glob_match
 from .errors import getframe
-from .named import may_hold, may_wrap, reference_to, stands_for, wrapped_by
+from .named import function_in, may_hold, may_wrap, reference_to, stands_for, wrapped_by
 from .stacklevel import among_importers, is_internal, warned_about
 from .targets import FOUND, Target
 from .warning_outcomes import Changes, outcome_of
@@ -497,7 +497,7 @@ class _Looked:
             return True
         try:
             message, category, level, prefixes = call.values(names, frame.f_globals)
-        except Exception:  # noqa: BLE001 - the call itself will tell
+        except LookupError:  # the call itself will tell
             return True
         simple = level == 2 and not prefixes and type(message) in _TEXT  # noqa: PLR2004 - most of them
         if not simple or where is None or "importlib" in where.f_code.co_filename:
@@ -563,7 +563,7 @@ def _want_the_call(_frame: FrameType, _back: FrameType | None) -> bool:
 
 
 def _name_of(value: Any, frame: FrameType) -> str:
-    return next((name for name, held in frame.f_locals.items() if getattr(held, "__func__", held) is value), "")
+    return next((name for name, held in frame.f_locals.items() if function_in(held) is value), "")
 
 
 def masked(message: str) -> str:

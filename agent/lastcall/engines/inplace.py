@@ -12,6 +12,7 @@ import sys
 from _weakref import ref
 from types import FunctionType
 
+from ..asking import class_made, inherits
 from ..callsite import qualname_of
 from ..captured import Weakly, code_is_known_elsewhere
 from ..errors import getframe
@@ -88,8 +89,8 @@ class InPlace:
             return lambda: None
         try:
             undo = self._arm(function, tap)
-        except Unavailable:
-            del self.claims[key]
+        except BaseException:  # also of a signal's handler: then it is tried again
+            self.claims.pop(key, None)
             raise
         return Undo(InPlace._undo_claim, self, key, undo)
 
@@ -389,12 +390,12 @@ class ByClass:
         try:
             code, caller = constructor.f_code, constructor.f_back
             first = constructor.f_locals.get(code.co_varnames[0])
-            made = first if isinstance(first, type) else type(first)
+            made = class_made(first)
             if self.everybody is not None:
                 self.recorder.hooks.frame_callback(self.everybody)(caller)
             for known, count in self.classes:
                 cls = known()
-                if cls is not None and issubclass(made, cls):
+                if cls is not None and (made is cls or inherits(made, cls)):
                     count(caller)
         except RecursionError:
             self.recorder.hooks.unseen[0:0] = (None,)
