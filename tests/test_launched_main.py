@@ -176,19 +176,19 @@ def test_a_failure_of_ours_while_a_script_is_watched_is_not_the_scripts(tmp_path
 NAMESPACES = {
     # as cProfile before 3.12 does, and trace
     "of its own": (
-        "names = {'__name__': '__main__', '__file__': 'script.py'}\n"
-        "exec(compile(open('script.py').read(), 'script.py', 'exec'), names)\n",
+        ("names = {'__name__': '__main__', '__file__': 'script.py'}\n"
+        "exec(compile(open('script.py').read(), 'script.py', 'exec'), names)\n"),
         "pending", "another program ran its script, in a namespace that is no module's",
     ),
     "of the launcher, which traces": (
-        "import sys\n"
+        ("import sys\n"
         "def main():\n"
         "    sys.settrace(lambda *given: None)\n"
         "    text, names = open('script.py').read(), globals()\n"
         "    exec(compile(text, 'script.py', 'exec'), names)\n"
         "    sys.settrace(None)\n"
         "    for name in ('old', 'Old'): del names[name]\n"
-        "main()\n",
+        "main()\n"),
         "missing", "the script has no old; one that another program runs (pdb, trace) cannot be seen",
     ),
 }  # fmt: skip
