@@ -153,3 +153,13 @@ def test_values_that_no_verdict_could_be_asked_for_with_are_problems(tmp_path: P
     told = doctor(tmp_path, "--quick")
     assert told.returncode == 1
     assert f"problem {tmp_path}/lastcall.toml: {line.partition(' ')[0]}" in " ".join(told.stdout.split())
+
+
+def test_an_exporter_that_cannot_even_be_made_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str, config: object) -> None:
+        raise KeyError(name)
+
+    monkeypatch.setattr("lastcall.exporting.create_exporter", broken)
+    found = command.Findings()
+    command._exporters(found, SimpleNamespace(exporters=("store", "otlp")))
+    assert found.lines == [("Exporters", command.BAD, "otlp: KeyError: 'otlp'")]

@@ -14,6 +14,7 @@ from types import CodeType, FunctionType
 
 import pytest
 
+from lastcall.engines import prologue
 from lastcall.engines.inplace import fits, suspends
 from lastcall.engines.prologue import Constant, Unavailable, before_creation, with_prologue
 
@@ -225,3 +226,13 @@ def test_the_hook_is_no_constant_of_the_functions_own() -> None:
     assert [collect([b"a", b"b"]), collect([b"c"]), collect([])] == [b"ab", b"c", b""]
     assert type(collect([])) is bytes
     assert len(calls) == 4
+
+
+@rewritten
+def test_what_the_library_cannot_rewrite_is_left_to_the_other_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    import bytecode
+
+    monkeypatch.setattr(prologue, "_inserted", lambda *_: None)
+    monkeypatch.setattr(bytecode.Bytecode, "to_code", lambda _: 1 / 0)
+    with pytest.raises(Unavailable, match="cannot be rewritten"):
+        with_prologue((lambda: 1).__code__, lambda: None)

@@ -485,3 +485,15 @@ def test_where_nobody_answers_one_knock_tells_for_all_signals(monkeypatch, tmp_p
     exporter.force_flush(1)
     assert sorted(knocks) == ["http://127.0.0.1:1"] * 2 + ["http://127.0.0.1:2"] * 2
     exporter.shutdown(0.1)
+
+
+def test_a_client_that_cannot_be_made_is_a_backend_that_is_not_there(monkeypatch):
+    from lastcall.exporters import otel_clients
+    from lastcall.exporters.queueing import UnavailableError
+
+    def broken(self):
+        raise ZeroDivisionError("odd\nand long")
+
+    monkeypatch.setattr(otel_clients.Client, "_connected", broken)
+    with pytest.raises(UnavailableError, match="OTLP traces: .*odd"):
+        otel_clients.Client("traces", 1.0).send([], 1.0)

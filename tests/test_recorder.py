@@ -437,3 +437,32 @@ def test_a_position_is_the_instructions_own_whatever_was_asked_before(order):
         whole = None if None in (first, last, left, right) else (first, left, last, right)
         assert callsite.position_of(code, lasti) == whole
     assert callsite.position_of(make.__code__, 10**6) is None
+
+
+@pytest.mark.parametrize("way", ["hook", "creation_hook", "inner_hook", "start_callback", "frame_callback", "behind wrapt"])
+def test_a_count_that_cannot_be_stored_is_no_failure_of_the_hosts(monkeypatch, way):
+    in_memory(monkeypatch)
+    if way == "behind wrapt":
+        monkeypatch.setattr(hotpath, "behind_wrapt", {id(None)})
+    recorder = make()
+    tap = recorder.tap(Target("application:one"), "call")
+
+    def target():
+        if way == "frame_callback":
+            count(sys._getframe(1))
+        else:
+            count(*given)
+
+    given = (target.__code__, 0) if way == "start_callback" else ()
+    count = {
+        "inner_hook": lambda: recorder.hooks.inner_hook(tap),
+        "start_callback": lambda: recorder.hooks.start_callback({id(given[0]): tap}, {id(given[0]): tap.counters}),
+        "frame_callback": lambda: recorder.hooks.frame_callback(tap),
+        "creation_hook": lambda: recorder.hooks.creation_hook(tap),
+    }.get(way, lambda: recorder.hooks.hook(tap))()
+    (function,) = callers(count if way in ("hook", "creation_hook", "behind wrapt") else target, 1)
+    function(2)
+    assert recorder.errors.counts() == (("journal-open", 1),)
+    recorder.hooks.set_table(None)
+    function(3)
+    assert recorder.errors.counts() == (("count", 3), ("journal-open", 1))

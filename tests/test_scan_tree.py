@@ -7,8 +7,8 @@ import os
 import pytest
 
 from lastcall.errors import UsageError
+from lastcall.scanning import analyses, work
 from lastcall.scanning import survey as survey_module
-from lastcall.scanning import work
 from lastcall.scanning.cache import Cache, cache_path
 from lastcall.scanning.survey import survey
 from lastcall.scanning.tree import read_tree
@@ -358,3 +358,19 @@ def test_two_services_with_modules_of_one_name_both_show_what_is_theirs(tmp_path
     })
     assert [(item.ref, item.file) for item in survey(tmp_path).findings] == [
         ("app.m:f", "one/app/m.py"), ("app.m:f", "two/app/m.py")]
+
+
+def test_a_file_that_the_scan_stumbles_over_is_named_and_the_rest_is_scanned(tmp_path, monkeypatch):
+    write(tmp_path, {"good.py": OLD.format(name="good"), "odd.py": OLD.format(name="odd")})
+    real = analyses.ANALYSES["detect"]
+
+    def stumbling(data, arguments):
+        assert b"odd" not in data, "not thought of"
+        return real.run(data, arguments)
+
+    monkeypatch.setitem(analyses.ANALYSES, "detect", analyses.Analysis(stumbling, real.version))
+    found = survey(tmp_path)
+    assert refs(found) == ["good:good"]
+    [skipped] = found.skipped
+    assert skipped.file == "odd.py"
+    assert "please report this file" in skipped.reason

@@ -556,3 +556,15 @@ def test_a_port_that_refuses_or_only_accepts_is_known_without_a_client(monkeypat
             knock(endpoint, 2.0, answer=True)
         monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
         knock(nobody, 1.0)  # a proxy may reach what we cannot
+
+
+def test_whatever_a_client_library_raises_is_tried_again(outbox, backend, clock, monkeypatch):
+    monkeypatch.delenv("LASTCALL_RERAISE")
+    backend.wrong = ZeroDivisionError("odd")
+    outbox.put([use_item("a")])
+    assert not outbox.drain(5)
+    assert outbox.health().problem == "ZeroDivisionError: odd"
+    backend.wrong = None
+    clock.now += 5
+    assert outbox.drain(5)
+    assert backend.got == ["a"]

@@ -124,7 +124,12 @@ class Agent:
 
     def loaded(self, module: ModuleType) -> None:
         """A wanted module has run."""
-        self.patcher.loaded(module, _spec_name(module))
+        name = _spec_name(module)
+        try:
+            self.patcher.loaded(module, name)
+        except BaseException:  # a signal's handler says "stop": to the host, which may go on and use the module
+            self.patcher.loaded(module, name)
+            raise
 
     def _changed(self, target: Target) -> None:
         self._to_write.append(target)

@@ -12,7 +12,7 @@ from _thread import allocate_lock, get_ident
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from itertools import count
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 
 native_lock = allocate_lock
@@ -26,6 +26,9 @@ native_ident = get_ident
 getframe = sys._getframe
 """The frame so many calls out. A host that has an answer to an interpreter without `sys._getframe` takes it away to
 test that."""
+
+_CO_VARARGS = 0x04
+_OURS = ("lastcall", "wrapt", "bytecode")
 
 
 class LastcallError(Exception):
@@ -55,6 +58,35 @@ class UsageError(LastcallError):
         super().__init__(slug, message)
 
 
+def is_interruption(error: BaseException) -> bool:
+    """Whether a signal's handler of the host's, or its debugger, raised it between two instructions of ours.
+
+    It says "stop" to the host's code below: a timeout, a worker's end. Such functions are given the very frame that
+    they were called from, which was ours or that of a library at work for us; what we call ourselves is not.
+    """
+    trace = error.__traceback__
+    while trace is not None:
+        trace = trace.tb_next
+        if trace is not None and _has_interrupted(trace.tb_frame):
+            return True
+    return False
+
+
+def _has_interrupted(frame: FrameType) -> bool:
+    code, back = frame.f_code, frame.f_back
+    number = code.co_argcount + code.co_kwonlyargcount
+    has_more = bool(code.co_flags & _CO_VARARGS)
+    if back is None or not number + has_more:
+        return False
+    package = str(back.f_globals.get("__name__")).partition(".")[0]
+    if package not in _OURS and package not in sys.stdlib_module_names:
+        return False
+    names = frame.f_locals
+    given = [names.get(name) for name in code.co_varnames[:number]]
+    more = names.get(code.co_varnames[number]) if has_more else ()
+    return any(value is back for value in (*given, *(more if type(more) is tuple else ())))
+
+
 class InternalErrors:
     """Counts failures by slug and remembers the first of each. Exact under threads, safe to fork, no lock."""
 
@@ -65,8 +97,15 @@ class InternalErrors:
         self._first: dict[str, str] = {}
 
     def guard(self, slug: str) -> Guard:
-        """A context manager that counts and swallows every `Exception` of its body under `slug`."""
+        """A context manager that counts and swallows every `Exception` of its body under `slug`.
+
+        For our own thread, for forks and for the process's end.
+        """
         return Guard(self, slug)
+
+    def guard_in_host(self, slug: str) -> Guard:
+        """The same where the host's code goes on afterwards: what says "stop" to that is let through."""
+        return Guard(self, slug, in_host=True)
 
     def add(self, slug: str, error: BaseException) -> None:
         """Count one failure. Prints one line to stderr if LASTCALL_DEBUG=1."""
@@ -79,14 +118,20 @@ class InternalErrors:
         if os.environ.get("LASTCALL_DEBUG") == "1":
             sys.stderr.write(f"lastcall: internal error [{slug}] {first}\n")
 
-    def record(self, slug: str, error: Exception) -> None:
-        """What an `except` at a named seam does: count `error` and go on, or re-raise it in our own tests."""
-        if os.environ.get("LASTCALL_RERAISE") == "1":
-            raise error
+    def swallows(self, slug: str, error: Exception, *, in_host: bool = True) -> bool:
+        """Count `error`. False, with nothing counted, if it is to go on: in our own tests, and to the host's code."""
         try:
+            if os.environ.get("LASTCALL_RERAISE") == "1" or (in_host and is_interruption(error)):
+                return False
             self.add(slug, error)
-        except Exception:  # noqa: BLE001, S110 - as in Guard.__exit__
+        except Exception:  # noqa: BLE001, S110 - str(error) may fail, the stack be exhausted
             pass
+        return True
+
+    def record(self, slug: str, error: Exception) -> None:
+        """What an `except` at a named seam does: count `error` and go on, or raise it again: see `swallows`."""
+        if not self.swallows(slug, error):
+            raise error
 
     def counts(self) -> tuple[tuple[str, int], ...]:
         """How many failures of each slug so far, sorted by slug."""
@@ -106,11 +151,12 @@ class InternalErrors:
 class Guard:
     """See `InternalErrors.guard`. Stateless, so one instance may be kept and used again, in any thread."""
 
-    __slots__ = ("_errors", "_slug")
+    __slots__ = ("_errors", "_in_host", "_slug")
 
-    def __init__(self, errors: InternalErrors, slug: str) -> None:
+    def __init__(self, errors: InternalErrors, slug: str, *, in_host: bool = False) -> None:
         self._errors = errors
         self._slug = slug
+        self._in_host = in_host
 
     def __enter__(self) -> None:
         return None
@@ -118,19 +164,8 @@ class Guard:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if error is None or not isinstance(error, Exception):
-            return False
-        if os.environ.get("LASTCALL_RERAISE") == "1":
-            return False
-        try:
-            self._errors.add(self._slug, error)
-        except Exception:  # noqa: BLE001, S110 - str(error) may fail, the stack be exhausted
-            pass
-        return True
+        return isinstance(error, Exception) and self._errors.swallows(self._slug, error, in_host=self._in_host)
 
 
 internal_errors = InternalErrors()
 """The failures of this process."""
-
-guard = internal_errors.guard
-"""`with guard("slug"): ...`, on `internal_errors`."""

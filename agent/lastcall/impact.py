@@ -70,7 +70,7 @@ class Impact:
         """A request has ended; `outcome` says how it failed, empty if it did not."""
         if not outcome:
             return
-        with self.agent.errors.guard("impact"):
+        with self.agent.errors.guard_in_host("impact"):
             for record in request.sites:
                 self.agent.finding_at("impact", record.target, f"the request ended in {outcome}", record)
 

@@ -186,10 +186,10 @@ class Finder:
             return None
         spec = self._find(name, path, target)
         if spec is None and name in self.wants.gone:
-            with self.errors.guard("import-hook"):
+            with self.errors.guard_in_host("import-hook"):
                 self.missed(name)
         if spec is not None and spec.loader is not None:
-            with self.errors.guard("import-hook"):
+            with self.errors.guard_in_host("import-hook"):
                 self._hear_of(spec, wanted=wanted, reloading=target is not None)
         return spec
 
@@ -236,7 +236,7 @@ class Finder:
         return True
 
     def report(self, module: ModuleType | None) -> None:
-        """Tell whoever wanted `module` that its code has run. Never raises."""
+        """Tell whoever wanted `module` that its code has run. Raises nothing of ours."""
         if module is None:
             return
         try:
@@ -275,9 +275,11 @@ class _Resumption:
         self._tracer = tracer
 
     def report(self, module: ModuleType | None) -> None:
-        if self._finder is not None:
-            self._finder.report(module)
-        self._tracer.resume()
+        try:
+            if self._finder is not None:
+                self._finder.report(module)
+        finally:
+            self._tracer.resume()
 
 
 def _is_import(frame: FrameType) -> bool:
@@ -345,10 +347,12 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
         object.__setattr__(spec, name, value)
         if name == "_initializing" and not value:
             finder = spec.__dict__.get("_lastcall_finder")
-            if finder is not None:
-                # absent if its code raised: importlib has removed it by now
-                finder.report(sys.modules.get(spec.__dict__["name"]))
-            stop_listening(spec)  # not before: `is_unfinished` keeps our own thread from arming it, too
+            try:
+                if finder is not None:
+                    # absent if its code raised: importlib has removed it by now
+                    finder.report(sys.modules.get(spec.__dict__["name"]))
+            finally:
+                stop_listening(spec)  # not before: `is_unfinished` keeps our own thread from arming it, too
 
     def get_name(spec: Any) -> str:
         names = spec.__dict__

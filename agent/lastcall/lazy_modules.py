@@ -31,7 +31,7 @@ def watch(finder: Finder, util: ModuleType) -> None:
             raise AttributeError(f"{type(lazy).__name__!r} object has no attribute 'loader'") from None
         frame = getframe(1)
         if frame.f_code is making:
-            with finder.errors.guard("lazy-module"):
+            with finder.errors.guard_in_host("lazy-module"):
                 spec = vars(frame.f_locals[making.co_varnames[1]]).get("__spec__")
                 if spec is not None and finder.wants(spec.name):
                     return TellingLoader(loader, finder)

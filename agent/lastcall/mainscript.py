@@ -159,9 +159,10 @@ class _Script(Tracer):
         return None
 
     def _give_up(self, error: Exception) -> None:
-        self.life.agent().errors.record("mainscript", error)
         self.missing.clear()
         self.wildcards.clear()
+        self._end()
+        self.life.agent().errors.record("mainscript", error)
 
     def _move(self, names: dict[str, Any]) -> None:
         """The program runs another one as the script, whose global names these are."""

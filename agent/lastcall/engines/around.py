@@ -96,16 +96,25 @@ class _Around:
         frame = hotpath.caller_behind_wrapt(hotpath.frame_below(2))
         for before in self.befores:
             before(frame)
-        entered = []
-        for advice in self.advices:
-            with self.errors.guard("advice"):
-                entered.append((advice, advice.enter(frame, args, kwargs)))
+        entered: list[Any] = []
+        try:
+            for advice in self.advices:
+                with self.errors.guard_in_host("advice"):
+                    entered.append((advice, advice.enter(frame, args, kwargs)))
+        except BaseException as error:  # the host's own, a signal handler's: the call is not made
+            self._leave(entered, None, error)
+            raise
         return entered
 
     def _leave(self, entered: list[Any], result: Any, raised: BaseException | None) -> None:
-        for advice, token in reversed(entered):
-            with self.errors.guard("advice"):
+        if not entered:
+            return
+        advice, token = entered.pop()
+        try:
+            with self.errors.guard_in_host("advice"):
                 advice.leave(token, result, raised)
+        finally:
+            self._leave(entered, result, raised)
 
 
 hotpath.skip_own_frames(globals())

@@ -23,6 +23,8 @@ from __future__ import annotations
 import sys
 from opcode import opmap, opname
 
+from ..errors import is_interruption
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,4 +237,6 @@ def _rewritten(code: CodeType, constant: Constant) -> CodeType:
         consts = tuple(known.constant if type(known) is _StandIn else known for known in made.co_consts)
         return made.replace(co_consts=consts)
     except Exception as error:  # the library's own limits: whatever it raises, the other engine is there
+        if is_interruption(error):
+            raise
         raise Unavailable(f"its bytecode cannot be rewritten ({error})") from error

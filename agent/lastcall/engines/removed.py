@@ -32,7 +32,7 @@ def arm_name(recorder: Recorder, module: ModuleType, name: str, tap: Tap, asked:
             return  # somebody has put it back
         use(frame)
         if frame is None or not is_import_machinery(frame):
-            with recorder.errors.guard("removed"):
+            with recorder.errors.guard_in_host("removed"):
                 asked(tap.target, recorder.record_at(tap, frame))
 
     return names.arm_name(recorder, module, name, tap, ask)

@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 import sys
 
+from ..errors import is_interruption
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from typing import Any
@@ -28,7 +30,9 @@ def load() -> Any:
     if "wrapt" not in sys.modules and not os.environ.get("WRAPT_DISABLE_EXTENSIONS"):
         try:
             alone = _load_alone()
-        except Exception:  # noqa: BLE001 - the seam to importlib's and wrapt's insides: the ordinary way is left
+        except Exception as error:  # the seam to importlib's and wrapt's insides: the ordinary way is left
+            if is_interruption(error):
+                raise
             alone = None
         if alone is not None:
             return alone
