@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lastcall.dossier import Caller, Scope
 from lastcall.evidence import Finding
-from lastcall.intervals import clip, intersect, measure, union
+from lastcall.intervals import clip, measure, union
 from lastcall.verdict import judge
 from verdict_evidence import BACKEND, DAY, HOUR, NOW, OLD, QUESTION, REF, dossier, life, mention, site, watch
 
@@ -101,6 +101,10 @@ def test_a_busier_history_never_makes_a_verdict_safer(before, question, data):
     )
     busier = replace(before, callers=tuple(replace(c, count=c.count * 3) for c in more))
     assert SAFETY[judge(busier, question).word] >= SAFETY[judge(before, question).word]
+
+
+def intersect(first, second):
+    return tuple(part for since, until in second for part in clip(first, since, until))
 
 
 @many

@@ -84,11 +84,6 @@ class Pattern:
         """Whether `dotted` is covered. `pkg.**` covers `pkg` itself too."""
         return _match_segments(self.segments, 0, dotted.split("."), 0)
 
-    @property
-    def literal(self) -> bool:
-        """Whether this pattern names exactly one thing."""
-        return "*" not in self.text and "?" not in self.text
-
 
 def _match_segments(pattern: list[str], p: int, parts: list[str], i: int) -> bool:
     while p < len(pattern):

@@ -31,21 +31,6 @@ def clip(intervals: Intervals, since: float, until: float) -> Intervals:
     )
 
 
-def intersect(first: Intervals, second: Intervals) -> Intervals:
-    """The time that lies in both."""
-    result: list[tuple[float, float]] = []
-    i = j = 0
-    while i < len(first) and j < len(second):
-        since, until = max(first[i][0], second[j][0]), min(first[i][1], second[j][1])
-        if since < until:
-            result.append((since, until))
-        if first[i][1] < second[j][1]:
-            i += 1
-        else:
-            j += 1
-    return tuple(result)
-
-
 def measure(intervals: Intervals) -> float:
     """Seconds in all intervals together."""
     return sum(until - since for since, until in intervals)

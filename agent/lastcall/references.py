@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lastcall.errors import UsageError
-from lastcall.evidence import Reference
 from lastcall.scanning.finding import Skipped
 from lastcall.scanning.naming import TOKEN
 from lastcall.scanning.passing import CONSTRUCTORS, passes
@@ -107,13 +106,6 @@ class StaticReference:
     def breaks(self) -> bool:
         """Whether removing the target would surely break this place when it runs (or a type check of it)."""
         return self.certain and self.kind not in _HARMLESS and not self.note.startswith("may be missing")
-
-    def as_reference(self) -> Reference:
-        """The same as the value that run-time references are kept in."""
-        return Reference(
-            self.target, self.module, self.name or self.expression, self.file, self.line, "static"
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Definition:

@@ -123,9 +123,7 @@ def _plan(target: Document) -> list[str]:
 
 def _sites(document: Document, shown: set[str], now: float) -> Iterator[Line]:
     about = {target["target"]: target for target in document["targets"]}
-    for ref, sites in _grouped(
-        (site for site in document["call_sites"] if site["target"] in shown), "target"
-    ):
+    for ref, sites in _by_target(site for site in document["call_sites"] if site["target"] in shown):
         yield from _wrapped(ref, "  ", "bold")
         where = about[ref]["defined"]
         if where:
@@ -193,7 +191,7 @@ def _service(name: str, releases: list[str]) -> str:
 
 
 def _references(references: list[Document], most: int) -> Iterator[Line]:
-    groups = list(_grouped(references, "target"))
+    groups = list(_by_target(references))
     for ref, held in groups[:most]:
         yield from _wrapped(ref, "  ", "bold")
         for entry in held[:most]:
@@ -259,11 +257,11 @@ def _problems(problems: list[Document]) -> Iterator[Line]:
         yield Line("")
 
 
-def _grouped(entries: Iterable[Document], key: str) -> Iterator[tuple[str, list[Document]]]:
+def _by_target(entries: Iterable[Document]) -> Iterable[tuple[str, list[Document]]]:
     groups: dict[str, list[Document]] = {}
     for entry in entries:
-        groups.setdefault(entry[key], []).append(entry)
-    yield from groups.items()
+        groups.setdefault(entry["target"], []).append(entry)
+    return groups.items()
 
 
 def _wrapped(text: str, indent: str, style: str) -> Iterator[Line]:

@@ -75,8 +75,6 @@ class SiteRecord:
         "module",
         "note",
         "origin",
-        "reported",
-        "sampled_ns",
         "slot",
         "target",
         "trace",
@@ -91,13 +89,12 @@ class SiteRecord:
         self.target = target
         self.use = use
         self.note = note
-        self.at_ns = self.sampled_ns = at_ns
+        self.at_ns = at_ns
         self.counter = count(1)
         self.failures: count[int] | None = None
         """Uses known to have raised; None while no end was seen."""
         self.written_errors: int | None = None
         self.expression: str | None = None
-        self.reported = 0
         self.aliases: list[Alias] = []
         self.written = False
         self.first_sample: Sample | None = None

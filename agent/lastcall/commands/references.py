@@ -64,7 +64,7 @@ def references(  # noqa: PLR0917 - typer makes an option of each
     check_choice("--format", output_format, FORMATS)
     sightings = read_sightings(store)
     kept = Cache.of(os.path.realpath(path)) if cache else None
-    with progress_bar("Reading") as progress:
+    with progress_bar() as progress:
         found = search(path, refs, exclude=exclude or (), cache=kept, progress=progress)
     _check_known(found, refs, path)
     seen = _Seen.of(found, sightings)

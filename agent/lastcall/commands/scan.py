@@ -77,7 +77,7 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
     shown = cast("Confidence", confidence or "medium")
     sightings = read_sightings(store)
     kept = Cache.of(os.path.realpath(path)) if cache else None
-    with progress_bar("Reading") as progress:
+    with progress_bar() as progress:
         found = survey(path, exclude=exclude or (), tests=tests, cache=kept, progress=progress)
     if kept is not None:
         kept.close()
@@ -182,8 +182,8 @@ def _configured_store() -> str:
 
 
 @contextmanager
-def progress_bar(doing: str) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on stderr that appears after a second; nothing if that is no terminal."""
+def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on stderr for files that are read: after a second, and none if that is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return
@@ -195,7 +195,7 @@ def progress_bar(doing: str) -> Iterator[Callable[[int, int], None] | None]:
     started = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task(doing, total=None)
+    task = bar.add_task("Reading", total=None)
 
     def advance(done: int, total: int) -> None:
         if time.monotonic() - started > 1 and not bar.live.is_started:

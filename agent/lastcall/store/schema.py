@@ -45,7 +45,7 @@ CREATE TABLE process (
     attributes TEXT NOT NULL,      -- JSON array of [key, value]
     seen REAL NOT NULL,            -- last sign of life
     ended REAL,                    -- a clean end, else NULL: still running, or killed
-    ended_how TEXT NOT NULL,       -- 'exit', 'fork-parent', 'exec'; '' without a clean end
+    ended_how TEXT NOT NULL,       -- 'exit'; '' without a clean end
     read_to INTEGER NOT NULL,      -- bytes of its journal that are in this store
     finished INTEGER NOT NULL      -- 1: read to the end, its files may be deleted and must not be read again
 );
