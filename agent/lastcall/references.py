@@ -11,14 +11,21 @@ are searched for in the same way, until no new one appears.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from lastcall.errors import UsageError
 from lastcall.scanning.finding import Skipped
 from lastcall.scanning.naming import TOKEN
 from lastcall.scanning.passing import CONSTRUCTORS, passes
+from lastcall.scanning.referring import (
+    Definition,
+    ReferenceKind,
+    StaticReference,
+    StaticSearch,
+    without_weaker,
+)
 from lastcall.scanning.resolving import Graph
 from lastcall.scanning.tree import SourceFile, Tree, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
@@ -31,40 +38,9 @@ if TYPE_CHECKING:
     from lastcall.scanning.cache import Cache
     from lastcall.scanning.work import Progress
 
-ReferenceKind = Literal[
-    "import",
-    "re-export",
-    "access",
-    "call",
-    "subclass",
-    "decorator",
-    "annotation",
-    "patch",
-    "all",
-    "entry-point",
-    "string",
-    "docs",
-    "text",
-]
-KINDS: tuple[ReferenceKind, ...] = (
-    "import",
-    "re-export",
-    "access",
-    "call",
-    "subclass",
-    "decorator",
-    "annotation",
-    "patch",
-    "all",
-    "entry-point",
-    "string",
-    "docs",
-    "text",
-)
 _BODIES = frozenset(("def", "class", "property", "module"))
 """Definitions that have an inside."""
 _PROTOCOLS = frozenset(("typing.Protocol", "typing_extensions.Protocol"))
-_HARMLESS = frozenset(("docs", "string", "text"))
 
 _ENTRY_POINT_FILES = frozenset(("pyproject.toml", "setup.cfg", "setup.py", "entry_points.txt"))
 _OWN_FILES = frozenset(("lastcall.toml", "lastcall-baseline.toml"))
@@ -74,63 +50,6 @@ _STAR = re.compile(rb"\bimport[ \t]*\(?[ \t]*\*")
 _MOST_ROUNDS = 6
 _FEW_NAMES = 20
 """Up to so many names are looked for one by one; for more, all identifiers are taken out first."""
-
-
-@dataclass(frozen=True, slots=True)
-class StaticReference:
-    """One place in the source that refers to a target."""
-
-    target: str
-    kind: ReferenceKind
-    file: str
-    """Relative to the root, with forward slashes."""
-    line: int
-    column: int
-    """Counted from 0."""
-    module: str
-    """The module the place is in; empty outside of Python files."""
-    function: str
-    """The qualified name of the function or class around it; empty at module level."""
-    expression: str
-    """As the source spells it."""
-    test: bool
-    """In test code."""
-    certain: bool = True
-    """False where only the name agrees: an attribute of an object of unknown type, a bare string."""
-    name: str = ""
-    """For imports: the name that it is bound to here."""
-    note: str = ""
-    """What softens it: `type checking only`, `may be missing: ImportError is caught`."""
-
-    @property
-    def breaks(self) -> bool:
-        """Whether removing the target would surely break this place when it runs (or a type check of it)."""
-        return self.certain and self.kind not in _HARMLESS and not self.note.startswith("may be missing")
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """Where a target is defined."""
-
-    target: str
-    file: str
-    line: int
-    end_line: int
-    how: str
-    """`def`, `class`, `property`, `assign`, `import` (the name is only re-exported there), or `module`."""
-
-
-@dataclass(slots=True)
-class StaticSearch:
-    """What a search found, and what it could not look into."""
-
-    root: str
-    references: list[StaticReference] = field(default_factory=list)
-    definitions: dict[str, Definition] = field(default_factory=dict)
-    """By target; one that the tree does not define is not in it."""
-    outside: set[str] = field(default_factory=set)
-    """Targets of packages that are not in the tree."""
-    skipped: list[Skipped] = field(default_factory=list)
-    """Files that mention a target but cannot be parsed; each mention is a reference of kind `text`."""
 
 
 def static_references(
@@ -366,7 +285,7 @@ class _Search:
             if item.kind not in ("import", "all", "docs", "string"):
                 used.setdefault(index, set()).add(item.expression.split(".")[0])
         # Only when every path has been followed is it known which imports others go through.
-        return _without_weaker(
+        return without_weaker(
             self._as_re_export(item, path, index, used.get(index, set())) for item, index, path in found
         )
 
@@ -580,16 +499,6 @@ def _kind_of(file: SourceFile, use: list[Any], *, whole: bool) -> tuple[Referenc
     return kind, note
 
 
-def _without_weaker(items: Iterable[StaticReference]) -> list[StaticReference]:
-    """One reference for each target and place: certain before guessed, kinds in their order."""
-    best: dict[tuple[str, str, int, int], StaticReference] = {}
-    for item in items:
-        key = (item.target, item.file, item.line, item.column)
-        known = best.get(key)
-        if known is None or _strength(item) < _strength(known):
-            best[key] = item
-    return list(best.values())
-
-
-def _strength(item: StaticReference) -> tuple[bool, int]:
-    return not item.certain, KINDS.index(item.kind)
+__all__ = [
+    "Definition", "StaticReference", "StaticSearch", "definition_of", "nearest", "search", "static_references",
+]  # fmt: skip

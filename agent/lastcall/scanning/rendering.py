@@ -18,8 +18,8 @@ from lastcall.scanning.wording import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lastcall.references import StaticReference
     from lastcall.scanning.finding import Confidence, Finding, Skipped
+    from lastcall.scanning.referring import StaticReference
     from lastcall.scanning.survey import Survey
 
     SeenOf = Callable[[Finding], str]
