@@ -323,12 +323,63 @@ def test_what_had_captured_a_function_does_not_keep_it_wrapped_when_watching_end
     world = World(tmp_path, {"legacy.py": """
         def old(): pass
         registry = {"old": old}
+        class Keep: pass
+        KEEP = Keep()
+        KEEP.old = old
         """, "host.py": """
         import legacy, lastcall
-        legacy.old()
+        legacy.old(), legacy.registry["old"](), legacy.KEEP.old()
         lastcall.stop()
-        print(type(legacy.old).__mro__[1:])
+        print([type(f).__mro__[1:] for f in (legacy.old, legacy.registry["old"], legacy.KEEP.old)])
         """}, ("legacy:old",))  # fmt: skip
     run = world.run("wrapping")
-    assert (run.out, run.err) == ("(<class 'object'>,)\n", "")
-    assert run.total("legacy:old") == 1
+    assert (run.out, run.err) == ("[(<class 'object'>,), (<class 'object'>,), (<class 'object'>,)]\n", "")
+    assert run.total("legacy:old") == 3
+
+
+ARGUMENTS = """
+    def old(x=1, *, mode=None): return x
+    def plain(x=1, *, mode=None): return x
+    class Chat:
+        def __init__(self, mode=None): pass
+        def send(self, x=1, *, mode=None): return x
+        def plain(self, x=1, *, mode=None): return x
+        @classmethod
+        def make(cls, mode=None): return 1
+    class Kept:
+        def __init__(self, mode=None): pass
+    TABLE = {"old": old}
+    KEEP = Chat.send, Chat.make, Kept.__init__
+    """
+
+
+@pytest.mark.skipif("t" in sys.abiflags, reason="free-threaded builds do not count all references")
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_deprecated_argument_that_is_passed_to_what_was_captured_is_counted_or_said_to_escape(engine, both, tmp_path):
+    """`both`: the functions are targets themselves, too, and that alone is no reason to say so."""
+    world = World(tmp_path, {"legacy.py": ARGUMENTS, "host.py": """
+        import legacy
+        chat = legacy.Chat(mode=1)
+        print(legacy.TABLE["old"](mode=1), legacy.old(mode=1), legacy.plain(mode=1))
+        print(legacy.KEEP[0](chat, mode=1), legacy.KEEP[1](mode=1), legacy.KEEP[2](chat, mode=1))
+        print(chat.send(mode=1), chat.make(mode=1), chat.plain(mode=1), legacy.TABLE["old"] is legacy.old)
+        legacy.Kept(mode=1)
+        """})  # fmt: skip
+    names = ("old", "plain", "Chat", "Kept", "Chat.send", "Chat.make", "Chat.plain")
+    world.targets = tuple(f"legacy:{name}(mode=)" for name in names)
+    if both:
+        world.targets = (*(f"legacy:{name}" for name in names), *world.targets)
+    run = world.run(engine)
+    assert run.err == ""
+    assert run.out == world.run().out
+    counted = {name: run.total(f"legacy:{name}(mode=)") for name in names}
+    assert counted == {"old": 2, "plain": 1, "Chat": 1, "Kept": 1, "Chat.send": 1, "Chat.make": 1, "Chat.plain": 1}
+    states = run.states()
+    escaping = {name for name in names if "is held by more than its class" in states[f"legacy:{name}(mode=)"][1]}
+    assert escaping == {"Kept", "Chat.send", "Chat.make"}
+    assert {states[f"legacy:{name}(mode=)"][0] for name in escaping} == {"partial"}
+    assert {states[f"legacy:{name}(mode=)"][0] for name in set(names) - escaping} == {"armed"}
+    if both:
+        expected = {"armed"} if engine != "wrapping" else {"armed", "partial"}
+        assert {states[f"legacy:{name}"][0] for name in names} == expected, states

@@ -22,6 +22,10 @@ CAPTURED, NAMED = 3, 2
 NOT_MATCHED = ("c_function", "inherited", "cached_method")
 """Kinds that no wildcard covers: what was defined elsewhere, and what is no function in a class."""
 WAY_STAYS = {way: said for said, ways in STAYS.items() for way in ways}
+if sys.version_info >= (3, 13):
+    WAY_STAYS["queue"] = "a SimpleQueue"  # a list before
+if sys.version_info >= (3, 14):
+    WAY_STAYS["atexit"] = "a tuple"  # in C before
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ def test_a_use_through_what_captured_a_target_is_counted_or_its_state_says_so(en
     assert mistakes(run, plain, pairs) == []
     states = [state for state, _, _ in run.states().values()]
     assert len(states) == len(pairs)
-    assert states.count("armed") > len(pairs) * (0.2 if FREE_THREADED else 0.45 if engine == "wrapping" else 0.8)
+    assert states.count("armed") > len(pairs) * (0.8 if engine != "wrapping" else 0.1 if FREE_THREADED else 0.45)
 
 
 def test_a_wildcard_sees_the_same(world, plain):

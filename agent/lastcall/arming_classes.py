@@ -42,8 +42,28 @@ def arm_class(patcher: Patcher, target: Target, found: Found) -> str:
             except CannotArm:  # a class in C, which takes no other constructor
                 arm_name(patcher, target, found.module, found.name, found.owner)
                 return IN_C
-            return remark or (patcher.escaping(cls, name, value, held) if target.engine == "wrapping" else "")
+            return remark or (patcher.escaping(target, cls, name, value, held) if target.engine == "wrapping" else "")
     return _arm_inherited_constructor(patcher, target, found, cls, tap)
+
+
+def constructor(found: Found, parameter: str) -> tuple[Found, int]:
+    """What takes this argument of a class, its own `__init__` or `__new__`, and how many hold that beside the class.
+
+    Raises CannotArm.
+    """
+    from .engines.parameters import position_of
+
+    cls = found.value
+    own = [name for name in ("__init__", "__new__") if name in cls.__dict__]
+    for name in own:
+        if position_of(cls.__dict__[name], parameter) is not None:
+            held = captured.beside_in_class(cls.__dict__, name)
+            return Found(found.module, cls, name, cls.__dict__[name]), held
+    if own:
+        raise CannotArm("missing", f"the constructor of {cls.__qualname__} has no parameter {parameter}")
+    raise CannotArm(
+        "failed", f"{cls.__qualname__} inherits its constructor: name the one that takes {parameter} as the target"
+    )
 
 
 def _arm_inherited_constructor(patcher: Patcher, target: Target, found: Found, cls: type, tap: Tap) -> str:

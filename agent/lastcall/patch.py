@@ -53,7 +53,6 @@ NOT_COUNTED = (
     "partial: free-threaded Python does not count who holds a function, and a call through what captured it earlier is "
     "not seen by a wrapper"
 )
-SEEN_IN_PLACE = ': engine "inplace" sees it'
 
 
 class Patcher:
@@ -113,9 +112,10 @@ class Patcher:
         self.armed_modules[name] = id(module)
         met = [known for known in self._met.get(name, ()) if known() is not None]
         self._met[name] = [*met, captured.weakly(module)]
-        for target in self.wanted.exact.get(name, ()):
+        # an argument is seen by a wrapper only, and what is wrapped cannot be watched in place any more
+        for target in sorted(self.wanted.exact.get(name, ()), key=_is_of_argument):
             self.arm(target, module, late=late)
-        for wildcard in self.wanted.wildcards(name):
+        for wildcard in sorted(self.wanted.wildcards(name), key=_is_of_argument):
             self._expand(wildcard, module, name, late)
         for discover in self.discoverers:
             discover(self, module)
@@ -261,7 +261,7 @@ class Patcher:
         held_in_class = _held_in_class(module, target.qualname)
         found = find(module, target.qualname)
         if target.kind == "parameter":
-            return self._arm_parameter(target, found)
+            return self._arm_parameter(target, found, held or held_in_class)
         if found is None:
             from .arming_names import arm_absent
 
@@ -269,19 +269,29 @@ class Patcher:
         if kept_by and kind_of(found) == "function":
             return self._arm_reads_of(target, found, kept_by)
         remark = self._arm_found(target, found, held)
-        if not remark and target.engine == "wrapping" and target.kind != "class":
-            return self.escaping(found.owner, found.name, found.value, held_in_class)
+        if not remark and target.engine == "wrapping" and target.kind != "class" and is_class(found.owner):
+            return self.escaping(target, found.owner, found.name, found.value, held_in_class)
         return remark
 
-    def escaping(self, owner: Any, name: str, value: Any, held: int) -> str:
-        """The remark on what was wrapped in a class, if more than the class holds it: `held` by so many."""
-        from .engines import inplace
+    def escaping(
+        self, target: Target, owner: Any, name: str, value: Any, held: int, *, only_wrapped: bool = False
+    ) -> str:
+        """The remark on what was wrapped in a class, if more than the class holds it: `held` by so many.
+
+        `only_wrapped`: no other engine sees its uses.
+        """
+        from .engines import wrapping
 
         function = function_of(value)
+        if held > 0:  # other targets may be the same function, with an argument
+            others = (other for other in self.by_ref.values() if other is not target)
+            held = max(0, held - sum(any(known is function for known in other.objects) for other in others))
+        held = held or wrapping.holders_noted(value) or 0
+        wrapping.note_holders(names_of_class(owner)[name], held)
         if not held or self.is_another_name(owner, name, function):
             return ""
-        seen_in_place = SEEN_IN_PLACE if inplace.sees_calls_of(function) else ""
-        return (NOT_COUNTED if held == captured.UNKNOWN else HELD_IN_CLASS) + seen_in_place
+        remark = NOT_COUNTED if held == captured.UNKNOWN else HELD_IN_CLASS
+        return remark if only_wrapped else remark + _seen_in_place(function)
 
     def _arm_reads_of(self, target: Target, found: Found, kept_by: list[str]) -> str:
         """Only a wrapper could count its calls, and would be another object to who holds it."""
@@ -346,10 +356,8 @@ class Patcher:
             tap = self.taps[target.ref, use] = self.recorder.tap(target, use)
         return tap
 
-    # -- callables ----------------------------------------------------------------------------------
-
-    def _arm_parameter(self, target: Target, found: Found | None) -> str:
-        from .arming_classes import told_apart_from_none
+    def _arm_parameter(self, target: Target, found: Found | None, held: int) -> str:
+        from .arming_classes import constructor, told_apart_from_none
         from .engines import parameters
 
         if found is None:
@@ -358,9 +366,19 @@ class Patcher:
             )
         self.note_definition(target, found)
         target.engine = "wrapping"
+        if is_class(found.value):
+            found, held = constructor(found, target.parameter)
         remark, undo = parameters.arm(self.recorder, target, found, self.tap(target, "call"))
         self.to_undo(undo, found.owner)
-        return f"{told_apart_from_none(found)}; {remark}" if found.through is not None else remark
+        if is_class(found.owner):
+            escaping = self.escaping(target, found.owner, found.name, found.value, held, only_wrapped=True)
+        else:
+            escaping = self._rebind(target, found.value, vars(found.owner)[found.name], held, only_wrapped=True)
+        if found.through is not None:
+            remark = f"{told_apart_from_none(found)}; {remark}"
+        return f"{escaping}; {remark}" if escaping else remark
+
+    # -- callables ----------------------------------------------------------------------------------
 
     def arm_callable(
         self,
@@ -464,22 +482,36 @@ class Patcher:
         target.engine = "wrapping"
         if target.cls is None:
             target.objects = [*target.objects, wrapper]
-        return "" if isinstance(owner, type) else _rebind(target, value, wrapper, held)
+        return "" if isinstance(owner, type) else self._rebind(target, value, wrapper, held)
 
+    def _rebind(
+        self, target: Target, original: Any, wrapper: Any, held: int, *, only_wrapped: bool = False
+    ) -> str:
+        """Have those that captured a function of a module hold its wrapper. The remark on those that cannot."""
+        from .engines import wrapping
 
-def _rebind(target: Target, original: Any, wrapper: Any, held: int) -> str:
-    """Have those that captured a function of a module hold its wrapper. The remark on those that cannot."""
-    if not held and not captured.weakly_held(original):
+        left = wrapping.holders_noted(original) or []
+        if held or captured.weakly_held(original):
+            from .rebinding import rebind, undo_of
+
+            left = [*left, *rebind(original, wrapper, held, target.objects)]
+            self.to_undo(undo_of(wrapper), wrapper)
+        if left:
+            wrapping.note_holders(wrapper, left)
+            return "partial: references captured earlier are held by " + _and(left)
+        if held == captured.UNKNOWN:
+            return NOT_COUNTED if only_wrapped else NOT_COUNTED + _seen_in_place(original)
         return ""
-    from .engines import inplace
-    from .rebinding import rebind
 
-    left = rebind(original, wrapper, held, target.objects)
-    if left:
-        return "partial: references captured earlier are held by " + _and(left)
-    if held == captured.UNKNOWN:
-        return NOT_COUNTED + (SEEN_IN_PLACE if inplace.sees_calls_of(original) else "")
-    return ""
+
+def _seen_in_place(function: Any) -> str:
+    from .engines import inplace
+
+    return ': engine "inplace" sees it' if inplace.sees_calls_of(function) else ""
+
+
+def _is_of_argument(target: Target) -> bool:
+    return target.kind == "parameter"
 
 
 def _definition_in(module: ModuleType, target: Target) -> Any:

@@ -20,8 +20,8 @@ from types import (
 )
 
 from .asking import bases_of_class, names_of_class, own
-from .captured import FREE_THREADED, UNKNOWN, beside, weakly_held
-from .engines import wrapping
+from .captured import FREE_THREADED, UNKNOWN, beside, weakly, weakly_held
+from .engines import Undo, wrapping
 from .errors import getframe
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -33,6 +33,7 @@ WALKS = 200
 """Walks over the heap that a process may cost where reference counts do not say who needs one."""
 _walks = 0
 
+_KEPT = wrapping.ORIGINAL
 UNSEEN = "C code or a function that is running"
 
 
@@ -105,6 +106,23 @@ def rebind(original: Any, replacement: Any, references: int, known: Sequence[Any
     return [*left, UNSEEN] if references > 0 else left
 
 
+def undo_of(wrapper: Any) -> Callable[[], None]:
+    """What gives those that were given `wrapper` the original again, and others to whom it came since."""
+    return Undo(_put_back, weakly(wrapping.inner(wrapper)))
+
+
+def _put_back(known: Callable[[], Any]) -> None:
+    wrapper = known()
+    if wrapper is None:
+        return
+    original = wrapping.wrapped_by(wrapper)
+    if FREE_THREADED:
+        _in_modules(wrapper, original, [])
+    for holder in gc.get_referrers(wrapper):
+        if not _is_ours(holder):
+            _in_any(holder, wrapper, original, [])
+
+
 def _is_no_dictionary(holder: Any) -> bool:
     return type(holder) is not dict
 
@@ -113,14 +131,14 @@ def _is_of(holder: Any, replacement: Any) -> bool:
     """Whether this came to hold the original with its wrapper."""
     wrapper = wrapping.inner(replacement)
     if type(holder) is dict:  # with what the wrapper keeps to put the original back
-        return "_self_original" in holder and holder.get("_self_tap") is wrapping.tap_of(wrapper)
+        return _KEPT in holder and holder.get("_self_tap") is wrapping.tap_of(wrapper)
     return holder is wrapper or (_is_ours(holder) and type(holder).__name__ == "Found")
 
 
 def _is_ours(holder: Any) -> bool:
     """Whether we ourselves know a target by this."""
     if type(holder) is dict:
-        return "_self_original" in holder and "_self_tap" in holder
+        return _KEPT in holder
     module = names_of_class(type(holder)).get("__module__")
     return wrapping.is_wrapper(holder) or (type(module) is str and module.startswith(f"{__package__}."))
 
@@ -231,8 +249,7 @@ def _in_function(_holder: Any, _original: Any, _replacement: Any, _left: list[st
 
 def _in_frame(holder: Any, _original: Any, _replacement: Any, left: list[str]) -> None:
     """Before 3.11 a generator's variables are its frame's; what else has a frame has ended, kept by a traceback."""
-    if any(type(owner) in _SUSPENDED for owner in gc.get_referrers(holder)):
-        left.append("a generator")
+    left += [_spelled(type(owner)) for owner in gc.get_referrers(holder) if type(owner) in _SUSPENDED]
 
 
 def _in_attributes(holder: Any, original: Any, replacement: Any, left: list[str]) -> None:

@@ -200,8 +200,6 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
     from ..lookup import CannotArm
 
     name = target.parameter
-    if isinstance(found.value, type):  # classes are never replaced
-        found = _constructor(found, name)
     value = found.value
     position = position_of(value, name)
     if position is None:
@@ -216,22 +214,6 @@ def arm(recorder: Recorder, target: Target, found: Found, tap: Tap) -> tuple[str
     except (TypeError, AttributeError) as error:
         raise CannotArm("failed", f"cannot be patched: {error}") from error
     return "a caller that spreads *args or **kwargs, or calls it by another name, gets one more frame", undo
-
-
-def _constructor(found: Found, parameter: str) -> Found:
-    """What takes the arguments of a class: its own `__init__` or `__new__`. Raises patch.CannotArm."""
-    from ..lookup import CannotArm
-
-    cls = found.value
-    own = [name for name in _CONSTRUCTORS if name in cls.__dict__]
-    for name in own:
-        if position_of(cls.__dict__[name], parameter) is not None:
-            return type(found)(found.module, cls, name, cls.__dict__[name])
-    if own:
-        raise CannotArm("missing", f"the constructor of {cls.__qualname__} has no parameter {parameter}")
-    raise CannotArm(
-        "failed", f"{cls.__qualname__} inherits its constructor: name the one that takes {parameter} as the target"
-    )
 
 
 class _ByBinding(wrapping.Wrapper):

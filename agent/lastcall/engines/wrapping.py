@@ -33,6 +33,9 @@ own: Callable[[Any, str], Any] = wrapt.FunctionWrapper.__getattribute__ if IN_C 
 """An attribute of a wrapper, where one of what it wraps may have the same name."""
 set_own: Callable[[Any, str, Any], None] = wrapt.FunctionWrapper.__setattr__
 """Give a wrapper an attribute of its own; the name begins with `_self_`."""
+ORIGINAL = "_self_lastcall_original"
+HELD = "_self_lastcall_held"
+"""The attributes in which a wrapper keeps what was in its place, and who held that."""
 _ANSWERED = frozenset((
     *("__call__", "__get__", "__reduce__", "__reduce_ex__", "__deepcopy__", "__bound_function_wrapper__"),
     *("__class__", "__dict__", "__name__", "__qualname__", "__setattr__", "__delattr__"),
@@ -372,7 +375,7 @@ def put(owner: Any, name: str, original: Any, wrapper: Any) -> Callable[[], None
 
 def _putting_back(owner: Any, name: str, wrapper: Any, original: Any) -> Callable[[], None]:
     """The undo of what put `wrapper` into `owner`, alone or within a descriptor. Keeps neither of them alive."""
-    set_own(wrapper, "_self_original", original)
+    set_own(wrapper, ORIGINAL, original)
     return Undo(_put_back, weakly(owner), name, weakly(wrapper))
 
 
@@ -383,7 +386,7 @@ def _put_back(put_in: Callable[[], Any], name: str, put_there: Callable[[], Any]
     there = vars(owner).get(name)
     parts = (there.fget, there.fset, there.fdel) if isinstance(there, property) else (inner(there),)
     if any(part is wrapper for part in parts):
-        set_attribute(owner, name, own(wrapper, "_self_original"))
+        set_attribute(owner, name, own(wrapper, ORIGINAL))
 
 
 def arm_inherited(cls: type, inherited: Any, tap: Tap) -> Callable[[], None]:
@@ -431,6 +434,20 @@ def wrap_part(owner: Any, name: str, tap: Tap) -> Callable[[], None]:
             setattr(owner, name, wrapped_by(wrapper))
 
     return undo
+
+
+def note_holders(put_there: Any, held: Any) -> None:
+    """Note with a wrapper who held what it wraps, for the next one that is put around it."""
+    if is_wrapper(inner(put_there)):
+        set_own(inner(put_there), HELD, held)
+
+
+def holders_noted(value: Any) -> Any:
+    """What was noted with a wrapper, None if nothing was or it is none."""
+    try:
+        return own(inner(value), HELD) if is_wrapper(inner(value)) else None
+    except AttributeError:
+        return None
 
 
 def set_attribute(owner: Any, name: str, value: Any) -> None:
