@@ -92,7 +92,7 @@ class Impact:
             token = _current.set(request)
             try:
                 return await app(scope, receive, observed_send)
-            except Exception as error:
+            except Exception as error:  # the application's own: noted, and on its way
                 outcome = type(error).__qualname__
                 raise
             finally:
@@ -116,7 +116,7 @@ class Impact:
             token = _current.set(request)
             try:
                 return app(environ, observed_start)  # type: ignore[no-any-return]
-            except Exception as error:
+            except Exception as error:  # the application's own: noted, and on its way
                 outcome = type(error).__qualname__
                 raise
             finally:

@@ -50,6 +50,7 @@ class StaticReference:
         """Whether removing the target would surely break this place when it runs (or a type check of it)."""
         return self.certain and self.kind not in _HARMLESS and not self.note.startswith("may be missing")
 
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """Where a target is defined."""
