@@ -174,6 +174,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
         "missed": missed,
         "unseen": unseen,
         "errors": internal_errors,
+        "raise_if_hosts": raise_if_hosts,
         "record_unless_hosts": record_unless_hosts,
     }
     _own_names.append(names)
@@ -286,6 +287,7 @@ def _make_start_callback(taps: dict[int, Tap], counters_of: dict[int, Any]) -> C
                 break
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
             try:
+                raise_if_hosts(error)
                 tap = taps.get(id(code))
                 if tap is not None:
                     missed(tap, 3)

@@ -1,7 +1,7 @@
 """From a module that has just run to armed targets.
 
-What a target's name leads to decides how it is seen; `describe` says what was decided and why, and
-`doctor` prints it. Everything here runs in the thread that imports, guarded by the finder.
+What a target's name leads to decides how it is seen; its state and reason say what was decided and why, and
+`doctor` prints them. Everything here runs in the thread that imports, guarded by the finder.
 """
 
 from __future__ import annotations

@@ -343,7 +343,7 @@ class Recorder:
             lines.append(behind.journal_line())
         lines.append(line)
         try:
-            record.written = self.write(*lines)
+            self.write(*lines)
         except BaseException:  # a signal handler's, or the stack is exhausted
             self._keep_unwritten(lines)
             raise
@@ -405,7 +405,7 @@ class Recorder:
             self._by_identity[quick] = record
             self.records.append(record)
             site = record.file, record.line, record.function
-            record.written = self.write(record.journal_line(ascii(site), "()"))
+            self.write(record.journal_line(ascii(site), "()"))
             self._sight_first(record, 1)
         self._count((record.slot, record.counter))
 

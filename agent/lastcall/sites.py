@@ -80,7 +80,6 @@ class SiteRecord:
         "trace",
         "use",
         "via",
-        "written",
         "written_errors",
     )
 
@@ -96,7 +95,6 @@ class SiteRecord:
         self.written_errors: int | None = None
         self.expression: str | None = None
         self.aliases: list[Alias] = []
-        self.written = False
         self.first_sample: Sample | None = None
         """The sample of its first use, until somebody takes it or follows that call to its end."""
 

@@ -15,6 +15,7 @@ import sys
 from types import FunctionType
 
 from . import hotpath
+from .asking import is_class
 from .callsite import qualname_of
 from .errors import getframe as frame_at
 from .warning_outcomes import NOTHING, TOOLS, Changes
@@ -397,7 +398,7 @@ class Quick:
             return
         own = frame.f_locals if self.names else {}
         values = (*map(own.get, self.names), *(frame.f_globals.get(name, self) for name in self.globals))
-        if all(type(value) in _KEPT or isinstance(value, type) for value in values):
+        if all(type(value) in _KEPT or is_class(value) for value in values):
             at = where.f_lasti
             if at in self._callers and self._callers[at][0] is not where.f_code:
                 at = key
