@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import gc
 import sys
+import threading
 import weakref
 
 import pytest
 
-from lastcall.captured import code_is_known_elsewhere
+from lastcall.captured import beside, code_is_known_elsewhere, looking
 from lastcall.rebinding import kept_by
 from worlds import ENGINES, World
 
@@ -383,3 +384,37 @@ def test_a_deprecated_argument_that_is_passed_to_what_was_captured_is_counted_or
     if both:
         expected = {"armed"} if engine != "wrapping" else {"armed", "partial"}
         assert {states[f"legacy:{name}"][0] for name in names} == expected, states
+
+
+def test_what_our_own_thread_holds_for_a_moment_is_nobodys_reference():
+    namespace = {"probe": []}
+    held = [namespace["probe"]]
+    assert beside(namespace, "probe") == 1
+
+    def end():
+        held.clear()
+        looking.release()
+
+    looking.acquire()
+    thread = threading.Timer(0.005, end)
+    thread.start()
+    assert beside(namespace, "probe") == 0
+    thread.join()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_the_host_holds_while_the_first_target_is_armed_goes_when_the_host_lets_go_of_it(engine, tmp_path):
+    world = World(tmp_path, {"legacy.py": "def old(): pass\n", "host.py": """
+        import gc, weakref
+        gc.disable()
+        class Thing: pass
+        def load():
+            thing = Thing()
+            import legacy
+            legacy.old()
+            return weakref.ref(thing)
+        print(load()())
+        """}, ("legacy:old",))  # fmt: skip
+    run = world.run(engine)
+    assert (run.out, run.err) == ("None\n", "")
+    assert run.total("legacy:old") == 1

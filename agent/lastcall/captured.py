@@ -11,6 +11,7 @@ import sys
 from _weakref import getweakrefcount, getweakrefs, ref
 
 from .asking import NOTHING
+from .errors import native_lock
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ FREE_THREADED = "t" in getattr(sys, "abiflags", "")
 _NOT_COUNTED = 1 << 31
 """A reference count that is none: 3.13 gives such to what it never frees."""
 UNKNOWN = -1
+looking = native_lock()
+"""Held by our own thread while it looks through the host's namespaces, and so holds what lies there."""
+_LOOK = 0.05
+"""Seconds that counting waits for such a look at one module to end."""
 
 
 def _fresh_code() -> int:
@@ -107,6 +112,23 @@ def beside(namespace: Mapping[str, Any], name: str) -> int:
 
     UNKNOWN on free-threaded builds for functions, the counting of which they defer.
     """
+    return _undisturbed(_beside_now, namespace, name)
+
+
+def _undisturbed(count: Callable[[Mapping[str, Any], str], int], namespace: Mapping[str, Any], name: str) -> int:
+    """A count that says there is somebody, taken again while our own thread is not one of them."""
+    held = count(namespace, name)
+    if held <= 0:
+        return held
+    waited = looking.acquire(timeout=_LOOK)
+    try:
+        return count(namespace, name)
+    finally:
+        if waited:
+            looking.release()
+
+
+def _beside_now(namespace: Mapping[str, Any], name: str) -> int:
     return _beside(_count(namespace, name), type(namespace[name]))
 
 
@@ -126,9 +148,11 @@ def beside_in_class(names: Mapping[str, Any], name: str) -> int:
 
     Weak references count as well. UNKNOWN if that is all that can be said.
     """
-    if names.get(name, NOTHING) is NOTHING:
-        return 0
-    counts = [beside(names, name), weakly_held(names[name])]
+    return 0 if names.get(name, NOTHING) is NOTHING else _undisturbed(_beside_in_class_now, names, name)
+
+
+def _beside_in_class_now(names: Mapping[str, Any], name: str) -> int:
+    counts = [_beside_now(names, name), weakly_held(names[name])]
     kind = type(names[name])
     parts = _BOUND if kind in {classmethod, staticmethod} else _OF_PROPERTY if issubclass(kind, property) else ()
     for part in parts:

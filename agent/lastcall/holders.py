@@ -15,6 +15,7 @@ from types import FunctionType, MethodType
 
 from .asking import names_of_class
 from .callsite import APPLICATION, THIRD_PARTY, file_kind
+from .captured import looking
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -53,12 +54,7 @@ class Holders:
         Classes, registries and functions are looked into for the application's modules, and for installed packages
         if `thorough`; the standard library has only its own.
         """
-        wanted: dict[int, Target] = {}
-        for target in targets:
-            if target.kind in ("function", "class", "method"):
-                for value in target.objects:
-                    if type(value) not in _PLAIN:
-                        wanted[id(value)] = target
+        wanted = _by_id(targets)
         if len(wanted) != self._watched:
             self._watched = len(wanted)
             self._looked.clear()
@@ -77,10 +73,17 @@ class Holders:
                     else file_kind(file if type(file) is str else "<frozen >")
                 )
                 deep = kind == APPLICATION or (thorough and kind == THIRD_PARTY)
-                held = dict(names)  # as it is now: other threads write there
-                if deep or not wanted.keys().isdisjoint(map(id, held.values())):  # in C, for most modules
-                    found.extend(self._in_module(name, module, held, wanted))
+                with looking:
+                    found.extend(self._look(name, module, names, wanted, deep=deep))
         return found
+
+    def _look(
+        self, name: str, module: Any, names: dict[str, Any], wanted: dict[int, Target], *, deep: bool
+    ) -> list[Held]:
+        held = dict(names)  # as it is now: other threads write there
+        if deep or not wanted.keys().isdisjoint(map(id, held.values())):  # in C, for most modules
+            return list(self._in_module(name, module, held, wanted))
+        return []
 
     def _forget_what_grew(self) -> None:
         """Registries fill when the modules around them are loaded, or later: those modules are looked at again."""
@@ -111,6 +114,16 @@ class Holders:
                 if key not in self._known:
                     self._known.add(key)
                     yield target.ref, module_name, holder_name, _file_of(module_name, module), how
+
+
+def _by_id(targets: Iterable[Target]) -> dict[int, Target]:
+    wanted: dict[int, Target] = {}
+    for target in targets:
+        if target.kind in ("function", "class", "method"):
+            for value in target.objects:
+                if type(value) not in _PLAIN:
+                    wanted[id(value)] = target
+    return wanted
 
 
 # Nothing of the host's is run below: only exact built-in types are opened, and by their own methods; keys are spelled

@@ -22,7 +22,6 @@ from types import (
 from .asking import bases_of_class, names_of_class, own
 from .captured import FREE_THREADED, UNKNOWN, beside, weakly, weakly_held
 from .engines import Undo, wrapping
-from .errors import getframe
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -51,12 +50,11 @@ def kept_by(namespace: dict[str, Any], name: str) -> list[str]:
     if references <= 0 or type(value) is not type(sys.getrefcount) or _walks >= WALKS:
         return []
     _walks += 1
-    frame = getframe()
     holders = gc.get_referrers(value)
     kept: list[str] = []
     left = references + 1  # with the namespace's own
     for holder in holders:
-        if holder is frame or holder is holders:
+        if holder is holders:
             continue
         times = _times(gc.get_referents(holder), value)
         left -= times

@@ -353,11 +353,15 @@ def _calibrate() -> bool:
         frames.append(getframe(1))
 
     here = getframe()
-    Wrapper(lambda: None, never_runs, enabled=probe)()
-    if not frames or frames[0] is here:
-        return False
-    hotpath.skip_frames_of(frames[0].f_globals)
-    return True
+    try:
+        Wrapper(lambda: None, never_runs, enabled=probe)()
+        if not frames or frames[0] is here:
+            return False
+        hotpath.skip_frames_of(frames[0].f_globals)
+        return True
+    finally:  # a frame that knows itself stays, with all that the frames below it hold, the host's among them
+        frames.clear()
+        del here
 
 
 ADDS_A_FRAME = _calibrate()
