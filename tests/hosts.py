@@ -88,6 +88,7 @@ def make_host(folder: Path, python: str) -> Host:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "legacy.py").write_text(LEGACY)
     (folder / "app.py").write_text(PROGRAM)
+    shutil.copy(CHECKOUT / "tests" / "waiting.py", folder)
     return Host(folder, python)
 
 
@@ -102,7 +103,8 @@ def make_venv(folder: Path, *, installed: bool = True, packages: bool = True, py
     site_packages = next((folder / "lib").glob("python*/site-packages"))
     if packages:
         # Read as a plain list of folders; an `import` line in there would be another agent's start-up file.
-        (site_packages / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        # Files are read by name, and the agent's wants to find what it depends on.
+        (site_packages / "a-packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
     if installed:
         (site_packages / "lastcall").symlink_to(CHECKOUT / "agent" / "lastcall")
         for name in ("lastcall.pth", "lastcall.start"):

@@ -20,6 +20,8 @@ from pathlib import Path
 from lastcall.store import Store
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+WAITING = Path(__file__).with_name("waiting.py").read_text()
+"""What a program imports as `waiting`, from its own folder."""
 ENGINES = ("auto", "wrapping", "inplace")
 
 _MARK = re.compile(r"# (\d+)x(!?)(?:@3\.(\d+))? (\S+)(?: (\w+))?")
@@ -98,7 +100,7 @@ class World:
     runs: int = 0
 
     def __post_init__(self) -> None:
-        for name, text in self.files.items():
+        for name, text in {"waiting.py": WAITING, **self.files}.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(textwrap.dedent(text))
