@@ -20,6 +20,7 @@ from .importing import Finder, Wanted, is_spawned, script_names
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from _thread import LockType
     from types import ModuleType
     from typing import Any
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 OFF = ("", "0", "false", "no", "off")
 EXIT_STEP = 0.05
-"""Seconds between two looks whether waiting for our thread at exit still makes sense."""
+"""Seconds between two looks whether waiting for our thread still makes sense."""
 ALONE_STEP = 0.05
 """Seconds between two looks whether anybody else is left, in a child that a thread forked."""
 MAKING_SECONDS = 1.0
@@ -117,7 +118,7 @@ class Life:
         """Whether this thread makes the agent; or another does, which may wait for a module that this one imports."""
         if self._agent is not None:
             return False
-        if self._maker == get_ident() or not self._making.acquire(timeout=MAKING_SECONDS):
+        if self._maker == get_ident() or not _acquired(self._making, MAKING_SECONDS):
             return True
         self._making.release()
         return False
@@ -358,7 +359,7 @@ class Life:
                 self._wake.release()
             except RuntimeError:  # woken in the same instant
                 pass
-        if not self._done.acquire(timeout=timeout):
+        if not _acquired(self._done, timeout):
             return False
         self._done.release()
         self._wake.acquire(blocking=False)
@@ -531,6 +532,15 @@ def _tidy(store: str) -> None:
         from .tidying import tidy
 
         tidy(store)
+
+
+def _acquired(lock: LockType, seconds: float) -> bool:
+    """Wait for a lock of ours, in steps: where the whole process stood still, only one of them is over by that."""
+    while not lock.acquire(timeout=min(seconds, EXIT_STEP)):
+        seconds -= EXIT_STEP
+        if seconds <= 0:
+            return False
+    return True
 
 
 def _leave_signals_to_the_host() -> None:
