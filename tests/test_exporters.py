@@ -19,6 +19,7 @@ from lastcall.exporters.gcp_clients import GrpcWriter
 from lastcall.testing import MemoryExporter
 from loopback.cloud_logging import CloudLogging
 from loopback.otlp import Receiver
+from loopback.patience import PLENTY, wait_for_answers
 from observed_process import SPAN, TRACE, ObservedProcess, make_site
 
 
@@ -46,7 +47,7 @@ class Way:
     """One exporter with its backend. `payloads()` gives the `lastcall` objects that arrived, in a backend's own form."""
 
     def __init__(self, kind, folder):
-        self.kind, self.folder = kind, folder
+        self.kind, self.folder, self.made = kind, folder, []
         self.cloud, self.receiver, self.stream, self.memory = CloudLogging(), Receiver(), None, None
 
     def __enter__(self):
@@ -71,7 +72,12 @@ class Way:
         return self.kind not in ("gcp-stdout", "memory")
 
     def exporter(self, **changes):
-        settings = ExporterSettings(service="shop", store=str(self.folder / "store.db"), gcp_project="demo", attempt_timeout=1.0, **changes)
+        self.made.append(self._exporter(**changes))
+        self._allow_time()
+        return self.made[-1]
+
+    def _exporter(self, **changes):
+        settings = ExporterSettings(service="shop", store=str(self.folder / "store.db"), gcp_project="demo", attempt_timeout=PLENTY, **changes)
         if self.kind == "memory":
             self.memory = MemoryExporter(settings)
             return self.memory
@@ -88,6 +94,13 @@ class Way:
     def behave(self, behaviour):
         self.cloud.behave(behaviour)
         self.receiver.behaviour = behaviour
+        self._allow_time()
+
+    def _allow_time(self):
+        """An answer is waited for; OpenTelemetry's exporters ask one that is overloaded again and again, as long as they may."""
+        for exporter in self.made:
+            for outbox in getattr(exporter, "_outboxes", {}).values():
+                outbox._attempt_timeout = PLENTY if self.receiver.behaviour == "ok" else 0.5
 
     def payloads(self, event=None):
         if self.kind == "memory":
@@ -114,6 +127,7 @@ KINDS = ("otlp-grpc", "otlp-http", "gcp-grpc", "gcp-rest", "gcp-stdout", "memory
 def clean_environment(monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "")
+    wait_for_answers(monkeypatch)
     internal_errors.clear()
     yield
     internal_errors.clear()
@@ -171,8 +185,8 @@ def test_counts_of_use_entries_add_up_to_the_truth_sampled_or_not(way):
     process.now += 1
     process.use(rare, times=3)
     exporter.export(process.flush(final=True))
-    assert exporter.force_flush(10)
-    exporter.shutdown(5)
+    assert exporter.force_flush(PLENTY)
+    exporter.shutdown(PLENTY)
     sums = {}
     for use in way.payloads("use"):
         sums[use["site"]] = sums.get(use["site"], 0) + use["count"]
@@ -187,8 +201,8 @@ def test_observations_alone_rebuild_every_count_and_state_an_explicit_zero(way):
     process.now += 600
     process.use(make_site(3), times=5)
     exporter.export(process.flush(final=True))
-    assert exporter.force_flush(10)
-    exporter.shutdown(5)
+    assert exporter.force_flush(PLENTY)
+    exporter.shutdown(PLENTY)
     statements = way.payloads("observation")
     assert rebuilt(statements) == process.truth()
     last = statements[-1]
@@ -228,8 +242,8 @@ def test_repeats_beyond_the_budget_are_counted_but_not_sent_in_detail(way):
         process.use(make_site(), times=10, detailed=True)
         exporter.export(process.flush())
     exporter.export(process.flush(final=True))
-    assert exporter.force_flush(10)
-    exporter.shutdown(5)
+    assert exporter.force_flush(PLENTY)
+    exporter.shutdown(PLENTY)
     uses = way.payloads("use")
     assert len(uses) <= 4
     assert sum(use["count"] for use in uses) == process.total() == 301
@@ -251,8 +265,8 @@ def test_shutdown_leaves_nothing_behind(way):
     exporter, process = way.exporter(), ObservedProcess()
     process.use(make_site())
     exporter.export(process.flush(final=True))
-    assert exporter.force_flush(10)
-    exporter.shutdown(5)
+    assert exporter.force_flush(PLENTY)
+    exporter.shutdown(PLENTY)
     assert exporter.health().pending == 0
     assert list(way.folder.glob("store.db-spool/*/*")) == []
 
@@ -272,7 +286,7 @@ def test_an_outage_loses_nothing_and_costs_one_internal_error(networked, behavio
     assert set(counted.values()) == {1}, counted
     networked.behave("ok")
     exporter.export(process.flush(final=True))
-    assert exporter.force_flush(10)
+    assert exporter.force_flush(PLENTY)
     firsts = [use["site"] for use in networked.payloads("use") if use["first"]]
     assert sorted(firsts) == sorted(process.sites)
     assert rebuilt(networked.payloads("observation")) == process.truth()
@@ -292,8 +306,8 @@ def test_what_a_process_could_not_send_is_sent_by_the_next_one(networked):
     networked.behave("ok")
     later, next_process = networked.exporter(), ObservedProcess("fedcba9876543210", release="2026.12.1")
     later.export(next_process.flush(observe=True))
-    assert later.force_flush(10)
-    later.shutdown(5)
+    assert later.force_flush(PLENTY)
+    later.shutdown(PLENTY)
     assert rebuilt(networked.payloads("observation")) == process.truth()
     assert sorted(use["site"] for use in networked.payloads("use") if use["first"]) == sorted(process.sites)
     assert {use["release"] for use in networked.payloads("use")} == {"2026.11.3"}
@@ -308,16 +322,16 @@ def test_without_a_disk_what_waits_stays_in_bounded_memory(networked):
     exporter.export(process.flush(observe=True))
     assert exporter.health().pending
     networked.behave("ok")
-    assert exporter.force_flush(10)
+    assert exporter.force_flush(PLENTY)
     assert rebuilt(networked.payloads("observation")) == process.truth()
     exporter.shutdown(1)
 
 
 def test_probe_says_in_one_sentence_what_is_wrong(networked):
     exporter = networked.exporter()
-    assert exporter.probe(2) == ""
+    assert exporter.probe(PLENTY) == ""
     networked.behave("deny")
-    said = exporter.probe(2)
+    said = exporter.probe(PLENTY)
     assert "\n" not in said
     assert "permission" in said.lower() or "403" in said
     assert networked.payloads() == []

@@ -16,14 +16,17 @@ from lastcall.exporters.gcp_clients import rest_client
 from lastcall.sources.gcp import GcpSource, filter_text, source
 from lastcall.store import Store
 from loopback.cloud_logging import CloudLogging
+from loopback.patience import PLENTY, wait_for_answers
 from observed_process import ObservedProcess, make_site, make_target
+from worlds import WAITING
 
 ROOT = Path(__file__).parents[1]
 HOUR = 3600.0
 
 
 @pytest.fixture
-def cloud():
+def cloud(monkeypatch):
+    wait_for_answers(monkeypatch)
     with CloudLogging() as service:
         yield service
 
@@ -37,8 +40,8 @@ def exporter_to(cloud, folder, name):
 
 
 APP = """
-import os, time, multiprocessing
-import shim
+import os, multiprocessing
+import shim, waiting
 from shim import never as kept
 
 def checkout():
@@ -58,13 +61,13 @@ def work(times):
 if __name__ == "__main__":
     work(7)
     failing()
-    time.sleep(1.2)
+    waiting.rounds()
     for _ in range(5):
         shim.Thing()
     workers = [multiprocessing.get_context("fork").Process(target=work, args=(n * 10,)) for n in (1, 2)]
     [w.start() for w in workers]
     [w.join() for w in workers]
-    time.sleep(1.5)
+    waiting.rounds()
     work(3)
 """
 
@@ -100,6 +103,7 @@ def rounded(rows, precision=3):
 
 def test_the_evidence_of_real_processes_is_that_of_their_store(cloud, tmp_path):
     (tmp_path / "shim.py").write_text(SHIM)
+    (tmp_path / "waiting.py").write_text(WAITING)
     (tmp_path / "app.py").write_text(APP)
     (tmp_path / "lastcall.toml").write_text(textwrap.dedent("""
         [lastcall]
@@ -124,6 +128,7 @@ def test_the_evidence_of_real_processes_is_that_of_their_store(cloud, tmp_path):
         ref = "not_imported:thing"
     """))
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'agent'}", "LASTCALL_ENABLED": "1", "LASTCALL_EXPORTERS": "store,gcp",
+           "LASTCALL_FLUSH_INTERVAL": "600",  # else either may hear of a state between that the other does not
            "LASTCALL_STORE": str(tmp_path / "store.db"), "GOOGLE_CLOUD_PROJECT": "demo", "LASTCALL_GCP_ENDPOINT": cloud.rest_endpoint}
     subprocess.run([sys.executable, "app.py"], cwd=tmp_path, env=env, check=True, timeout=60)
     deliver(cloud, tmp_path)
@@ -163,7 +168,7 @@ def test_the_evidence_of_real_processes_is_that_of_their_store(cloud, tmp_path):
 def deliver(cloud, folder):
     """What a process could not send in its time is sent by the next one; here by us."""
     exporter = exporter_to(cloud, folder, "store.db")
-    assert exporter.force_flush(10)
+    assert exporter.force_flush(PLENTY)
     exporter.shutdown(1)
 
 
@@ -207,7 +212,7 @@ def test_naming_targets_leaves_out_the_uses_of_others_but_no_statement(cloud, tm
     world.use(make_site(1, target="m:b"), times=5)
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(world.flush(final=True))
-    assert exporter.force_flush(10)
+    assert exporter.force_flush(PLENTY)
     exporter.shutdown(5)
     store = reader(cloud).gather(["m:a"], 0.0)
     try:
@@ -223,7 +228,7 @@ def test_the_window_is_in_the_filter_so_that_the_library_adds_none_of_its_own(cl
     world.use(make_site())
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(world.flush(final=True))
-    assert exporter.force_flush(10)
+    assert exporter.force_flush(PLENTY)
     exporter.shutdown(5)
     for since, found in ((0.0, 1), (time.time() - 24 * HOUR, 0)):
         with reader(cloud).gather([], since) as store:
@@ -247,7 +252,7 @@ def test_a_silent_process_is_gone_and_one_that_speaks_is_not(cloud, tmp_path):
         world.now = now - ago
         exporter = exporter_to(cloud, tmp_path, name)
         exporter.export(world.flush(observe=True))
-        assert exporter.force_flush(10)
+        assert exporter.force_flush(PLENTY)
         exporter.shutdown(5)
     store = reader(cloud).gather([], 0.0)
     try:
@@ -262,7 +267,7 @@ def test_uses_of_a_process_killed_before_its_first_statement_are_kept(cloud, tmp
     world.use(make_site(), times=2)
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(world.flush())
-    assert exporter.force_flush(10)
+    assert exporter.force_flush(PLENTY)
     exporter.shutdown(5)
     store = reader(cloud).gather([], 0.0)
     try:
@@ -278,7 +283,7 @@ def test_too_many_entries_are_a_sentence_not_a_full_memory(cloud, tmp_path):
         world.use(make_site(number))
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(world.flush(final=True))
-    assert exporter.force_flush(10)
+    assert exporter.force_flush(PLENTY)
     exporter.shutdown(5)
     with pytest.raises(UsageError, match="More than 10 entries.*shorten the window"):
         reader(cloud, max_entries=10).gather([], 0.0)
@@ -299,7 +304,7 @@ def test_what_cannot_be_read_is_one_sentence(cloud, behaviour, said):
 def test_entries_of_a_newer_schema_are_refused(cloud, tmp_path):
     exporter = exporter_to(cloud, tmp_path, "s")
     exporter.export(ObservedProcess().flush(final=True))
-    assert exporter.force_flush(10)
+    assert exporter.force_flush(PLENTY)
     exporter.shutdown(5)
     cloud.entries[0].json_payload["lastcall"]["schema"] = 99
     with pytest.raises(UsageError, match="schema 99"):

@@ -108,7 +108,7 @@ class CloudLogging:
     def before(self):
         """Whether to go on; the name of the behaviour otherwise."""
         if self.behaviour == "hang":
-            self._release.wait(30)
+            self._release.wait(60)
             return "refuse"
         if self.delay:
             time.sleep(self.delay)

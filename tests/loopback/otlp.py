@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as tra
 
 CODES = {"refuse": grpc.StatusCode.UNAVAILABLE, "deny": grpc.StatusCode.PERMISSION_DENIED, "invalid": grpc.StatusCode.INVALID_ARGUMENT}
 HTTP_CODES = {"refuse": 503, "deny": 403, "invalid": 400}
+HANG_SECONDS = 60
 
 
 def plain(value):
@@ -79,7 +80,7 @@ class Receiver:
     def receive(self, signal, request):
         """Keep the request; the name of the misbehaviour if it is not kept."""
         if self.behaviour == "hang":
-            self._release.wait(30)
+            self._release.wait(HANG_SECONDS)
             return "refuse"
         if self.behaviour != "ok":
             return self.behaviour
