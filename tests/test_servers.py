@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,10 @@ from importlib.util import find_spec
 import pytest
 
 from lastcall.store import Store
+from waiting import ENOUGH, until
 from worlds import World
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 TARGET = "shim:old"
 DISTURBED = re.compile("Traceback|Exception ignored|lastcall:|Segmentation|Timeout", re.IGNORECASE)
@@ -88,7 +88,7 @@ GREENLETS = """
         monkey.patch_all()
     import gevent
     from gevent.threadpool import ThreadPool
-    import shim
+    import shim, waiting
 
     def work(times):
         for _ in range(times):
@@ -111,7 +111,8 @@ GREENLETS = """
     threads = [threading.Thread(target=work, args=(7,)) for _ in range(3)]
     for thread in threads: thread.start()
     for thread in threads: thread.join()
-    gevent.sleep(1.2)  # a flush goes by
+    waiting.rounds(3, sleep=gevent.sleep)
+    waiting.until(lambda: ticks > 50, sleep=gevent.sleep)
     ticker.kill()
     print(done, ticks > 50)
 """
@@ -159,10 +160,11 @@ class Server:
                 [sys.executable, run, *map(str, command)], cwd=self.folder, env=self.environ, stdout=output, stderr=output,
             )
         try:
-            wait_until(ready or self.answers, lambda: f"{process.poll()} {self.output}")
+            until(lambda: process.poll() is not None or (ready or self.answers)())
+            assert process.poll() is None, self.output
             yield process
             process.send_signal(signal.SIGTERM)
-            assert process.wait(40) in (0, -signal.SIGTERM, 30), self.output  # 30: uWSGI without a master
+            assert process.wait(ENOUGH) in (0, -signal.SIGTERM, 30), self.output  # 30: uWSGI without a master
         finally:
             if process.poll() is None:
                 process.kill()
@@ -175,7 +177,7 @@ class Server:
             return False
 
     def request(self):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=20) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=ENOUGH) as response:
             return response.read() == b"ok"
 
     def requests(self, number):
@@ -195,13 +197,6 @@ def free_port():
         return free.getsockname()[1]
 
 
-def wait_until(true, why, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.1)
-
-
 def need(package):
     if find_spec(package) is None:
         pytest.skip(f"{package} is not installed: pip install '.[dev]'")
@@ -218,7 +213,7 @@ def test_gunicorn_with_workers_recycled_and_reloaded(tmp_path, kind, preload):
     options += ["--threads", 4] if kind == "gthread" else []
     with server.running(
         "gunicorn", "-w", 2, "-k", kind, "-b", f"127.0.0.1:{server.port}", "--max-requests", 15,
-        "--graceful-timeout", 20, "--log-level", "warning", "--no-control-socket", *options, "application:application",
+        "--graceful-timeout", 60, "--log-level", "warning", "--no-control-socket", *options, "application:application",
     ) as process:
         answered = server.requests(60)
         process.send_signal(signal.SIGHUP)
@@ -237,7 +232,7 @@ def test_uwsgi_whose_forks_the_interpreter_does_not_hear_of(tmp_path, options):
     options = [] if "--single" in options else ["--master", "--processes", 2, "--max-requests", 15, *options]
     with server.running(
         "import pyuwsgi; pyuwsgi.run()", "--http-socket", f"127.0.0.1:{server.port}", "--die-on-term", "--disable-logging",
-        "--worker-reload-mercy", 10, *options, "--module", "application", "--pythonpath", ".", run="-c",
+        "--worker-reload-mercy", 60, *options, "--module", "application", "--pythonpath", ".", run="-c",
     ):
         answered = server.requests(60)
     assert answered > 50, server.output
