@@ -481,15 +481,12 @@ def test_a_watched_process_with_only_the_store_loads_no_module_that_its_end_woul
     if not wrapt_in_c():
         pytest.skip("without its C extension wrapt imports some of these itself")
     (host.folder / "app.py").write_text(
-        "import sys, time, legacy\n"
+        "import sys, legacy, waiting\n"
         "legacy.old()\n"
-        "deadline = time.monotonic() + 30\n"
-        "while 'lastcall.store.writing' not in sys.modules and time.monotonic() < deadline:\n"
-        "    time.sleep(0.05)\n"
-        "time.sleep(1)\n"
+        "waiting.rounds(2)\n"
         "print(sorted(sys.modules))\n"
     )
-    run = host.app(**ON)
+    run = host.app(**ON, LASTCALL_FLUSH_INTERVAL="0.1")
     loaded = set(json.loads(run.out.replace("'", '"')))
     assert "lastcall.store.writing" in loaded
     off = set(json.loads(host.run("python", "-c", MODULES).out.replace("'", '"')))
@@ -536,9 +533,9 @@ def test_at_exit_all_of_ours_can_go_with_the_modules(host: Host, setting: dict[s
     if not wrapt_in_c():
         pytest.skip("without its C extension functions are watched in place, and their code keeps us")
     (host.folder / "app.py").write_text(
-        "import atexit, gc, legacy, sys, time, weakref\n"
+        "import atexit, gc, legacy, sys, waiting, weakref\n"
         "legacy.old()\n"
-        "time.sleep(1.5)\n"
+        "waiting.rounds()\n"
         "from lastcall import bootstrap\n"
         "life = bootstrap.life()\n"
         "atexit.unregister(life._at_exit)\n"
@@ -546,13 +543,13 @@ def test_at_exit_all_of_ours_can_go_with_the_modules(host: Host, setting: dict[s
         "ours = [o for o in gc.get_objects() if type(o).__name__ == 'function' and str(o.__module__).startswith('lastcall.')\n"
         "        and o.__module__ != 'lastcall.forks']\n"
         "ours = [weakref.ref(o) for o in ours]\n"
-        "del life, bootstrap, legacy\n"
-        "for name in [name for name in sys.modules if name.startswith(('lastcall', 'legacy', 'logging', 'warnings'))]:\n"
+        "del life, bootstrap, legacy, waiting\n"
+        "for name in [name for name in sys.modules if name.startswith(('lastcall', 'legacy', 'logging', 'waiting', 'warnings'))]:\n"
         "    del sys.modules[name]\n"
         "gc.collect()\n"
         "print(len(ours) > 200, [o().__qualname__ for o in ours if o() is not None])\n"
     )
-    assert host.app(**ON, **setting).out == "True []\n"
+    assert host.app(**ON, **setting, LASTCALL_FLUSH_INTERVAL="0.1").out == "True []\n"
 
 
 def _site_packages(python: str) -> Path:
@@ -665,7 +662,7 @@ def test_an_import_of_ours_that_gevent_broke_is_made_again(
     """As importlib raises where the numbers of threads are replaced while it holds a module's lock."""
     (host.folder / "gevent.py").write_text("")
     (host.folder / "app.py").write_text(
-        "import sys, time, _thread\n"
+        "import sys, _thread, waiting\n"
         f"left = [None] * {times}\n"
         "class Breaking:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
@@ -678,9 +675,8 @@ def test_an_import_of_ours_that_gevent_broke_is_made_again(
         "_thread.get_ident = lambda: number()\n"
         "import legacy\n"  # last: our thread may begin while it is armed
         "legacy.old()\n"
-        "ending = time.monotonic() + 30\n"
-        "while left and time.monotonic() < ending: time.sleep(0.05)\n"
-        "time.sleep(1)\n"  # for what it does then
+        "waiting.until(lambda: not left)\n"
+        "waiting.rounds()\n"
     )
     run = host.run("python", "app.py", **ON, LASTCALL_FLUSH_INTERVAL="0.1")
     assert (run.out, run.err, run.code) == ("", "", 0)
