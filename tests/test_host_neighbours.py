@@ -304,14 +304,16 @@ def test_subinterpreters_run_as_without_the_agent_and_the_main_one_is_counted(tm
 def test_daemon_threads_that_use_targets_while_the_interpreter_ends(tmp_path, engine):
     """They are cut off anywhere, in the middle of a count, too. No crash, no word, the exit code is the host's."""
     world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": """
-        import sys, threading, time, legacy, work
-        def forever():
+        import sys, threading, legacy, waiting, work
+        turns = [0] * 4
+        def forever(n):
             while True:
                 work.work()
                 exec("legacy.old()", {"legacy": legacy})
-        for _ in range(4):
-            threading.Thread(target=forever, daemon=True).start()
-        time.sleep(0.2)
+                turns[n] += 1
+        for n in range(4):
+            threading.Thread(target=forever, args=(n,), daemon=True).start()
+        waiting.until(lambda: min(turns) > 5)
         sys.exit(7)
         """}, TARGETS)
     for _ in range(3):
@@ -341,14 +343,14 @@ def test_a_crash_is_reported_by_faulthandler_and_the_counts_stay(tmp_path):
 def test_a_host_that_blocks_a_signal_to_wait_for_it_gets_it(tmp_path):
     """The system gives a signal to any thread that has not blocked it, and the default action ends the process."""
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
-        import os, signal, time, legacy
-        time.sleep(0.1)
+        import os, signal, legacy, waiting
+        waiting.rounds()
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP])
         legacy.old()
         for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGHUP):
-            time.sleep(0.1)
+            waiting.rounds()
             os.kill(os.getpid(), number)
-            print(signal.sigtimedwait([number], 2).si_signo == number, flush=True)
+            print(signal.sigtimedwait([number], 60).si_signo == number, flush=True)
         """}, TARGETS)
     plain, watched = world.run(), world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
     assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code) == ("True\n" * 3, "", 0)
@@ -358,7 +360,7 @@ def test_a_host_that_blocks_a_signal_to_wait_for_it_gets_it(tmp_path):
 def test_objects_that_import_when_they_are_asked_are_not_asked(tmp_path):
     """A look for who holds a target goes through classes and modules; a lazy one must stay as lazy as it was."""
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
-        import sys, time, types
+        import sys, types, waiting
         asked = []
         class Lazy:
             def __getattr__(self, name):
@@ -384,7 +386,7 @@ def test_objects_that_import_when_they_are_asked_are_not_asked(tmp_path):
             kept = staticmethod(legacy.old)
             bound = legacy.Old(1).method
         legacy.old()
-        time.sleep(0.5)
+        waiting.rounds()
         print(asked)
         """}, TARGETS)
     watched = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
@@ -413,7 +415,7 @@ def test_a_host_that_forbids_blocking_calls_does_not_meet_ours(tmp_path):
 
 MOCKED = """
     import builtins, io, os, sys, time
-    import legacy
+    import legacy, waiting
     names = "getpid open close read write pread stat fstat listdir unlink mkdir makedirs replace getcwd".split()
     places = [(os, name) for name in names] + [(os.path, "exists"), (os.path, "isfile"), (os.path, "isdir")]
     places += [(time, name) for name in ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "sleep")]
@@ -425,14 +427,13 @@ MOCKED = """
             called.add(name)
             return 1816
         return function
-    sleep = time.sleep
     legacy.old(1)
-    sleep(0.3)
+    waiting.rounds()
     for module, name in places:
         setattr(module, name, mock(f"{module.__name__}.{name}"))
     for n in range(8):
         exec(compile("legacy.old(1)", f"late{n}.py", "exec"))  # a new call site each time
-        sleep(0.1)
+        waiting.rounds()
     held = called.copy()
     for (module, name), function in zip(places, kept):
         setattr(module, name, function)
@@ -477,9 +478,8 @@ def test_an_object_that_is_made_when_somebody_looks_at_it_is_not_made_by_us(tmp_
             held = Lazy()
         """
     host = """
-        import time
-        import legacy
-        time.sleep(0.3)
+        import legacy, waiting
+        waiting.rounds()
         print("looked")
         print(legacy.old())
         print(legacy.old.method())
@@ -497,17 +497,17 @@ def test_an_object_that_is_made_when_somebody_looks_at_it_is_not_made_by_us(tmp_
 def test_a_fake_file_system_leaves_our_files_alone(tmp_path):
     """pyfakefs puts a `flock` that locks nothing into every module that holds it: nobody's files are left over for that."""
     world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": """
-        import fcntl, sys, time
-        import legacy, work
+        import fcntl, sys
+        import legacy, waiting, work
         work.work()
-        time.sleep(0.5)
+        waiting.rounds()
         real, fake = fcntl.flock, lambda *_: None
         holders = [module for module in [*sys.modules.values()] if getattr(module, "flock", None) is real]
         for module in holders:
             module.flock = fake
         for n in range(5):
             exec(compile("legacy.old(1)", f"late{n}.py", "exec"))
-            time.sleep(0.1)
+            waiting.rounds()
         for module in holders:
             module.flock = real
         print(work.work())
