@@ -28,12 +28,10 @@ def by_line(run, file="host.py"):
 
 
 NO_CALLER = """\
-    import _thread, atexit, operator, sys, time
+    import atexit, operator, sys
     import legacy
+    from waiting import called_by_c as alone
     sys.unraisablehook = lambda args: print(args.exc_type, args.exc_value)
-    def alone(function, *args):
-        _thread.start_new_thread(function, args)
-        time.sleep(0.05)
     alone(legacy.old)
     alone(legacy.Inherits)
     alone(legacy.Own)
@@ -76,11 +74,10 @@ def test_what_c_calls_with_no_python_frame_below_works_and_is_counted(tmp_path, 
 @pytest.mark.parametrize("setting", ['isolation = { owner = "user" }', 'mode = "warn"', 'mode = "raise"'])
 def test_where_a_call_needs_the_wrapper_function_it_needs_no_caller_either(tmp_path, setting):
     host = """\
-        import _thread, time, warnings
+        import warnings
         warnings.simplefilter("ignore")
-        import legacy
-        _thread.start_new_thread(legacy.old, ("anybody",))
-        time.sleep(0.1)
+        import legacy, waiting
+        waiting.called_by_c(legacy.old, "anybody")
         """
     config = f"[[target]]\nref = 'legacy:old'\n{setting}\n"
     files = {"host.py": host, "legacy.py": "def old(user): print('ran')\n", "lastcall.toml": config}
@@ -528,18 +525,18 @@ def test_ctrl_c_while_a_use_is_recorded_was_raised_during_nothing_of_ours(tmp_pa
     assert watched.out.count("['KeyboardInterrupt', 'ZeroDivisionError']") == 4
 def test_a_signal_that_the_host_has_blocked_waits_until_the_host_asks_for_it(tmp_path):
     world = World(tmp_path, {"legacy.py": "def old(): pass\n", "host.py": """
-        import os, signal, time
-        import legacy
+        import os, signal
+        import legacy, waiting
         legacy.old()
         def blocked(number):
             signal.pthread_sigmask(signal.SIG_BLOCK, {number})
             os.kill(os.getpid(), number)
             return signal.sigpending(), signal.sigwait({number})
-        time.sleep(0.3)  # our thread is up
+        waiting.rounds()  # our thread is up
         print(blocked(signal.SIGTERM))
         pid = os.fork()
         if not pid:
-            time.sleep(0.3)
+            waiting.rounds()
             os._exit(blocked(signal.SIGUSR1)[1])
         print(os.WEXITSTATUS(os.waitpid(pid, 0)[1]) == signal.SIGUSR1)
         """}, ("legacy:old",))  # fmt: skip
