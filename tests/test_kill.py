@@ -11,6 +11,7 @@ import time
 import pytest
 
 from lastcall.store import Store
+from waiting import until
 from worlds import World
 
 THREADS = 3
@@ -116,9 +117,10 @@ def test_threads_that_share_a_call_site_lose_at_most_the_calls_in_flight(tmp_pat
         truth = tmp_path / "truth"
         truth.write_bytes(bytes(4096))
         store = tmp_path / f"evidence-{number}" / "store.db"
-        environ = world.environment(store, engine, LASTCALL_FLUSH_INTERVAL="60")  # nobody publishes what was overtaken
+        environ = world.environment(store, engine, LASTCALL_FLUSH_INTERVAL="600")  # nobody publishes what was overtaken
         process = subprocess.Popen(world.command(), cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert process.stdout.readline() == b"started\n"
+        until(lambda: any(memoryview(truth.read_bytes()).cast("Q")))
         time.sleep(0.3 + 0.01 * number)
         process.send_signal(signal.SIGKILL)
         _, err = process.communicate()
