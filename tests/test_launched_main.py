@@ -74,11 +74,11 @@ def test_the_pieces_of_a_notebook_are_one_script(tmp_path: Path) -> None:
 
 def test_what_a_notebook_defines_anew_is_seen_within_a_flush_interval(tmp_path: Path) -> None:
     cells = (
-        "import sys, time, types\n"
+        "import sys, types, waiting\n"
         "sys.modules['__main__'] = module = types.ModuleType('__main__')\n"
         "for turn in range(3):\n"
         "    exec(compile('def old(): return 1', 'cell', 'exec'), vars(module))\n"
-        "    time.sleep(0.7)\n"
+        "    waiting.rounds()\n"
         "    print(module.old())\n"
     )
     watched = both(World(tmp_path, {"host.py": cells}, ("__main__:old",), environ=FAST))
@@ -98,7 +98,7 @@ LEGACY = """
 
 
 def test_what_a_module_defines_after_its_import_is_met_within_a_flush_interval(tmp_path: Path) -> None:
-    host = "import time, legacy\nlegacy.define()\ntime.sleep(0.7)\nprint(legacy.old(), legacy.Old().made)\n"
+    host = "import legacy, waiting\nlegacy.define()\nwaiting.rounds()\nprint(legacy.old(), legacy.Old().made)\n"
     targets = ("legacy:old", "legacy:Old", "legacy:gone", "legacy:Old.gone")
     watched = both(World(tmp_path, {"host.py": host, "legacy.py": LEGACY}, targets, environ=FAST))
     assert (watched.total("legacy:old"), watched.total("legacy:Old")) == (1, 1)
@@ -108,20 +108,20 @@ def test_what_a_module_defines_after_its_import_is_met_within_a_flush_interval(t
 
 
 def test_what_a_test_puts_where_nothing_was_is_left_alone(tmp_path: Path) -> None:
-    host = "import time, legacy\ndef fake(): return 1\nlegacy.old = fake\ntime.sleep(0.7)\nprint(legacy.old is fake, fake())\n"
+    host = "import legacy, waiting\ndef fake(): return 1\nlegacy.old = fake\nwaiting.rounds()\nprint(legacy.old is fake, fake())\n"
     watched = both(World(tmp_path, {"host.py": host, "legacy.py": LEGACY}, ("legacy:old",), environ=FAST))
     assert (watched.total("legacy:old"), states(watched)) == (0, {"legacy:old": "missing"})
 
 
 def test_a_module_that_takes_anothers_place_is_met_though_there_are_no_more_modules(tmp_path: Path) -> None:
     host = (
-        "import sys, time, types, legacy\n"
+        "import sys, types, legacy, waiting\n"
         "print(legacy.old())\n"
-        "time.sleep(0.5)\n"
+        "waiting.rounds()\n"
         "other = types.ModuleType('legacy')\n"
         "exec(compile('def old(): return 2', 'other.py', 'exec'), vars(other))\n"
         "sys.modules['legacy'] = other\n"
-        "time.sleep(0.7)\n"
+        "waiting.rounds()\n"
         "print(other.old(), legacy.old())\n"
     )
     watched = both(World(tmp_path, {"host.py": host, "legacy.py": "def old():\n    return 1\n"}, ("legacy:old",), environ=FAST))
@@ -136,20 +136,20 @@ def test_a_module_that_takes_anothers_place_at_the_last_moment_is_no_armed_one(t
         "exec(compile('def old(): return 2', 'other.py', 'exec'), vars(other))\n"
         "print(other.old())\n"
     )
-    environ = {**FAST, "LASTCALL_FLUSH_INTERVAL": "60"}
+    environ = {**FAST, "LASTCALL_FLUSH_INTERVAL": "600"}
     watched = both(World(tmp_path, {"host.py": host, "legacy.py": "def old():\n    return 1\n"}, ("legacy:old",), environ=environ))
     assert (watched.total("legacy:old"), states(watched)) == (1, {"legacy:old": "partial"})
 
 
 def test_our_thread_leaves_alone_what_the_script_is_watched_for(tmp_path: Path) -> None:
     host = """
-        import time
+        import waiting
 
         def define():
             global old
             def old():
                 return 1
-            time.sleep(0.5)
+            waiting.rounds()
 
         define()
         print(old())
