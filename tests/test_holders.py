@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lastcall import agent
 from lastcall.store import Store
 from worlds import World
 
@@ -81,8 +82,8 @@ BETWEEN = """
     from legacy import make as passed_on
 """
 WAIT = """
-    import time
-    time.sleep({seconds})
+    import waiting
+    waiting.rounds()
     later["z"] = build
 """
 
@@ -138,6 +139,6 @@ def test_what_re_exports_hands_on_is_found_in_every_module_of_the_chain(tmp_path
 
 
 def test_a_registry_that_fills_later_is_looked_at_again(tmp_path: Path) -> None:
-    assert "later['z']" in held(tmp_path, HOST + WAIT.format(seconds=0.5))
-    waits = HOST + WAIT.format(seconds=0.1) + "    time.sleep(1.5)\n    del later['z']\n"
+    assert "later['z']" in held(tmp_path, HOST + WAIT)
+    waits = HOST + WAIT + f"    waiting.rounds({agent._LOOK_EVERY})\n    del later['z']\n"
     assert "later['z']" in held(tmp_path, waits)
