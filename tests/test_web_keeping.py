@@ -24,6 +24,7 @@ from lastcall.web import board as boards
 from lastcall.web import keeping, static_report
 from live_files import LiveProcess
 from test_web_pages import HOSTILE, Words
+from waiting import ENOUGH, until
 
 NOW = 1_795_000_000.0
 
@@ -32,15 +33,6 @@ NOW = 1_795_000_000.0
 def config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return settings.load({})
-
-
-def until(condition, seconds=20.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not happen in time")
 
 
 @pytest.fixture
@@ -76,13 +68,20 @@ def test_a_store_that_appears_and_grows_is_followed(keep, tmp_path):
     process.close()
 
 
-def test_a_store_that_rests_is_left_alone(keep, tmp_path):
+def test_a_store_that_rests_is_left_alone(keep, tmp_path, monkeypatch):
+    looks, look = [], keeping.Keeper._fingerprint
+    monkeypatch.setattr(keeping.Keeper, "_fingerprint", lambda keeper: looks.append(keeper) or look(keeper))
+
+    def looked_at(times):
+        enough = len(looks) + times
+        until(lambda: len(looks) >= enough)
+
     web_fleet.build(str(tmp_path / "store.db"), now=NOW)
     keeper = keep()
     until(lambda: keeper.board.judged)
-    time.sleep(0.5)
+    looked_at(10)
     version = keeper.board.version
-    time.sleep(0.5)
+    looked_at(10)
     assert keeper.board.version == version
 
 
@@ -194,10 +193,10 @@ def test_the_command_serves_until_it_is_interrupted(tmp_path):
     try:
         line = process.stdout.readline()
         address = re.search(r"http://127\.0\.0\.1:\d+/", line).group()
-        with urllib.request.urlopen(address, timeout=20) as answer:
+        with urllib.request.urlopen(address, timeout=ENOUGH) as answer:
             assert "Targets in use" in answer.read().decode()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=ENOUGH)
     finally:
         process.kill()
     assert "Traceback" not in errors
