@@ -134,13 +134,13 @@ def test_lazy_loader_runs_the_module_as_late_as_before(tmp_path):
             module = importlib.util.module_from_spec(spec)
             sys.modules["legacy"] = module
             spec.loader.exec_module(module)
-            import time
-            time.sleep(0.3)
+            import waiting
+            waiting.rounds()
             print("made", type(module).__name__)
             import legacy
             print("imported")
             print(legacy.old(), type(module).__name__)
-            time.sleep(0.3)
+            waiting.rounds()
             print(legacy.old(), *(type(one).__name__ for one in (module.__loader__, module.__spec__.loader, spec.loader)))
             """,
     }, ("legacy:old",))
@@ -428,10 +428,10 @@ def test_our_thread_never_becomes_the_main_thread_of_a_host_that_had_not_importe
     world = World(tmp_path, {
         "legacy.py": LEGACY,
         "host.py": """
-            import sys, time
-            import legacy
+            import sys
+            import legacy, waiting
             legacy.old()
-            time.sleep(1.5)  # a fork waits a second for our thread, which may be less than its first step takes
+            waiting.rounds()  # a fork waits a second for our thread, which may be less than its first step takes
             import threading
             print(threading.current_thread() is threading.main_thread(), threading.main_thread().name)
             print(threading.active_count(), [t.name for t in threading.enumerate()], threading.main_thread().is_alive())
