@@ -100,8 +100,9 @@ def test_a_programs_own_log_record_is_a_use(tmp_path: Path) -> None:
 @pytest.mark.parametrize("filters", ["ignore", "always", "error"])
 def test_a_warning_that_c_gives_with_no_function_running_is_given(tmp_path: Path, filters: str) -> None:
     world = World(tmp_path, {"lastcall.toml": DISCOVER, "host.py": """
-        import _thread, atexit, functools, sys, time, warnings
+        import atexit, functools, sys, warnings
         import warnings as other
+        from waiting import called_by_c
         sys.unraisablehook = lambda one: print("unraisable", repr(one.exc_value))
 
         def old():
@@ -112,10 +113,8 @@ def test_a_warning_that_c_gives_with_no_function_running_is_given(tmp_path: Path
                 old()
             except DeprecationWarning:
                 print("raised")
-            _thread.start_new_thread(warnings.warn, ("direct", DeprecationWarning))
-            time.sleep(0.05)
-            _thread.start_new_thread(functools.partial(warnings.warn, stacklevel=3), ("partial", DeprecationWarning))
-            time.sleep(0.05)
+            called_by_c(warnings.warn, "direct", DeprecationWarning)
+            called_by_c(functools.partial(warnings.warn, stacklevel=3), "partial", DeprecationWarning)
         atexit.register(warnings.warn, "fine", UserWarning)
     """}, environ={"LASTCALL_DEBUG": "1", "PYTHONWARNINGS": filters})
     plain, watched = world.run(), world.run("auto")
@@ -231,7 +230,7 @@ def test_log_records_are_counted_once_where_the_package_was_there_before_the_age
     pytest.importorskip(package)
     logger = "logging.getLogger()" if package == "logging" else "loguru.logger"
     world = World(tmp_path, {"lastcall.toml": DISCOVER, "host.py": f"""
-        import {package}, time
+        import {package}, waiting
         import lastcall
         lastcall.start()
 
@@ -240,7 +239,7 @@ def test_log_records_are_counted_once_where_the_package_was_there_before_the_age
 
         for _ in range(10):
             old()
-            time.sleep(0.1)
+            waiting.rounds()
     """})
     watched = world.run("auto", LASTCALL_ENABLED="", LASTCALL_FLUSH_INTERVAL="0.1", LASTCALL_DEBUG="1",
                         PYTHONPATH=str(CHECKOUT / "agent"))
