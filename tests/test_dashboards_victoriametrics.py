@@ -49,7 +49,7 @@ class Backend:
     def wait_for(self, promql):
         """Until a query has an answer: what was sent becomes visible after a moment."""
         self.get("/internal/force_flush")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not (rows := self.query(promql)):
             assert time.monotonic() < deadline, f"nothing for {promql}"
             time.sleep(0.2)
@@ -68,7 +68,7 @@ def victoria_metrics(folder, *options):
              "-search.latencyOffset=0s", "-search.disableCache", *options], stdout=log, stderr=subprocess.STDOUT)  # fmt: skip
     try:
         backend = Backend(port)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while True:
             try:
                 backend.get("/health")
@@ -80,7 +80,7 @@ def victoria_metrics(folder, *options):
         yield backend
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def live_through_a_day(backend, monkeypatch):

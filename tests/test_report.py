@@ -400,7 +400,7 @@ def test_colours_are_for_terminals_only(store, path):
     terminal = start("report", "--store", path, stdout=follower, stderr=follower)
     os.close(follower)
     shown = b""
-    while select.select([leader], [], [], 30)[0]:
+    while select.select([leader], [], [], 60)[0]:
         try:
             piece = os.read(leader, 65536)
         except OSError:
@@ -409,7 +409,7 @@ def test_colours_are_for_terminals_only(store, path):
             break
         shown += piece
     os.close(leader)
-    assert terminal.wait(30) == 0
+    assert terminal.wait(60) == 0
     assert b"\x1b[" in shown
     assert b"core/health_checks.py:228" in shown
 

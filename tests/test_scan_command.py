@@ -277,11 +277,11 @@ def test_interrupting_a_scan_ends_it_with_130_and_no_traceback(tree):
         (tree / f"m{number}.py").write_text("def f():\n    '''Deprecated.'''\n" + "x = [1, 2, 3]\n" * 2000)
     process = subprocess.Popen(
         [sys.executable, "-m", "lastcall", "scan"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while len(members_of(process.pid)) < 2 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, b"", b"")
 
 

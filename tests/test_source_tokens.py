@@ -227,12 +227,12 @@ def test_broken_source_is_read_as_far_as_it_goes(source):
 def test_the_agent_parses_nothing_in_its_host(tmp_path):
     """Neither the parser nor its warnings: two threads in it can fail each other, and it repeats a file's warnings."""
     world = World(tmp_path, {"legacy.py": "def old(): pass\nclass Older:\n    def m(self): pass\n", "host.py": r"""
-        import sys, time
+        import sys
         sys.addaudithook(lambda event, given: event == "compile" and print(given[1], flush=True))
-        import legacy
+        import legacy, waiting
         pattern = "\d"
         legacy.old(); [legacy.Older().m() for _ in range(3)]
-        time.sleep(0.5)
+        waiting.rounds()
         compile("1", "<control>", "eval")
         """}, ("legacy:old", "legacy:Older", "legacy:Older.m"))  # fmt: skip
     run = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.1", PYTHONWARNINGS="ignore")

@@ -15,7 +15,7 @@ import time
 import pytest
 
 from lastcall.store import Store
-from worlds import plain_environment
+from worlds import WAITING, plain_environment
 
 DAY = 86_400.0
 OLD = 90 * DAY
@@ -52,7 +52,7 @@ class Fleet:
         """A folder from which neither configuration nor source is seen."""
         for part in (self.folder, self.elsewhere, self.folder / "source"):
             part.mkdir()
-        for name, text in {**FILES, "lastcall.toml": CONFIG}.items():
+        for name, text in {**FILES, "lastcall.toml": CONFIG, "waiting.py": WAITING}.items():
             path = self.folder / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
@@ -221,7 +221,7 @@ def test_a_whole_fleet_without_the_agent_for_a_week_is_silent(fleet):
 
 
 def test_a_process_that_was_killed_is_no_proof_of_the_time_after(fleet):
-    fleet.run("import os, time\nimport shop.legacy\ntime.sleep(1.5)\nos.kill(os.getpid(), 9)\n", check=False)
+    fleet.run("import os\nimport shop.legacy, waiting\nwaiting.rounds()\nos.kill(os.getpid(), 9)\n", check=False)
     word, codes = fleet.verdict("--at", time.strftime("%Y-%m-%d", time.gmtime(time.time() + 90 * DAY)))
     assert word == "unproven"
     assert codes

@@ -507,13 +507,13 @@ def test_what_else_reads_the_name_in_a_function_that_warns_is_no_use(tmp_path: P
 
 def test_a_module_that_stands_in_for_warnings_may_lack_what_is_watched(tmp_path: Path) -> None:
     watched = run(tmp_path, """
-        import sys, time, types, warnings
-        import library
+        import sys, types, warnings
+        import library, waiting
         library.own_line()
         sys.modules["warnings"] = types.ModuleType("warnings")
-        time.sleep(0.5)
+        waiting.rounds()
         sys.modules["warnings"].warn = print
-        time.sleep(0.5)
+        waiting.rounds()
         sys.modules["warnings"] = warnings
         library.own_line()
     """, environ={"LASTCALL_FLUSH_INTERVAL": "0.05"})

@@ -195,7 +195,7 @@ def test_pages_are_whole_while_the_store_is_written(keep, tmp_path):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join()
     writer.close()
     assert wrong == []
     assert len(seen) > 8
