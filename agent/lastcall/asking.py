@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from typing import Any, TypeGuard
@@ -99,3 +101,9 @@ def function_of(value: Any) -> Any:
     if kind.__name__ == "cached_property" and kind.__module__ == "functools":
         return own(value, "func")
     return value
+
+
+def wrapping_engine() -> Any:
+    """The engine `wrapping`; None where it is not loaded or another thread still loads it: nothing is wrapped then."""
+    engine = sys.modules.get("lastcall.engines.wrapping")
+    return None if engine is None or getattr(engine.__spec__, "_initializing", False) else engine

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .asking import bases_of_class, class_made, function_of, is_class, names_of_class, own
+from .asking import bases_of_class, class_made, function_of, is_class, names_of_class, own, wrapping_engine
 from .callsite import MAX_NAME, SPAWNED_MAIN, module_of
 from .targets import is_module_name, wild
 
@@ -167,7 +167,7 @@ def _code_of(value: Any) -> Any:
 
 def _unwrapped(value: Any) -> Any:
     """What lies in our wrappers."""
-    wrapping: Any = sys.modules.get(f"{__package__}.engines.wrapping")
+    wrapping = wrapping_engine()
     while wrapping is not None and wrapping.is_wrapper(value):
         value = wrapping.wrapped_by(value)
     return value

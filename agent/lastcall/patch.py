@@ -10,7 +10,7 @@ import sys
 from _thread import get_ident
 
 from . import captured
-from .asking import function_of, is_class, names_of_class, own, passes_for
+from .asking import function_of, is_class, names_of_class, own, passes_for, wrapping_engine
 from .importing import is_unfinished
 from .lookup import (
     CannotArm,
@@ -523,7 +523,7 @@ def _definition_in(module: ModuleType, target: Target) -> Any:
 
 def _unwrapped(value: Any) -> Any:
     """A function, out of our wrapper if it lies in one."""
-    wrapping: Any = sys.modules.get(f"{__package__}.engines.wrapping")  # not loaded: nothing is wrapped
+    wrapping = wrapping_engine()
     return wrapping.wrapped_by(value) if wrapping is not None and wrapping.is_wrapper(value) else value
 
 

@@ -7,10 +7,9 @@ segment and `**` in its module part for any number of segments.
 
 from __future__ import annotations
 
-import sys
 from _weakref import ref
 
-from .asking import class_made, inherits, is_class
+from .asking import class_made, inherits, is_class, wrapping_engine
 from .words import OWN_PACKAGES, day_number
 
 # callsite is imported where it is needed: a start that meets no target and has no wildcard needs none of it.
@@ -245,7 +244,7 @@ class Target:
 
     def _is_in(self, held: Any) -> bool:
         """Whether `held` is the target's object, or a wrapper that another target of ours put around it."""
-        wrapping: Any = sys.modules.get("lastcall.engines.wrapping")
+        wrapping = wrapping_engine()
         while not any(held is one for one in self.objects):
             if wrapping is None or not wrapping.is_wrapper(held):
                 return False
