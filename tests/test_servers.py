@@ -211,9 +211,10 @@ def test_gunicorn_with_workers_recycled_and_reloaded(tmp_path, kind, preload):
     server = Server(tmp_path, {"application.py": WSGI})
     options = ["--preload"] if preload else []
     options += ["--threads", 4] if kind == "gthread" else []
+    # gunicorn's gevent worker may use up the graceful timeout when it is told to end, without the agent as well
     with server.running(
         "gunicorn", "-w", 2, "-k", kind, "-b", f"127.0.0.1:{server.port}", "--max-requests", 15,
-        "--graceful-timeout", 60, "--log-level", "warning", "--no-control-socket", *options, "application:application",
+        "--graceful-timeout", 20, "--log-level", "warning", "--no-control-socket", *options, "application:application",
     ) as process:
         answered = server.requests(60)
         process.send_signal(signal.SIGHUP)
