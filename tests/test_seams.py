@@ -318,7 +318,13 @@ SEAMS = (
          since=(3, 11)),
     Seam("warned_explicitly:arm.with_frame", "warned_explicitly", "", "_count", "warning"),
 )
-HERE = [seam for seam in SEAMS if seam.since <= sys.version_info[:2] <= seam.until]
+FREE_THREADED = "t" in sys.abiflags
+ONLY_IN_C = ("warnings_seen:WarningsSeen._look_at", "warning_reads:Reads.property.read", "warning_reads:Reads._call_has_to_be_seen")
+"""What is not gone through where wrapt has no C extension, as on free-threaded builds."""
+HERE = [
+    seam for seam in SEAMS
+    if seam.since <= sys.version_info[:2] <= seam.until and not (FREE_THREADED and seam.place in ONLY_IN_C)
+]
 ELSEWHERE = {
     "bootstrap:start_from_environment": "test_startup::test_a_failure_is_said_once_where_the_start_up_file_runs_twice",
     "cli:main": "test_cli::test_what_a_command_raises_becomes_a_sentence_and_an_exit_code",
@@ -372,7 +378,8 @@ def test_what_a_signals_handler_raises_behind_a_seam_reaches_the_host(tmp_path, 
     caught, hits = map(int, run.out.split("caught ")[1].split(" of "))
     assert caught == hits > 0
     states = {ref: state for ref, (state, _, _) in run.states().items() if ref in TARGETS[:4]}
-    late = {"armed", "partial"} if seam.name == "_heed_workers" else {"armed"}  # which comes before the arming
+    # that one comes before the arming; and free-threaded builds do not tell who holds a function
+    late = {"armed", "partial"} if seam.name == "_heed_workers" or FREE_THREADED else {"armed"}
     assert len(states) == 4
     assert set(states.values()) <= late, run.states()
 
