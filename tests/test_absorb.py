@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import random
 import signal
@@ -403,6 +404,8 @@ def test_a_process_looks_up_only_the_counts_that_changed(path):
         rows = database.connection.execute(looked_up).fetchall()
     process.close()
     assert [row[0] for row in rows] == [7]
+    kept = [one for one in gc.get_objects() if type(one) is SiteRecord]
+    assert not kept, "what was read would cost the host as much as what it keeps itself"
 
 
 def test_errors_are_unknown_where_nobody_looked(store, path):

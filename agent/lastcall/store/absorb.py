@@ -67,8 +67,9 @@ class Absorber:
         self._own: str | None = None
         self._own_last: tuple[object, ...] = ()
         self._own_written = 0.0
-        self._own_taken: tuple[object, Reading | None] = (None, None)
-        """Of the calling process, the file of the database and what was last put into it."""
+        self._own_taken: tuple[object, ...] = ()
+        """Of the calling process: the database, how far its journal was put into it; and its counts then."""
+        self._own_counts: Sequence[int] = ()
 
     def absorb(self, own: str | None, progress: Callable[[int, int], None] | None = None) -> Absorbed:
         """One pass over the folder.
@@ -158,24 +159,22 @@ class Absorber:
             if applied:
                 break
         if name == self._own:
-            self._own_taken = self._database.identity(), reading
+            # not the reading itself: its records are as much as the process's call sites
+            self._own_taken = self._database.identity(), name, reading.read_to
+            self._own_counts = reading.counts or ()
         for reason, count in reading.faults.items():
             done.faults[reason] = done.faults.get(reason, 0) + count
 
     def _changed_in(self, reading: Reading) -> list[int] | None:
         """The slots of the calling process that count more than when they were last put into this database."""
-        file, last = self._own_taken
+        counts = reading.counts or ()
         if (
-            last is None
-            or reading.finished
-            or file != self._database.identity()
-            or (last.name, last.read_to) != (reading.name, reading.read_from)
-            or last.counts is None
-            or reading.counts is None
-            or len(last.counts) != len(reading.counts)
+            reading.finished
+            or (self._database.identity(), reading.name, reading.read_from) != self._own_taken
+            or len(counts) != len(self._own_counts)
         ):
             return None
-        pairs = zip(last.counts, reading.counts, strict=True)
+        pairs = zip(self._own_counts, counts, strict=True)
         return [slot for slot, (before, now) in enumerate(pairs) if before != now]
 
 
