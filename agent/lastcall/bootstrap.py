@@ -43,7 +43,7 @@ NOT_HERE = (
     "runs in a subinterpreter, where uses are not seen (under mod_wsgi: WSGIApplicationGroup %{GLOBAL})"
 )
 PATCHERS = ("gevent", "eventlet")
-PATCHING_SECONDS = 2.0
+PATCHING_SECONDS = 10.0
 """How long after it was met one of these may still be about to replace the host's threads."""
 MOST_BROKEN_IMPORTS = 5
 _IS_EMBEDDED = not sys.orig_argv
