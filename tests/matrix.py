@@ -226,7 +226,7 @@ def _suite(
             subprocess.run([*pytest, "-n", "0", *broken], cwd=ROOT, env=environ, capture_output=True)
             alone = _count(xml)[0]
             passed, failed = passed + alone, failed - alone
-            still = _broken(xml)
+            still = _broken(xml) if xml.exists() else broken
             for test in broken:
                 how = "again, alone" if test in still else "beside the others, on a machine with more to do than it can, and passed alone"
                 print(f"   {test} failed {how}", flush=True)

@@ -115,6 +115,39 @@ def test_a_count_that_another_thread_lowered_is_put_right_where_the_table_was_wr
     recorder.journal.close()
 
 
+def test_who_follows_a_counter_sees_what_takes_its_place_and_that_all_was_forgotten(tmp_path):
+    """As a read of `warnings.warn` that is known does; a sample changes what counts, and is taken once."""
+    recorder = make(tmp_path)
+    tap = recorder.tap(Target("application:one"), "call")
+    (function,) = callers(tap.hook, 1)
+    function(1)
+    ((key, plain),) = tap.counters.items()
+    followed = recorder.follow(tap.counters, key, function.__code__)
+    assert tuple(followed) == plain
+    assert recorder.follow(tap.counters, key, function.__code__) is followed
+    assert recorder.follow(tap.counters, "another", function.__code__) is None
+    recorder.take_samples()
+    (record,) = recorder.records
+    recorder.sample_next(record)
+    assert tuple(followed) != plain
+    for expected in (2, 3):
+        slot, uses = followed
+        for recorder.table[slot] in uses:
+            break
+        assert recorder.table[slot] == record.total() == expected
+        assert tuple(followed) == plain, "once it is sampled, it is counted as before"
+    assert len(recorder.take_samples()) == 1
+    other = recorder.tap(Target("application:two"), "call")
+    (function,) = callers(other.hook, 1)
+    function(1)
+    recorder.sample_next(recorder.records[-1])
+    ((key, _),) = other.counters.items()
+    assert recorder.follow(other.counters, key, function.__code__) is None, "the sample is taken there first"
+    recorder.journal.close()
+    recorder.reset()
+    assert followed == []
+
+
 class Unsearchable(collections.deque):
     """A queue that may be filled and emptied, and is too long to look through at each use."""
 
