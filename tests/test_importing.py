@@ -10,7 +10,7 @@ import pytest
 from lastcall.callsite import Pattern
 from lastcall.importing import Wanted
 from lastcall.targets import Target
-from worlds import World, wrapt_in_c
+from worlds import ENGINES, World, wrapt_in_c
 
 LEGACY = "def old(value=1):\n    return value + 1\n"
 
@@ -122,6 +122,121 @@ def test_references_captured_in_a_circular_import_are_seen(tmp_path, engine):
     else:
         assert state == "armed"
         assert watched.total("legacy:old") == 7
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_names_that_are_read_in_a_circular_import_are_counted(tmp_path, engine):
+    legacy = """
+        import enum
+        from dataclasses import dataclass
+        LIMIT = 3
+        TABLE = {"a": 1}
+        class Level(enum.Enum):
+            LOW = 1
+        class Plain: pass
+        class Made:
+            def __init__(self): pass
+        def old(): return 4
+        def __getattr__(name):
+            if name == "made_here":
+                return 5
+            raise AttributeError(f"there is no {name}")
+        import caller
+        LATER = 7
+        caller.later()
+        Renamed = Made
+        """
+    caller = """
+        from legacy import LIMIT  # 1x LIMIT
+        from legacy import TABLE as table, old  # 1x TABLE
+        import legacy
+        import sys
+        limit = legacy.LIMIT  # 1x legacy.LIMIT
+        level = legacy.Level.LOW  # 1x legacy.Level
+        plain = getattr(legacy, "Plain")()  # 1x Plain
+        print(limit, table, level, type(plain), legacy.old(), legacy.Made() is not None)
+        print(legacy.made_here)  # 1x legacy.made_here
+        print(type(legacy), type(legacy).__mro__[-2:], repr(legacy), sys.modules["legacy"] is legacy)
+        for name in ("nowhere", "gone"):
+            try:
+                getattr(legacy, name)
+            except AttributeError as error:
+                print(error)
+        try:
+            from legacy import gone
+        except ImportError as error:
+            print(error)
+        def later():
+            for _ in range(3):
+                print(legacy.LATER)  # 3x legacy.LATER
+                legacy.old(), legacy.Made
+        """
+    host = """
+        import legacy
+        print(legacy.LATER)  # 1x legacy.LATER
+        print(legacy.Renamed)  # 1x legacy.Renamed
+        """
+    names = ("LIMIT", "TABLE", "Level", "Plain", "LATER", "made_here", "Renamed")
+    world = World(tmp_path, {"legacy.py": legacy, "caller.py": caller, "host.py": host},
+                  tuple(f"legacy:{name}" for name in names))
+    watched = differing(world, engine)
+    seen = [use for use in watched.uses() if use.use == "access"]
+    assert sorted((use.file, use.line, use.count) for use in seen) == sorted(
+        (mark.file, mark.line, mark.count) for mark in world.marks()
+    )
+    assert {state for state, _, _ in watched.states().values()} == {"armed", "partial"}  # `Plain` has no constructor
+
+
+def test_who_imports_a_module_that_still_runs_uses_it_and_its_names(tmp_path):
+    world = World(tmp_path, {
+        "pkg/__init__.py": """
+            from . import own
+            from .first import value
+            OLD = 1
+            from . import second
+            """,
+        "pkg/own.py": "",
+        "pkg/first.py": "import pkg\nvalue = pkg.__name__\n",
+        "pkg/second.py": """
+            import importlib
+            from . import first, OLD
+            import pkg.own
+            again = importlib.import_module("pkg")
+            print(OLD, pkg.OLD, again.OLD, __import__("pkg").OLD)
+            """,
+        "host.py": "import pkg\n",
+    }, ("pkg", "pkg:OLD"))
+    watched = differing(world)
+    reads = [(use.file, use.line) for use in watched.uses() if use.target == "pkg:OLD"]
+    imports = [(use.file, use.line) for use in watched.uses() if use.target == "pkg"]
+    columns = sys.version_info >= (3, 11)  # that tell one call of a line from another
+    assert reads == [("pkg/second.py", line) for line in (3, 6, *[6, 6] * columns)]
+    lines = [("first.py", 1), ("second.py", 3), ("second.py", 4), *[("second.py", 5)] * columns, ("second.py", 6)]
+    assert imports == [("host.py", 1), *((f"pkg/{file}", line) for file, line in lines)]
+
+
+@pytest.mark.parametrize("ending", ["raise ValueError(LIMIT)", "del LIMIT", "def LIMIT(): pass"])
+def test_a_module_that_was_watched_while_it_ran_is_a_plain_one_again(tmp_path, ending):
+    world = World(tmp_path, {
+        "legacy.py": f"LIMIT = 3\nimport caller\n{ending}\n",
+        "caller.py": "import legacy, weakref\nknown = weakref.ref(legacy)\nlimit = legacy.LIMIT\ndel legacy\n",
+        "host.py": """
+            import gc, sys
+            try:
+                import legacy
+                print(type(legacy) is type(sys))
+                del legacy
+            except ValueError as error:
+                print(error)
+            gc.collect()
+            import caller
+            # 3.13 without the GIL never frees a module that was made when a second thread had run, such as ours
+            frees = getattr(sys, "_is_gil_enabled", lambda: True)() or sys.version_info >= (3, 14)
+            print(caller.known() is None if frees else None, "legacy" in sys.modules)
+            """,
+    }, ("legacy:LIMIT",))
+    watched = differing(world)
+    assert ("caller.py", 3, 1) in [(use.file, use.line, use.count) for use in watched.uses()]
 
 
 def test_lazy_loader_runs_the_module_as_late_as_before(tmp_path):

@@ -165,6 +165,15 @@ def is_placeholder(function: object) -> bool:
     return is_typing(module) and name in (PROTOCOL_INIT, "_no_init")
 
 
+def has_no_constructor(cls: type) -> bool:
+    """Whether there is none in Python that could be watched, own or inherited: reads of its name tell of its uses."""
+    if is_enum(cls) or is_placeholder(cls.__dict__.get("__init__")):
+        return True
+    if "__init__" in cls.__dict__ or "__new__" in cls.__dict__:
+        return False
+    return inherited(cls, "__init__") is object.__init__ and inherited(cls, "__new__") is object.__new__
+
+
 def inherited(cls: type, name: str) -> Any:
     """What the bases of `cls` have under this name, None if nothing but a placeholder."""
     for base in cls.__mro__[1:]:

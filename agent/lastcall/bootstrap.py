@@ -21,10 +21,11 @@ from .importing import Finder, Wanted, is_spawned, script_names
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from _thread import LockType
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
     from .agent import Agent
+    from .circular import Circle
     from .config import Config
 
 OFF = ("", "0", "false", "no", "off")
@@ -61,7 +62,7 @@ class Life:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.wanted = Wanted(config.made, config.unmade, lambda: config.targets)
-        self.finder = Finder(self.wanted, self._loaded, internal_errors, self._missed)
+        self.finder = Finder(self.wanted, self._loaded, internal_errors, self._missed, self._imported_unfinished)
         self.stopped = False
         self._agent: Agent | None = None
         self._met: list[ModuleType] = []
@@ -140,6 +141,13 @@ class Life:
         if self._is_being_made():
             return  # by what we import ourselves, which is no use
         self.agent().patcher.missed(name)
+
+    def _imported_unfinished(
+        self, module: ModuleType, name: str, circle: Circle | None, frame: FrameType
+    ) -> Circle | None:
+        if self._is_being_made():
+            return circle  # by what we import ourselves, which is no use
+        return self.agent().patcher.imported_unfinished(module, name, circle, frame)
 
     def start(self) -> None:
         """Put the finder in its place, arm what is loaded already, start the thread."""

@@ -6,13 +6,15 @@ sets it to False: after the module's code, before the import statement goes on. 
 host's, no frame of ours lies under the module's code (an import-time `warnings.warn(stacklevel=2)` blames
 the right line), and by the time anybody can use the module the spec is an ordinary one again.
 
-`importlib.reload` sets no such attribute; there, reading the spec's `name` for the second time is the sign.
+While it is True, import statements that find the module in `sys.modules` read it, from C: so we hear of circular
+imports. `importlib.reload` sets no such attribute; there, reading the spec's `name` for the second time is the sign.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from _thread import get_ident
 
 from .errors import getframe
 from .words import NOT_BY_WILDCARD, OWN_PACKAGES
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .callsite import Pattern
+    from .circular import Circle
     from .errors import InternalErrors
     from .targets import Target
 
@@ -131,7 +134,8 @@ class Finder:
     """A meta path finder that finds nothing itself, and reports each wanted module as soon as it has run.
 
     `wants(name)` must be cheap and must not import. `loaded(module)` is called in the importing thread, and so is
-    `missed(name)` when no finder has a module in which removed targets lay.
+    `missed(name)` when no finder has a module in which removed targets lay; and `imported_unfinished` when a module
+    whose code still runs is imported once more, with what that returned for the module before and the frame that asks.
     """
 
     def __init__(
@@ -140,8 +144,12 @@ class Finder:
         loaded: Callable[[ModuleType], None],
         errors: InternalErrors,
         missed: Callable[[str], None] = lambda _name: None,
+        imported_unfinished: Callable[
+            [ModuleType, str, Circle | None, FrameType], Circle | None
+        ] = lambda _module, _name, circle, _frame: circle,
     ) -> None:
         self.wants = wants
+        self.imported_unfinished = imported_unfinished
         self.loaded = loaded
         self.missed = missed
         self.errors = errors
@@ -235,6 +243,19 @@ class Finder:
         spec.__class__ = _spec_classes[cls]
         return True
 
+    def hear_of_circle(self, spec: Any, frame: FrameType) -> None:
+        """The code of `spec`'s module has yet to end, and `frame` in the same thread asks: an import of it, mostly."""
+        with self.errors.guard_in_host("import-hook"):
+            names = spec.__dict__
+            module = sys.modules.get(names["name"])
+            if not isinstance(module, type(sys)) or frame.f_globals is vars(module):
+                return
+            if vars(module).get("__spec__") is not spec:
+                return
+            names["_lastcall_circle"] = self.imported_unfinished(
+                module, names["name"], names.get("_lastcall_circle"), frame
+            )
+
     def report(self, module: ModuleType | None) -> None:
         """Tell whoever wanted `module` that its code has run. Raises nothing of ours."""
         if module is None:
@@ -273,6 +294,10 @@ class _Resumption:
     def __init__(self, finder: Finder | None, tracer: Tracer) -> None:
         self._finder = finder
         self._tracer = tracer
+
+    def hear_of_circle(self, spec: Any, frame: FrameType) -> None:
+        if self._finder is not None:
+            self._finder.hear_of_circle(spec, frame)
 
     def report(self, module: ModuleType | None) -> None:
         try:
@@ -330,7 +355,7 @@ def is_unfinished(module: Any) -> bool:
         spec = object.__getattribute__(module, "__dict__").get("__spec__")
     except AttributeError:  # anything can lie in sys.modules
         return False
-    return bool(getattr(spec, "_initializing", False)) or "_lastcall_finder" in getattr(spec, "__dict__", ())
+    return "_lastcall_finder" in getattr(spec, "__dict__", ()) or bool(getattr(spec, "_initializing", False))
 
 
 def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of one class
@@ -339,20 +364,38 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
     def stop_listening(spec: Any) -> Finder | _Resumption | None:
         finder = spec.__dict__.pop("_lastcall_finder", None)
         spec.__dict__.pop("_lastcall_reads", None)
+        spec.__dict__.pop("_lastcall_thread", None)
         if spec.__class__ is telling:
             spec.__class__ = cls
         return finder  # type: ignore[no-any-return]
 
-    def set_attribute(spec: Any, name: str, value: Any) -> None:
-        object.__setattr__(spec, name, value)
-        if name == "_initializing" and not value:
-            finder = spec.__dict__.get("_lastcall_finder")
-            try:
-                if finder is not None:
-                    # absent if its code raised: importlib has removed it by now
-                    finder.report(sys.modules.get(spec.__dict__["name"]))
-            finally:
-                stop_listening(spec)  # not before: `is_unfinished` keeps our own thread from arming it, too
+    def is_initializing(spec: Any) -> Any:
+        """Asked from C by each import statement that finds the module in `sys.modules`."""
+        names = spec.__dict__
+        if "_initializing" not in names:
+            raise AttributeError("_initializing")
+        if names.get("_lastcall_thread") == get_ident():
+            finder = names.get("_lastcall_finder")
+            if finder is not None:
+                finder.hear_of_circle(spec, getframe(1))
+        return names["_initializing"]
+
+    def set_initializing(spec: Any, value: Any) -> None:
+        names = spec.__dict__
+        names["_initializing"] = value
+        if value:
+            names["_lastcall_thread"] = get_ident()
+            return
+        finder = names.get("_lastcall_finder")
+        try:
+            circle = names.pop("_lastcall_circle", None)
+            if circle is not None:
+                circle.end()
+            if finder is not None:
+                # absent if its code raised: importlib has removed it by now
+                finder.report(sys.modules.get(names["name"]))
+        finally:
+            stop_listening(spec)  # not before: `is_unfinished` keeps our own thread from arming it, too
 
     def get_name(spec: Any) -> str:
         names = spec.__dict__
@@ -375,7 +418,7 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
             "__module__": cls.__module__,
             "__qualname__": cls.__qualname__,
             "__doc__": cls.__doc__,
-            "__setattr__": set_attribute,
+            "_initializing": property(is_initializing, set_initializing),
             "name": property(get_name, set_name),
         },
     )

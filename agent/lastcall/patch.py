@@ -29,9 +29,10 @@ from .lookup import (
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
+    from .circular import Circle
     from .importing import Wanted
     from .recorder import Recorder
     from .sites import SiteRecord, Tap
@@ -122,6 +123,15 @@ class Patcher:
         callback = self.wanted.callbacks.get(name)
         if callback is not None:
             callback(module)
+
+    def imported_unfinished(self, module: ModuleType, name: str, circle: Circle | None, frame: FrameType) -> Circle:
+        """What watches a module whose own code still runs, now that another (`frame`) imports it in a circle."""
+        if circle is None:
+            from .circular import Circle
+
+            circle = Circle(self, module, name)
+        circle.imported_by(frame)
+        return circle
 
     def _expand(self, wildcard: Target, module: ModuleType, name: str, late: str) -> None:
         from .arming_wildcards import expand

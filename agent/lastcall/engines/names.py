@@ -115,7 +115,7 @@ def arm_name(
 
 def arm_module(recorder: Recorder, module: ModuleType, tap: Tap) -> Callable[[], None]:
     """Count every import statement that names `module`, and `from parent import it`."""
-    tap.ignores = _is_not_an_import
+    tap.ignores = is_not_an_import
     undo = [_watch(recorder, module, "__spec__", tap)]
     parent_name, _, name = module.__name__.rpartition(".")
     parent = sys.modules.get(parent_name)
@@ -211,6 +211,15 @@ def _watched_class(module: ModuleType) -> Any:
     return watched
 
 
+def give_back(module: ModuleType, plain: type) -> None:
+    """Give the module its class again, which was `plain`, if nothing of it is watched any more."""
+    cls: Any = type(module)
+    if cls is plain or _MARK not in cls.__dict__ or cls.__bases__ != (plain,):
+        return
+    if not any(isinstance(value, _Name) for value in cls.__dict__.values()):
+        module.__class__ = plain
+
+
 def _opcode(frame: FrameType) -> str:
     """The name of the instruction that `frame` is executing."""
     if frame.f_lasti < 0:
@@ -223,7 +232,7 @@ def _is_not_a_read(frame: FrameType) -> bool:
     return is_import_machinery(frame)
 
 
-def _is_not_an_import(frame: FrameType) -> bool:
+def is_not_an_import(frame: FrameType) -> bool:
     """Of a read of a module's `__spec__`."""
     if is_import_machinery(frame):
         # `import_module` of a loaded module ends here; the other readers of `__spec__` only look
