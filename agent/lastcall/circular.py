@@ -94,9 +94,10 @@ class Circle:
         count = patcher.recorder.hooks.frame_callback(tap)
 
         def count_read(frame: FrameType | None) -> None:
-            found = find(module, target.qualname)
-            if "__getattr__" in vars(module) if found is None else _is_told_by_reads(target, found):
-                count(frame)
+            with patcher.recorder.errors.guard_in_host("count"):
+                found = find(module, target.qualname)
+                if "__getattr__" in vars(module) if found is None else _is_told_by_reads(target, found):
+                    count(frame)
 
         self._undo.append(names.arm_name(patcher.recorder, module, target.qualname, tap, count_read))
 

@@ -256,6 +256,11 @@ class Finder:
                 module, names["name"], names.get("_lastcall_circle"), frame
             )
 
+    def end_circle(self, circle: Circle) -> None:
+        """The code of the module that is watched so has ended."""
+        with self.errors.guard_in_host("import-hook"):
+            circle.end()
+
     def report(self, module: ModuleType | None) -> None:
         """Tell whoever wanted `module` that its code has run. Raises nothing of ours."""
         if module is None:
@@ -298,6 +303,10 @@ class _Resumption:
     def hear_of_circle(self, spec: Any, frame: FrameType) -> None:
         if self._finder is not None:
             self._finder.hear_of_circle(spec, frame)
+
+    def end_circle(self, circle: Circle) -> None:
+        if self._finder is not None:
+            self._finder.end_circle(circle)
 
     def report(self, module: ModuleType | None) -> None:
         try:
@@ -389,8 +398,8 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
         finder = names.get("_lastcall_finder")
         try:
             circle = names.pop("_lastcall_circle", None)
-            if circle is not None:
-                circle.end()
+            if circle is not None and finder is not None:
+                finder.end_circle(circle)
             if finder is not None:
                 # absent if its code raised: importlib has removed it by now
                 finder.report(sys.modules.get(names["name"]))
