@@ -322,13 +322,11 @@ SEAMS = (
     Seam("warnings_seen:WarningsSeen._look_at", "warnings_seen", ".WarningsSeen", "_learn", "warning", "_look_at"),
     Seam("warnings_seen:WarningsSeen._with_frame", "warnings_seen", ".WarningsSeen", "count", "warning", "_with_frame",
          in_c=False),
-    Seam("warning_reads:Reads.property.read", "warnings_seen", ".WarningsSeen", "words", "warning", "read", "OSError",
-         since=(3, 11)),
-    Seam("warning_reads:Reads._has_to_be_seen", "warning_calls", "", "dropped", "warning", since=(3, 11)),
+    Seam("warning_reads:Reads.property.read", "warnings_seen", ".WarningsSeen", "words", "warning", "read", "OSError"),
+    Seam("warning_reads:Reads._has_to_be_seen", "warning_calls", "", "dropped", "warning"),
     Seam("warning_reads:Reads._call_has_to_be_seen", "warning_calls", "", "is_dropped", "warning",
-         "_call_has_to_be_seen", since=(3, 11)),
-    Seam("warning_reads:looking_on.LooksOn.__new__", "warnings_seen", ".WarningsSeen", "count", "warning", "__new__",
-         since=(3, 11)),
+         "_call_has_to_be_seen"),
+    Seam("warning_reads:looking_on.LooksOn.__new__", "warnings_seen", ".WarningsSeen", "count", "warning", "__new__"),
     Seam("warned_explicitly:arm.with_frame", "warned_explicitly", "", "_count", "warning"),
 )
 FREE_THREADED = "t" in sys.abiflags

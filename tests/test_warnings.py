@@ -407,7 +407,6 @@ def test_what_a_variable_holds_is_looked_at_each_time(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="code kept no columns: such a call has a frame of ours")
 @pytest.mark.parametrize("filters", ["error", "always"])
 def test_a_call_that_spreads_its_arguments_is_made_without_a_frame_of_ours(tmp_path: Path, filters: str) -> None:
     watched = run(tmp_path, f"""
@@ -436,7 +435,6 @@ def test_a_call_that_spreads_its_arguments_is_made_without_a_frame_of_ours(tmp_p
     assert watched.total("library_of_many:answered") == 2
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="code kept no columns: such a call has a frame of ours")
 @pytest.mark.parametrize("wrapt", ["C", "Python"])
 def test_a_warning_that_is_an_error_has_no_frame_of_ours_or_of_wrapts(tmp_path: Path, wrapt: str) -> None:
     watched = run(tmp_path, """
@@ -471,7 +469,7 @@ def test_functions_of_one_name_are_told_apart(tmp_path: Path) -> None:
                               for name, count in (("same", 20), ("different", 10)) for line in (6, 8)}
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11) or not IN_C, reason="there, every call is looked at from the start")
+@pytest.mark.skipif(not IN_C, reason="there, every call is looked at from the start")
 def test_a_program_that_never_warns_reads_what_is_in_warnings_as_without_the_agent(tmp_path: Path) -> None:
     watched = run(tmp_path, """
         import warnings
@@ -713,3 +711,28 @@ def test_warnings_that_name_their_place_are_counted_there(tmp_path: Path) -> Non
         ("library:of_my_caller", "host.py", 13): 1,
     }
     assert run.internal_errors() == {}
+
+
+def test_instructions_that_share_an_address_are_told_apart(tmp_path: Path) -> None:
+    """Before 3.11 a code object is smaller than its code, so that two instructions can be as far from its address."""
+    numbers = range(8)
+    own = "".join(f"def own_{n}():\n" + "    warnings.warn(f'own', DeprecationWarning)\n" * 100 for n in numbers)
+    callers = "".join(f"def calls_{n}():\n" + "    warns()\n" * 100 for n in numbers)
+    other = "def warns():\n    warnings.warn('warns', DeprecationWarning, stacklevel=2)\n"
+    watched = run(tmp_path, """
+        import warnings
+        import library_of_many as many
+        warnings.simplefilter("ignore")
+        functions = [value for name, value in vars(many).items() if name.startswith(("own", "calls"))]
+        for _ in range(12):
+            for function in functions:
+                function()
+        ends = sorted((id(function.__code__), len(function.__code__.co_code)) for function in functions)
+        shared = any(address + size > after for (address, size), (after, _) in zip(ends, ends[1:]))
+        print(shared, file=open("shared", "w"))
+    """, library_of_many="import warnings\n" + other + own + callers)
+    counts = {(use.line, use.target): use.count for use in watched.uses()}
+    assert set(counts.values()) == {12}
+    assert len(counts) == 2 * 100 * len(numbers)
+    shared = (tmp_path / "shared").read_text().strip()
+    assert shared == str(sys.version_info < (3, 11)), "else the addresses are not as close as this test wants them"

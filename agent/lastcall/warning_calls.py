@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
+from functools import lru_cache
 
 from .asking import own
 from .callsite import position_of
@@ -84,8 +85,7 @@ class Call:
         )
         """Whether nothing is run between the read of `.warn` and the call, but perhaps the formatting of the `filling`;
         the call has no other arguments than those told here, and nothing is done with what it returns."""
-        position = position_of(code, lasti)
-        self.line = None if position is None else position[0]
+        self.line = _line_of(code, lasti)
         """The line that a call blames which blames its own."""
         level = arguments.get("stacklevel")
         value: Any = 1 if level is None else getattr(level, "value", None)
@@ -103,8 +103,8 @@ class Call:
         self.read_at, self.only_read = -1, False
         """The offset of the instruction that reads `.warn` for this call, -1 if there is none; whether the code cannot
         read it elsewhere."""
-        if isinstance(callee, ast.Attribute):
-            self.read_at, self.only_read = _read_at(code, lasti, getattr(callee.value, "id", ""))
+        if isinstance(callee, ast.Attribute) and not _reads_another(arguments):
+            self.read_at, self.only_read = _read_at(code, lasti, callee)
 
     @property
     def needs_locals(self) -> bool:
@@ -132,7 +132,7 @@ def dropped(frame: FrameType, watched: Any) -> tuple[Call | None, bool]:
     source tells what it passes."""
     code = frame.f_code
     offset = _dropped_call_of(code, frame.f_lasti)
-    node = None if offset < 0 else _call_at(code.co_filename, position_of(code, offset), -1)
+    node = None if offset < 0 else _call_at(code.co_filename, position_of(code, offset), frame.f_lineno, dropped=True)
     if node is None or not _calls(node.func, frame, watched):
         return None, False
     arguments = passed_by(node, frame, watched)
@@ -183,7 +183,9 @@ def _calls(callee: ast.expr, frame: FrameType, watched: Any) -> bool:
     return type(value).__name__ == "module" and vars(value).get(holder) is watched
 
 
-def _call_at(filename: str, position: Position | None, line: int) -> ast.Call | None:
+def _call_at(filename: str, position: Position | None, line: int, *, dropped: bool = False) -> ast.Call | None:
+    if sys.version_info < (3, 11):
+        return _only_call_on(filename, line, dropped=dropped)
     lines = source_lines(filename)
     if position is not None and position[2] <= len(lines):
         first, left, last, right = position
@@ -195,7 +197,7 @@ def _call_at(filename: str, position: Position | None, line: int) -> ast.Call | 
         except (SyntaxError, ValueError):
             return None
         return node if isinstance(node, ast.Call) else None
-    return _only_call_on(filename, line or 0)
+    return None if dropped else _only_call_on(filename, line or 0)
 
 
 def quietly(source: bytes) -> bytes:
@@ -208,32 +210,61 @@ def quietly(source: bytes) -> bytes:
     return re.sub(rb"\\(.)", lambda pair: pair[0] if pair[1] in _ESCAPED else b"/" + pair[1], source, flags=re.DOTALL)
 
 
-def _only_call_on(filename: str, line: int) -> ast.Call | None:
-    """Before 3.11, which kept no columns: the one call of something named warn that covers this line."""
+def _only_call_on(filename: str, line: int, *, dropped: bool = False) -> ast.Call | None:
+    """Before 3.11, which kept no columns: the one call of something named warn that covers this line.
+
+    With `dropped`, if it is a statement.
+    """
+    found = [held for held in _warning_calls(filename) if held[0].lineno <= line <= (held[0].end_lineno or 0)]
+    if len(found) != 1 or (dropped and not found[0][1]):
+        return None
+    return found[0][0]
+
+
+@lru_cache(maxsize=64)
+def _warning_calls(filename: str) -> tuple[tuple[ast.Call, bool], ...]:
+    """Every call of something named warn in a file, and whether it is a statement."""
     try:
         tree = ast.parse(quietly(b"\n".join(source_lines(filename))))
     except (SyntaxError, ValueError, RecursionError):
-        return None
-    found = [
-        node
-        for node in ast.walk(tree)
+        return ()
+    nodes = list(ast.walk(tree))
+    statements = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return tuple(
+        (node, id(node) in statements)
+        for node in nodes
         if isinstance(node, ast.Call)
-        and node.lineno <= line <= (node.end_lineno or node.lineno)
         and (getattr(node.func, "attr", None) == "warn" or getattr(node.func, "id", None) == "warn")
-    ]
-    return found[0] if len(found) == 1 else None
+    )
 
 
-def _read_at(code: CodeType, lasti: int, holder: str) -> tuple[int, bool]:
+def _reads_another(arguments: dict[str, ast.expr]) -> bool:
+    """Whether something of this name is read between the read of `.warn` and the call."""
+    parts = [part for node in arguments.values() for part in ast.walk(node)]
+    return any(isinstance(part, ast.Attribute) and part.attr == "warn" for part in parts)
+
+
+def _line_of(code: CodeType, lasti: int) -> int | None:
+    if sys.version_info >= (3, 11):
+        position = position_of(code, lasti)
+        return None if position is None else position[0]
+    return next((line for first, end, line in code.co_lines() if first <= lasti < end), None)
+
+
+def _read_at(code: CodeType, lasti: int, callee: ast.Attribute) -> tuple[int, bool]:
     """The offset of the instruction before `lasti` that reads the `.warn` called there, and whether nothing else in
-    `code` can read it, with the name `holder` of the module or without.
+    `code` can read it, with the name of the module or without.
 
-    Both begin where the expression `warnings.warn` does. Before 3.11, which kept no columns, none is found.
+    Both begin where the expression `warnings.warn` does. Before 3.11, which kept no columns, it is the last one before
+    the call on the lines of that expression: no other call of a `warn` is there (`_only_call_on`).
     """
     import dis  # once for each instruction that warns
 
-    call, found, reads, holders = position_of(code, lasti), -1, 0, 0
+    call, found, reads, holders, line = position_of(code, lasti), -1, 0, 0, 0
+    lines = range(callee.lineno, (callee.end_lineno or callee.lineno) + 1)
+    holder = getattr(callee.value, "id", "")
     for instruction in dis.get_instructions(code):
+        line = instruction.starts_line or line
         names = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
         if instruction.opname in ("IMPORT_FROM", "LOAD_CONST") and instruction.argval == "warn":
             reads += 1  # `from warnings import warn`, `getattr(warnings, "warn")`
@@ -242,31 +273,41 @@ def _read_at(code: CodeType, lasti: int, holder: str) -> tuple[int, bool]:
         if instruction.opname not in ("LOAD_ATTR", "LOAD_METHOD") or instruction.argval != "warn":
             continue
         reads += 1
+        if instruction.offset >= lasti:
+            continue
         read = position_of(code, instruction.offset)
-        if instruction.offset < lasti and call is not None and read is not None and read[:2] == call[:2]:
+        begins_there = call is not None and read is not None and read[:2] == call[:2]
+        if begins_there or (sys.version_info < (3, 11) and line in lines):
             found = instruction.offset
     return found, reads == holders == 1
 
 
 def _dropped_call_of(code: CodeType, lasti: int) -> int:
-    """The offset of the instruction that calls what the one at `lasti` reads; -1 if none does or the result is used."""
+    """The offset of the instruction that calls what the one at `lasti` reads; -1 if none does or the result is used.
+
+    Before 3.11, which kept no columns, it is the first after it whose result is dropped, if the call is a statement.
+    """
     from opcode import opname
 
-    if sys.version_info < (3, 11) or opname[code.co_code[lasti]] not in ("LOAD_ATTR", "LOAD_METHOD"):
+    if opname[code.co_code[lasti]] not in ("LOAD_ATTR", "LOAD_METHOD"):
         return -1  # `from warnings import warn`, which a program does that never warns
     import dis
 
-    positions = list(code.co_positions())
-    line, _, column, _ = positions[lasti // 2]
+    has_columns = sys.version_info >= (3, 11)
+    begin = position_of(code, lasti)
     found = -1
     for instruction in dis.get_instructions(code):
         if instruction.offset <= lasti or instruction.opname == "CACHE":
             continue
         if found >= 0:
-            return found if instruction.opname == "POP_TOP" else -1
+            if instruction.opname == "POP_TOP":
+                return found
+            if has_columns:
+                return -1
+        found = -1
         if instruction.opname.startswith("CALL"):
-            first, _, left, _ = positions[instruction.offset // 2]
-            if first == line and left == column is not None:
+            call = position_of(code, instruction.offset)
+            if not has_columns or (call is not None and begin is not None and call[:2] == begin[:2]):
                 found = instruction.offset
     return -1
 

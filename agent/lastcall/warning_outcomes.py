@@ -231,7 +231,7 @@ def outcome_of(module: ModuleType, changes: Changes, call: Call, text: Any, cate
 
 _IS_UNDERSTOOD = (
     sys.implementation.name == "cpython"
-    and (3, 11) <= sys.version_info < (3, 15)
+    and sys.version_info < (3, 15)
     and getattr(sys, "_is_gil_enabled", lambda: True)()
     and not getattr(sys.flags, "context_aware_warnings", False)
 )

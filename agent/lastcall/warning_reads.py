@@ -6,7 +6,8 @@ that are known in full are answered so; every other read gets the wrapper, whose
 What is known of an instruction lies by the name of its function, and what is known of a caller by the offset of its
 instruction, each with the code object that is meant: two look-ups of a small key and two comparisons cost half of
 what it takes to make a number out of an object's address and look that up. Where two share a name or an offset, the
-address decides.
+address decides. Before 3.11, whose code does not lie in its object, two instructions may have one address: the first
+keeps it.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ _KEPT = (str, int, type(None), type, type(lambda: None))
 
 
 class Reads:
-    """What is known of the instructions that read `warnings.warn` to call it at once. CPython 3.11 or newer.
+    """What is known of the instructions that read `warnings.warn` to call it at once.
 
     Or, with `through`, of those that call it by a name of its own: `through` is what is called where there is more to
     be done than to count. To call an object Python looks up its type's `__call__`, which can be a property as well.
@@ -94,7 +95,8 @@ class Reads:
         if begin is not None:
             begin()
         address = self._address(call)
-        if len(self._by_address) >= MAX_READS and address not in self._by_address:
+        known = self._by_address.get(address)
+        if len(self._by_address) >= MAX_READS if known is None else known[0] is not call.code:
             return
         self._by_address[address] = call.code, kind, found
         name = qualname_of(call.code)
@@ -113,6 +115,8 @@ class Reads:
         where = frames[-1]
         key = hotpath.site_key(where)
         known = self._by_address.get(self._address(call))
+        if known is not None and known[0] is not call.code:
+            return
         callers: dict[Any, Any] = known[2] if known is not None and known[1] == kind != OWN_LINE else {}
         if len(callers) >= MAX_READS or (counter := self.recorder.follow(counters, key, where.f_code)) is None:
             return
@@ -125,7 +129,9 @@ class Reads:
         at: Any = where.f_lasti
         if at in callers and (kind == HELPER or callers[at][0] is not codes[0]):
             # of several with one offset all but the first are known by their address, and by their helper's
-            at = key if kind == CALLER else (id(codes[0]), key)
+            at = _address_of(where) if kind == CALLER else (id(codes[0]), _address_of(where))
+            if callers.get(at, codes)[: len(codes)] != codes:
+                return
         callers[at] = (*codes, counter, outcome)
         if outcome is not None:
             outcome.give_up = lambda: callers.update({at: (*codes, counter, None)})
@@ -147,13 +153,17 @@ class Reads:
                     code = frame.f_code
                     own, at, kind, found = by_name[code.co_qualname]
                     if own is not code or (at is not None and at != frame.f_lasti):
-                        kind, found = self._by_address[id(code) + frame.f_lasti][1:]
+                        own, kind, found = self._by_address[id(code) + frame.f_lasti]
+                        if own is not code:
+                            return self._missed()
                     if kind == "caller":
                         where = frame.f_back
                         code = where.f_code
                         own, counter, outcome = found[where.f_lasti]
                         if own is not code:
                             own, counter, outcome = found[id(code) + where.f_lasti]
+                            if own is not code:
+                                return self._missed()
                         slot, uses = counter
                         table = recorder.table
                         for table[slot] in uses:  # as in `hotpath`, and for its reason
@@ -172,6 +182,8 @@ class Reads:
                         own, counter, outcome, a = found[where.f_lasti]
                         if own is not code:
                             own, counter, outcome, a = found[id(code) + where.f_lasti]
+                            if own is not code:
+                                return self._missed()
                         if frame.f_locals[variable] is a:
                             slot, uses = counter
                             table = recorder.table
@@ -189,6 +201,8 @@ class Reads:
                         if helped is not code or own is not where.f_code:
                             address = id(where.f_code) + where.f_lasti
                             helped, own, counter, outcome = found[id(code), address]
+                            if helped is not code or own is not where.f_code:
+                                return self._missed()
                         slot, uses = counter
                         table = recorder.table
                         for table[slot] in uses:
@@ -202,6 +216,8 @@ class Reads:
                         own, counter, outcome, a, b, c, d = found[where.f_lasti]
                         if own is not code:
                             own, counter, outcome, a, b, c, d = found[id(code) + where.f_lasti]
+                            if own is not code:
+                                return self._missed()
                         held = frame.f_locals
                         if (
                             held[first] is a
@@ -283,7 +299,10 @@ class Reads:
 
         # A function's own globals are looked up at a fifth of the price: so `read` has those of `warnings`.
         function: Any = FunctionType
-        return property(function(read.__code__, names, "read", None, read.__closure__), write, remove)
+        code = read.__code__
+        if sys.version_info < (3, 11):  # the plain name does as well, for the address decides
+            code = code.replace(co_names=tuple({"co_qualname": "co_name"}.get(name, name) for name in code.co_names))
+        return property(function(code, names, "read", None, read.__closure__), write, remove)
 
     def _failed(self, error: Exception) -> None:
         """A name that is gone, a new call site, no caller: the wrapper's business. All else is not as it should be."""
@@ -307,7 +326,7 @@ class Reads:
         """Of a call that is not known: whether only the call itself shows its arguments, and drops what it gets."""
         from .warning_calls import is_dropped, read  # parses source: only for a program that warns
 
-        code, address = frame.f_code, hotpath.site_key(frame)
+        code, address = frame.f_code, _address_of(frame)
         if address in self._by_address or len(self._by_address) >= MAX_READS:
             return False
         kind = THROUGH
@@ -327,7 +346,7 @@ class Reads:
         """
         from .warning_calls import dropped  # parses source: only for a program that warns
 
-        address = hotpath.site_key(frame)
+        address = _address_of(frame)
         if address in self._by_address or address in self._looked_at or len(self._looked_at) >= MAX_READS:
             return False
         try:
@@ -341,6 +360,11 @@ class Reads:
         self._looked_at.add(address)
         self._kept.append(frame.f_code)
         return False
+
+
+def _address_of(frame: FrameType) -> int:
+    """That of the instruction which `frame` is executing."""
+    return id(frame.f_code) + frame.f_lasti
 
 
 def looking_on(original: Any, recorder: Recorder, see: See) -> Any:
@@ -401,7 +425,9 @@ class Quick:
         if all(type(value) in _KEPT or is_class(value) for value in values):
             at = where.f_lasti
             if at in self._callers and self._callers[at][0] is not where.f_code:
-                at = key
+                at = _address_of(where)
+                if at in self._callers and self._callers[at][0] is not where.f_code:
+                    return
             self._put(at, (where.f_code, target, counters, key), outcome, values)
             if outcome is not None:
                 known = where.f_code, target, counters, key
@@ -448,6 +474,7 @@ class Quick:
                 "      known = callers.get(id(code) + back.f_lasti)",
                 "      if known is None: return look(frame, back)",
                 f"      {', '.join(known)} = known",
+                "      if caller is not code: return look(frame, back)",
                 "    own = frame.f_locals" if self.names else "",
                 "    if type(own) is not dict: return look(frame, back)" if self.may_be_mapped else "",
                 "    names = frame.f_globals" if self.globals else "",

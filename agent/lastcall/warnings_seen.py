@@ -116,7 +116,7 @@ class WarningsSeen:
         level, and the counters of the one entry that can be meant, with a helper's level by the code it helped."""
         self.warned: dict[tuple[int, str, int], Warned] = {}
         self.reads: Reads | None = None
-        """What is known of the instructions that read `warnings.warn` to call it at once; from 3.11 on."""
+        """What is known of the instructions that read `warnings.warn` to call it at once."""
         self.calls: Reads | None = None
         """The same of those that call it by a name of its own."""
         self.by_category: dict[Any, bool] = {}
@@ -145,21 +145,20 @@ class WarningsSeen:
         changes = Changes(module, to_undo)
         self.put_everywhere(module, "warn", original, wrapper)
         warned_explicitly.arm(self, module)
-        if sys.version_info >= (3, 11):
-            self.agent.patcher.wanted.also_exactly("_warnings", changes.met)
-            known = module, original, wrapper, self.recorder, self._see_call, changes
-            reads = self.reads = Reads(*known)
+        self.agent.patcher.wanted.also_exactly("_warnings", changes.met)
+        known = module, original, wrapper, self.recorder, self._see_call, changes
+        reads = self.reads = Reads(*known)
 
-            def begin() -> None:
-                to_undo(named_reads.put(module, "warn", reads.property()))
+        def begin() -> None:
+            to_undo(named_reads.put(module, "warn", reads.property()))
 
-            if wrapping.IN_C:  # a program that never warns reads what is in `warnings` as fast as without us
-                self.calls = Reads(*known, wrapping.call_of(wrapper))
-                kind.__call__ = self.calls.property()
-                reads.begin = begin
-                to_undo(lambda: setattr(reads, "begin", None))
-            else:
-                begin()
+        if wrapping.IN_C:  # a program that never warns reads what is in `warnings` as fast as without us
+            self.calls = Reads(*known, wrapping.call_of(wrapper))
+            kind.__call__ = self.calls.property()
+            reads.begin = begin
+            to_undo(lambda: setattr(reads, "begin", None))
+        else:
+            begin()
 
     def put_everywhere(self, module: ModuleType, name: str, original: Any, wrapper: Any) -> None:
         """Have `wrapper` in `module` and wherever `original` was imported by its own name."""
