@@ -8,7 +8,8 @@ from lastcall.exporters import names
 from lastcall.exporters.entries import from_rfc3339
 from lastcall.journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_DURING_IMPORT, FLAG_SCANNER
 from lastcall.store import records
-from lastcall.store.writing import HOUR, Reading
+from lastcall.store.slots import HOUR
+from lastcall.store.writing import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,7 +4,7 @@ with Store.current(path) as store:      # as of this moment, whatever still runs
     for row in store.uses(Filter(service="backend")):
         print(row.site.file, row.site.line, row.count)
 
-A host's own process writes (`absorb`, `writing`) and never asks: it does not import what only readers need.
+A host's own process writes (`absorb`, `writing`, `slots`) and never asks: it does not import what only readers need.
 """
 
 from __future__ import annotations
