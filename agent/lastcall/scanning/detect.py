@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from lastcall.scanning.arguments import (
-    ONE_ARGUMENT,
-    marked_arguments,
-    named_arguments,
-    says_deprecated_keyword,
-)
+from lastcall.scanning.arguments import marked_arguments, says_deprecated_keyword
 from lastcall.scanning.confidence import always, emission_confidence, of_handler, speaks_of
-from lastcall.scanning.declarations import (
-    described_as_deprecated,
-    describes_its_function,
-    fields_meant,
-    has_another_route,
-)
+from lastcall.scanning.declarations import described_as_deprecated, fields_meant, has_another_route
+from lastcall.scanning.decorators import NOT_DECORATOR, callee, said_by
 from lastcall.scanning.emissions import (
     Emission,
     Knowledge,
-    decorator_text,
     emissions_of,
     forwards_warnings,
     last_name,
@@ -36,6 +24,7 @@ from lastcall.scanning.emissions import (
     spread_of,
 )
 from lastcall.scanning.finding import Evidence, Mark
+from lastcall.scanning.mentions import Mentions, loggers_in, may_mention
 from lastcall.scanning.outline import (
     DECORATOR,
     HELPER_NAME,
@@ -54,9 +43,7 @@ from lastcall.scanning.remarks import Remarks
 from lastcall.scanning.source_text import decode, parse
 from lastcall.scanning.tree import Unreadable
 from lastcall.scanning.wording import (
-    SAYS_DEPRECATED,
     SAYS_LEAVING,
-    about_a_way,
     argument_leaves,
     comment_says,
     docstring_says,
@@ -75,36 +62,9 @@ if TYPE_CHECKING:
 DETECTOR = 8
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
-_HINT = re.compile(
-    rb"deprecat|legacy|obsolete|compat|shim|removedin|futurewarning|old|get_\w+_factory|todo|fixme"
-    rb"|remove (?:this|before|after|in|by)\b",
-    re.IGNORECASE,
-)
-_MENTIONS = (
-    "deprecat", "legacy", "obsolete", "backward", "compat", "shim", "removed_", "removedin", "removedas",
-    "futurewarning", "old", "_factory", "todo", "fixme", "will be removed",
-    "no longer supported", "scheduled for removal", "remove this", "remove before", "remove after", "remove in",
-    "remove by",
-)  # fmt: skip
-"""Without one of these words in its lines a definition is not worth a look. Some of the names it uses join them."""
-_NOT_DECORATOR = re.compile(
-    r"^(?:ignore|suppress|filter|expect|allow|catch|no|check|skip|without|assert)_", re.IGNORECASE
-)
-_ARGUMENT_DECORATOR = re.compile(
-    r"deprecations$|param|kwarg|(?:^|_)args?(?:_|$|ument)|keyword|option|positional|default|behaviou?r|value",
-    re.IGNORECASE,
-)
 _OF_DECORATOR = re.compile(r"\W*(?:the\s+)?deprecated\s+decorator\b", re.IGNORECASE)
 """A module's words about the decorator in it that is called so."""
 _LATE_IMPORT = re.compile(r"^[ \t]+from[ \t]", re.MULTILINE)
-_OF_OLD_NAMES = re.compile(r"renam|replac|remov|delet|alias|old|legacy|drop|warn|compat", re.IGNORECASE)
-_POSITIONAL = re.compile(r"positional|keyword_?only|non_?keyword", re.IGNORECASE)
-"""Decorators for arguments that stay, and shall no longer be passed by position."""
-_MAKES_LOGGERS = re.compile(
-    r"^[ \t]*(?:self\.|cls\.)?(\w+)(?:[ \t]*:[^=\n]+)?[ \t]*=[ \t]*(?:[\w.]+\.)?"
-    r"(?:getLogger|get_logger|getChild|wrap_logger|get_task_logger|LoggerAdapter)\("
-    r"|^[ \t]*from[ \t]+(?:loguru|structlog)[^\n]*\blogger[ \t]+as[ \t]+(\w+)"
-)
 _NAME = re.compile(
     r"^_*get_\w+_factory$|^_*(?:legacy|old|compat|deprecated|obsolete)_|_(?:legacy|compat|shim|deprecated|old)$"
     r"|^_*(?:Legacy|Deprecated|Obsolete|Old(?=[A-Z]))|(?:Legacy|Compat|Shim|Deprecated)$"
@@ -116,7 +76,6 @@ _MACHINERY = re.compile(
 """Classes for deprecating other things."""
 _FOR_OTHERS = frozenset(("__get__", "__set__", "__delete__", "__getattribute__", "__setattr__"))
 _WRITES = frozenset(("setter", "deleter"))
-_OF_MEMBERS = re.compile(r"(?:member|method|attribute|field|propert(?:y|ie)|alias|name)e?s$", re.IGNORECASE)
 _KEEPS_ITS_VALUE = frozenset(("cached_property", "reify", "lazyproperty", "lazy_property", "cachedproperty"))
 """Decorators whose value lies in the instance after the first read, so that no later one could be seen."""
 _PROPERTY = re.compile(r"property$|^(?:setter|getter|deleter)$", re.IGNORECASE)
@@ -147,7 +106,7 @@ def detect(data: bytes, knowledge: Knowledge) -> FileMarks:
     text = decode(data)
     tree = parse(text)
     told = (*knowledge.emitters, *knowledge.sometimes, *knowledge.categories)
-    if not _HINT.search(data) and not any(name.encode() in data for name in told):
+    if not may_mention(data, told):
         return FileMarks(definitions=top_level(tree.body))
     try:
         return _Detector(text, knowledge).run(tree)
@@ -163,7 +122,7 @@ class _Detector:
         self._lines = re.split(r"\r\n|\r|\n", text)
         self._remarks = Remarks(self._lines)
         self._text = text
-        self._mentions: list[int] = []
+        self._mentions = Mentions((), ())
         self._knowledge = knowledge
         self._constants: dict[str, str] = {}
         self._keys: dict[str, dict[str, str]] = {}
@@ -176,12 +135,12 @@ class _Detector:
         self._constants = string_constants(tree.body)
         self._keys = string_collections(tree.body)
         aliases = imports_of(flatten(tree.body))[1]
-        names = list(_loggers_in(self._text, self._lines))
+        names = loggers_in(self._text, self._lines)
         categories = self._knowledge.categories | set(self._own_categories(tree.body))
         self._knowledge = replace(
             self._knowledge, aliases=aliases, loggers=frozenset(names), categories=categories
         )
-        self._mentions = self._lines_that_mention()
+        self._mentions = Mentions(self._lines, self._names_that_mention())
         self._docstring(tree, "", "module", 1)
         found = module_emissions(
             [statement for statement in tree.body if not declared_names(statement)],
@@ -207,24 +166,12 @@ class _Detector:
                 text = next((item for item in strings(statement) if " " in item), name)
                 self._add(name, "attribute", at, "decorator", "high", text)
 
-    def _lines_that_mention(self) -> list[int]:
-        """The numbers of the lines that hold a word or a name which may mean deprecation, in their order."""
+    def _names_that_mention(self) -> set[str]:
+        """The names here that may mean deprecation, whatever they say."""
         names = {*self._knowledge.emitters, *self._knowledge.sometimes, *self._knowledge.categories}
         names.update(self._knowledge.aliases)
         names.update(name for name, text in self._constants.items() if SAYS_LEAVING.search(text))
-        text = "\n".join(self._lines).lower()
-        starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
-        found = set()
-        for word in (
-            *_MENTIONS,
-            *(name.lower() for name in names),
-        ):  # much faster than one expression for all
-            at = text.find(word)
-            while at >= 0:
-                line = bisect_right(starts, at)
-                found.add(line)
-                at = text.find(word, starts[line])
-        return sorted(found)
+        return names
 
     def _own_categories(self, body: Sequence[ast.stmt]) -> Iterator[str]:
         """The warning classes of this file that mean deprecation, those that inherit from others of it too."""
@@ -235,11 +182,6 @@ class _Detector:
                 if any(base.endswith("DeprecationWarning") or base in known for base in bases):
                     known.add(node.name)
                     yield node.name
-
-    def _is_silent(self, first: int, last: int) -> bool:
-        """Whether no line from `first` to `last` holds such a word."""
-        at = bisect_left(self._mentions, first)
-        return at == len(self._mentions) or self._mentions[at] > last
 
     def _add(  # noqa: PLR0917 - the fields of an evidence, in their order
         self,
@@ -272,17 +214,14 @@ class _Detector:
     def _function(self, node: Function, prefix: str) -> None:
         qualname = prefix + node.name
         self._result.definitions.append(qualname)
-        if self._is_silent(self._remarks.first_line(node), node.end_lineno or node.lineno):
+        if self._mentions.none_in(self._remarks.first_line(node), node.end_lineno or node.lineno):
             return
         if not prefix and node.name == "__getattr__":
             self._module_getattr(node)
             return
-        kind: Kind = "method" if prefix else "function"
-        decorators = [last_name(_callee(item)) for item in node.decorator_list]
-        if any(_PROPERTY.search(name) for name in decorators):
-            kind = "attribute"
-        subject = _subject(qualname, kind)
-        self._decorators(node, qualname, kind, parameters_of(node))
+        decorators = [last_name(callee(item)) for item in node.decorator_list]
+        kind = _kind_of(prefix, decorators)
+        self._decorators(node, qualname, kind)
         self._marked_arguments(node, qualname)
         if not prefix and returns_decorator(node):
             self._emitter(node.name, always=True)
@@ -292,21 +231,16 @@ class _Detector:
         if not prefix and forwards_warnings(node, found, self._knowledge):
             self._emitter(node.name, always=always(found))
             return
-        self._docstring(node, subject, "class" if subject != qualname else kind, node.lineno, qualname)
+        subject = _subject(qualname, kind)
+        of_subject: Kind = "class" if subject != qualname else kind
+        self._docstring(node, subject, of_subject, node.lineno, qualname)
         # A helper speaks of others; `warn_loudly` that says "warn_loudly is deprecated" is none.
         if HELPER_NAME.search(node.name) and not speaks_of(found, node.name):
             if not prefix and any(item.kind == "warning" and item.strong for item in found):
                 self._emitter(node.name, always=always(found))
             return
-        self._emissions(
-            found,
-            subject,
-            "class" if subject != qualname else kind,
-            node.lineno,
-            qualname,
-            required_of(node),
-        )
-        self._comments(node, subject, "class" if subject != qualname else kind)
+        self._emissions(found, subject, of_subject, node.lineno, qualname, required_of(node))
+        self._comments(node, subject, of_subject)
         self._name(node, qualname, kind)
         if qualname in self._marks and _KEEPS_ITS_VALUE.intersection(decorators):
             self._marks[qualname].watchable = False
@@ -341,9 +275,9 @@ class _Detector:
         if _MACHINERY.search(node.name):
             for item in flatten(node.body):  # its own methods may yet be marked, if only by a decorator
                 if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                    self._decorators(item, f"{qualname}.{item.name}", "method", parameters_of(item))
+                    self._decorators(item, f"{qualname}.{item.name}", "method")
             return
-        self._decorators(node, qualname, "class", frozenset())
+        self._decorators(node, qualname, "class")
         if not HELPER_NAME.search(node.name):
             self._docstring(node, qualname, "class", node.lineno)
             self._comments(node, qualname, "class")
@@ -371,61 +305,17 @@ class _Detector:
         if _NAME.search(node.name):
             self._add(qualname, kind, node.lineno, "name", "low", node.name)
 
-    def _decorators(
-        self, node: Function | ast.ClassDef, qualname: str, kind: Kind, parameters: frozenset[str]
-    ) -> None:
-        is_overload = any(last_name(item) == "overload" for item in node.decorator_list)
+    def _decorators(self, node: Function | ast.ClassDef, qualname: str, kind: Kind) -> None:
         for decorator in node.decorator_list:
-            name = self._knowledge.name_of(_callee(decorator))
-            known = name in self._knowledge.emitters or name in self._knowledge.sometimes
-            if not known and isinstance(decorator, ast.Call) and says_deprecated_keyword(decorator):
-                one_of_many = has_another_route(decorator, node.decorator_list)
-                sure: Confidence = "low" if one_of_many else "high"
-                self._add(qualname, kind, node.lineno, "decorator", sure, "deprecated=", decorator.lineno)
+            said = said_by(decorator, node, qualname, self._knowledge, self._constants)
+            if said is None:
                 continue
-            if not known and isinstance(node, ast.ClassDef) and _holds_deprecated_keyword(decorator):
-                self._add(qualname, kind, node.lineno, "decorator", "medium", "deprecated=", decorator.lineno)
-                continue
-            if not known and (not DECORATOR.search(name) or _NOT_DECORATOR.search(name)):
-                words = described_as_deprecated(decorator, qualname, self._constants)
-                if words and describes_its_function(decorator):
-                    self._add(qualname, kind, node.lineno, "docstring", "medium", words, decorator.lineno)
-                continue
-            text = decorator_text(decorator, self._constants) or name
-            if isinstance(node, ast.ClassDef) and _OF_MEMBERS.search(name):
-                self._add(qualname, kind, node.lineno, "decorator", "low", text, decorator.lineno)
-            elif _ARGUMENT_DECORATOR.search(name):
-                self._argument_decorator(decorator, node, qualname, parameters, text)
-            else:
-                # One deprecated overload leaves the others as they are.
-                guessed = known and not DECORATOR.search(name)  # by what it does, not by what it is called
-                unsure = is_overload or (guessed and not SAYS_DEPRECATED.search(text)) or about_a_way(text)
-                confidence: Confidence = "medium" if unsure else "high"
-                self._add(qualname, kind, node.lineno, "decorator", confidence, text, decorator.lineno)
-
-    def _argument_decorator(
-        self,
-        decorator: ast.expr,
-        node: Function | ast.ClassDef,
-        qualname: str,
-        parameters: frozenset[str],
-        text: str,
-    ) -> None:
-        callee = self._knowledge.name_of(_callee(decorator))
-        # By what it does alone: which of the names that it is told are the old ones only its code knows.
-        unsaid = not any(sign.search(callee) for sign in (DECORATOR, _OF_OLD_NAMES, ONE_ARGUMENT))
-        names = [] if unsaid or _POSITIONAL.search(callee) else named_arguments(decorator, parameters)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            names = [name for name in names if name not in spread_of(node)]
-        for name in names:
-            self._add(
-                f"{qualname}({name}=)", "parameter", node.lineno, "decorator", "high", text, decorator.lineno
-            )
-        if not names:
-            kind: Kind = (
-                "class" if isinstance(node, ast.ClassDef) else "method" if "." in qualname else "function"
-            )
-            self._add(qualname, kind, node.lineno, "decorator", "low", text, decorator.lineno)
+            line, at, text = node.lineno, decorator.lineno, said.text
+            for name in said.names:
+                self._add(f"{qualname}({name}=)", "parameter", line, said.evidence, said.confidence, text, at)
+            if not said.names:
+                what = _callable_kind(node, qualname) if said.of_arguments else kind
+                self._add(qualname, what, line, said.evidence, said.confidence, text, at)
 
     def _marked_arguments(self, node: Function, qualname: str) -> None:
         for name, call in marked_arguments(node):
@@ -508,11 +398,10 @@ class _Detector:
         value = node.value
         end = node.end_lineno or node.lineno
         if isinstance(value, ast.Call):
-            callee = value.func.func if isinstance(value.func, ast.Call) else value.func
-            name = self._knowledge.name_of(callee)
+            name = self._knowledge.name_of(value.func.func if isinstance(value.func, ast.Call) else value.func)
             if says_deprecated_keyword(value) or (
                 DECORATOR.search(name)
-                and not _NOT_DECORATOR.search(name)
+                and not NOT_DECORATOR.search(name)
                 and not name.endswith(("Warning", "Error"))
                 and (not name.startswith("Deprecat") or _MACHINERY.search(name))  # else it describes another
             ):
@@ -527,7 +416,7 @@ class _Detector:
             if words:
                 self._add(qualname, "attribute", node.lineno, "docstring", "medium", words)
         above, text = self._remarks.above(node.lineno)
-        if self._is_silent(above - 1, end):
+        if self._mentions.none_in(above - 1, end):
             return
         made = isinstance(value, (ast.Name, ast.Attribute, ast.Call))
         for at, words in ((above, text), (end, self._remarks.trailing(end))):
@@ -578,15 +467,6 @@ class _Detector:
                 self._add(name, "attribute", node.lineno, "warning", "medium", text or name, item.line)
 
 
-def _loggers_in(text: str, lines: Sequence[str]) -> Iterator[str]:
-    """The names that a file gives to what it gets for a logger."""
-    if "ogger" in text or "getChild" in text:
-        for line in lines:
-            found = _MAKES_LOGGERS.match(line) if "ogger" in line or "getChild" in line else None
-            if found:
-                yield found[1] or found[2]
-
-
 def _subject(qualname: str, kind: Kind) -> str:
     """The class, for what happens in its constructor: constructing it is what is deprecated."""
     owner, _, name = qualname.rpartition(".")
@@ -606,16 +486,17 @@ def _may_take(node: ast.Module | Function | ast.ClassDef) -> frozenset[str] | No
     return None if node.args.kwarg else parameters_of(node)
 
 
-def _holds_deprecated_keyword(decorator: ast.expr) -> bool:
-    """`@method_decorator(name="get", decorator=schema(deprecated=True))`, of one method of the class."""
-    values = [item.value for item in decorator.keywords] if isinstance(decorator, ast.Call) else []
-    return any(isinstance(item, ast.Call) and says_deprecated_keyword(item) for item in values)
+def _kind_of(prefix: str, decorators: Sequence[str]) -> Kind:
+    """What a function is that lies in the class `prefix` stands for, if in any."""
+    if any(_PROPERTY.search(name) for name in decorators):
+        return "attribute"
+    return "method" if prefix else "function"
 
 
-def _callee(decorator: ast.expr) -> ast.expr:
-    while isinstance(decorator, ast.Call):
-        decorator = decorator.func
-    return decorator
+def _callable_kind(node: Function | ast.ClassDef, qualname: str) -> Kind:
+    if isinstance(node, ast.ClassDef):
+        return "class"
+    return "method" if "." in qualname else "function"
 
 
 __all__ = ["DETECTOR", "FileMarks", "Unreadable", "decode", "detect", "parse"]
