@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastcall import config as configuration
+from lastcall.config_file import TARGET_KEYS
 
 
 def load(folder, text=None, environ=None, name="lastcall.toml", **overrides):
@@ -115,7 +116,7 @@ KEY = st.one_of(st.sampled_from(sorted(configuration.BY_NAME)), st.text(max_size
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.dictionaries(KEY, JSON, max_size=4), st.lists(st.one_of(JSON, st.dictionaries(st.sampled_from(configuration.TARGET_KEYS), JSON)), max_size=3), JSON)
+@given(st.dictionaries(KEY, JSON, max_size=4), st.lists(st.one_of(JSON, st.dictionaries(st.sampled_from(TARGET_KEYS), JSON)), max_size=3), JSON)
 def test_no_value_whatever_makes_loading_fail(values, targets, discover):
     config = configuration.load({}, {**values, "targets": targets, "discover": discover}, cwd="/")
     assert isinstance(config.problems, list)

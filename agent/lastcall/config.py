@@ -11,7 +11,7 @@ import os
 import sys
 from stat import S_ISFIFO
 
-from .words import METADATA, SCHEDULES, day_number, plain_module
+from .words import plain_module
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 LARGEST = 1e9
 MOST = 1_000_000
 """Of call sites, whose counters are a file that is mapped, 8 bytes for each."""
-FILE_NAMES = ("lastcall.toml", "pyproject.toml")
 
 
 class Setting:
@@ -173,13 +172,6 @@ SETTINGS = (
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 DISCOVER_KEYS = ("pep702", "warnings", "logs")
-TARGET_KEYS = ("ref", "kind", "allow", "isolation", "mode", "brownout", "removed", *METADATA)
-_TARGET_KEYS = frozenset(TARGET_KEYS)
-_METADATA = frozenset(METADATA)
-_CHECKED = frozenset(("since", "remove_by", "schedule"))
-"""Metadata that is more than a text."""
-_good_dates: set[str] = set()
-"""Many targets have the same few dates, and to look at one takes 4 us."""
 
 
 class Config:
@@ -317,7 +309,9 @@ def load(
     for key, value in (overrides or {}).items():
         if key == "targets":
             for item in value:
-                _take_target(config, {"ref": item} if isinstance(item, str) else item, ("lastcall.start()", 0))
+                from .config_file import take_target
+
+                take_target(config, {"ref": item} if isinstance(item, str) else item, ("lastcall.start()", 0))
         elif key == "discover":
             from .config_tables import take_discover
 
@@ -326,7 +320,7 @@ def load(
             config.set(BY_NAME[key], value, "lastcall.start()")
         else:
             config.problems.append(
-                f"lastcall.start(): unknown setting {key!r}{_nearest(key, tuple(BY_NAME))}"
+                f"lastcall.start(): unknown setting {key!r}{nearest(key, tuple(BY_NAME))}"
             )
     _derive(config, env)
     _settle(config)
@@ -347,47 +341,39 @@ def _settle(config: Config) -> None:
 def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
     named = env.get("LASTCALL_CONFIG", "")
     if named:
-        document = _read(config, _absolute(named, config.started_in), required=True)
-        if document is not None:
-            table = _tool_table(document)
-            _take_document(config, document if table is None else _unwrap(table))
+        path = _absolute(named, config.started_in)
+        text = _text_of(config, path, required=True)
+        if text is not None:
+            from . import config_file
+
+            config_file.take(config, path, text, may_be_pyproject=True)
         return
     folder = os.path.abspath(cwd)
-    while True:
-        for name in FILE_NAMES:
-            path = os.path.join(folder, name)
-            if not os.path.isfile(path):
-                continue
-            document = _read(config, path, required=name == "lastcall.toml")
-            if document is not None and name == "pyproject.toml":
-                table = _tool_table(document)
-                document = None if table is None else _unwrap(table)
-            if document is not None or name == "lastcall.toml":
-                config.file, config.root = path, folder
-                if document is not None:
-                    _take_document(config, document)
-                return
+    while not _take_from(config, folder):
         parent = os.path.dirname(folder)
         if parent == folder:
             return
         folder = parent
 
 
-_TABLES = ("target", "discover", "check")
+def _take_from(config: Config, folder: str) -> bool:
+    """Take the configuration file in `folder`. False if there is none."""
+    path = os.path.join(folder, "lastcall.toml")
+    if os.path.isfile(path):
+        config.file, config.root = path, folder
+        text = _text_of(config, path, required=True)
+        if text is not None:
+            from . import config_file
 
+            config_file.take(config, path, text)
+        return True
+    path = os.path.join(folder, "pyproject.toml")
+    text = _text_of(config, path, required=False) if os.path.isfile(path) else None
+    if text is None or "tool.lastcall" not in text:
+        return False
+    from . import config_file
 
-def _tool_table(document: dict[str, Any]) -> Any:
-    """What `[tool.lastcall]` is, if anything: whoever wrote it may have given it another type."""
-    tool = document.get("tool")
-    return tool.get("lastcall") if isinstance(tool, dict) else None
-
-
-def _unwrap(table: Any) -> dict[str, Any]:
-    """`[tool.lastcall]` holds the settings and, beside them, the other tables."""
-    if not isinstance(table, dict):
-        return {"lastcall": table}
-    rest = {key: value for key, value in table.items() if key not in _TABLES}
-    return {"lastcall": rest, **{key: table[key] for key in _TABLES if key in table}}
+    return config_file.take_pyproject(config, path, text)
 
 
 def _text_of(config: Config, path: str, *, required: bool) -> str | None:
@@ -405,107 +391,13 @@ def _text_of(config: Config, path: str, *, required: bool) -> str | None:
         return None
 
 
-def _read(config: Config, path: str, *, required: bool) -> dict[str, Any] | None:
-    text = _text_of(config, path, required=required)
-    if text is None:
-        return None
-    if not required and "tool.lastcall" not in text:
-        return None
-    config.file = path
-    folder = os.path.dirname(path)
-    if config.root == folder or config.root.startswith(folder.rstrip(os.sep) + os.sep):
-        config.root = folder  # else the file lies apart from the project, which is where the process runs
-    from . import toml_subset
-
-    try:
-        return toml_subset.loads(text)
-    except (toml_subset.NotInSubset, RecursionError):
-        pass
-    from .config_tables import read_toml
-
-    return read_toml(config, path, text)
-
-
-def _take_document(config: Config, document: dict[str, Any]) -> None:
-    where = config.file
-    for key in document:
-        if key not in ("lastcall", "tool", *_TABLES):
-            known = ("[lastcall]", "[[target]]", "[discover]", "[check]")
-            config.problems.append(f"{where}: unknown table [{key}]{_nearest(f'[{key}]', known)}")
-    _take_settings(config, document.get("lastcall", {}), where)
-    targets = document.get("target", [])
-    if not isinstance(targets, list):
-        config.problems.append(f"{where}: targets are written [[target]], with two brackets")
-        targets = [targets]
-    for number, table in enumerate(targets, 1):
-        _take_target(config, table, (where, number))
-    if "discover" in document:
-        from .config_tables import take_discover
-
-        take_discover(config, document["discover"], where)
-    if "check" in document:
-        from .config_tables import take_check
-
-        take_check(config, document["check"], where)
-
-
-def _take_settings(config: Config, settings: Any, where: str) -> None:
-    if not isinstance(settings, dict):
-        config.problems.append(f"{where}: [lastcall] must be a table")
-        return
-    for key, value in settings.items():
-        if key in BY_NAME:
-            config.set(BY_NAME[key], value, where)
-        elif key == "targets":
-            _take_refs(config, value, where)
-        else:
-            config.problems.append(
-                f"{where}: unknown key {key!r} in [lastcall]{_nearest(key, tuple(BY_NAME))}"
-            )
-
-
-def _take_refs(config: Config, value: Any, where: str) -> None:
-    try:
-        refs = names_in(value)
-    except ValueError as expected:
-        config.problems.append(f"{where}: targets must be {expected}, not {value!r}")
-        return
-    for ref in refs:
-        _add(config, ref, {}, {}, (where, 0))
-
-
-def _take_target(config: Config, table: Any, place: tuple[str, int]) -> None:
-    """Add the target that a `[[target]]` table describes. Hundreds may pass here at every start of a host.
-
-    `place` is the file, or whatever else it stands in, and its number there, 0 if that has none.
-    """
-    if not isinstance(table, dict) or type(table.get("ref")) is not str:
-        config.problems.append(f"{_where(place)}: a target needs ref = 'package.module:qualname'")
-        return
-    ref = table["ref"]
-    metadata = {}
-    conduct: dict[str, Any] = {}
-    for key, value in table.items():
-        if key in _METADATA:
-            plain = type(value) is str and (key not in _CHECKED or value in _good_dates)
-            metadata[key] = value if plain else _metadata(config, key, value, _where(place, ref))
-        elif key not in _TARGET_KEYS:
-            unknown = f"unknown key {key!r}{_nearest(key, TARGET_KEYS)}"
-            config.problems.append(f"{_where(place, ref)}: {unknown}")
-        elif key != "ref" and not conduct:
-            from .config_tables import conduct as conduct_in
-
-            conduct = conduct_in(config, table, _where(place, ref))
-    _add(config, ref, metadata, conduct, place)
-
-
-def _where(place: tuple[str, int], ref: str = "") -> str:
+def said_where(place: tuple[str, int], ref: str = "") -> str:
     """How a problem says which target it is about."""
     file, number = place
     return file + (f": target {number}" if number else "") + (f" ({ref})" if ref else "")
 
 
-def _add(
+def add_target(
     config: Config, ref: str, metadata: dict[str, str], conduct: dict[str, Any], place: tuple[str, int]
 ) -> None:
     """Add a target, unless there is one under this reference, or say what is wrong with that."""
@@ -521,29 +413,11 @@ def _add(
     try:
         target = Target(ref, metadata=metadata, **conduct)
     except BadReferenceError as error:
-        config.problems.append(f"{_where(place, ref)}: {error}")
+        config.problems.append(f"{said_where(place, ref)}: {error}")
     else:
         if target.ref not in config.refs:
             config.refs.add(target.ref)
             config.entries.append(target)
-
-
-def _metadata(config: Config, key: str, value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        value = str(value)  # a TOML date, or a number that is an issue's
-    if key not in _CHECKED or value in _good_dates:
-        return str(value)
-    if key in ("since", "remove_by"):
-        try:
-            day_number(value)
-        except ValueError as error:
-            config.problems.append(f"{where}: {key}: {error}")
-            return ""
-        _good_dates.add(value)
-    if key == "schedule" and value not in SCHEDULES:
-        config.problems.append(f"{where}: schedule must be one of {', '.join(SCHEDULES[1:])}, not {value!r}")
-        return ""
-    return str(value)
 
 
 # -- the environment --------------------------------------------------------------------------------
@@ -562,7 +436,7 @@ _OTHER_VARIABLES = (
 def _load_env_targets(config: Config, env: Mapping[str, str]) -> None:
     for ref in env.get("LASTCALL_TARGETS", "").replace("\n", ",").split(","):
         if ref.strip():
-            _add(config, ref.strip(), {}, {}, ("environment variable LASTCALL_TARGETS", 0))
+            add_target(config, ref.strip(), {}, {}, ("environment variable LASTCALL_TARGETS", 0))
     for key in DISCOVER_KEYS:
         value = env.get("LASTCALL_DISCOVER_" + key.upper())
         if value:
@@ -574,7 +448,7 @@ def _unknown_variables(config: Config, env: Mapping[str, str]) -> None:
     for name in env:
         if name.startswith("LASTCALL_") and name not in known:
             config.problems.append(
-                f"environment variable {name} is unknown{_nearest(name, tuple(sorted(known)))}"
+                f"environment variable {name} is unknown{nearest(name, tuple(sorted(known)))}"
             )
 
 
@@ -607,7 +481,7 @@ def _derive(config: Config, env: Mapping[str, str]) -> None:
     for name in values["exporters"]:
         if name not in ("store", "otlp", "gcp", "memory"):
             config.problems.append(
-                f"{config.provenance['exporters']}: unknown exporter {name!r}{_nearest(name, ('store', 'otlp', 'gcp'))}"
+                f"{config.provenance['exporters']}: unknown exporter {name!r}{nearest(name, ('store', 'otlp', 'gcp'))}"
             )
 
 
@@ -622,7 +496,8 @@ def program_name() -> str:
     return os.path.splitext(os.path.basename(str(argv[0])))[0]
 
 
-def _nearest(word: str, known: tuple[str, ...]) -> str:
-    from .config_tables import nearest
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """What to say of an unknown word: `; did you mean ...?` if something near is known."""
+    from . import config_tables
 
-    return nearest(word, known)
+    return config_tables.nearest(word, known)
