@@ -133,8 +133,8 @@ def test_a_check_that_is_no_table_is_a_problem(tmp_path):
 SLOW = """
 import sys
 from lastcall import cli
-from lastcall.commands import check
-check.PATIENCE = 0
+from lastcall.commands import progress
+progress.PATIENCE = 0
 cli.main(["check", "pkg.mod:old", "--store", sys.argv[1]])
 """
 

@@ -34,6 +34,26 @@ class Request:
         self.sites: set[SiteRecord] = set()
 
 
+class _UnderWay:
+    """While it is entered, what runs is part of a request; an exception of the application's is how that ended."""
+
+    __slots__ = ("_ended", "_token", "outcome", "request")
+
+    def __init__(self, ended: Callable[[Request, str], None]) -> None:
+        self._ended = ended
+        self.request = Request()
+        self.outcome = ""
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self.request)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Exception):
+            self.outcome = type(error).__qualname__
+        _current.reset(self._token)
+        self._ended(self.request, self.outcome)
+
+
 class Impact:
     """Joins uses to the end of their request."""
 
@@ -82,22 +102,14 @@ class Impact:
         async def observed(scope: Any, receive: Any, send: Any) -> Any:
             if scope["type"] not in ("http", "websocket"):
                 return await app(scope, receive, send)
-            request, outcome = Request(), ""
+            under_way = _UnderWay(self.ended)
 
             async def observed_send(message: Any) -> Any:
-                nonlocal outcome
-                outcome = _failure_of(message) or outcome
+                under_way.outcome = _failure_of(message) or under_way.outcome
                 return await send(message)
 
-            token = _current.set(request)
-            try:
+            with under_way:
                 return await app(scope, receive, observed_send)
-            except Exception as error:  # the application's own: noted, and on its way
-                outcome = type(error).__qualname__
-                raise
-            finally:
-                _current.reset(token)
-                self.ended(request, outcome)
 
         return observed
 
@@ -105,23 +117,15 @@ class Impact:
         """A WSGI application that tells how its requests end."""
 
         def observed(environ: Any, start_response: Any) -> Iterable[bytes]:
-            request, outcome = Request(), ""
+            under_way = _UnderWay(self.ended)
 
             def observed_start(status: str, headers: Any, *rest: Any) -> Any:
-                nonlocal outcome
                 if status[:1] == "5":
-                    outcome = status[:3]
+                    under_way.outcome = status[:3]
                 return start_response(status, headers, *rest)
 
-            token = _current.set(request)
-            try:
+            with under_way:
                 return app(environ, observed_start)  # type: ignore[no-any-return]
-            except Exception as error:  # the application's own: noted, and on its way
-                outcome = type(error).__qualname__
-                raise
-            finally:
-                _current.reset(token)
-                self.ended(request, outcome)
 
         return observed
 

@@ -11,8 +11,6 @@ import json
 import re
 import threading
 import time
-from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 from google.cloud.logging_v2 import types
@@ -20,6 +18,8 @@ from google.logging.type import log_severity_pb2
 from google.protobuf import any_pb2, json_format
 from google.rpc import code_pb2, status_pb2
 from grpc_status import rpc_status
+
+from loopback.transports import HttpHandler, Service
 
 MAX_ENTRY = 256 * 1024
 MAX_REQUEST = 10 * 1024 * 1024
@@ -42,10 +42,11 @@ class Rejected(Exception):
     """The whole request is invalid."""
 
 
-class CloudLogging:
-    """State and behaviour behind both transports. Use as a context manager."""
+class CloudLogging(Service):
+    """State and behaviour of the service. Use as a context manager."""
 
     def __init__(self):
+        super().__init__()
         self.entries = []  # LogEntry protobuf messages, in order of arrival
         self.writes = 0
         self.duplicates = 0
@@ -56,49 +57,22 @@ class CloudLogging:
         self.entry_errors = {}  # insert id -> google.rpc code to answer, once
         self._seen = set()
         self._lock = threading.Lock()
-        self._ports = [0, 0]
-        self._release = threading.Event()
 
     # -- life ------------------------------------------------------------------------------------------------
 
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *exc):
-        self.stop()
-
-    def start(self):
-        self._release = threading.Event()
-        self._pool = futures.ThreadPoolExecutor(max_workers=8)
-        self._grpc = grpc.server(self._pool, options=[("grpc.max_receive_message_length", 32 << 20), ("grpc.so_reuseport", 0)])
+    def add_to(self, server):
         unary = grpc.unary_unary_rpc_method_handler
-        self._grpc.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {
             "WriteLogEntries": unary(self._grpc_write, types.WriteLogEntriesRequest.deserialize, types.WriteLogEntriesResponse.serialize),
             "ListLogEntries": unary(self._grpc_list, types.ListLogEntriesRequest.deserialize, types.ListLogEntriesResponse.serialize),
         }),))
-        self._ports[0] = self._grpc.add_insecure_port(f"127.0.0.1:{self._ports[0]}")
-        self._grpc.start()
-        self._http = _Http(("127.0.0.1", self._ports[1]), _handler(self))
-        self._ports[1] = self._http.server_port
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
 
-    def stop(self):
-        self._release.set()
-        self._grpc.stop(0).wait()
-        self._pool.shutdown(wait=True)
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
-
-    @property
-    def grpc_target(self):
-        return f"127.0.0.1:{self._ports[0]}"
+    def http_handler(self):
+        return _handler(self)
 
     @property
     def rest_endpoint(self):
-        return f"http://127.0.0.1:{self._ports[1]}"
+        return self.http_endpoint
 
     def behave(self, behaviour="ok", delay=0.0):
         self.behaviour, self.delay = behaviour, delay
@@ -226,25 +200,10 @@ class CloudLogging:
 # -- REST ------------------------------------------------------------------------------------------------------
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def handle_error(self, request, client_address):
-        pass  # a client that went away: what the tests are about
-
-
 def _handler(service):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # or every answer waits 40 ms for an acknowledgement
-        wbufsize = -1
-
-        def log_message(self, *args):
-            pass
-
+    class Handler(HttpHandler):
         def do_POST(self):
-            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            raw = self.received()
             wrong = service.before()
             if wrong:
                 return self._error(HTTP_CODES[wrong], wrong, [])
@@ -279,12 +238,7 @@ def _handler(service):
             self._send(status, {"error": {"code": status, "message": text, "details": details}})
 
         def _send(self, status, body):
-            data = json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            self.answer(status, "application/json", json.dumps(body).encode())
 
     return Handler
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import threading
-from concurrent import futures
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
 from opentelemetry.proto.collector.logs.v1 import logs_service_pb2 as logs_pb
@@ -14,6 +11,8 @@ from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2 as metr
 from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2_grpc as metrics_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as trace_grpc
+
+from loopback.transports import HttpHandler, Service
 
 CODES = {"refuse": grpc.StatusCode.UNAVAILABLE, "deny": grpc.StatusCode.PERMISSION_DENIED, "invalid": grpc.StatusCode.INVALID_ARGUMENT}
 HTTP_CODES = {"refuse": 503, "deny": 403, "invalid": 400}
@@ -30,52 +29,27 @@ def attributes(pairs):
     return {pair.key: plain(pair.value) for pair in pairs}
 
 
-class Receiver:
-    """State behind both transports. Use as a context manager."""
+class Receiver(Service):
+    """What was received. Use as a context manager."""
 
     def __init__(self):
+        super().__init__()
         self.requests = {"traces": [], "metrics": [], "logs": []}
         self.headers = []
         self.behaviour = "ok"
         self.poison = ""  # a span with this attribute value makes its whole request invalid
-        self._ports = [0, 0]
 
-    def __enter__(self):
-        self.start()
-        return self
+    def add_to(self, server):
+        trace_grpc.add_TraceServiceServicer_to_server(_servicer(self, "traces", trace_pb.ExportTraceServiceResponse), server)
+        metrics_grpc.add_MetricsServiceServicer_to_server(_servicer(self, "metrics", metrics_pb.ExportMetricsServiceResponse), server)
+        logs_grpc.add_LogsServiceServicer_to_server(_servicer(self, "logs", logs_pb.ExportLogsServiceResponse), server)
 
-    def __exit__(self, *exc):
-        self.stop()
-
-    def start(self):
-        self._release = threading.Event()
-        self._pool = futures.ThreadPoolExecutor(max_workers=8)
-        self._grpc = grpc.server(self._pool, options=[("grpc.max_receive_message_length", 64 << 20), ("grpc.so_reuseport", 0)])
-        trace_grpc.add_TraceServiceServicer_to_server(_servicer(self, "traces", trace_pb.ExportTraceServiceResponse), self._grpc)
-        metrics_grpc.add_MetricsServiceServicer_to_server(_servicer(self, "metrics", metrics_pb.ExportMetricsServiceResponse), self._grpc)
-        logs_grpc.add_LogsServiceServicer_to_server(_servicer(self, "logs", logs_pb.ExportLogsServiceResponse), self._grpc)
-        self._ports[0] = self._grpc.add_insecure_port(f"127.0.0.1:{self._ports[0]}")
-        self._grpc.start()
-        self._http = _Http(("127.0.0.1", self._ports[1]), _handler(self))
-        self._ports[1] = self._http.server_port
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        self._thread.start()
-
-    def stop(self):
-        self._release.set()
-        self._grpc.stop(0).wait()
-        self._pool.shutdown(wait=True)
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+    def http_handler(self):
+        return _handler(self)
 
     @property
     def grpc_endpoint(self):
-        return f"http://127.0.0.1:{self._ports[0]}"
-
-    @property
-    def http_endpoint(self):
-        return f"http://127.0.0.1:{self._ports[1]}"
+        return f"http://{self.grpc_target}"
 
     def receive(self, signal, request):
         """Keep the request; the name of the misbehaviour if it is not kept."""
@@ -131,25 +105,10 @@ REQUESTS = {"/v1/traces": ("traces", trace_pb.ExportTraceServiceRequest), "/v1/m
             "/v1/logs": ("logs", logs_pb.ExportLogsServiceRequest)}
 
 
-class _Http(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def handle_error(self, request, client_address):
-        pass  # a client that went away: what the tests are about
-
-
 def _handler(receiver):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True  # or every answer waits 40 ms for an acknowledgement
-        wbufsize = -1
-
-        def log_message(self, *args):
-            pass
-
+    class Handler(HttpHandler):
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.received()
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             receiver.headers.append({key.lower(): value for key, value in self.headers.items()})
@@ -160,9 +119,6 @@ def _handler(receiver):
             return self._send(HTTP_CODES[wrong] if wrong else 200)
 
         def _send(self, status):
-            self.send_response(status)
-            self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(status, "application/x-protobuf")
 
     return Handler

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import sys
-import time
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lastcall.commands.progress import progress
 from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.progress import Progress
-
     from lastcall.check_settings import CheckSettings
     from lastcall.checking import Request
     from lastcall.config import Config
     from lastcall.dossier import Question
     from lastcall.sources import EvidenceSource
     from lastcall.verdict import Verdict
-
-
-PATIENCE = 1.0
-"""Seconds of work that need no bar."""
 
 
 class Format(str, Enum):
@@ -151,7 +142,7 @@ def check(  # noqa: PLR0917 - typer passes them by name
         config, refs=refs, window=window, require=require, ignore=ignore, path=path, at=at, releases=releases,
         strings=not ignore_strings, source=source, project=project, store=store, cached=not no_cache,
     )  # fmt: skip
-    with progress() as advance:
+    with progress("Reading the evidence") as advance:
         if diff:
             from lastcall.gate import check_diff
 
@@ -254,45 +245,8 @@ def judged(
         config, refs=refs, window=window, require=require, ignore=ignore, path=path, at=at, strings=strings,
         source=source, project=project, store=store, cached=cached,
     )  # fmt: skip
-    with progress() as advance:
+    with progress("Reading the evidence") as advance:
         return check(request, evidence, config, advance), evidence
-
-
-class Bar:
-    """Shows how far the evidence is read: on stderr, after a second, and on a terminal only."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self._bar: Progress | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        """`total` 0: not known."""
-        if self._bar is None:
-            if time.monotonic() - self._began < PATIENCE:
-                return
-            from rich.console import Console  # not before it is wanted: a twentieth of a second
-            from rich.progress import Progress
-
-            self._bar = Progress(console=Console(stderr=True), transient=True)
-            self._bar.add_task("Reading the evidence", total=None)
-            self._bar.start()
-        self._bar.update(self._bar.task_ids[0], completed=done, total=total or None)
-
-    def stop(self) -> None:
-        """Take it away."""
-        if self._bar is not None:
-            self._bar.stop()
-
-
-@contextmanager
-def progress() -> Iterator[Bar | None]:
-    """A bar for what takes over a second; None where there is no terminal to show it on."""
-    bar = Bar() if sys.stderr.isatty() else None
-    try:
-        yield bar
-    finally:
-        if bar is not None:
-            bar.stop()
 
 
 def write(text: str, output: Path | None) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lastcall.commands.report import progress
+from lastcall.commands.progress import progress
 from lastcall.errors import StoreError, UsageError
 from lastcall.report_words import number
 from lastcall.store import Store
@@ -37,7 +37,8 @@ def merge(
                     target.merge_from(source)
             except StoreError as error:
                 raise UsageError(f"{error.message} {_so_far(stores[: done - 1], into)}") from error
-            advance(done, len(stores))
+            if advance is not None:
+                advance(done, len(stores))
         total = target.totals()
         processes = len(target.processes())
     uses = sum(row.uses for row in total.values())

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lastcall.commands.scan import FORMATS, check_choice, progress_bar, put, read_sightings
+from lastcall.commands.progress import progress
+from lastcall.commands.scan import (
+    FORMATS,
+    Cached,
+    Exclude,
+    Format,
+    JoinedStore,
+    OutputFile,
+    check_choice,
+    put,
+    read_sightings,
+)
 from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,17 +55,11 @@ def register(app: typer.Typer) -> None:
 def references(  # noqa: PLR0917 - typer makes an option of each
     refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Targets, as package.module:qualname.")],
     path: Annotated[str, typer.Option(help="The root of the source tree.")] = ".",
-    output_format: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="A pattern of paths to leave out; may be repeated.")
-    ] = None,
-    store: Annotated[
-        str, typer.Option(help="The store to join with; default: the configured one, if it is there.")
-    ] = "",
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="Write to a file instead of the terminal.")
-    ] = "",
-    cache: Annotated[bool, typer.Option(help="Keep results by file content for the next run.")] = True,
+    output_format: Format = "text",
+    exclude: Exclude = None,
+    store: JoinedStore = "",
+    output: OutputFile = "",
+    cache: Cached = True,
 ) -> None:
     """List every place in the source that refers to a target."""
     from lastcall.references import search
@@ -64,8 +69,8 @@ def references(  # noqa: PLR0917 - typer makes an option of each
     check_choice("--format", output_format, FORMATS)
     sightings = read_sightings(store)
     kept = Cache.of(os.path.realpath(path)) if cache else None
-    with progress_bar() as progress:
-        found = search(path, refs, exclude=exclude or (), cache=kept, progress=progress)
+    with progress("Reading", number=True) as advance:
+        found = search(path, refs, exclude=exclude or (), cache=kept, progress=advance)
     _check_known(found, refs, path)
     seen = _Seen.of(found, sightings)
     if output_format == "json":

@@ -19,13 +19,14 @@ import typer
 
 from lastcall import report_json, report_markdown, report_text, whole_file
 from lastcall.allowances import Allowances
+from lastcall.commands.progress import progress
 from lastcall.errors import StoreError, UsageError
 from lastcall.report import Document, document, overview
 from lastcall.report_words import ago, moment
 from lastcall.store import Filter, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -149,27 +150,6 @@ def open_store(path: str) -> Iterator[Store]:
         store = Store.current(path, advance)
     with store:
         yield store
-
-
-@contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A function (done, total) that moves a bar on stderr: after a second, and on a terminal only."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    began = time.monotonic()
-    bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-    task = bar.add_task(title, total=None)
-
-    def advance(done: int, total: int) -> None:
-        if time.monotonic() - began > 1 and not bar.live.is_started:
-            bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield advance
-    finally:
-        bar.stop()
 
 
 class _Text:

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Optional, cast
 
 import typer
 
+from lastcall.commands.progress import progress
 from lastcall.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from lastcall.scanning.finding import Confidence, Finding
     from lastcall.scanning.sightings import Sightings
 
 FORMATS = ("text", "json", "sarif")
+Format = Annotated[str, typer.Option("--format", help="text, json or sarif.")]
+Exclude = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer evaluates it, on 3.10 too
+    typer.Option(help="A pattern of paths to leave out; may be repeated."),
+]
+JoinedStore = Annotated[
+    str, typer.Option(help="The store to join with; default: the configured one, if it is there.")
+]
+OutputFile = Annotated[str, typer.Option("--output", "-o", help="Write to a file instead of the terminal.")]
+Cached = Annotated[bool, typer.Option(help="Keep results by file content for the next run.")]
 
 HELP = """Find deprecated entry points in source code.
 
@@ -43,7 +51,7 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
     path: Annotated[
         str, typer.Argument(help="The root of a source tree, a package's folder, or one file.")
     ] = ".",
-    output_format: Annotated[str, typer.Option("--format", help="text, json or sarif.")] = "text",
+    output_format: Format = "text",
     confidence: Annotated[
         str,
         typer.Option(
@@ -54,17 +62,11 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
     write: Annotated[
         bool, typer.Option("--write", help="Add what is new to lastcall.toml (or pyproject.toml).")
     ] = False,
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="A pattern of paths to leave out; may be repeated.")
-    ] = None,
+    exclude: Exclude = None,
     tests: Annotated[bool, typer.Option("--tests", help="Look into test code too.")] = False,
-    store: Annotated[
-        str, typer.Option(help="The store to join with; default: the configured one, if it is there.")
-    ] = "",
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="Write to a file instead of the terminal.")
-    ] = "",
-    cache: Annotated[bool, typer.Option(help="Keep results by file content for the next run.")] = True,
+    store: JoinedStore = "",
+    output: OutputFile = "",
+    cache: Cached = True,
 ) -> None:
     """Find deprecated entry points in source code."""
     from lastcall.scanning import rendering
@@ -77,8 +79,8 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
     shown = cast("Confidence", confidence or "medium")
     sightings = read_sightings(store)
     kept = Cache.of(os.path.realpath(path)) if cache else None
-    with progress_bar() as progress:
-        found = survey(path, exclude=exclude or (), tests=tests, cache=kept, progress=progress)
+    with progress("Reading", number=True) as advance:
+        found = survey(path, exclude=exclude or (), tests=tests, cache=kept, progress=advance)
     if kept is not None:
         kept.close()
     seen_of = sightings.of if sightings else None
@@ -179,31 +181,3 @@ def _configured_store() -> str:
     from lastcall import config
 
     return config.load().store_path()
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on stderr for files that are read: after a second, and none if that is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    import time
-
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    started = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task = bar.add_task("Reading", total=None)
-
-    def advance(done: int, total: int) -> None:
-        if time.monotonic() - started > 1 and not bar.live.is_started:
-            bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield advance
-    finally:
-        if bar.live.is_started:
-            bar.stop()

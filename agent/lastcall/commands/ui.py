@@ -92,7 +92,8 @@ def ui(  # noqa: PLR0917 - typer passes them by name
 def _keeper(given: Path | None, source: Source, project: str, *, cached: bool) -> Keeper:
     """What keeps the board, from the local store or from the fleet's log. Raises UsageError."""
     from lastcall import config as settings
-    from lastcall.commands.report import progress, store_at
+    from lastcall.commands.progress import progress
+    from lastcall.commands.report import store_at
     from lastcall.store import Store
     from lastcall.web.keeping import Keeper
 
