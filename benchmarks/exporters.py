@@ -128,51 +128,47 @@ def rate(number, runs):
 
 def throughput():
     """Entries and spans a second, end to end: building, spooling, encoding, sending."""
-    number = 5000
     with Servers() as servers, tempfile.TemporaryDirectory() as folder:
         for transport in ("gRPC", "REST"):
-            settings = ExporterSettings(
-                gcp_project="demo",
-                gcp_endpoint=servers.cloud_rest,
-                store=f"{folder}/{transport}",
-                attempt_timeout=30,
-            )
-            exporter = (
-                GcpExporter(settings, connect=lambda _: grpc_writer(servers.cloud_grpc))
-                if transport == "gRPC"
-                else GcpExporter(settings)
-            )
-            exporter.export(burst(1))  # imports and the connection
-            exporter.force_flush(10)
-            runs = []
-            for _ in range(3):
-                runs.append(timed(exporter, burst(number), number, servers, 0))
-            row(f"Cloud Logging entries a second, {transport}, 25-frame stacks", rate(number, runs), "5,000")
-            exporter.shutdown(1)
+            entries_a_second(servers, folder, transport)
         os.environ["OTEL_LOGS_EXPORTER"] = os.environ["OTEL_METRICS_EXPORTER"] = "none"
         for name, endpoint, protocol in (
             ("gRPC", servers.otlp_grpc, "grpc"),
             ("HTTP", servers.otlp_http, "http/protobuf"),
         ):
-            os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"], os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = (
-                endpoint,
-                protocol,
-            )
+            os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+            os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = protocol
             for label, depth, amount in (("25-frame stacks", 25, 5000), ("repeats without stack", 0, 10_000)):
-                exporter = create(
-                    "otlp", ExporterSettings(store=f"{folder}/{name}{depth}", attempt_timeout=30)
-                )
-                exporter.export(burst(1))
-                exporter.force_flush(10)
-                runs = []
-                for _ in range(3):
-                    process = ObservedProcess()
-                    for n in range(amount):
-                        process.use(make_site(n, depth=depth), trace_id=n + 1, span_id=n + 1)
-                    runs.append(timed(exporter, process.flush(), amount, servers, 1))
-                row(f"OTLP spans a second, {name}, {label}", rate(amount, runs), "10,000")
-                exporter.shutdown(1)
+                spans_a_second(servers, f"{folder}/{name}{depth}", f"{name}, {label}", depth, amount)
         del os.environ["OTEL_LOGS_EXPORTER"], os.environ["OTEL_METRICS_EXPORTER"]
+
+
+def entries_a_second(servers, folder, transport):
+    number = 5000
+    settings = ExporterSettings(
+        gcp_project="demo", gcp_endpoint=servers.cloud_rest, store=f"{folder}/{transport}", attempt_timeout=30
+    )
+    connect = {"connect": lambda _: grpc_writer(servers.cloud_grpc)} if transport == "gRPC" else {}
+    exporter = GcpExporter(settings, **connect)
+    exporter.export(burst(1))  # imports and the connection
+    exporter.force_flush(10)
+    runs = [timed(exporter, burst(number), number, servers, 0) for _ in range(3)]
+    row(f"Cloud Logging entries a second, {transport}, 25-frame stacks", rate(number, runs), "5,000")
+    exporter.shutdown(1)
+
+
+def spans_a_second(servers, store, label, depth, amount):
+    exporter = create("otlp", ExporterSettings(store=store, attempt_timeout=30))
+    exporter.export(burst(1))
+    exporter.force_flush(10)
+    runs = []
+    for _ in range(3):
+        process = ObservedProcess()
+        for n in range(amount):
+            process.use(make_site(n, depth=depth), trace_id=n + 1, span_id=n + 1)
+        runs.append(timed(exporter, process.flush(), amount, servers, 1))
+    row(f"OTLP spans a second, {label}", rate(amount, runs), "10,000")
+    exporter.shutdown(1)
 
 
 def background():
@@ -249,6 +245,14 @@ def exit_seconds(folder, environment, lived, during=lambda: None, after=lambda: 
     return statistics.median(runs)
 
 
+ON = {
+    "LASTCALL_ENABLED": "1",
+    "LASTCALL_TARGETS": "shim:old",
+    "GOOGLE_CLOUD_PROJECT": "demo",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+}
+
+
 def at_exit():
     """What an exit takes with living, refusing, black-holed and dying backends."""
     with (
@@ -263,18 +267,7 @@ def at_exit():
         hole.listen(128)
         closed.bind(("127.0.0.1", 0))  # bound, not listening: refuses
         alive = (servers.cloud_rest, servers.otlp_http)
-        ends = {
-            "alive": alive,
-            "refusing": (f"http://127.0.0.1:{closed.getsockname()[1]}",) * 2,
-            "black hole": (f"http://127.0.0.1:{hole.getsockname()[1]}",) * 2,
-            "dying under way": alive,
-        }
-        on = {
-            "LASTCALL_ENABLED": "1",
-            "LASTCALL_TARGETS": "shim:old",
-            "GOOGLE_CLOUD_PROJECT": "demo",
-            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-        }
+        refusing, black_hole = (f"http://127.0.0.1:{end.getsockname()[1]}" for end in (closed, hole))
 
         def die():
             time.sleep(2.5)
@@ -285,24 +278,24 @@ def at_exit():
 
         for lived in (0.2, 3.0):
             bare = exit_seconds(folder, {"LASTCALL_ENABLED": ""}, lived)
-            alone = exit_seconds(folder, {**on, "LASTCALL_EXPORTERS": "store"}, lived)
+            alone = exit_seconds(folder, {**ON, "LASTCALL_EXPORTERS": "store"}, lived)
             row(f"exit after {lived:g} s, store only, added", f"{(alone - bare) * 1e3:.0f} ms", "5 ms")
-            for name, (cloud, otlp) in ends.items():
-                dying = name == "dying under way"
-                if dying and lived < 3:
-                    continue
-                env = {
-                    **on,
-                    "LASTCALL_EXPORTERS": "store,gcp,otlp",
-                    "LASTCALL_GCP_ENDPOINT": cloud,
-                    "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
-                }
-                took = exit_seconds(folder, env, lived, *((die, revive) if dying else ()))
-                row(
-                    f"exit after {lived:g} s, both backends {name}, added",
-                    f"{(took - bare) * 1e3:.0f} ms",
-                    "500 ms" if name != "alive" else "2,000 ms",
-                )
+            both_backends("alive", alive, folder, lived, bare, limit="2,000 ms")
+            both_backends("refusing", (refusing, refusing), folder, lived, bare)
+            both_backends("black hole", (black_hole, black_hole), folder, lived, bare)
+        both_backends("dying under way", alive, folder, lived, bare, meanwhile=(die, revive))
+
+
+def both_backends(name, ends, folder, lived, bare, *, limit="500 ms", meanwhile=()):
+    cloud, otlp = ends
+    environment = {
+        **ON,
+        "LASTCALL_EXPORTERS": "store,gcp,otlp",
+        "LASTCALL_GCP_ENDPOINT": cloud,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp,
+    }
+    took = exit_seconds(folder, environment, lived, *meanwhile)
+    row(f"exit after {lived:g} s, both backends {name}, added", f"{(took - bare) * 1e3:.0f} ms", limit)
 
 
 BUSY_HOST = """

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-CALLABLES = ("function", "coroutine", "method", "constructor")
 
 PLAIN = """\
 def function(value=1):

@@ -23,7 +23,6 @@ pytestmark = [pytest.mark.backend, pytest.mark.timeout(300)]
 CLOUD = ROOT / "dashboards" / "cloud-monitoring"
 RULES = ROOT / "dashboards" / "prometheus" / "lastcall.rules.yml"
 GRAFANA = ROOT / "dashboards" / "grafana" / "lastcall.json"
-BY_ID = {alert.id: alert for alert in alerts.ALERTS}
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -87,6 +86,30 @@ class Thing:
 """
 
 
+CONFIGURATION = """
+[lastcall]
+service = "shop"
+environment = "staging"
+release = "7"
+[[target]]
+ref = "shim:old"
+replacement = "shop:new"
+remove_by = "2026-12-31"
+owner = "pricing"
+allow = [{ caller = "nobody.**", reason = "none" }]
+[[target]]
+ref = "shim:boom"
+[[target]]
+ref = "shim:never"
+[[target]]
+ref = "shim:Thing"
+[[target]]
+ref = "shim:gone"
+[[target]]
+ref = "not_imported:thing"
+"""
+
+
 def rounded(rows, precision=3):
     """Rows of a store as text, floats to the millisecond: one side went through nanoseconds, the other did not."""
     import dataclasses
@@ -101,32 +124,27 @@ def rounded(rows, precision=3):
     return sorted(repr(plain(row)) for row in rows)
 
 
+def references(store):
+    return sorted((repr(row.reference), row.scope, round(row.first_seen, 3)) for row in store.references())
+
+
+def uses(store):
+    return sorted((row.site.id, row.site.stack, row.scope, row.count, row.errors, row.allowed, row.processes, round(row.first_seen, 3)) for row in store.uses())
+
+
+def states(store):
+    return sorted((row.process, row.state.ref, row.state.state, row.state.reason, row.state.engine) for row in store.states())
+
+
+def processes(store):
+    return sorted((r.process.id, r.process.service, r.process.release, r.process.pid, r.process.root, r.ended_how) for r in store.processes())
+
+
 def test_the_evidence_of_real_processes_is_that_of_their_store(cloud, tmp_path):
     (tmp_path / "shim.py").write_text(SHIM)
     (tmp_path / "waiting.py").write_text(WAITING)
     (tmp_path / "app.py").write_text(APP)
-    (tmp_path / "lastcall.toml").write_text(textwrap.dedent("""
-        [lastcall]
-        service = "shop"
-        environment = "staging"
-        release = "7"
-        [[target]]
-        ref = "shim:old"
-        replacement = "shop:new"
-        remove_by = "2026-12-31"
-        owner = "pricing"
-        allow = [{ caller = "nobody.**", reason = "none" }]
-        [[target]]
-        ref = "shim:boom"
-        [[target]]
-        ref = "shim:never"
-        [[target]]
-        ref = "shim:Thing"
-        [[target]]
-        ref = "shim:gone"
-        [[target]]
-        ref = "not_imported:thing"
-    """))
+    (tmp_path / "lastcall.toml").write_text(CONFIGURATION)
     env = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'agent'}", "LASTCALL_ENABLED": "1", "LASTCALL_EXPORTERS": "store,gcp",
            "LASTCALL_FLUSH_INTERVAL": "600",  # else either may hear of a state between that the other does not
            "LASTCALL_STORE": str(tmp_path / "store.db"), "GOOGLE_CLOUD_PROJECT": "demo", "LASTCALL_GCP_ENDPOINT": cloud.rest_endpoint}
@@ -138,26 +156,11 @@ def test_the_evidence_of_real_processes_is_that_of_their_store(cloud, tmp_path):
         for what in ("targets", "findings"):
             assert rounded(getattr(fleet, what)()) == rounded(getattr(local, what)()), what
 
-        def references(store):
-            return sorted((repr(row.reference), row.scope, round(row.first_seen, 3)) for row in store.references())
-
         assert references(fleet) == references(local) != []
         assert rounded(fleet.activity()) == rounded(local.activity())
-
-        def uses(store):
-            return sorted((row.site.id, row.site.stack, row.scope, row.count, row.errors, row.allowed, row.processes, round(row.first_seen, 3)) for row in store.uses())
-
         assert uses(fleet) == uses(local)
         assert sum(row.count for row in local.uses() if row.site.target == "shim:old") == 7 + 10 + 20 + 3
-
-        def states(store):
-            return sorted((row.process, row.state.ref, row.state.state, row.state.reason, row.state.engine) for row in store.states())
-
         assert states(fleet) == states(local)
-
-        def processes(store):
-            return sorted((r.process.id, r.process.service, r.process.release, r.process.pid, r.process.root, r.ended_how) for r in store.processes())
-
         assert processes(fleet) == processes(local)
         assert len(local.processes()) == 3
     finally:

@@ -296,35 +296,32 @@ def load(
     env: Mapping[str, str] = os.environ if environ is None else environ
     config = Config()
     _load_file(config, env, cwd or config.root)
-    for setting in SETTINGS:
-        for name in setting.env:
-            value = env.get(name)
-            if value:
-                # the file outranks the standard variables, not our own
-                if name.startswith("LASTCALL_") or config.provenance[setting.name] == "default":
-                    config.set(setting, value, "environment variable " + name)
-                break
+    _load_env_settings(config, env)
     _load_env_targets(config, env)
     _unknown_variables(config, env)
     for key, value in (overrides or {}).items():
-        if key == "targets":
-            for item in value:
-                from .config_file import take_target
-
-                take_target(config, {"ref": item} if isinstance(item, str) else item, ("lastcall.start()", 0))
-        elif key == "discover":
-            from .config_tables import take_discover
-
-            take_discover(config, value, "lastcall.start()")
-        elif key in BY_NAME:
-            config.set(BY_NAME[key], value, "lastcall.start()")
-        else:
-            config.problems.append(
-                f"lastcall.start(): unknown setting {key!r}{nearest(key, tuple(BY_NAME))}"
-            )
+        _take_argument(config, key, value)
     _derive(config, env)
     _settle(config)
     return config
+
+
+def _take_argument(config: Config, key: str, value: Any) -> None:
+    """Take one of what `lastcall.start()` was given."""
+    where = "lastcall.start()"
+    if key == "targets":
+        from .config_file import take_target
+
+        for item in value:
+            take_target(config, {"ref": item} if isinstance(item, str) else item, (where, 0))
+    elif key == "discover":
+        from .config_tables import take_discover
+
+        take_discover(config, value, where)
+    elif key in BY_NAME:
+        config.set(BY_NAME[key], value, where)
+    else:
+        config.problems.append(f"{where}: unknown setting {key!r}{nearest(key, tuple(BY_NAME))}")
 
 
 def _settle(config: Config) -> None:
@@ -431,6 +428,17 @@ _OTHER_VARIABLES = (
     "LASTCALL_ENTERED",
     *("LASTCALL_DISCOVER_" + key.upper() for key in DISCOVER_KEYS),
 )
+
+
+def _load_env_settings(config: Config, env: Mapping[str, str]) -> None:
+    for setting in SETTINGS:
+        for name in setting.env:
+            value = env.get(name)
+            if value:
+                # the file outranks the standard variables, not our own
+                if name.startswith("LASTCALL_") or config.provenance[setting.name] == "default":
+                    config.set(setting, value, "environment variable " + name)
+                break
 
 
 def _load_env_targets(config: Config, env: Mapping[str, str]) -> None:

@@ -270,12 +270,9 @@ class _Search:
                 for target, whole, is_sure in self._hits(path, file.module):
                     # Under another name: an alias, if this place can be reached with nothing else in it.
                     named = target.name in use[5]
-                    if not named and not whole and "()" in path:
-                        continue  # what a variable holds was made with it, there
-                    if "()" in path and self._graph.is_property(target.path):
-                        parts = use[5].split(".")
-                        if len(parts) == 1 or (target.name not in parts and not is_sure):
-                            continue  # nor is the value that a property gave
+                    parts = use[5].split(".")
+                    if "()" in path and self._is_apart(target, parts, named=named or whole, sure=is_sure):
+                        continue
                     certain = is_sure and (named or (path == use[1] and self._graph.is_clear(path)))
                     reference = self._reference(target, file, use, whole=whole, certain=certain)
                     if reference is not None and not self._is_inside_definition(reference, target):
@@ -288,6 +285,14 @@ class _Search:
         return without_weaker(
             self._as_re_export(item, path, index, used.get(index, set())) for item, index, path in found
         )
+
+    def _is_apart(self, target: _Target, parts: list[str], *, named: bool, sure: bool) -> bool:
+        """Whether a value, spelled `parts`, was only made with the target: the reference is where that was done."""
+        if not named:
+            return True  # what a variable holds
+        if not self._graph.is_property(target.path):
+            return False
+        return len(parts) == 1 or (target.name not in parts and not sure)  # nor is it the value that a property gave
 
     def _is_inside_definition(self, item: StaticReference, target: _Target) -> bool:
         """A recursive call, a class naming itself: it goes with the definition."""

@@ -13,6 +13,7 @@ Run by an interpreter that has the library installed. Nothing here reads source 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.abc
@@ -182,18 +183,14 @@ class TooLong(BaseException):
     pass
 
 
-def call(function, make):
-    """The deprecation warnings that one call gives from the function's own code: a set of messages."""
-    given = []
+def noting_warnings_of(function, given):
+    """In place of `warnings.warn`: takes the messages about a deprecation that come from the function's own code."""
 
     def warn(message, category=None, *args, **kwargs):
         frame = sys._getframe(1)
         while frame is not None and frame.f_code is not function.__code__:
-            if not re.search(
-                "warn|deprec",
-                frame.f_code.co_name + frame.f_code.co_filename.rpartition("/")[2],
-                re.IGNORECASE,
-            ):
+            place = frame.f_code.co_name + frame.f_code.co_filename.rpartition("/")[2]
+            if not re.search("warn|deprec", place, re.IGNORECASE):
                 return
             frame = frame.f_back
         kind = type(message) if isinstance(message, Warning) else category or UserWarning
@@ -203,8 +200,14 @@ def call(function, make):
         ):
             given.append(str(message))
 
+    return warn
+
+
+def required_arguments(function, make):
+    """(positional, by keyword): what has to be passed, each made by `make`; `self` is a mock."""
     arguments, keywords = [], {}
-    for parameter in inspect.signature(function).parameters.values():
+    parameters = inspect.signature(function).parameters
+    for parameter in parameters.values():
         if parameter.default is not parameter.empty or parameter.kind in (
             parameter.VAR_POSITIONAL,
             parameter.VAR_KEYWORD,
@@ -214,63 +217,77 @@ def call(function, make):
             keywords[parameter.name] = make()
         else:
             arguments.append(make())
-    if arguments and next(iter(inspect.signature(function).parameters)) in ("self", "cls"):
+    if arguments and next(iter(parameters)) in ("self", "cls"):
         arguments[0] = mock.MagicMock()
+    return arguments, keywords
 
+
+@contextlib.contextmanager
+def one_second():
     def stop(*_):
         raise TooLong
 
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, 1.0)
     try:
-        with mock.patch("warnings.warn", warn), mock.patch("warnings.warn_explicit", warn):
-            result = function(*arguments, **keywords)
-            if inspect.isgenerator(result):
-                next(result, None)
-            if inspect.iscoroutine(result):
-                result.send(None)
-    except BaseException:
+        yield
+    except BaseException:  # nonsense was passed
         pass
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def call(function, make):
+    """The deprecation warnings that one call gives from the function's own code: a list of messages."""
+    given = []
+    warn = noting_warnings_of(function, given)
+    arguments, keywords = required_arguments(function, make)
+    with one_second(), mock.patch("warnings.warn", warn), mock.patch("warnings.warn_explicit", warn):
+        result = function(*arguments, **keywords)
+        if inspect.isgenerator(result):
+            next(result, None)
+        if inspect.iscoroutine(result):
+            result.send(None)
     return given
 
 
-def main(library):
-    warnings.simplefilter("ignore")
-    out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what the library prints when it is called with nonsense
-    sys.meta_path.insert(0, Watcher())
-    if library == "django":
-        from django.conf import settings
+def set_up_django():
+    from django.conf import settings
 
-        settings.configure(
-            INSTALLED_APPS=[
-                "django.contrib." + name
-                for name in "contenttypes auth admin sessions messages sites flatpages redirects".split()
-            ],
-            SECRET_KEY="x",
-            STATIC_URL="/s/",
-        )
-        import django
+    applications = "contenttypes auth admin sessions messages sites flatpages redirects".split()
+    settings.configure(
+        INSTALLED_APPS=["django.contrib." + name for name in applications], SECRET_KEY="x", STATIC_URL="/s/"
+    )
+    import django
 
-        django.setup()
-    modules = import_all(library)
+    django.setup()
+
+
+def to_call(member, library):
+    """The function behind a member, if it is the library's own, may warn, and has no label yet."""
+    function = plain(member)
+    if not isinstance(function, types.FunctionType):
+        return None
+    function = inspect.unwrap(function)
+    if not isinstance(function, types.FunctionType):
+        return None
+    if not belongs(function, library) or not refers_to_warnings(function.__code__):
+        return None
+    if (function.__module__, function.__qualname__) in found or "<locals>" in function.__qualname__:
+        return None
+    return function
+
+
+def label_all(modules, library):
+    """Note what is marked, and what warns when it is called. How many functions were called."""
     called = 0
     for member, owner in functions_of(modules, library):
         if isinstance(plain(member), (type, types.FunctionType)) and "__deprecated__" in vars(plain(member)):
             # A decorated class gets wrapped hooks of its own; they are no targets.
             if not (owner and "__deprecated__" in vars(owner)):
                 note(member, "callable", "__deprecated__")
-        function = plain(member)
-        if not isinstance(function, types.FunctionType):
-            continue
-        function = inspect.unwrap(function)
-        if not isinstance(function, types.FunctionType):
-            continue
-        if not belongs(function, library) or not refers_to_warnings(function.__code__):
-            continue
-        if (function.__module__, function.__qualname__) in found or "<locals>" in function.__qualname__:
+        function = to_call(member, library)
+        if function is None:
             continue
         called += 1
         try:
@@ -279,6 +296,18 @@ def main(library):
             continue
         if any(times):
             note(function, "callable", "always" if all(times) else "sometimes")
+    return called
+
+
+def main(library):
+    warnings.simplefilter("ignore")
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what the library prints when it is called with nonsense
+    sys.meta_path.insert(0, Watcher())
+    if library == "django":
+        set_up_django()
+    modules = import_all(library)
+    called = label_all(modules, library)
     metadata = importlib.import_module("importlib.metadata")
     version = metadata.version(metadata.packages_distributions()[library][0])
     json.dump(

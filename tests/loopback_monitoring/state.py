@@ -65,10 +65,6 @@ class State:
         """Refuse calls of `method`, the first `after` of them excepted."""
         self.faults.append(Fault(method, code, message, times, after))
 
-    def heal(self) -> None:
-        """Refuse nothing any more."""
-        self.faults.clear()
-
     def writes(self) -> list[str]:
         """The calls that change something, in order."""
         return [call for call in self.calls if not call.startswith(("List", "Get"))]

@@ -12,34 +12,11 @@ from lastcall.scanning.emissions import last_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NOT_ARGUMENTS = frozenset(
-    (
-        "since",
-        "version",
-        "message",
-        "alternative",
-        "name",
-        "pending",
-        "removal",
-        "addendum",
-        "obj_type",
-        "category",
-        "stacklevel",
-        "reason",
-        "action",
-        "add_deprecation_to_docstring",
-        "enable_warnings",
-        "warning",
-        "details",
-        "deprecated_in",
-        "removed_in",
-        "current_version",
-        "mapping",
-        "klass",
-        "offset",
-        "package",
-    )
-)
+_NOT_ARGUMENTS = frozenset((
+    "since", "version", "message", "alternative", "name", "pending", "removal", "addendum", "obj_type", "category",
+    "stacklevel", "reason", "action", "add_deprecation_to_docstring", "enable_warnings", "warning", "details",
+    "deprecated_in", "removed_in", "current_version", "mapping", "klass", "offset", "package",
+))  # fmt: skip
 """What the keywords of such decorators are called in well-known libraries, where they are no argument's name."""
 _NAMES_IT = frozenset(("param", "parameter", "arg", "argument", "kwarg", "param_name", "arg_name", "argument_name"))
 """Keywords of such decorators that hold the argument's name."""
@@ -56,29 +33,11 @@ def named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[str
     """
     if not isinstance(decorator, ast.Call):
         return []
-    old = [
-        name
-        for item in decorator.keywords
-        if item.arg and _OLD.search(item.arg)
-        for name in _names(item.value)
-    ]
-    if old:
-        return old
-    called = [
-        name for item in decorator.keywords if item.arg in _NAMES_IT for name in _names(item.value)
-    ]
-    if called:
-        return called
-    keywords = [
-        item.arg
-        for item in decorator.keywords
-        if item.arg
-        and item.arg not in _NOT_ARGUMENTS
-        and not _ABOUT_IT.search(item.arg)
-        and isinstance(item.value, (ast.Tuple, ast.Constant))
-        and not item.arg.endswith("_name")
-        and (item.arg in parameters or not item.arg.endswith(("_text", "_msg", "_info", "_help")))
-    ]
+    old = [name for item in decorator.keywords if _OLD.search(item.arg or "") for name in _names(item.value)]
+    said = old or [name for item in decorator.keywords if item.arg in _NAMES_IT for name in _names(item.value)]
+    if said:
+        return said
+    keywords = [item.arg for item in decorator.keywords if item.arg and _may_be_argument(item, item.arg, parameters)]
     named = [item for item in keywords if item in parameters]
     if named:
         return list(dict.fromkeys(named))
@@ -91,6 +50,15 @@ def named_arguments(decorator: ast.expr, parameters: frozenset[str]) -> list[str
     own = [name for names in spelled for name in names if name in parameters]
     first = next(filter(None, map(_names, decorator.args)), [])
     return list(dict.fromkeys(renamed or own or first or keywords or (spelled[0] if spelled else [])))
+
+
+def _may_be_argument(item: ast.keyword, name: str, parameters: frozenset[str]) -> bool:
+    """Whether the decorator's keyword `name` may be the name of an argument of the function."""
+    if name in _NOT_ARGUMENTS or _ABOUT_IT.search(name) or name.endswith("_name"):
+        return False
+    if not isinstance(item.value, (ast.Tuple, ast.Constant)):
+        return False
+    return name in parameters or not name.endswith(("_text", "_msg", "_info", "_help"))
 
 
 def _is_new(keyword: ast.keyword) -> bool:

@@ -395,35 +395,39 @@ class _Detector:
     def _attribute(self, node: ast.Assign | ast.AnnAssign, qualname: str) -> None:
         """A module's or class's name made by a deprecating call, or with a comment that calls it
         deprecated."""
-        value = node.value
+        if isinstance(node.value, ast.Call) and not self._made_by(node.value, qualname, node.lineno):
+            return
         end = node.end_lineno or node.lineno
-        if isinstance(value, ast.Call):
-            name = self._knowledge.name_of(value.func.func if isinstance(value.func, ast.Call) else value.func)
-            if says_deprecated_keyword(value) or (
-                DECORATOR.search(name)
-                and not NOT_DECORATOR.search(name)
-                and not name.endswith(("Warning", "Error"))
-                and (not name.startswith("Deprecat") or _MACHINERY.search(name))  # else it describes another
-            ):
-                text = literal_text(value, self._constants) or name
-                owner, _, own = qualname.rpartition(".")
-                fields = fields_meant(own, value) if owner else None
-                if fields is not None:
-                    self._fields(fields, owner, node.lineno, text)
-                    return
-                self._add(qualname, "attribute", node.lineno, "decorator", "medium", text)
-            words = described_as_deprecated(value, qualname, self._constants)
-            if words:
-                self._add(qualname, "attribute", node.lineno, "docstring", "medium", words)
         above, text = self._remarks.above(node.lineno)
         if self._mentions.none_in(above - 1, end):
             return
-        made = isinstance(value, (ast.Name, ast.Attribute, ast.Call))
+        made = isinstance(node.value, (ast.Name, ast.Attribute, ast.Call))
         for at, words in ((above, text), (end, self._remarks.trailing(end))):
             confidence = comment_says(words, qualname) if words else None
             if confidence == "high" or (confidence and made):
                 level: Confidence = "low" if confidence == "low" else "medium"
                 self._add(qualname, "attribute", node.lineno, "comment", level, words, at)
+
+    def _made_by(self, call: ast.Call, qualname: str, line: int) -> bool:
+        """What the call says whose value gets the name. False if it speaks of other names, and that is all."""
+        name = self._knowledge.name_of(call.func.func if isinstance(call.func, ast.Call) else call.func)
+        if says_deprecated_keyword(call) or (
+            DECORATOR.search(name)
+            and not NOT_DECORATOR.search(name)
+            and not name.endswith(("Warning", "Error"))
+            and (not name.startswith("Deprecat") or _MACHINERY.search(name))  # else it describes another
+        ):
+            text = literal_text(call, self._constants) or name
+            owner, _, own = qualname.rpartition(".")
+            fields = fields_meant(own, call) if owner else None
+            if fields is not None:
+                self._fields(fields, owner, line, text)
+                return False
+            self._add(qualname, "attribute", line, "decorator", "medium", text)
+        words = described_as_deprecated(call, qualname, self._constants)
+        if words:
+            self._add(qualname, "attribute", line, "docstring", "medium", words)
+        return True
 
     def _fields(self, names: Sequence[str], owner: str, line: int, text: str) -> None:
         """Fields of a class that a statement in its body calls deprecated."""

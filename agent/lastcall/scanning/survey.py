@@ -85,35 +85,34 @@ def _read_again(files: list[SourceFile], outcomes: list[Outcome], cache: Cache |
     more of it: helpers that call helpers, classes that inherit from classes."""
     told: dict[int, list[list[str]]] = {}
     for _ in range(_MOST_ROUNDS):
-        known = [
-            {name for outcome in outcomes if outcome.value for name in outcome.value[key]} for key in _TOLD
-        ]
-        known[2] -= known[0]
-        if not any(known):
-            return
-        encoded = {name.encode() for names in known for name in names}
-        items: list[Item] = []
-        places: list[int] = []
-        for index, file in enumerate(files):
-            if outcomes[index].reason:
-                continue
-            try:
-                data = read_source(file.path)
-            except Unreadable:  # gone since it was read: what it said then stands
-                continue
-            mentioned = {name.decode() for name in encoded if name in data}
-            arguments = [sorted(names & mentioned) for names in known]
-            if any(arguments) and told.get(index) != arguments:
-                told[index] = arguments
-                items.append(Item(file.path, arguments))
-                places.append(index)
+        items = _told_anew(files, outcomes, told)
         if not items:
             return
-        for index, outcome in zip(
-            places, analyse(items, "detect", cache=cache, workers=workers), strict=True
-        ):
+        read = analyse(list(items.values()), "detect", cache=cache, workers=workers)
+        for index, outcome in zip(items, read, strict=True):
             if not outcome.reason:
                 outcomes[index] = outcome
+
+
+def _told_anew(files: list[SourceFile], outcomes: list[Outcome], told: dict[int, list[list[str]]]) -> dict[int, Item]:
+    """The files, by their place, that mention more than they were `told` so far, which is brought up to date."""
+    known = [{name for outcome in outcomes if outcome.value for name in outcome.value[key]} for key in _TOLD]
+    known[2] -= known[0]
+    encoded = {name.encode() for names in known for name in names}
+    items: dict[int, Item] = {}
+    for index, file in enumerate(files if encoded else ()):
+        if outcomes[index].reason:
+            continue
+        try:
+            data = read_source(file.path)
+        except Unreadable:  # gone since it was read: what it said then stands
+            continue
+        mentioned = {name.decode() for name in encoded if name in data}
+        arguments = [sorted(names & mentioned) for names in known]
+        if any(arguments) and told.get(index) != arguments:
+            told[index] = arguments
+            items[index] = Item(file.path, arguments)
+    return items
 
 
 def _findings(files: list[SourceFile], outcomes: list[Outcome]) -> list[Finding]:
