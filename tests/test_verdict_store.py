@@ -181,6 +181,20 @@ def test_the_story_of_a_target(shop):
         assert part in out
 
 
+def test_the_story_spells_names_as_they_are(shop):
+    shop.write("lastcall.toml", '[[target]]\nref = "shop.legacy:make_cart"\nreplacement = "shop.carts:Cart"\nowner = "Team A"\n')
+    shop.serve(5)
+    _, out, _ = shop.lastcall("explain", "make_cart")
+    assert "Replaced by shop.carts:Cart; owned by Team A." in out
+
+
+def test_silence_is_not_said_to_be_all_there_is_where_the_callers_code_is_still_there(shop):
+    shop.serve(5)
+    [reason] = [r for r in shop.verdict("make_cart", "--path", ".")["shop.legacy:make_cart"]["reasons"] if r["code"] == "too-short"]
+    assert reason["text"].endswith("because the code of checkout (shop/views.py:3) is still there.")
+    assert "--path" not in reason["remedy"]
+
+
 def test_a_hostile_release_drives_no_terminal(shop):
     shop.serve(1, release="r\x1b]0;title\x07")
     for arguments in (("check",), ("explain", "make_cart"), *(("check", "--format", name) for name in ("markdown", "sarif", "github", "json"))):

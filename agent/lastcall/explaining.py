@@ -39,7 +39,8 @@ def explain(verdict: Verdict) -> str:
         if value
     ]
     if about:
-        parts.append("\n".join(_paragraph("; ".join(about).capitalize() + ".")))
+        text = "; ".join(about)
+        parts.append("\n".join(_paragraph(text[0].upper() + text[1:] + ".")))
     for title, lines in (
         ("Who used it", _users(verdict)),
         ("Who still refers to it", _references(verdict)),

@@ -233,13 +233,17 @@ def too_short(
 ) -> Reason:
     """Too little observed silence."""
     text = f"{span(quiet)} of silence observed, of {span(needed)} needed"
-    if schedule:
-        text += f" (it is declared {schedule})"
-    elif unexplained and needed > 2 * window:
-        text += f", because nothing but silence says that {caller_name(unexplained[0])} is gone"
     remedy = f"Wait {span(needed - quiet)} more."
+    because = ""
     if unexplained and needed > 2 * window:
-        remedy = "Give the source of its callers with --path: code that is gone explains the silence."
+        present = [caller_name(caller) for caller in unexplained if caller.fate == "present"]
+        if present:
+            because = f", because the code of {present[0]} is still there"
+            remedy = f"Move {present[0]} first: code that is gone explains the silence."
+        else:
+            because = f", because nothing but silence says that {caller_name(unexplained[0])} is gone"
+            remedy = "Give the source of its callers with --path: code that is gone explains the silence."
+    text += f" (it is declared {schedule})" if schedule else because
     return Reason("too-short", "unproven", text + ".", remedy)
 
 

@@ -83,7 +83,7 @@ def _origins(s: q.Spelling) -> tuple[Row, ...]:
         row(
             14,
             bars("By target", q.uses_by(s, EACH, names.TARGET)),
-            bars("By calling file (needs LASTCALL_METRIC_CALL_SITES)", by_file),
+            bars("By calling file (needs LASTCALL_METRICS_BY_SITE)", by_file),
         ),
         row(14, bars("By service and release", by_release), bars(own, q.uses_by(s, EACH, names.ORIGIN))),
     )

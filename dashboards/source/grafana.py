@@ -29,7 +29,7 @@ READ_ME = """**Zero** is drawn only while somebody watches: a process of the ser
 30 minutes. *No data* means that nobody watches, not that nothing is used.
 
 Releases appear where the backend keeps the resource attribute `service.version` as a label, calling files \
-where the agents run with `LASTCALL_METRIC_CALL_SITES`. Allowed uses are included. Before you delete a shim, \
+where the agents run with `LASTCALL_METRICS_BY_SITE`. Allowed uses are included. Before you delete a shim, \
 ask `lastcall check`: a chart is no verdict."""
 
 
