@@ -48,7 +48,7 @@ class Releases(str, Enum):
 # typer evaluates these at run time, on 3.10 too: hence Optional.
 Refs = Annotated[
     Optional[list[str]],  # noqa: UP045
-    typer.Argument(metavar="[REF]...", help="package.module:name, a bare qualified name, or a wildcard."),
+    typer.Argument(metavar="REF", help="package.module:name, a bare qualified name, or a wildcard."),
 ]
 # An option that was not given is empty, so that [check] of the configuration can say it.
 Window = Annotated[

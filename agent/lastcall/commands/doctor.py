@@ -72,7 +72,9 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    store: Annotated[Path | None, typer.Option(help="The store. Default: as the agent would choose.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="The store to look at.  [default: as the agent's settings say]")
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out the use that is sent end to end.")
     ] = False,

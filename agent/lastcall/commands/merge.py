@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def merge(
-    stores: Annotated[list[Path], typer.Argument(help="The stores to join.", show_default=False)],
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE", help="The stores to join.", show_default=False)],
     into: Annotated[Path, typer.Option(help="The store that takes them in; made if it is not there.")],
 ) -> None:
     """Join stores into one.

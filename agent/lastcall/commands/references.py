@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
 
 
 def references(  # noqa: PLR0917 - typer makes an option of each
-    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Targets, as package.module:qualname.")],
+    refs: Annotated[list[str], typer.Argument(metavar="REF", help="Targets, as package.module:qualname.")],
     path: Annotated[str, typer.Option(help="The root of the source tree.")] = ".",
     output_format: Format = "text",
     exclude: Exclude = None,

@@ -49,7 +49,7 @@ def register(app: typer.Typer) -> None:
 
 def scan(  # noqa: PLR0917 - typer makes an option of each
     path: Annotated[
-        str, typer.Argument(help="The root of a source tree, a package's folder, or one file.")
+        str, typer.Argument(metavar="PATH", help="The root of a source tree, a package's folder, or one file.")
     ] = ".",
     output_format: Format = "text",
     confidence: Annotated[
