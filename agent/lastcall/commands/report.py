@@ -103,7 +103,8 @@ def report(  # noqa: PLR0917 - typer passes options by name
         Optional[int],  # noqa: UP045 - typer evaluates it, on 3.10 too
         typer.Option(
             min=0,
-            help="Call sites shown for a target; 0 shows all of everything.  [default: 10; in html 3 to 25, the fewer the more targets]",
+            help="Call sites shown for a target; 0 shows all of everything.  "
+            "[default: 10; in html 3 to 25, the fewer the more targets]",
         ),
     ] = None,
     stacks: Annotated[bool, typer.Option("--stacks", help="Show how each call site was reached.")] = False,
