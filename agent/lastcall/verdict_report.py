@@ -12,7 +12,7 @@ from lastcall.report_text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lastcall.dossier import Caller
+    from lastcall.dossier import Caller, Observed
     from lastcall.verdict import Verdict
 
 SCHEMA = 1
@@ -141,27 +141,15 @@ def as_json(verdicts: Sequence[Verdict]) -> str:
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:
     """One verdict as JSON-ready values."""
-    target, risk, bound = verdict.target, verdict.risk, verdict.bound
+    target = verdict.target
     return {
         "target": target.ref,
         "kind": target.kind,
         "verdict": verdict.word,
         "at": rfc3339(verdict.at),
         "window_seconds": verdict.question.window,
-        "risk": {
-            "probability": round(risk.probability, 6),
-            "low": round(risk.low, 6),
-            "high": round(risk.high, 6),
-            "confidence": bound.confidence,
-            "limit": verdict.question.limit,
-        },
-        "bound": {
-            "quiet_hours": round(bound.seconds / HOUR, 3),
-            "needed_hours": round(verdict.needed / HOUR, 3),
-            "uses_per_hour_below": bound.per_hour,
-            "uses_per_hour_before": bound.before_per_hour,
-            "confidence": bound.confidence,
-        },
+        "risk": _risk_document(verdict),
+        "bound": _bound_document(verdict),
         "uses": verdict.uses,
         "last_use": rfc3339(verdict.last_use) if verdict.last_use else None,
         "reasons": [
@@ -169,17 +157,7 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
             for r in verdict.reasons
         ],
         "rhythm": verdict.rhythm.name if verdict.rhythm else None,
-        "observed": [
-            {
-                "service": item.where[0],
-                "environment": item.where[1],
-                "quiet_hours": round(item.seconds / HOUR, 3),
-                "observed_hours": round(item.total / HOUR, 3),
-                "share_of_quiet": round(item.share, 4),
-                "live_releases": list(item.live),
-            }
-            for item in verdict.observed
-        ],
+        "observed": [_observed_document(observed) for observed in verdict.observed],
         "callers": [_caller_document(caller) for caller in verdict.callers],
         "references": [
             {"file": m.file, "line": m.line, "how": m.how, "name": m.text, "breaks": m.breaks, "test": m.test}
@@ -188,6 +166,40 @@ def verdict_document(verdict: Verdict) -> dict[str, Any]:
         "owner": target.owner or None,
         "replacement": target.replacement or None,
         "remove_by": target.remove_by or None,
+    }
+
+
+def _risk_document(verdict: Verdict) -> dict[str, Any]:
+    risk = verdict.risk
+    return {
+        "probability": round(risk.probability, 6),
+        "low": round(risk.low, 6),
+        "high": round(risk.high, 6),
+        "confidence": verdict.bound.confidence,
+        "limit": verdict.question.limit,
+    }
+
+
+def _bound_document(verdict: Verdict) -> dict[str, Any]:
+    """What the silence alone proves."""
+    bound = verdict.bound
+    return {
+        "quiet_hours": round(bound.seconds / HOUR, 3),
+        "needed_hours": round(verdict.needed / HOUR, 3),
+        "uses_per_hour_below": bound.per_hour,
+        "uses_per_hour_before": bound.before_per_hour,
+        "confidence": bound.confidence,
+    }
+
+
+def _observed_document(observed: Observed) -> dict[str, Any]:
+    return {
+        "service": observed.where[0],
+        "environment": observed.where[1],
+        "quiet_hours": round(observed.seconds / HOUR, 3),
+        "observed_hours": round(observed.total / HOUR, 3),
+        "share_of_quiet": round(observed.share, 4),
+        "live_releases": list(observed.live),
     }
 
 

@@ -182,6 +182,11 @@ def by_pattern(answers: list[Answer], useful: list[Useful]) -> list[tuple]:
 def render(answers: list[Answer], useful: list[Useful]) -> str:
     """Both tables as Markdown."""
     known = [a for a in answers if not a.hidden]
+    hidden = [a for a in answers if a.hidden]
+    return "\n".join([*_calibration_rows(known), "", *_pattern_rows(known, useful), "", _of_hidden(hidden)])
+
+
+def _calibration_rows(known: list[Answer]) -> list[str]:
     lines = [
         "| stated risk | verdicts | mean stated | their own interval | followed by a use | fits |",
         "|---|---|---|---|---|---|",
@@ -191,8 +196,11 @@ def render(answers: list[Answer], useful: list[Useful]) -> str:
             f"| {low:.1%} to {high:.1%} | {count} | {stated:.2%} | {span[0]:.2%} to {span[1]:.2%} | "
             f"{seen:.2%} ({own[0]:.2%} to {own[1]:.2%}) | {'yes' if fits else 'NO'} |"
         )
-    lines += [
-        "",
+    return lines
+
+
+def _pattern_rows(known: list[Answer], useful: list[Useful]) -> list[str]:
+    lines = [
         (
             "| pattern | verdicts | `safe` | followed by a use | 14-day rule says safe | followed by a use | "
             "safe in time, of the dead |"
@@ -212,18 +220,17 @@ def render(answers: list[Answer], useful: list[Useful]) -> str:
         f"{naive_wrong} ({_share(naive_wrong, len(naive))}) | {sum(u.safe for u in useful)} of {len(useful)} "
         f"({_share(sum(u.safe for u in useful), len(useful))}) |"
     )
-    hidden = [a for a in answers if a.hidden]
+    return lines
+
+
+def _of_hidden(hidden: list[Answer]) -> str:
     words = Counter(a.word for a in hidden)
-    safe_hidden = [a for a in hidden if a.word == "safe"]
-    lines += [
-        "",
-        (
-            f"What could not be known (a caller never seen, and in no source that was read): {len(hidden)} verdicts, "
-            f"{words['unproven']} unproven, {words['in-use']} in use, {len(safe_hidden)} safe, of which "
-            f"{sum(a.used for a in safe_hidden)} were followed by a use. Each of these names the services it covers."
-        ),
-    ]
-    return "\n".join(lines)
+    safe = [a for a in hidden if a.word == "safe"]
+    return (
+        f"What could not be known (a caller never seen, and in no source that was read): {len(hidden)} verdicts, "
+        f"{words['unproven']} unproven, {words['in-use']} in use, {len(safe)} safe, of which "
+        f"{sum(a.used for a in safe)} were followed by a use. Each of these names the services it covers."
+    )
 
 
 def _share(part: int, whole: int) -> str:

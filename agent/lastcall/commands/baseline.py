@@ -54,12 +54,13 @@ def baseline(  # noqa: PLR0917 - typer passes them by name
     if (from_store and difference.new) or (update and difference.stale) or (from_store and not file.exists()):
         known.save()
         print(f"{file}: {plural(len(known.reasons), 'accepted use')}.")
-    left = ([] if from_store else difference.new), ([] if update else difference.stale)
-    for use in left[0]:
+    new = [] if from_store else difference.new
+    stale = [] if update else difference.stale
+    for use in new:
         print(f"new: {use.sentence()}")
-    for key in left[1]:
+    for key in stale:
         print(f"no longer used: {key.caller} -> {key.target}")
-    return 1 if left[0] or (left[1] and not from_store) else 0
+    return 1 if new or (stale and not from_store) else 0
 
 
 def seen(store: str, since: str) -> list[Use]:

@@ -53,7 +53,8 @@ def ui(  # noqa: PLR0917 - typer passes them by name
 ) -> None:
     """Show the evidence as a web page, on this machine only.
 
-    The page follows the store while it changes. It reads, and changes nothing. Examples:
+    The page follows the store while it changes. It reads, and changes nothing. It needs the extra `web`: pip install
+    'lastcall[web]'. Examples:
 
         lastcall ui
         lastcall ui --store staging.db --port 0 --no-open
