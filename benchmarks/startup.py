@@ -211,11 +211,13 @@ def _start_rows(without: str, installed: str, rounds: int, folder: Path) -> None
         Case("on", installed, nothing, {**ON, **store}),
         Case("file", installed, nothing, {"LASTCALL_ENABLED": "1", **store}, str(_configured(folder))),
     ]
-    counts = [int(Case("", one.python, ["-c", COUNT_MODULES], one.environ).run().stdout) for one in cases]
+    counts = [int(replace(case, arguments=["-c", COUNT_MODULES]).run().stdout) for case in cases]
     _row("switched off: modules", counts[0], counts[1], f"{counts[1] - counts[0]:+d}", "+0")
     _instruction_row("switched off: instructions", bare, off, 2.0)
     _row("switched on, 200 targets: modules", counts[0], counts[2], f"{counts[2] - counts[0]:+d}", "+10")
-    names = "switched on, 200 targets", "switched on, 200 tables in lastcall.toml"
+    in_file = "switched on, 200 tables in lastcall.toml"
+    _row(f"{in_file}: modules", counts[0], counts[3], f"{counts[3] - counts[0]:+d}", "+10")
+    names = "switched on, 200 targets", in_file
     watched = [bare, on, file]
     begun = _samples([replace(case, arguments=["-c", START]) for case in watched], rounds, Case.told_ms)
     whole = _samples(watched, rounds)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lastcall import toml_subset
+from lastcall import config_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -44,13 +44,13 @@ x = 1
 def outcome(loads, text):
     try:
         return loads(text)
-    except (toml_subset.NotInSubset, tomllib.TOMLDecodeError, RecursionError):
+    except (config_file.NotInSubset, tomllib.TOMLDecodeError, RecursionError):
         return None
 
 
 def agrees(text: str) -> None:
     """Either the subset declines, or both give the same document, types included."""
-    mine = outcome(toml_subset.loads, text)
+    mine = outcome(config_file.loads, text)
     if mine is not None:
         theirs = outcome(tomllib.loads, text)
         assert mine == theirs
@@ -59,7 +59,7 @@ def agrees(text: str) -> None:
 
 def test_our_own_configuration_needs_no_tomllib():
     text = CONFIGURATION.replace("10_000", "10000")
-    assert toml_subset.loads(text) == tomllib.loads(text)
+    assert config_file.loads(text) == tomllib.loads(text)
 
 
 KEYS = st.sampled_from(["a", "b", "a.b", "target", "x-y", "1", '"q"', "'q'", "", "a b"])
@@ -129,12 +129,12 @@ def test_rows_alike_are_read_alike(head, rows, values, tail):
 def test_hundreds_of_targets_are_read_in_the_quick_way(monkeypatch):
     text = '[lastcall]\nservice = "x"\n' + "".join(f'\n[[target]]\nref = "m{n}:f"\nowner = "o{n % 7}"\n' for n in range(200))
     asked = []
-    flat = toml_subset._flat_table
-    monkeypatch.setattr(toml_subset, "_flat_table", lambda block: (asked.append(block), flat(block))[1])
-    assert toml_subset.loads(text) == tomllib.loads(text)
+    flat = config_file._flat_table
+    monkeypatch.setattr(config_file, "_flat_table", lambda block: (asked.append(block), flat(block))[1])
+    assert config_file.loads(text) == tomllib.loads(text)
     assert len(asked) == 1
 
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a = " + "{ a = " * 5000, "[" + "a." * 5000 + "a]"])
 def test_deep_nesting_is_declined_or_read_but_never_crashes(text):
-    outcome(toml_subset.loads, text)
+    outcome(config_file.loads, text)

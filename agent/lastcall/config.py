@@ -210,10 +210,11 @@ class Config:
         late: see `_settle`.
         """
         if not self.values["release"] and not self._looked_for_release:
-            from .git_commit import commit_at
-
             self._looked_for_release = True
-            self.values["release"] = commit_at(self.root)
+            if _has_repository(self.root):
+                from .git_commit import commit_at
+
+                self.values["release"] = commit_at(self.root)
             if self.values["release"]:
                 self.provenance["release"] = "the git commit"
         return str(self.values["release"])
@@ -272,6 +273,16 @@ def store_path(configured: str, working: str) -> str:
             return os.path.join(folder, "store.db")
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return os.path.join(state, "lastcall", "store.db")
+
+
+def _has_repository(folder: str) -> bool:
+    """Whether it may be worth a module to look for a commit: hardly any container has one."""
+    while not os.path.lexists(os.path.join(folder, ".git")):
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return False
+        folder = parent
+    return True
 
 
 def _working_directory() -> str:
