@@ -148,17 +148,18 @@ class Attribution:
         """`self`, `direct` or `indirect` (DESIGN 2), for a frame of whose code and module more is known already.
 
         A call through the standard library (a thread pool, `json`, `functools`) is whoever called the
-        standard library. `self` is the target's own module; for installed packages anything of the same
-        top-level package; for application code, where one package holds the whole product, the same
-        immediate package.
+        standard library, and the application's where nobody is below that. `self` is the target's own module;
+        for installed packages anything of the same top-level package; for application code, where one package
+        holds the whole product, the same immediate package.
         """
         caller = frame
         if kind == STDLIB:
             outer = frame.f_back
             while outer is not None and self.kind_of(outer.f_code) == STDLIB:
                 outer = outer.f_back
-            if outer is not None:
-                caller, kind, module = outer, self.kind_of(outer.f_code), module_of(outer)
+            if outer is None:  # a thread's first function: no package of others is in sight
+                return "self" if module == target_module else "direct"
+            caller, kind, module = outer, self.kind_of(outer.f_code), module_of(outer)
         if module == target_module:
             return "self"
         if target_kind == APPLICATION:
@@ -223,9 +224,10 @@ class Stacks:
         self._behind: dict[tuple[Any, ...], Behind] = {}
         self._number = 0
 
-    def walk(self, frame: FrameType) -> Walked:
-        """The stack from `frame` outwards: `limit` frames of it, flags from MAX_WALK. Ours are left out."""
-        shown, text, flags, _ = _look(frame, frame.f_code)  # hardly ever anybody's outer frame: not remembered
+    def walk(self, frame: FrameType, line: int) -> Walked:
+        """The stack from `frame`, which is at `line`, outwards: `limit` frames of it, flags from MAX_WALK. Ours are
+        left out."""
+        shown, text, flags, _ = _look(frame, frame.f_code, line)  # hardly ever anybody's outer frame: not remembered
         chain = _instructions(frame.f_back)
         behind = self._behind.get(chain) or self._walk_behind(frame, chain)
         number = f"{behind.number}," if behind.frames else ""
@@ -238,7 +240,7 @@ class Stacks:
         frames, texts, codes, flags = [], [], [], 0
         current: Any = frame.f_back  # there as long as the chain is, which was made of these frames
         for key in chain:
-            shown, text, said, code = self._places.get(key) or self._remember(key, _look(current, current.f_code))
+            shown, text, said, code = self._places.get(key) or self._remember(key, current)
             codes.append(code)
             if shown[0]:
                 frames.append(shown)
@@ -254,7 +256,8 @@ class Stacks:
         self._behind[chain] = behind
         return behind
 
-    def _remember(self, key: Any, place: Place) -> Place:
+    def _remember(self, key: Any, frame: FrameType) -> Place:
+        place = _look(frame, frame.f_code, line_of(frame))
         if len(self._places) >= MAX_PLACES:
             self._places.clear()
         self._places[key] = place
@@ -287,7 +290,14 @@ else:
         return tuple(keys)
 
 
-def _look(frame: FrameType, code: CodeType) -> Place:
+def line_of(frame: FrameType) -> int:
+    """The line that `frame` is at."""
+    code = frame.f_code
+    line = _line_far_into(frame, code) if frame.f_lasti > LONG_AGAIN else frame.f_lineno
+    return line or code.co_firstlineno
+
+
+def _look(frame: FrameType, code: CodeType, line: int) -> Place:
     if code.co_filename.startswith(_OWN):
         return ("", 0, ""), "", 0, code
     file, function = code.co_filename, qualname_of(code)
@@ -295,8 +305,7 @@ def _look(frame: FrameType, code: CodeType) -> Place:
         function = function[:MAX_NAME] + "..."
     if len(file) > MAX_PATH:
         file = file[:MAX_PATH] + "..."
-    line = _line_far_into(frame, code) if frame.f_lasti > LONG_AGAIN else frame.f_lineno
-    shown = (file, line or code.co_firstlineno, function)
+    shown = (file, line, function)
     return shown, ascii(shown), _flags_of(code.co_name, frame.f_globals.get("__name__")), code
 
 

@@ -318,12 +318,14 @@ class Recorder:
 
     def _record_of(self, tap: Tap, frame: FrameType, kind: int) -> tuple[SiteRecord | None, bool]:
         """The call site's record, and whether it is new."""
-        code = frame.f_code
+        code, line = frame.f_code, cs.line_of(frame)
         quick = (
             tap.target.ref,
             tap.use,
             tap.note,
             code.co_filename,
+            cs.module_of(frame),  # and line: much of what is made has the file `<string>`
+            line,
             code.co_firstlineno,
             _name_in_line(code),
             frame.f_lasti,
@@ -334,14 +336,14 @@ class Recorder:
         if len(self.records) >= self.max_sites:
             self.drop("call-site-limit")
             return None, False
-        record, line, behind = self._capture(tap, frame, kind)
+        record, written, behind = self._capture(tap, frame, kind, line)
         self._by_identity[quick] = record
         self.records.append(record)
         lines: list[tuple[object, ...] | str] = [*self.before_site()]
         if behind.number not in self._behind_written and behind.frames:
             self._behind_written.add(behind.number)
             lines.append(behind.journal_line())
-        lines.append(line)
+        lines.append(written)
         try:
             self.write(*lines)
         except BaseException:  # a signal handler's, or the stack is exhausted
@@ -349,9 +351,9 @@ class Recorder:
             raise
         return record, True
 
-    def _capture(self, tap: Tap, frame: FrameType, kind: int) -> tuple[SiteRecord, str, cs.Behind]:
+    def _capture(self, tap: Tap, frame: FrameType, kind: int, line: int) -> tuple[SiteRecord, str, cs.Behind]:
         target = tap.target
-        shown, site_text, frames, text, flags, behind = self.stacks.walk(frame)
+        shown, site_text, frames, text, flags, behind = self.stacks.walk(frame, line)
         record = SiteRecord(HEADER_SLOTS + len(self.records), target, tap.use, tap.note, self.clock())
         record.code, record.lasti = frame.f_code, frame.f_lasti
         record.file, record.line, record.function = shown
