@@ -394,3 +394,39 @@ def test_what_makes_the_message_is_run_as_often_as_without_us(tmp_path: Path) ->
     assert watched.out == "20\n"
     names = ("by_property", "by_getattr", "by_sum", "by_difference", "plainly")
     assert {key[0]: count for key, count in counted(watched).items()} == {f"__main__:{name}": 5 for name in names}
+
+
+def test_what_is_entered_through_the_standard_library_is_the_target_itself(tmp_path: Path) -> None:
+    """As `warnings.warn(..., stacklevel=3)` in the body of a context manager: one frame between is contextlib's."""
+    library = """
+        import contextlib, functools, warnings
+
+        @contextlib.contextmanager
+        def first():
+            warnings.warn("first", DeprecationWarning, stacklevel=3)
+            yield
+
+        def _warn(level):
+            warnings.warn("helped", DeprecationWarning, stacklevel=level)
+
+        @contextlib.contextmanager
+        def second():
+            _warn(4)
+            yield
+
+        @functools.singledispatch
+        def chosen(value):
+            warnings.warn("chosen", DeprecationWarning, stacklevel=3)
+        """
+    host = """
+        import old
+        for turn in range(4):
+            with old.first(): pass
+            with old.second(): pass
+            old.chosen(1)
+        """
+    (tmp_path / "old.py").write_text(textwrap.dedent(library))
+    watched = run(tmp_path, textwrap.dedent(host))
+    assert {(use.target, use.line): use.count for use in watched.uses()} == {
+        ("old:first", 4): 4, ("old:second", 5): 4, ("old:chosen", 6): 4,
+    }

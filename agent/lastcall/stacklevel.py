@@ -8,10 +8,12 @@ from __future__ import annotations
 from types import FunctionType
 
 from . import hotpath
+from .callsite import STDLIB
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from types import FrameType
+    from collections.abc import Callable
+    from types import CodeType, FrameType
     from typing import Any
 
 
@@ -31,6 +33,19 @@ def warned_about(
     while hotpath.is_wrapper_frame(deprecated) and deprecated is not frame:
         deprecated = _called_by(deprecated, frame)
     return where, deprecated
+
+
+def called_through(deprecated: FrameType, frame: FrameType, kind_of: Callable[[CodeType], int]) -> FrameType:
+    """What was called through `deprecated`, if that is the standard library's and `frame`, which warns, is not:
+    `contextlib` enters a generator, `functools` chooses an implementation."""
+    if kind_of(deprecated.f_code) != STDLIB or kind_of(frame.f_code) == STDLIB:
+        return deprecated
+    found, outer = frame, frame.f_back
+    while outer is not None and outer is not deprecated:
+        if kind_of(outer.f_code) != STDLIB:
+            found = outer
+        outer = outer.f_back
+    return found
 
 
 def _called_by(caller: FrameType, frame: FrameType) -> FrameType:

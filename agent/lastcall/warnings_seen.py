@@ -21,7 +21,7 @@ from . import hotpath
 from .callsite import glob_match
 from .errors import getframe
 from .named import function_in, may_hold, may_wrap, reference_to, stands_for, wrapped_by
-from .stacklevel import among_importers, is_internal, warned_about
+from .stacklevel import among_importers, called_through, is_internal, warned_about
 from .targets import FOUND, Target
 from .warning_outcomes import Changes, outcome_of
 from .warning_reads import (
@@ -402,6 +402,8 @@ class WarningsSeen:
         else:
             level = max(level, 2) if prefixes else level
             where, deprecated = warned_about(frame, int(level), tuple(prefixes) if prefixes else ())
+            if deprecated is not where:
+                deprecated = called_through(deprecated, frame, self.recorder.attribution.kind_of)
         wrapped = self.wrapped(deprecated, names if deprecated is frame else None)
         entry = self.warned.get((id(deprecated.f_code), text, id(wrapped)))
         if entry is None:
