@@ -286,11 +286,14 @@ def test_what_the_disk_refused_is_written_when_it_recovers(tmp_path, monkeypatch
     recorder.journal.close()
 
 
-def test_a_use_from_our_own_thread_is_none(monkeypatch):
+def test_a_librarys_use_in_our_own_thread_is_none(monkeypatch):
     in_memory(monkeypatch)
     recorder = make()
     tap = recorder.tap(Target("application:one"), "call")
-    (function,) = callers(tap.hook, 1)
+    names = {"hook": tap.hook, "__name__": "library"}
+    code = "def function(times):\n    for _ in range(times):\n        hook()"
+    exec(compile(code, "/somewhere/site-packages/library.py", "exec"), names)
+    function = names["function"]
 
     def ours():
         recorder.own_threads.add(threading.get_ident())
@@ -301,7 +304,7 @@ def test_a_use_from_our_own_thread_is_none(monkeypatch):
     thread.join()
     assert recorder.records == []
     function(2)
-    assert counted(recorder) == {("application:one", "made0.py", 3): 2}
+    assert counted(recorder) == {("application:one", "library.py", 3): 2}
 
 
 def test_a_target_used_while_we_record_is_counted_after(monkeypatch):

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
+from .words import FINALIZER
+
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +122,11 @@ def module_of(frame: FrameType) -> str:
     """The name of the module that `frame` runs code of."""
     name = str(frame.f_globals.get("__name__") or "")
     return "__main__" if name == SPAWNED_MAIN else name
+
+
+def is_finalizing(frame: FrameType) -> bool:
+    """Whether `frame` runs because an object was let go of, whatever its thread was doing."""
+    return frame.f_code.co_name == FINALIZER or frame.f_globals.get("__name__") == "weakref"
 
 
 def package_of(module: str, *, is_package: bool = False) -> str:

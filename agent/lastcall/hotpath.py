@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .sites import Tap
 
     # What the hooks find among their globals: see `make_hooks`.
+    ids: _Ids
+    call_tracing: Callable[..., Any]
     table: Any
     missed: Callable[[Tap, int], None]
     unseen: list[Tap | None]
@@ -132,6 +134,23 @@ def is_wrapper_frame(frame: FrameType) -> bool:
     return id(frame.f_globals) in behind_wrapt
 
 
+class _Frames:
+    """`frames[n]` is `getframe(n)`, and no call."""
+
+    __slots__ = ()
+    __getitem__: Any = getframe  # of C: it binds to nothing
+
+
+class _Ids:
+    """`ids[x]` is `id(x)`, and no call."""
+
+    __slots__ = ()
+    __getitem__: Any = id  # the same
+
+
+frames, _ids = _Frames(), _Ids()
+
+
 def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: InternalErrors) -> Hooks:
     """Make the functions that run at each use, sharing one table that a fork can replace.
 
@@ -170,6 +189,9 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
         "__builtins__": vars(builtins),
         "__name__": __name__,
         "getframe": getframe,
+        "frames": frames,
+        "ids": _ids,
+        "call_tracing": sys.call_tracing,
         "table": None,
         "missed": missed,
         "unseen": unseen,
@@ -195,7 +217,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
         creation_hook=creation_hook,
         frame_callback=lambda tap: _make_callback(tap, tell, names),
         inner_hook=lambda tap: _with_globals(_make_inner_hook(tap), names),
-        start_callback=lambda taps, counters_of: _with_globals(_make_start_callback(taps, counters_of), names),
+        start_callback=lambda taps, counters_of: _make_start_callback(taps, counters_of, names),
         set_table=set_table,
         unseen=unseen,
     )
@@ -276,31 +298,63 @@ def _make_inner_hook(tap: Tap) -> Callable[[], None]:
     return inner_hook
 
 
-def _make_start_callback(taps: dict[int, Tap], counters_of: dict[int, Any]) -> Callable[[CodeType, int], None]:
-    """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together."""
+def _make_start_callback(
+    taps: dict[int, Tap], counters_of: dict[int, Any], names: dict[str, Any]
+) -> Callable[[CodeType, int], None]:
+    """For `sys.monitoring`: the callback of PY_START, for all monitored code objects together.
+
+    What waits for a Python thread (the handler of a signal, garbage and its finalizers) has its turn where a function
+    begins and behind each call. If that were here, nothing of it would be reported, for a callback is running; in 3.12
+    it is the first turn after the host has made an object. So a known call site is counted without a beginning
+    (`without_turn`) and without a call, and what waits has its turn in the host's function, as without us. The rest
+    runs under `call_tracing`, which has everything reported as if there were no callback.
+    """
+
+    def after_miss(code: CodeType, error: Exception) -> None:
+        raise_if_hosts(error)
+        tap = taps.get(id(code))
+        if tap is not None:
+            missed(tap, 4)
+        elif isinstance(error, ValueError):  # C called, with no Python frame below
+            observer = counters_of.get(id(code))
+            if observer is not None:
+                observer.guarded(getframe(2))
+        elif not isinstance(error, (KeyError, ValueError)):
+            record_unless_hosts(errors, "count", error)
 
     def on_start(code: CodeType, _offset: int) -> None:
         try:
-            frame = getframe(2)
-            slot, uses = counters_of[id(code)][id(frame.f_code) + frame.f_lasti]
+            frame = frames[2]
+            slot, uses = counters_of[ids[code]][ids[frame.f_code] + frame.f_lasti]
             for table[slot] in uses:
                 break
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
             try:
-                raise_if_hosts(error)
-                tap = taps.get(id(code))
-                if tap is not None:
-                    missed(tap, 3)
-                elif isinstance(error, ValueError):  # C called, with no Python frame below
-                    observer = counters_of.get(id(code))
-                    if observer is not None:
-                        observer.guarded(getframe(1))
-                elif not isinstance(error, (KeyError, ValueError)):
-                    record_unless_hosts(errors, "count", error)
+                call_tracing(after_miss, (code, error))
             except RecursionError:
                 unseen[0:0] = (None,)
 
-    return on_start
+    after_miss = _with_globals(after_miss, names)
+    on_start.__code__ = without_turn(on_start.__code__)
+    made: Callable[[CodeType, int], None] = _with_globals(on_start, names)
+    return made
+
+
+AFTER_YIELD_FROM = 2
+"""What a RESUME that is no function's beginning says of itself: nothing that waits has its turn there."""
+
+
+def without_turn(code: CodeType) -> CodeType:
+    """The same code, at whose beginning nothing that waits for the thread has its turn."""
+    raw = bytearray(code.co_code)
+    resume = _without_names.__code__.co_code[0]
+    at = 2 * raw[::2].index(resume)  # before it stands what copies the names that it closes over
+    raw[at + 1] |= AFTER_YIELD_FROM
+    return code.replace(co_code=bytes(raw))
+
+
+def _without_names() -> None:
+    """From 3.11 on its code begins with RESUME."""
 
 
 def _make_hook_behind_wrapt(

@@ -220,22 +220,39 @@ class Recorder:
         self.check_process()
         me = native_ident()
         if me in self.own_threads:
+            if self._is_hosts(tap, frame):  # it may hold the lock: at the next flush
+                self._defer(see, tap, None if tap.target.is_finalizer else frame)
             return
         if me in self._busy:
             # A finaliser or signal handler used a target while we were recording: after this one.
-            self._deferred.append((see, tap, None if frame is None else _still(frame, cs.MAX_FRAMES)))
+            self._defer(see, tap, frame)
             return
         self._busy.add(me)
         try:
             with self.lock:
                 see(tap, frame)
-                while self._deferred:
-                    later, *use = self._deferred.pop()
-                    later(*use)
+                self._see_deferred()
         except Exception as error:  # noqa: BLE001 - the named seam between our recording and the host's call
             record_unless_hosts(self.errors, "first-sight", error)
         finally:
             self._busy.discard(me)
+
+    def _defer(self, see: Callable[[Tap, Any], None], tap: Tap, frame: FrameType | None) -> None:
+        self._deferred.append((see, tap, None if frame is None else _still(frame, cs.MAX_FRAMES)))
+
+    def _see_deferred(self) -> None:
+        """Call with the lock held."""
+        while self._deferred:
+            later, *use = self._deferred.pop()
+            later(*use)
+
+    def _is_hosts(self, tap: Tap, frame: FrameType | None) -> bool:
+        """Whether a use in our own thread is the host's: Python may find its garbage there, and runs its finalizers."""
+        if tap.target.is_finalizer:
+            return True
+        return frame is not None and (
+            self.attribution.kind_of(frame.f_code) == cs.APPLICATION or cs.is_finalizing(frame)
+        )
 
     def _see(self, tap: Tap, frame: FrameType | None) -> None:
         if frame is None:  # called from C with no Python caller
@@ -267,6 +284,17 @@ class Recorder:
         kind = self.attribution.kind_of(frame.f_code)
         if kind != cs.OWN:
             self._count_at(tap, tap.counters, key, frame, kind)
+        elif tap.target.is_finalizer:
+            self._see_finalized(tap, frame)
+
+    def _see_finalized(self, tap: Tap, frame: FrameType | None) -> None:
+        """Python found garbage while code of ours ran: in a thread of the host's what it runs is below that code."""
+        while frame is not None and self.attribution.kind_of(frame.f_code) == cs.OWN:
+            frame = frame.f_back
+        if frame is None:
+            self._count_without_caller(tap)
+        else:
+            self._see_known(tap, frame)
 
     def _count(self, entry: Entry) -> int:
         """One use; how many there were by then."""
@@ -301,7 +329,7 @@ class Recorder:
         if kind == cs.APPLICATION and self.observe_use is None:
             return record.slot, record.counter
         step = plain = record.counter.__next__
-        if kind != cs.APPLICATION:
+        if kind != cs.APPLICATION and not record.is_finalizing:
             # Our own thread, too, may run this library code; what it does there is not a use.
             step = self._checked(record)
         if self.observe_use is not None:
@@ -359,6 +387,7 @@ class Recorder:
         record.file, record.line, record.function = shown
         module = record.module = cs.module_of(frame)
         record.frames = frames
+        record.is_finalizing = target.is_finalizer or cs.is_finalizing(frame)
         record.origin = self.attribution.origin(frame, kind, module, target.module, target.file_kind)
         record.via = target.via(frame, tap.use)
         record.flags = flags
@@ -451,6 +480,8 @@ class Recorder:
         kind = self.attribution.kind_of(behind.f_code)
         if kind != cs.OWN:
             self._count_at(tap, tap.deep, key, behind, kind)
+        elif tap.target.is_finalizer:
+            self._see_finalized(tap, behind)
 
     def _deep_counter(self, tap: Tap) -> Callable[[], int]:
         """A counter for the key of a pass-through frame: it looks for the real caller at every use."""
@@ -576,6 +607,9 @@ class Recorder:
         # Who reads the journal next goes on where this flush ends: what its call sites refer to stands there, too.
         self._behind_written.clear()
         self._publish_counts(thorough=thorough)
+        if self._deferred:
+            with self.lock:
+                self._see_deferred()
         unseen = self.hooks.unseen
         if unseen:
             number = len(unseen)

@@ -70,6 +70,7 @@ class SiteRecord:
         "flags",
         "frames",
         "function",
+        "is_finalizing",
         "lasti",
         "line",
         "module",
@@ -110,13 +111,14 @@ class SiteRecord:
     lasti: int
     trace: tuple[int, int, int]
     allowed: str | None
+    is_finalizing: bool
 
     def mark_without_caller(self) -> None:
         """Say that C code made this use, with no Python frame below it."""
         self.code, self.lasti = NO_CODE, -1
         self.file, self.line, self.function, self.module = "", 0, "<no Python caller>", ""
         self.frames, self.origin, self.via = (), "direct", ""
-        self.expression = ""
+        self.expression, self.is_finalizing = "", False
         self.allowed, self.flags, self.trace = None, 0, (0, 0, 0)
 
     @property

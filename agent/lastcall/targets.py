@@ -10,7 +10,7 @@ from __future__ import annotations
 from _weakref import ref
 
 from .asking import class_made, inherits, is_class, wrapping_engine
-from .words import OWN_PACKAGES, day_number
+from .words import FINALIZER, OWN_PACKAGES, day_number
 
 # callsite is imported where it is needed: a start that meets no target and has no wildcard needs none of it.
 
@@ -258,6 +258,11 @@ class Target:
     def latest_code(self) -> Any:
         """The code object that was armed last, None if there is none any more."""
         return _code_in(self.own_codes[-1]) if self.own_codes else None
+
+    @property
+    def is_finalizer(self) -> bool:
+        """Whether the interpreter calls it when an object is let go of, whatever runs at that moment."""
+        return self.qualname.endswith(f".{FINALIZER}")
 
     def is_own_frame(self, frame: FrameType) -> bool:
         """Whether `frame` runs the target's own code, which an in-place engine sees as the innermost frame."""

@@ -10,6 +10,9 @@ MARCH = 3
 KINDS = ("function", "method", "class", "attribute", "module", "parameter")
 MODES = ("observe", "warn", "raise", "brownout")
 SCHEDULES = ("", "daily", "weekday", "weekly", "monthly", "quarterly", "yearly")
+FINALIZER = "__del__"
+"""The method that the interpreter calls when an object is let go of."""
+
 OWN_PACKAGES = frozenset(("lastcall", "wrapt", "bytecode", "builtins"))
 """What the agent itself runs on: to watch it would be to watch the watching."""
 NOT_BY_WILDCARD = OWN_PACKAGES.union(
