@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -145,3 +147,22 @@ def test_the_commit_is_that_of_the_start_where_it_may_be_out_of_reach_later(tmp_
     assert config.release == ("a" if user == 0 else "b") * 12
     head.write_text("c" * 40)
     assert config.release == ("a" if user == 0 else "b") * 12
+
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted({ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md"),
+                *(path for path in (ROOT / "dashboards").rglob("*") if path.suffix in (".md", ".json"))})  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_variable_that_a_page_names_is_one(page):
+    named = set(re.findall(r"LASTCALL_[A-Z_]+[A-Z]", page.read_text(encoding="utf-8")))
+    assert [text for text in configuration.load(dict.fromkeys(named, "1"), cwd="/").problems if "is unknown" in text] == []
+
+
+@pytest.mark.parametrize("name", configuration._OTHER_VARIABLES)
+def test_every_variable_that_is_no_setting_is_read_by_somebody(name):
+    lines = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "agent").rglob("*.py"))
+    for key in configuration.DISCOVER_KEYS:  # put together where they are read
+        lines += f'env.get("LASTCALL_DISCOVER_{key.upper()}")'
+    assert re.search(rf'\.get\("{name}"', lines), "known, and without an effect"

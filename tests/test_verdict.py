@@ -11,6 +11,7 @@ from lastcall.evidence import Finding, TargetInfo
 from lastcall.verdict import judge
 from verdict_evidence import (
     BACKEND,
+    CHANGED,
     DAY,
     HOUR,
     NOW,
@@ -72,6 +73,23 @@ def test_a_release_is_live_while_any_process_of_it_may_be():
 def test_a_release_that_nobody_heard_from_is_not_taken_for_dead():
     verdict = judge(dossier(caller(4, scope=Scope("backend", "production", "x"))), QUESTION)
     assert verdict.word == "in-use"
+
+
+@pytest.mark.parametrize(("days_ago", "word"), [(30, "in-use"), (30.001, "unproven")])
+def test_a_use_is_held_against_it_for_the_length_of_the_window(days_ago, word):
+    assert judge(dossier(caller(days_ago)), QUESTION).word == word
+
+
+def test_a_use_of_a_clock_that_is_fast_was_now():
+    verdict = judge(dossier(caller(-2)), QUESTION)
+    assert (verdict.word, verdict.last_use, verdict.quiet) == ("in-use", NOW, 0.0)
+
+
+def test_uses_and_references_of_an_ignored_service_do_not_count():
+    lives, watches = [life(), life(WORKER)], [watch(), watch(WORKER)]
+    used = dossier(caller(1, scope=WORKER), mentions=[mention(how="module", scope=WORKER)], lives=lives, watches=watches)
+    assert codes(judge(used, QUESTION), "in-use") == {"used", "reference"}
+    assert judge(used, replace(QUESTION, ignored=(("worker", ""),))).word == "safe"
 
 
 def test_callers_that_are_gone_from_the_source_explain_the_silence_after_it():
@@ -184,6 +202,10 @@ def test_a_target_that_no_process_ever_imported_is_unproven():
     assert codes(verdict) == {"never-armed"}
 
 
+def test_to_be_armed_for_no_time_at_all_is_to_be_never_armed():
+    assert "never-armed" in codes(judge(dossier(watches=[watch(since=1, until=1)]), QUESTION))
+
+
 def test_a_process_that_has_not_imported_the_module_cannot_use_it():
     evidence = dossier(lives=[life(), life(WORKER)], watches=[watch(), watch(WORKER, state="pending")])
     assert judge(evidence, QUESTION).word == "safe"
@@ -204,11 +226,31 @@ def test_what_failed_in_a_release_that_is_gone_is_history():
 
 @pytest.mark.parametrize(
     ("name", "blocks"),
-    [("dropped:call-site-limit", True), ("internal:arming", True), ("dropped:sighting-queue", False), ("dropped:otlp-full", False)],
+    [
+        ("dropped:call-site-limit", True),
+        ("dropped:stack-exhausted", True),
+        ("dropped:journal-backlog", True),
+        ("internal:arming", True),
+        ("internal:first-sight", True),
+        ("internal:journal-write", True),
+        ("internal:child-journal-open", True),
+        ("reading:missing-counts", True),
+        ("dropped:sighting-queue", False),
+        ("dropped:otlp-full", False),
+    ],
 )
 def test_drops_and_errors_block_where_uses_may_have_gone_uncounted(name, blocks):
     verdict = judge(dossier(lives=[life(troubles=((name, 3),))]), QUESTION)
     assert ("lossy" in codes(verdict)) == blocks
+
+
+def test_what_was_lost_in_a_release_that_is_gone_or_in_a_service_that_is_ignored_does_not_block():
+    lost = (("dropped:call-site-limit", 3),)
+    gone = [life(OLD, until=CHANGED, over=True, troubles=lost), life(since=CHANGED)]
+    assert judge(dossier(lives=gone), QUESTION).word == "safe"
+    elsewhere = dossier(lives=[life(), life(WORKER, troubles=lost)], watches=[watch(), watch(WORKER)])
+    assert "lossy" in codes(judge(elsewhere, QUESTION))
+    assert judge(elsewhere, replace(QUESTION, ignored=(("worker", ""),))).word == "safe"
 
 
 def test_too_little_observed_time_is_unproven():
@@ -245,10 +287,21 @@ def test_an_isolation_finding_blocks():
     assert codes(verdict) == {"isolation"}
 
 
+@pytest.mark.parametrize(("days_ago", "blocks"), [(29, True), (31, False)])
+def test_users_that_a_release_which_is_gone_has_mixed_block_for_a_window(days_ago, blocks):
+    finding = Finding("isolation", REF, NOW - days_ago * DAY, "one manager was handed to two users")
+    lives = [life(OLD, until=2, over=True), life(since=100)]
+    verdict = judge(dossier(findings=[(OLD, finding)], lives=lives, watches=[watch()]), QUESTION)
+    assert ("isolation" in codes(verdict)) == blocks
+
+
 def test_a_removed_target_that_is_asked_for_is_in_use():
     finding = Finding("removed", REF, NOW - DAY, "ImportError: cannot import name 'make_cart'")
     evidence = dossier(findings=[(BACKEND, finding)], watches=[watch(state="removed")])
     assert codes(judge(evidence, QUESTION), "in-use") == {"asked-for"}
+    gone = [life(OLD, until=CHANGED, over=True), life(since=CHANGED)]
+    by_an_old_release = dossier(findings=[(OLD, finding)], lives=gone, watches=[watch(state="removed")])
+    assert judge(by_an_old_release, QUESTION).word == "safe"
 
 
 def test_allowed_uses_tests_and_scanners_are_named_and_do_not_count():
