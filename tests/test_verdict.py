@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from lastcall.dossier import Dossier, Scope
+from lastcall.coverage import Fleet
+from lastcall.dossier import Dossier, Life, Scope
 from lastcall.evidence import Finding, TargetInfo
 from lastcall.verdict import judge
+from lastcall.verdict_report import exit_code
 from verdict_evidence import (
     BACKEND,
     CHANGED,
@@ -70,6 +72,10 @@ def test_a_release_is_live_while_any_process_of_it_may_be():
     assert verdict.word == "in-use"
 
 
+def test_the_newest_release_of_a_service_runs_although_its_processes_have_ended():
+    assert judge(dossier(caller(1), lives=[life(until=0.5, over=True)]), QUESTION).word == "in-use"
+
+
 def test_a_release_that_nobody_heard_from_is_not_taken_for_dead():
     verdict = judge(dossier(caller(4, scope=Scope("backend", "production", "x"))), QUESTION)
     assert verdict.word == "in-use"
@@ -85,8 +91,8 @@ def test_a_use_of_a_clock_that_is_fast_was_now():
     assert (verdict.word, verdict.last_use, verdict.quiet) == ("in-use", NOW, 0.0)
 
 
-def test_uses_and_references_of_an_ignored_service_do_not_count():
-    lives, watches = [life(), life(WORKER)], [watch(), watch(WORKER)]
+def test_uses_references_and_failures_of_an_ignored_service_do_not_count():
+    lives, watches = [life(), life(WORKER)], [watch(), watch(WORKER), watch(WORKER, state="failed")]
     used = dossier(caller(1, scope=WORKER), mentions=[mention(how="module", scope=WORKER)], lives=lives, watches=watches)
     assert codes(judge(used, QUESTION), "in-use") == {"used", "reference"}
     assert judge(used, replace(QUESTION, ignored=(("worker", ""),))).word == "safe"
@@ -126,6 +132,17 @@ def test_the_same_silence_unexplained_is_not_enough():
     verdict = judge(dossier(caller(times=range(40, 300), fate="unknown")), QUESTION)
     assert verdict.word == "unproven"
     assert "too-short" in codes(verdict)
+
+
+@pytest.mark.parametrize(("window", "needed"), [(30, 12 * 30), (2, 259)])
+def test_unexplained_silence_takes_twelve_windows_and_as_long_as_the_history_was(window, needed):
+    evidence = dossier(caller(times=range(40, 300), fate="unknown"))
+    assert judge(evidence, replace(QUESTION, window=window * DAY)).needed == pytest.approx(needed * DAY)
+
+
+def test_code_that_one_release_had_and_another_has_not_is_there():
+    evidence = dossier(caller(60, scope=OLD, fate="present"), caller(50, fate="gone", scope=BACKEND))
+    assert "caller-present" in codes(judge(evidence, QUESTION))
 
 
 def test_a_caller_whose_code_is_still_there_blocks_however_long_it_is_silent():
@@ -179,6 +196,19 @@ def test_a_service_that_fell_silent_blocks_until_it_is_ignored():
     assert judge(evidence, replace(QUESTION, ignored=(("worker", ""),))).word == "safe"
 
 
+@pytest.mark.parametrize(("days", "silent"), [(0.9, False), (1.5, True)])
+def test_a_service_that_always_ran_is_silent_after_a_day(days, silent):
+    evidence = dossier(lives=[life(), life(WORKER, until=days)], watches=[watch(), watch(WORKER, until=days)])
+    assert ("service-silent" in codes(judge(evidence, QUESTION))) == silent
+
+
+@pytest.mark.parametrize(("hours", "usual"), [(5, 0.02 * 10), (5_000, 1.0)])
+def test_a_restart_is_no_gap_if_it_is_short_against_what_was_heard(hours, usual):
+    first = NOW - 2 * hours * HOUR - 1800, NOW - hours * HOUR - 1800
+    fleet = Fleet((Life(BACKEND, (first, (NOW - hours * HOUR, NOW))),), NOW)
+    assert fleet.bridge(BACKEND.where) == pytest.approx(usual * HOUR)
+
+
 def test_a_job_that_runs_once_a_month_has_not_fallen_silent_between_runs():
     runs = [Scope("billing", "production", str(n)) for n in range(12)]
     lives = [life(run, since=15 + 30 * n, until=15 + 30 * n - 0.05, over=True) for n, run in enumerate(runs)]
@@ -195,6 +225,12 @@ def test_a_service_that_does_not_watch_the_target_blocks():
 def test_a_service_that_never_met_a_discovered_target_does_not_block():
     verdict = judge(dossier(lives=[life(), life(WORKER)], source="pep702"), QUESTION)
     assert verdict.word == "safe"
+
+
+def test_but_one_that_used_it_does():
+    used = caller(200, scope=WORKER, fate="gone", left_at=NOW - 190 * DAY)
+    assert "not-watched" in codes(judge(dossier(used, lives=[life(), life(WORKER)], source="pep702"), QUESTION))
+    assert "service-missing" in codes(judge(dossier(used, lives=[life()]), QUESTION))
 
 
 def test_a_target_that_no_process_ever_imported_is_unproven():
@@ -265,6 +301,13 @@ def test_time_that_nobody_watched_is_no_silence():
     verdict = judge(dossier(watches=half, lives=[life()]), QUESTION)
     assert verdict.word == "unproven"
     assert verdict.quiet < 31 * DAY
+
+
+@pytest.mark.parametrize("state", ["missing", "failed", "partial"])
+def test_time_in_which_a_use_could_go_unseen_is_no_silence(state):
+    lives = [life(OLD, until=CHANGED, over=True), life(since=CHANGED)]
+    watches = [watch(OLD, since=400, until=300), watch(OLD, since=300, until=CHANGED, state=state), watch(since=CHANGED)]
+    assert judge(dossier(lives=lives, watches=watches), QUESTION).quiet == pytest.approx((100 + CHANGED) * DAY)
 
 
 def test_a_declared_schedule_must_come_round_even_if_callers_are_gone():
@@ -342,3 +385,11 @@ def test_hours_are_not_needed_for_a_verdict():
     bare = replace(caller(60, fate="gone", left_at=NOW - 50 * DAY), hours=())
     assert judge(dossier(bare), QUESTION).word == "safe"
     assert HOUR == 3600.0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(("safe", "safe"), 0), (("safe", "unproven", "in-use"), 1), (("safe", "unproven"), 2), ((), 2)],
+)
+def test_the_exit_code_is_that_of_the_worst_verdict_and_none_is_no_proof(words, code):
+    assert exit_code([replace(judge(dossier(), QUESTION), word=word) for word in words]) == code

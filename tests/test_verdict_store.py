@@ -14,7 +14,9 @@ from lastcall import config as settings
 from lastcall.checking import Request, check, duration, instant, resolve, where
 from lastcall.dossier import Question
 from lastcall.errors import UsageError
+from lastcall.journal import FLAG_ALLOWED
 from lastcall.sources import StoreSource
+from live_files import LiveProcess
 
 DAY = 86_400.0
 LIBRARY = {
@@ -250,6 +252,25 @@ def judged(path, question, now, *refs):
     config.root = str(path.parent / "nowhere")
     request = Request(refs, question, (), now)
     return {v.target.ref: v for v in check(request, StoreSource(str(path)), config)}
+
+
+@pytest.mark.parametrize(
+    ("until", "when_counted", "word"),
+    [("2026-11-30", FLAG_ALLOWED, "unproven"), ("2026-11-10", FLAG_ALLOWED, "in-use"), ("2026-11-30", 0, "unproven")],
+)  # fmt: skip
+def test_the_allow_list_is_asked_as_it_is_today(tmp_path, until, when_counted, word):
+    """Whatever it said when the use was counted: an entry that ran out counts again, a new one holds at once."""
+    at = instant("2026-11-19")
+    process = LiveProcess(tmp_path / "store.db", started=at).target().state()
+    process.site(0, flags=when_counted).count(0, 3).append("E", int(at * 1e9), "exit")
+    process.close()
+    entry = f"{{ caller = 'pkg.caller', until = {until!r} }}"
+    (tmp_path / "lastcall.toml").write_text(f"[[target]]\nref = 'pkg.mod:old'\nallow = [{entry}]\n")
+    config = settings.load(environ={}, cwd=str(tmp_path))
+    request = Request((), Question(), (), instant("2026-11-20"))
+    (verdict,) = check(request, StoreSource(str(tmp_path / "store.db")), config)
+    assert verdict.word == word
+    assert ("allowed" in {reason.code for reason in verdict.reasons}) == (word == "unproven")
 
 
 @pytest.fixture(scope="module")
