@@ -38,6 +38,61 @@ def test_the_file_outranks_the_standard_variables_of_others(tmp_path):
     assert load(tmp_path, None, environ).service == "otel"
 
 
+@pytest.mark.parametrize(
+    ("environ", "name", "value"),
+    [
+        ({"K_SERVICE": "run"}, "service", "run"),
+        ({"K_SERVICE": "run", "OTEL_SERVICE_NAME": "otel"}, "service", "otel"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=shop,a=b"}, "service", "shop"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=staging"}, "environment", "staging"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.version=7"}, "release", "7"),
+        ({"K_REVISION": "shop-3"}, "release", "shop-3"),
+        ({"K_REVISION": "shop-3", "OTEL_RESOURCE_ATTRIBUTES": "service.version=7"}, "release", "7"),
+        ({"GOOGLE_CLOUD_PROJECT": "one", "GCLOUD_PROJECT": "two"}, "gcp_project", "one"),
+        ({"GCLOUD_PROJECT": "two"}, "gcp_project", "two"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4317"}, "exporters", ("store", "otlp")),
+    ],
+)
+def test_standard_variables_of_others_are_heeded_and_the_file_outranks_them(tmp_path, environ, name, value):
+    assert getattr(load(tmp_path, None, environ), name) == value
+    assert load(tmp_path, None, environ).problems == []
+    told = {"exporters": '["store"]'}.get(name, '"file"')
+    kept = ("store",) if name == "exporters" else "file"
+    assert getattr(load(tmp_path, f"[lastcall]\n{name} = {told}\n", environ), name) == kept
+
+
+def test_without_a_word_from_anybody_the_service_is_the_program(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/srv/shop/serve.py"])
+    config = load(tmp_path)
+    assert (config.service, config.provenance["service"]) == ("serve", "the program's name")
+
+
+def test_the_store_lies_where_the_process_starts_else_in_the_users_state(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    working = str(tmp_path)
+    assert configuration.store_path("", working) == str(tmp_path / ".lastcall" / "store.db")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert configuration.store_path("", working) == str(tmp_path / "home" / ".local" / "state" / "lastcall" / "store.db")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert configuration.store_path("", working) == str(tmp_path / "state" / "lastcall" / "store.db")
+
+
+def test_a_file_that_is_named_is_read_before_one_that_lies_there_and_a_toml_of_its_own_before_pyproject(tmp_path):
+    (tmp_path / "pyproject.toml").write_text('[tool.lastcall]\nservice = "pyproject"\n')
+    assert load(tmp_path).service == "pyproject"
+    assert load(tmp_path, '[lastcall]\nservice = "toml"\n').service == "toml"
+    (tmp_path / "other.toml").write_text('[lastcall]\nservice = "named"\n')
+    assert load(tmp_path, None, {"LASTCALL_CONFIG": str(tmp_path / "other.toml")}).service == "named"
+
+
+def test_targets_of_the_environment_join_those_of_the_file_and_what_is_to_be_discovered_replaces_it(tmp_path):
+    text = '[[target]]\nref = "a.b:c"\n[discover]\nlogs = ["deprecated"]\nwarnings = ["DeprecationWarning"]\n'
+    config = load(tmp_path, text, {"LASTCALL_TARGETS": "a.b:d,a.b:c", "LASTCALL_DISCOVER_LOGS": "obsolete, legacy"})
+    assert [target.ref for target in config.targets] == ["a.b:c", "a.b:d"]
+    assert config.discover == {"logs": ("obsolete", "legacy"), "warnings": ("DeprecationWarning",)}
+
+
 def test_the_file_is_found_upwards_and_in_pyproject(tmp_path):
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
@@ -160,9 +215,7 @@ def test_every_variable_that_a_page_names_is_one(page):
     assert [text for text in configuration.load(dict.fromkeys(named, "1"), cwd="/").problems if "is unknown" in text] == []
 
 
-@pytest.mark.parametrize("name", configuration._OTHER_VARIABLES)
+@pytest.mark.parametrize("name", [name for name in configuration._OTHER_VARIABLES if "DISCOVER" not in name])
 def test_every_variable_that_is_no_setting_is_read_by_somebody(name):
     lines = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "agent").rglob("*.py"))
-    for key in configuration.DISCOVER_KEYS:  # put together where they are read
-        lines += f'env.get("LASTCALL_DISCOVER_{key.upper()}")'
     assert re.search(rf'\.get\("{name}"', lines), "known, and without an effect"

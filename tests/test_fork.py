@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from lastcall.store import Store
 from worlds import World
 
 LEGACY = "def old(value=1):\n    return value + 1\n"
@@ -358,6 +359,38 @@ def test_a_child_that_a_c_function_forked_is_a_process_of_its_own_from_its_first
     run = world.run("auto", LASTCALL_FLUSH_INTERVAL="600")
     assert (run.out, run.err, run.code) == ("end\nend\n", "", 0)
     assert run.total("legacy:old") == 3 + 8 + 2
+
+
+def test_a_child_says_what_it_watches_and_nothing_of_what_its_parent_had_to_say(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import os, sys, time
+        import legacy, waiting
+        from lastcall.errors import internal_errors
+        legacy.old()
+        waiting.rounds()
+        agent = sys.modules["lastcall.bootstrap"].life()._agent
+        internal_errors.add("made-by-a-test", ValueError("x"))
+        for _ in range(3):
+            agent.finding_at("isolation", agent.patcher.by_ref["legacy:old"], "mixed", None)
+        agent.recorder.drop("made-by-a-test")
+        print(time.time(), flush=True)
+        if os.fork() == 0:
+            [legacy.old() for _ in range(2)]; legacy.old(2)
+            waiting.rounds(2)
+            os._exit(0)
+        os.wait()
+        """}, ("legacy:old",))
+    run = world.run("auto", LASTCALL_FLUSH_INTERVAL="600")
+    assert (run.err, run.code) == ("", 0)
+    with Store.current(run.store) as store:
+        parent, child = store.processes()
+        assert {row.process: (row.state.ref, row.state.state) for row in store.states() if row.until is None} == {
+            parent.process.id: ("legacy:old", "armed"), child.process.id: ("legacy:old", "armed")}  # fmt: skip
+        assert (dict(parent.internal_errors), dict(parent.dropped)) == ({"made-by-a-test": 1}, {"made-by-a-test": 1})
+        assert (child.internal_errors, child.dropped) == ((), ())
+        assert child.process.started >= float(run.out) > parent.process.started
+        found = [(row.process, row.finding.count) for row in store.findings()]
+        assert sorted(found) == [(parent.process.id, 1), (parent.process.id, 2)]
 
 
 def test_a_child_that_can_write_nothing_beside_the_store_says_so_in_its_parents_name(tmp_path):
