@@ -254,3 +254,22 @@ def test_a_closed_stream_leaves_the_exit_code(tmp_path, closed):
     )  # fmt: skip
     assert done.returncode == whole.returncode
     assert "Traceback" not in done.stderr + whole.stderr
+
+
+def test_a_failure_for_which_there_is_no_stack_left_is_counted_all_the_same(errors):
+    swallowed = []
+
+    def dive():
+        try:
+            dive()
+        except RecursionError as error:
+            swallowed.append(errors.swallows("some-seam", error))
+            raise
+
+    with pytest.raises(RecursionError):
+        dive()
+    assert set(swallowed) == {True}
+    assert errors.counts() == (("some-seam", len(swallowed)),)
+    assert errors.first()["some-seam"].startswith("RecursionError")
+    errors.clear()
+    assert errors.counts() == ()

@@ -361,6 +361,58 @@ def test_more_call_sites_than_the_bound_are_counted_as_dropped(tmp_path):
     assert dropped == {"call-site-limit": 30}
 
 
+def test_uses_for_which_the_stack_does_not_suffice_are_counted_as_dropped_up_to_the_end(tmp_path):
+    """Where it is enough for the call and not for us: the process may well end before the next flush."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import sys
+        import legacy
+
+        def dive(depth):
+            if depth:
+                return dive(depth - 1)
+            return legacy.old(1)
+
+        used = 0
+        for depth in range(sys.getrecursionlimit(), 100, -1):
+            try:
+                dive(depth)
+            except RecursionError:
+                continue
+            used += 1
+            if used == 20:
+                break
+        print(used)
+        """}, TARGETS)
+    run = counted(world, "wrapping", LASTCALL_FLUSH_INTERVAL="600")
+    from lastcall.store import Store
+
+    with Store.current(run.store) as store:
+        dropped = {name: number for row in store.processes() for name, number in row.dropped}
+    assert set(dropped) == {"stack-exhausted"}
+    assert run.total("legacy:old") + dropped["stack-exhausted"] == int(run.out) == 20
+
+
+def test_a_call_site_that_the_disk_refused_before_the_end_is_written_at_the_end(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import legacy, waiting
+        legacy.old()
+        waiting.rounds()
+        from lastcall.journal import Journal
+        append = Journal.append
+
+        def full(*_records):
+            raise OSError("there is no room left")
+
+        Journal.append = full
+        for _ in range(3):
+            legacy.old()
+        Journal.append = append
+        """}, TARGETS)
+    run = counted(world, "auto", LASTCALL_FLUSH_INTERVAL="600")
+    assert run.total("legacy:old") == 4
+    assert run.internal_errors() == {"journal-write": 1}
+
+
 def test_a_vanished_working_directory_and_a_read_only_one_change_nothing(tmp_path):
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
         import legacy, os, tempfile

@@ -6,6 +6,9 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
+from lastcall.store import Store
 from worlds import World
 
 LEGACY = """
@@ -88,3 +91,37 @@ def test_first_sights_have_their_real_end_and_exception(tmp_path: Path) -> None:
         assert seen["legacy:Old.method"][0][0] >= 20_000_000
         assert seen["legacy:stays"][0][1] == ""
         assert run.internal_errors() == {}
+
+
+RAISING = """
+    import legacy, waiting
+
+    def go():
+        for value in (1, 0, 0):
+            try:
+                legacy.divide(value)
+            except ZeroDivisionError:
+                pass
+        legacy.fine()
+
+    go()
+    waiting.rounds()
+    go()
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "errors"),
+    [
+        ({"LASTCALL_SPANS": "all", "LASTCALL_EXPORTERS": "store,memory"}, {"legacy:divide": 4, "legacy:fine": 0}),
+        ({}, {"legacy:divide": None, "legacy:fine": None}),
+    ],
+)  # fmt: skip
+def test_the_store_has_how_many_uses_raised_where_that_was_seen_and_else_no_number(tmp_path, settings, errors):
+    legacy = "def divide(by):\n    return 1 / by\n\ndef fine():\n    return 1\n"
+    world = World(tmp_path, {"legacy.py": legacy, "host.py": RAISING}, targets=("legacy:divide", "legacy:fine"))
+    run = world.run("auto", **settings)
+    assert (run.code, run.err) == (0, "")
+    with Store.current(run.store) as store:
+        found = [(row.site.target, row.count, row.errors) for row in store.uses()]
+    assert sorted(found) == [("legacy:divide", 6, errors["legacy:divide"]), ("legacy:fine", 2, errors["legacy:fine"])]

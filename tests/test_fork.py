@@ -370,27 +370,57 @@ def test_a_child_says_what_it_watches_and_nothing_of_what_its_parent_had_to_say(
         waiting.rounds()
         agent = sys.modules["lastcall.bootstrap"].life()._agent
         internal_errors.add("made-by-a-test", ValueError("x"))
+        agent.recorder.drop("made-by-a-test")
+        waiting.rounds()
         for _ in range(3):
             agent.finding_at("isolation", agent.patcher.by_ref["legacy:old"], "mixed", None)
-        agent.recorder.drop("made-by-a-test")
         print(time.time(), flush=True)
         if os.fork() == 0:
-            [legacy.old() for _ in range(2)]; legacy.old(2)
+            import late
+            late.use()
+            internal_errors.add("made-by-a-test", ValueError("y"))
+            agent.recorder.drop("made-by-a-test")
             waiting.rounds(2)
+            os.remove("late.py")  # how it spells its call only the child could tell
             os._exit(0)
         os.wait()
-        """}, ("legacy:old",))
+        """, "late.py": "from legacy import old as shim\ndef use():\n    shim()\n"}, ("legacy:old",))
     run = world.run("auto", LASTCALL_FLUSH_INTERVAL="600")
     assert (run.err, run.code) == ("", 0)
+    assert [use.expression for use in run.uses() if use.file == "late.py"] == ["shim"]
     with Store.current(run.store) as store:
         parent, child = store.processes()
         assert {row.process: (row.state.ref, row.state.state) for row in store.states() if row.until is None} == {
             parent.process.id: ("legacy:old", "armed"), child.process.id: ("legacy:old", "armed")}  # fmt: skip
-        assert (dict(parent.internal_errors), dict(parent.dropped)) == ({"made-by-a-test": 1}, {"made-by-a-test": 1})
-        assert (child.internal_errors, child.dropped) == ((), ())
+        for row in (parent, child):
+            assert (row.internal_errors, row.dropped) == ((("made-by-a-test", 1),), (("made-by-a-test", 1),))
         assert child.process.started >= float(run.out) > parent.process.started
         found = [(row.process, row.finding.count) for row in store.findings()]
         assert sorted(found) == [(parent.process.id, 1), (parent.process.id, 2)]
+
+
+def test_a_child_tells_backends_of_the_references_that_it_has_once(tmp_path):
+    world = World(tmp_path, {"legacy.py": LEGACY, "holder.py": "from legacy import old as kept\n", "host.py": """
+        import os, sys
+        import holder, waiting
+        from lastcall.testing import memory_exporters
+        waiting.rounds()
+        def told():
+            agent = sys.modules["lastcall.bootstrap"].life()._agent
+            batches = [b for e in memory_exporters() for b in e.batches if b.process.id == agent.id]
+            print(os.getpid() == first, [(r.module, r.name) for b in batches for r in b.references], flush=True)
+        first = os.getpid()
+        told()
+        if os.fork() == 0:
+            holder.kept()
+            waiting.rounds(2)
+            told()
+            os._exit(0)
+        os.wait()
+        """}, ("legacy:old",))
+    run = world.run("auto", LASTCALL_FLUSH_INTERVAL="600", LASTCALL_EXPORTERS="store,memory")
+    assert (run.err, run.code) == ("", 0)
+    assert run.out == "True [('holder', 'kept')]\nFalse [('holder', 'kept')]\n"
 
 
 def test_a_child_that_can_write_nothing_beside_the_store_says_so_in_its_parents_name(tmp_path):

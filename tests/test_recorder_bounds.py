@@ -60,8 +60,8 @@ def test_sightings_that_nobody_takes_are_bounded_and_the_rest_is_counted(bare, m
 def test_uses_for_which_the_stack_did_not_suffice_are_counted_at_the_next_flush(bare):
     recorder, tap = bare
     recorder.hooks.unseen[:] = [tap, None]
-    recorder.publish()
-    recorder.publish()
+    recorder.count_unseen()
+    recorder.count_unseen()
     assert recorder.dropped == {"stack-exhausted": 2}
 
 
@@ -127,7 +127,7 @@ def test_a_child_inherits_nothing_that_its_parent_has_yet_to_say(bare):
     tap.deep["an instruction"] = (HEADER_SLOTS, iter([1]))
     assert all((recorder.dropped, recorder._unwritten, recorder.samples, recorder.records))
     recorder.reset()
-    recorder.publish()
+    recorder.count_unseen()
     left = recorder.dropped, recorder._unwritten, recorder.take_samples(), recorder.records, tap.counters, tap.deep
     assert not any(left)
 

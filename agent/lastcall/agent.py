@@ -240,6 +240,7 @@ class Agent:
         (spell or self._write_spellings)()
         self._write_failures()
         self._write_repeated_findings()
+        recorder.count_unseen()
         counters = (tuple(sorted(recorder.dropped.items())), self.errors.counts())
         if counters != self._written_counters:
             self._written_counters = counters
@@ -302,6 +303,7 @@ class Agent:
     def leave(self, how: str) -> None:
         """The last words in the journal: counts published, the end written, the files let go."""
         with self.errors.guard("leave"):
+            self.recorder.retry_unwritten()
             if self._modules_changed():
                 self.patcher.rescan()
                 self._look_for_references(lines=False)

@@ -87,14 +87,20 @@ def _has_interrupted(frame: FrameType) -> bool:
     return any(value is back for value in (*given, *(more if type(more) is tuple else ())))
 
 
+MOST_UNSAID = 10_000
+"""Failures that are counted one by one where there is no room for more; beyond that there were many."""
+
+
 class InternalErrors:
     """Counts failures by slug and remembers the first of each. Exact under threads, safe to fork, no lock."""
 
-    __slots__ = ("_counters", "_first")
+    __slots__ = ("_counters", "_first", "_unsaid")
 
     def __init__(self) -> None:
         self._counters: dict[str, count[int]] = {}
         self._first: dict[str, str] = {}
+        self._unsaid: list[str] = []
+        """The slugs of failures that could not even be put in words."""
 
     def guard(self, slug: str) -> Guard:
         """A context manager that counts and swallows every `Exception` of its body under `slug`.
@@ -111,12 +117,12 @@ class InternalErrors:
         """Count one failure. Prints one line to stderr if LASTCALL_DEBUG=1."""
         from itertools import count  # a module more, which a start without failures does not need
 
-        # `d[k] += 1` loses counts under threads; next() of a count does not.
-        next(self._counters.setdefault(slug, count()))
         first = f"{type(error).__name__}: {error}"
-        self._first.setdefault(slug, first)
         if os.environ.get("LASTCALL_DEBUG") == "1":
             sys.stderr.write(f"lastcall: internal error [{slug}] {first}\n")
+        # Last, as all that may fail came before. `d[k] += 1` loses counts under threads; next() of a count does not.
+        next(self._counters.setdefault(slug, count()))
+        self._first.setdefault(slug, first)
 
     def swallows(self, slug: str, error: Exception, *, in_host: bool = True) -> bool:
         """Count `error`. False, with nothing counted, if it is to go on: in our own tests, and to the host's code."""
@@ -124,8 +130,9 @@ class InternalErrors:
             if os.environ.get("LASTCALL_RERAISE") == "1" or (in_host and is_interruption(error)):
                 return False
             self.add(slug, error)
-        except Exception:  # noqa: BLE001, S110 - str(error) may fail, the stack be exhausted
-            pass
+        except Exception:  # noqa: BLE001 - str(error) may fail, the stack be exhausted
+            if len(self._unsaid) < MOST_UNSAID:
+                self._unsaid[0:0] = (slug,)  # calls nothing that takes of the stack
         return True
 
     def record(self, slug: str, error: Exception) -> None:
@@ -136,7 +143,10 @@ class InternalErrors:
     def counts(self) -> tuple[tuple[str, int], ...]:
         """How many failures of each slug so far, sorted by slug."""
         # The repr of a count, "count(5)", shows its value without taking one.
-        return tuple(sorted((slug, int(repr(c)[6:-1])) for slug, c in self._counters.copy().items()))
+        found = {slug: int(repr(c)[6:-1]) for slug, c in self._counters.copy().items()}
+        for slug in tuple(self._unsaid):
+            found[slug] = found.get(slug, 0) + 1
+        return tuple(sorted(found.items()))
 
     def first(self) -> dict[str, str]:
         """The first error of each slug, as `Type: message`."""
@@ -146,6 +156,7 @@ class InternalErrors:
         """Forget everything. A forked child starts from zero, or its parent's failures would count twice."""
         self._counters = {}
         self._first = {}
+        self._unsaid = []
 
 
 class Guard:

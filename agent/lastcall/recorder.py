@@ -232,6 +232,8 @@ class Recorder:
             with self.lock:
                 see(tap, frame)
                 self._see_deferred()
+        except RecursionError:  # to count it as a failure would take more of the stack than there is
+            self.hooks.unseen[0:0] = (tap,)
         except Exception as error:  # noqa: BLE001 - the named seam between our recording and the host's call
             record_unless_hosts(self.errors, "first-sight", error)
         finally:
@@ -610,13 +612,16 @@ class Recorder:
         if self._deferred:
             with self.lock:
                 self._see_deferred()
+        self.table[HEADER_HEARTBEAT] = self.clock()
+
+    def count_unseen(self) -> None:
+        """Count as dropped the uses for which the stack did not suffice. Takes the lock."""
         unseen = self.hooks.unseen
         if unseen:
             number = len(unseen)
             del unseen[:number]
             with self.lock:
                 self.drop("stack-exhausted", number)
-        self.table[HEADER_HEARTBEAT] = self.clock()
 
     def _publish_counts(self, *, thorough: bool = True) -> None:
         table, records = self.table, self.records

@@ -232,7 +232,7 @@ def _read(name: str, path: str, journal: int, start: int, *, gone: bool) -> writ
         if beyond:
             faults["short-counts"] = beyond
     return writing.Reading(
-        name, start, start + end, records, counts, heartbeat, faults if gone or records else {}, finished=gone
+        name, start, start + end, records, counts, heartbeat, faults if gone or end else {}, finished=gone
     )
 
 
