@@ -229,23 +229,6 @@ def test_what_a_killed_process_left_unspelled_is_spelled_in_a_time_that_grows_wi
     assert spent[1] < 4 * spent[0] * (4000 / 500)
 
 
-def test_losses_of_one_process_add_up_over_readings(store, path):
-    process = LiveProcess(path).site(0).count(0, 1)
-    for _ in range(2):
-        os.write(process.journal.fd, b"garbage\n")
-        store.absorb_live()
-    (row,) = store.processes()
-    assert dict(row.reading_faults) == {"garbage-line": 2}
-
-
-def test_a_journal_that_cannot_be_read_is_counted_and_the_others_are_read(store, path):
-    LiveProcess(path).site(0).count(0, 5).close()
-    Path(live_folder(str(path)), "zz09.journal").symlink_to("zz09.journal")
-    done = store.absorb_live()
-    assert (done.files, done.faults) == (1, {"unreadable": 1})
-    assert list(counts(store).values()) == [5]
-
-
 def test_a_site_whose_frames_in_common_are_lost_is_kept_and_the_loss_named(store, path):
     process = LiveProcess(path).site(0, frames=(("/srv/app/pkg/caller_0.py", 1, "f"), 9)).count(0, 4)
     process.close()
