@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lastcall.journal import live_folder
-from lastcall.store import Store, writing
+from lastcall.store import Store, absorb, writing
 from live_files import NOW, LiveProcess, counts, ns
 
 
@@ -89,3 +89,44 @@ def test_of_a_process_that_is_finished_nothing_is_taken_again(store, path):
         assert not writing.apply(connection, again)
     assert list(counts(store).values()) == [5]
     assert store.processes()[0].reading_faults == ()
+
+
+def test_a_finding_follows_its_call_site_to_a_spelling_that_comes_later_and_is_one_however_often_it_is_read(store, path):
+    process = LiveProcess(path).site(0, expression=None).count(0, 1)
+    for _ in range(2):
+        process.append("F", "isolation", "pkg.mod:old", ns(NOW), "mixed", 0, 2, ())
+        store.absorb_live(own="aa01")  # which leaves spellings to others
+    process.append("X", 0, "legacy.old")
+    store.absorb_live(own="aa01")
+    (row,) = store.findings()
+    assert (row.finding.count, row.finding.site.expression) == (2, "legacy.old")
+    assert [use.site.expression for use in store.uses()] == ["legacy.old"]
+
+
+def test_the_last_state_that_is_told_is_the_last_whatever_the_clock_said(store, path):
+    process = LiveProcess(path)
+    for at, state in ((10, "armed"), (0, "failed"), (1, "armed"), (0.5, "partial")):
+        process.state(state=state, at=NOW + at)
+        store.absorb_live(own="aa01")
+        assert [row.state.state for row in store.states() if row.until is None] == [state]
+    assert [row.state.state for row in store.states()] == ["armed", "failed", "armed", "partial"]
+
+
+def test_of_an_idle_process_it_is_written_now_and_then_that_it_lives(store, path, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(absorb, "monotonic", lambda: clock[0])
+    process = LiveProcess(path).site(0).count(0, 5)
+    seen = []
+    for passed in (0, 10, absorb.QUIET + 1):
+        clock[0] = 1000.0 + passed
+        process.beat(NOW + passed)
+        store.absorb_live(own="aa01")
+        seen.append(store.processes()[0].seen - NOW)
+    assert seen == pytest.approx([0, 0, absorb.QUIET + 1])
+
+
+def test_a_process_that_never_said_who_it_is_began_with_the_first_that_is_known_of_it(store, path):
+    LiveProcess(path, announced=False).site(0, at=NOW + 5).count(0, 1, NOW + 9).close()
+    store.absorb_live()
+    (row,) = store.processes()
+    assert (row.process.started, row.seen) == (NOW + 5, NOW + 9)
