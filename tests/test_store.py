@@ -17,8 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lastcall.dossier import Question
 from lastcall.errors import StoreError
 from lastcall.journal import FLAG_ALLOWED, live_folder
+from lastcall.sources.dossiers import dossiers
 from lastcall.store import Filter, Store
 from lastcall.store.intervals import GAP, united
 from lastcall.store.schema import SCHEMA, SCHEMA_VERSION
@@ -159,7 +161,8 @@ READ_ONLY = """
     import os, sys
     import lastcall.store.spelling  # all imports before the files of the interpreter are out of reach
     from lastcall.store import Store
-    from lastcall.errors import StoreError
+    from lastcall.dossier import Question
+from lastcall.errors import StoreError
     if os.getuid() == 0:
         os.setgroups([]); os.setgid(65534); os.setuid(65534)
     with Store.current(sys.argv[1]) as store:
@@ -193,7 +196,8 @@ FULL = """
     import resource, signal, sys
     sys.dont_write_bytecode = True
     from lastcall.store import Store
-    from lastcall.errors import StoreError
+    from lastcall.dossier import Question
+from lastcall.errors import StoreError
     store = Store.open(sys.argv[1])
     store.targets()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -358,6 +362,36 @@ def test_merging_copies_gives_what_one_store_of_all_would_say(lives):
         for key in ("totals", "activity", "states", "processes", "references"):
             assert ours[key] == truth[key]
         assert [row.count for row in ours["uses"]] == [row.count for row in truth["uses"]]
+
+
+@pytest.mark.parametrize("order", [("early", "late"), ("late", "early"), ("early", "late", "early")])
+def test_of_an_earlier_copy_and_a_later_one_the_later_one_is_what_is_left(tmp_path, order):
+    process = LiveProcess(tmp_path / "late.db").target().state().site(0, file="one.py", flags=FLAG_ALLOWED).count(0, 3)
+    process.append("F", "isolation", "pkg.mod:old", ns(NOW), "mixed", 0, 1, ())
+    process.append("O", ns(NOW), (("call-site-limit", 1),), ())
+    with Store.open(tmp_path / "late.db") as late, Store.open(tmp_path / "early.db") as early, Store.open(tmp_path / "all.db") as joined:
+        late.absorb_live()
+        early.merge_from(late)
+        process.count(0, 8, NOW + 60).state(state="failed", reason="x", at=NOW + 30).append("Z", 0, 2)
+        process.site(1, file="one.py").count(1, 2, NOW + 60)  # the same line, when its allowance had run out
+        process.append("O", ns(NOW + 50), (("call-site-limit", 4),), (("count", 1),))
+        process.append("E", ns(NOW + 60), "exit")
+        process.close()
+        late.absorb_live()
+        for name in order:
+            joined.merge_from({"early": early, "late": late}[name])
+        assert everything(joined) == everything(late)
+        assert [(use.count, use.errors, use.allowed) for use in joined.uses()] == [(10, 2, False)]
+
+
+def test_a_process_that_was_killed_is_over_in_a_joined_store_too(tmp_path):
+    LiveProcess(tmp_path / "one.db").target().state().site(0).count(0, 1).close()
+    with Store.open(tmp_path / "one.db") as one, Store.open(tmp_path / "all.db") as joined:
+        one.absorb_live()
+        joined.merge_from(one)
+        for store in (one, joined):
+            (dossier,) = dossiers(store, store.targets(), Question(), NOW + 10)
+            assert [life.over for life in dossier.fleet] == [True]
 
 
 def test_merging_does_not_change_its_sources(tmp_path):
