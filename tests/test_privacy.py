@@ -46,6 +46,8 @@ LEGACY = """
 
     def warns(given):
         warnings.warn(f"old is deprecated, {given}", DeprecationWarning, stacklevel=2)
+
+    def logs(given):
         logging.getLogger("legacy").warning("old is deprecated, %s", given)
 """
 HOST = """
@@ -57,6 +59,7 @@ HOST = """
         legacy.old("sesame-argument", key="sesame-keyword")
         legacy.Old("sesame-constructed").method(held); legacy.taking("sesame-one", mode="sesame-mode")
         legacy.warns("sesame-warned")
+        legacy.logs("sesame-logged")
         legacy.LIMIT, "sesame-line"
         try:
             legacy.old("sesame-raise")
@@ -84,6 +87,7 @@ def test_what_a_program_works_on_is_nowhere(tmp_path, engine):
     kept = [path for path in Path(run.store).parent.rglob("*") if path.is_file()]
     assert len(kept) >= 3
     before = b"".join(path.read_bytes() for path in kept)
-    assert {use.target for use in run.uses()} >= {"legacy:old", "legacy:Old", "legacy:Old.method", "legacy:LIMIT"}
+    found = {use.target for use in run.uses()}
+    assert found >= {"legacy:old", "legacy:Old", "legacy:Old.method", "legacy:LIMIT", "legacy:warns", "legacy:logs"}
     after = b"".join(path.read_bytes() for path in Path(run.store).parent.rglob("*") if path.is_file())
     assert b"sesame" not in before + after
