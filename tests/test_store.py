@@ -161,8 +161,7 @@ READ_ONLY = """
     import os, sys
     import lastcall.store.spelling  # all imports before the files of the interpreter are out of reach
     from lastcall.store import Store
-    from lastcall.dossier import Question
-from lastcall.errors import StoreError
+    from lastcall.errors import StoreError
     if os.getuid() == 0:
         os.setgroups([]); os.setgid(65534); os.setuid(65534)
     with Store.current(sys.argv[1]) as store:
@@ -196,8 +195,7 @@ FULL = """
     import resource, signal, sys
     sys.dont_write_bytecode = True
     from lastcall.store import Store
-    from lastcall.dossier import Question
-from lastcall.errors import StoreError
+    from lastcall.errors import StoreError
     store = Store.open(sys.argv[1])
     store.targets()
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
