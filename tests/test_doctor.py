@@ -67,6 +67,28 @@ def test_a_store_that_is_none_is_a_problem_not_a_traceback(tmp_path: Path) -> No
     assert "Traceback" not in told.stdout + told.stderr
 
 
+def test_what_was_lost_is_told_by_name_and_what_failed_or_was_dropped_needs_mending(tmp_path: Path) -> None:
+    """A verdict that is `unproven` for it refers to doctor."""
+    process = LiveProcess(tmp_path / "store.db").target("a:b").state("a:b")
+    os.write(process.journal.fd, b"garbage\n")
+    options = ("--quick", "--store", str(tmp_path / "store.db"))
+    told = doctor(tmp_path, *options, LASTCALL_TARGETS="a:b")
+    assert "could not read 1 of what processes left [garbage-line] in 1 process" in told.stdout
+    assert told.returncode == 0
+    process.append("O", 1, (("call-site-limit", 3),), (("flush", 2),))
+    process.close()
+    told = doctor(tmp_path, *options, LASTCALL_TARGETS="a:b")
+    assert "problem dropped 3 [call-site-limit] in 1 process" in " ".join(told.stdout.split())
+    assert "problem 2 internal error(s) [flush] in 1 process" in " ".join(told.stdout.split())
+    assert told.returncode == 1
+
+
+def test_without_a_target_there_is_something_to_mend(tmp_path: Path) -> None:
+    told = doctor(tmp_path, "--quick")
+    assert "problem no target is named" in " ".join(told.stdout.split())
+    assert told.returncode == 1
+
+
 def test_a_thousand_targets_are_summarised_and_only_what_is_not_armed_is_listed(tmp_path: Path) -> None:
     store = tmp_path / "store.db"
     process = LiveProcess(store)

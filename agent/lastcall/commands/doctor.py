@@ -207,17 +207,18 @@ def _store_contents(found: Findings, store: Store, path: str) -> None:
         _who_may_write(found, path)
         return
     _size(found, path, time.time() - min(row.process.started for row in processes))
-    sums: dict[str, list[int]] = {}
+    sums: dict[tuple[str, str], list[int]] = {}
     for row in processes[-RECENT:]:
-        for text, pairs in (
-            ("{} internal error(s) [{}]", row.internal_errors),
-            ("dropped {} [{}]", row.dropped),
+        for level, text, pairs in (
+            (BAD, "{} internal error(s) [{}]", row.internal_errors),
+            (BAD, "dropped {} [{}]", row.dropped),
+            (NOTE, "could not read {} of what processes left [{}]", row.reading_faults),  # nobody can mend that
         ):
             for name, count in pairs:
-                sums.setdefault(text.format("{}", name), []).append(count)
-    for text, counts in sums.items():
-        found.say(BAD, f"{text.format(sum(counts))} in {number(len(counts), 'process')} of the last {RECENT}")
-    if any("[child-journal-open]" in text for text in sums):
+                sums.setdefault((level, text.format("{}", name)), []).append(count)
+    for (level, text), counts in sums.items():
+        found.say(level, f"{text.format(sum(counts))} in {number(len(counts), 'process')} of the last {RECENT}")
+    if any("[child-journal-open]" in text for _, text in sums):
         found.say(
             NOTE,
             "child-journal-open: a child process could write no file beside the store (another user, mostly),"
