@@ -487,3 +487,15 @@ def test_it_says_why_a_use_is_allowed_and_until_when(path, tmp_path, capsys, mon
     assert "allowed (not ours to change)" in words
     _, markdown, _ = lastcall(capsys, "report", "--store", path, "--format", "markdown")
     assert "allowed until 2097-01-31 (the factory itself)" in markdown
+
+
+def test_a_target_that_no_process_has_reported_is_not_said_to_be_armed_and_what_could_not_be_read_is_listed(path):
+    process = LiveProcess(path).site(0, "pkg.mod:old").count(0, 1)
+    os.write(process.journal.fd, b"garbage\n")
+    process.close()
+    with Store.current(path) as store:
+        shown = document(store, Filter())
+    (target,) = shown["targets"]
+    assert (target["state"], target["states"], target["uses"]) == ("pending", {}, 1)
+    assert "no process" in target["reason"]
+    assert [(entry["kind"], entry["name"], entry["count"]) for entry in shown["internal_errors"]] == [("reading", "garbage-line", 1)]
