@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import textwrap
 
 import pytest
 
 from lastcall.errors import UsageError
 from lastcall.gate import Repository, endpoints, removals
+from live_files import LiveProcess
+from worlds import plain_environment
 
 
 class Project:
@@ -184,3 +187,35 @@ def test_outside_of_a_repository(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(UsageError, match="repository"):
         endpoints("a..b")
+
+
+def test_a_name_that_comes_from_another_project_by_now_stays_and_one_that_this_project_lacks_does_not(project):
+    base = project.commit(shop__init="", shop__legacy=MAKE)
+    foreign = project.commit(shop__legacy="from makers import make\n")
+    assert not taken(base, foreign, "shop.legacy:make")
+    lost = project.commit(shop__legacy="from shop.nowhere import make\n")
+    assert list(taken(base, lost, "shop.legacy:make", "shop.legacy:keep")) == ["shop.legacy:make", "shop.legacy:keep"]
+
+
+def test_a_package_that_imports_from_beside_itself_is_followed(project):
+    base = project.commit(shop__init="def make():\n    return 1\n", shop__new="def make():\n    return 2\n")
+    moved = project.commit(shop__init="from .new import make\n")
+    assert not taken(base, moved, "shop:make")
+    emptied = project.commit(shop__new="other = 1\n")
+    assert list(taken(base, emptied, "shop:make")) == ["shop:make"]
+
+
+@pytest.mark.parametrize("revisions", ["--output=x..HEAD", "HEAD..--output=x", "HEAD...-x"])
+def test_a_revision_is_no_option_of_gits(project, revisions):
+    project.commit(shop__legacy=MAKE)
+    with pytest.raises(UsageError, match=r"takes BASE\.\.HEAD"):
+        endpoints(revisions)
+
+
+def test_a_change_that_deletes_no_target_passes(project):
+    project.commit(shop__legacy=MAKE)
+    project.commit(shop__other="x = 1")
+    LiveProcess(project.path / ".lastcall" / "store.db").target("shop.legacy:make").state("shop.legacy:make").close()
+    command = [sys.executable, "-m", "lastcall", "check", "--diff", "HEAD~1..HEAD"]
+    done = subprocess.run(command, cwd=project.path, env=plain_environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
