@@ -198,7 +198,7 @@ def test_a_name_that_comes_from_another_project_by_now_stays_and_one_that_this_p
 
 
 def test_a_package_that_imports_from_beside_itself_is_followed(project):
-    base = project.commit(shop__init="def make():\n    return 1\n", shop__new="def make():\n    return 2\n")
+    base = project.commit(shop__init="def make():\n    return 1\n", shop__new="def make():\n    return 2\n", other__new="x = 1\n")
     moved = project.commit(shop__init="from .new import make\n")
     assert not taken(base, moved, "shop:make")
     emptied = project.commit(shop__new="other = 1\n")
