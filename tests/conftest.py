@@ -28,6 +28,10 @@ def _residue() -> dict[str, object]:
     finders = [finder for finder in sys.meta_path if type(finder).__module__ == "lastcall.importing"]
     if finders:
         found["a finder in sys.meta_path"] = finders
+    bootstrap_of_importlib = sys.modules["_frozen_importlib"]
+    ears = [one for one in vars(bootstrap_of_importlib).values() if type(one).__module__ == "lastcall.importing"]
+    if ears:
+        found["an ear in importlib"] = ears
     if sys.version_info >= (3, 12):
         tools = [name for name in map(sys.monitoring.get_tool, range(6)) if name and name.startswith("lastcall")]
         if tools:

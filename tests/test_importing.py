@@ -393,6 +393,86 @@ def test_another_hook_that_goes_first_does_not_hide_modules(tmp_path):
     assert watched.states()["legacy:old"][0] in ("armed", "partial")
 
 
+def test_who_put_a_finder_first_finds_it_there_again_and_its_modules_are_armed(tmp_path):
+    # pyfakefs takes its finder away with `sys.meta_path.pop(0)`
+    world = World(tmp_path, {
+        "legacy.py": LEGACY + "class Old:\n    def m(self): return 1\n",
+        "other.py": LEGACY,
+        "host.py": """
+            import importlib, importlib.machinery, importlib.util, sys, warnings
+
+            class Own:
+                asked = []
+                @classmethod
+                def find_spec(cls, name, path=None, target=None):
+                    if name in ("legacy", "colorsys"):
+                        cls.asked.append(name)
+                    if name == "legacy":
+                        return importlib.machinery.PathFinder.find_spec(name, path, target)
+
+            names = [getattr(finder, "__name__", "") for finder in sys.meta_path]
+            print(names[-3:])
+            for turn in range(3):
+                sys.meta_path.insert(0, Own)
+                sys.modules.pop("colorsys", None)
+                import colorsys
+                sys.modules.pop("legacy", None)
+                import legacy
+                print(legacy.old(turn), legacy.Old().m(), type(legacy.__spec__), vars(legacy.__spec__)["_initializing"])
+                importlib.reload(legacy)
+                print(legacy.old(turn), sys.meta_path[0] is Own, Own.asked)
+                assert sys.meta_path.pop(0) is Own
+            names = [getattr(finder, "__name__", "") for finder in sys.meta_path]
+            print(names[-3:], Own in sys.meta_path)
+            import other
+            print(other.old(1))
+            """,
+    }, ("legacy:old", "legacy:Old.m", "other:old"))
+    for engine in ("auto", "wrapping", "inplace"):
+        watched = differing(world, engine)
+        assert watched.total("legacy:old") == 6
+        assert watched.total("legacy:Old.m") == 3
+        assert watched.total("other:old") == 1
+        assert watched.states()["legacy:old"][0] == "armed"
+
+
+def test_no_frame_of_ours_lies_under_a_module_that_a_finder_before_ours_has_found(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": """
+            import sys, warnings
+            warnings.warn("old module", DeprecationWarning, stacklevel=2)
+            frame, names = sys._getframe(), []
+            while frame is not None:
+                names.append((frame.f_code.co_name, frame.f_code.co_filename.rpartition("/")[2]))
+                frame = frame.f_back
+            print(names)
+            def old(): return 1
+            """,
+        "broken.py": "def old(): pass\n1 / 0\n",
+        "host.py": """
+            import importlib.machinery, sys, traceback, warnings
+            warnings.simplefilter("always")
+
+            class Own:
+                @classmethod
+                def find_spec(cls, name, path=None, target=None):
+                    if name in ("legacy", "broken"):
+                        return importlib.machinery.PathFinder.find_spec(name, path, target)
+
+            sys.meta_path.insert(0, Own)
+            import colorsys
+            import legacy
+            print(legacy.old())
+            try:
+                import broken
+            except ZeroDivisionError:
+                traceback.print_exc()
+            print("broken" in sys.modules)
+            """,
+    }, ("legacy:old", "broken:old"))
+    assert differing(world).total("legacy:old") == 1
+
+
 def test_under_pytest_the_modules_that_it_rewrites_are_armed(tmp_path):
     world = World(tmp_path, {
         "legacy.py": LEGACY,

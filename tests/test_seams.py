@@ -70,6 +70,7 @@ FILES = {
     "wild.py": "def old():\n    return 4\n",
     "circle.py": "NAME = 5\nimport beside\n",
     "beside.py": "import circle\nnames = [circle.NAME for _ in range(3)]\n",
+    "before.py": "def old():\n    return 7\n",
     "lastcall.toml": """
         [lastcall]
         impact = true
@@ -154,6 +155,19 @@ FILES = {
             import circle
             return circle.beside.names, type(circle).__name__
 
+        class Before:
+            def find_spec(name, path=None, target=None):
+                return importlib.machinery.PathFinder.find_spec(name, path) if name == "before" else None
+
+        def behind():
+            sys.meta_path.insert(0, Before)
+            try:
+                sys.modules.pop("sched", None)
+                import sched, before
+                return before.old()
+            finally:
+                sys.meta_path.remove(Before)
+
         def request():
             import legacy
             life = sys.modules["lastcall.bootstrap"].life() if "lastcall.bootstrap" in sys.modules else None
@@ -185,11 +199,12 @@ FILES = {
                     os._exit(0)
             return os.waitpid(child, 0)[1]
 
-        STEPS = (again, arguments, warned, gone, gone_module, lazily, wildly, in_a_circle, request, sampled, forks)
+        STEPS = (again, arguments, warned, gone, gone_module, lazily, wildly, in_a_circle, behind, request, sampled,
+                 forks)
         """,
 }
 TARGETS = ("legacy:old", "legacy:Old", "legacy:Old.method", "legacy:Inherits", "legacy:takes(mode=)", "lazy:old",
-           "wild:*", "circle:NAME", "__main__:in_main")
+           "wild:*", "circle:NAME", "before:old", "__main__:in_main")
 
 MAIN = """
 import runpy, signal, sys, _thread
@@ -296,6 +311,8 @@ SEAMS = (
     Seam("importing:Finder.hear_of_circle", "circular", ".Circle", "imported_by", "import-hook", heard_since=(3, 13)),
     Seam("importing:Finder.end_circle", "engines.names", "", "give_back", "import-hook"),
     Seam("circular:Circle._watch_reads.count_read", "circular", "", "_is_told_by_reads", "count"),
+    Seam("importing:Finder.overheard", "importing", ".Wanted", "__call__", "import-hook", "overheard"),
+    Seam("importing:Finder.overheard", "importing", ".Finder", "_listen", "import-hook", "overheard"),
     Seam("importing:Finder.report", "bootstrap", ".Life", "_heed_workers", "arming"),
     Seam("importing:Finder.report", "agent", "", "_spec_name", "arming"),
     Seam("patch:Patcher.arm", "patch", ".Patcher", "_arm_found", "arm"),

@@ -8,6 +8,10 @@ the right line), and by the time anybody can use the module the spec is an ordin
 
 While it is True, import statements that find the module in `sys.modules` read it, from C: so we hear of circular
 imports. `importlib.reload` sets no such attribute; there, reading the spec's `name` for the second time is the sign.
+
+Who puts a finder before ours (pytest's rewriting of assertions, a fake file system) would keep the modules from us that
+this one finds. The order stays as the host made it, since `sys.meta_path.pop(0)` is how many take theirs away again: we
+listen one step further on, where importlib has a spec and calls what loads it.
 """
 
 from __future__ import annotations
@@ -155,6 +159,8 @@ class Finder:
         self.errors = errors
         self.tracer: Tracer | None = None
         """What traces the program's script until its targets have their names."""
+        self.overhears = False
+        """Whether it learns of modules that are found before it is asked."""
 
     def is_awaited(self, target: Target) -> bool:
         """Whether the program's script is watched for this target, which is then armed in its thread."""
@@ -170,6 +176,11 @@ class Finder:
         """Leave `sys.meta_path`."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
+        self.overhears = False
+        for name in _CALLERS:
+            ear = vars(_bootstrap()).get(name)
+            if type(ear) is _Ear and ear.finder is self:
+                setattr(_bootstrap(), name, ear.original)
 
     def find_spec(self, name: str, path: Any = None, target: ModuleType | None = None) -> Any:
         """None for modules nobody wants; else what the other finders say, with our ear to it."""
@@ -180,12 +191,12 @@ class Finder:
             and name != LAZY
             and not wants.open
             and tracer is None
-            and sys.meta_path[0] is self
+            and (self.overhears or sys.meta_path[0] is self)
         ):
             return None  # every import of the host comes by here
         try:
-            if sys.meta_path[0] is not self:
-                self._stand_first()
+            if not self.overhears and sys.meta_path[0] is not self:
+                self._overhear()
             wanted = self.wants(name) or name == LAZY
             if not (wanted or tracer or name in self.wants.gone) or not _is_import(getframe(1)):
                 return None
@@ -214,16 +225,39 @@ class Finder:
 
         lazy_modules.watch(self, sys.modules[LAZY])
 
-    def _stand_first(self) -> None:
-        # Somebody (pytest's rewriting hook) went before us and would keep modules from us. Moving forward
-        # while importlib iterates over the list skips nobody: all that it has not asked yet stays behind.
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-            sys.meta_path.insert(0, self)
+    def _overhear(self) -> None:
+        bootstrap = _bootstrap()
+        caller = getattr(getattr(bootstrap, "_find_and_load_unlocked", None), "__code__", None)
+        if caller is None or "spec" not in caller.co_varnames or "_load_unlocked" not in caller.co_names:
+            # An importlib that we do not know. Moving forward while it iterates over the list skips nobody: all that
+            # it has not asked yet stays behind.
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+                sys.meta_path.insert(0, self)
+            return
+        for name, caller_name in _CALLERS.items():
+            original = getattr(bootstrap, name)
+            if type(original) is not _Ear:
+                setattr(bootstrap, name, _Ear(self, original, caller_name))
+        self.overhears = True
+
+    def overheard(self, frame: FrameType) -> None:
+        """Look at what importlib's `frame` is about to load. Raises nothing of ours."""
+        with self.errors.guard_in_host("import-hook"):
+            names = frame.f_locals
+            name, spec = names.get("name"), names.get("spec")
+            wanted = name is not None and (self.wants(name) or name == LAZY)
+            if not (wanted or self.tracer) or getattr(spec, "loader", None) is None:
+                return
+            if "_lastcall_finder" not in vars(spec):  # it is there where this finder has been asked
+                self._hear_of(spec, wanted=wanted, reloading=frame.f_code.co_name == "reload")
 
     def _find(self, name: str, path: Any, target: ModuleType | None) -> Any:
-        for finder in list(sys.meta_path):
-            find_spec = None if finder is self else getattr(finder, "find_spec", None)
+        finders = list(sys.meta_path)
+        if self in finders:  # those before us have been asked, and know nothing of it
+            finders = finders[finders.index(self) + 1 :]
+        for finder in finders:
+            find_spec = getattr(finder, "find_spec", None)
             if find_spec is not None:
                 spec = find_spec(name, path, target)
                 if spec is not None:
@@ -273,6 +307,39 @@ class Finder:
             self.loaded(module)
         except Exception as error:  # noqa: BLE001 - the seam between arming and the host's import
             self.errors.record("arming", error)
+
+
+class _Ear:
+    """Stands for a function of importlib's that is called by its name with a spec, and looks at the spec first.
+
+    To call it Python asks its type for `__call__`, which is a property here: that looks, and gives Python the function
+    to call. So there is no frame of ours while the module's code runs.
+    """
+
+    __slots__ = ("_caller", "finder", "original")
+
+    def __init__(self, finder: Finder, original: Any, caller: str) -> None:
+        self.finder = finder
+        self.original = original
+        self._caller = caller
+
+    @property
+    def __call__(self) -> Any:
+        frame = getframe(1)
+        if frame.f_code.co_name == self._caller:
+            self.finder.overheard(frame)
+        return self.original
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+
+_CALLERS = {"_load_unlocked": "_find_and_load_unlocked", "_exec": "reload"}
+"""What importlib calls with a spec that a finder gave it, and from where."""
+
+
+def _bootstrap() -> Any:
+    return sys.modules["_frozen_importlib"]
 
 
 class Tracer:
