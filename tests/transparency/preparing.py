@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -238,18 +239,31 @@ def _download(project: Project) -> Path:
     return archive
 
 
-def recorded(where: Bench, store: Path) -> tuple[Counter[str], int]:
-    """How many targets are in each state, and how many uses were counted, by the report's own account."""
+class Recorded(NamedTuple):
+    """What the report says of a run."""
+
+    states: Counter[str]
+    """How many targets are in each state."""
+    uses: int
+    own_faults: Counter[str]
+    """What Lastcall failed at or dropped, by its name."""
+
+
+def recorded(where: Bench, store: Path) -> Recorded:
+    """What was armed and counted, and what went wrong, by the report's own account."""
     command = [where.python, "-m", "lastcall", "report", "--format", "json"]
     environ = {**os.environ, "LASTCALL_STORE": str(store), "LASTCALL_ENABLED": ""}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         print(f"lastcall report: {done.stderr.strip()}", file=sys.stderr)
-        return Counter(), 0
+        return Recorded(Counter(), 0, Counter())
     report = json.loads(done.stdout)
     # the wildcards themselves are no callables
     states = Counter(target["state"] for target in report["targets"] if "*" not in target["target"])
-    return states, sum(use["count"] for use in report["uses"])
+    own_faults: Counter[str] = Counter()
+    for fault in report["internal_errors"]:
+        own_faults[f"{fault['kind']} {fault['name']}"] += fault["count"]
+    return Recorded(states, sum(use["count"] for use in report["uses"]), own_faults)
 
 
 def _plain() -> dict[str, str]:

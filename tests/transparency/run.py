@@ -5,6 +5,7 @@
     python tests/transparency/run.py attrs anyio --engines inplace
     python tests/transparency/run.py --python python3.13       on another interpreter than this one
     python tests/transparency/run.py --newest marshmallow      on the newest one that is here, if it is 3.12 or newer
+    python tests/transparency/run.py click --discover          with deprecation warnings, log records and PEP 702 watched too
 
 Every public callable of a project is armed by wildcard, so that its own suite runs through the agent thousands
 of times. Each suite runs twice without the agent, and again with it if anything differs: what does not come
@@ -66,6 +67,8 @@ class Comparison:
     uses: int
     seconds: float
     plain_seconds: float
+    own_faults: Counter[str]
+    """What the agent itself failed at or dropped. It changes no outcome, but each one is to be understood."""
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -94,7 +97,7 @@ def main() -> int:
             print(f"{project.name} {project.version}: {reason}", flush=True)
             unusable += 1
             continue
-        comparisons += [_with(where, project, engine, plain) for engine in options.engines]
+        comparisons += [_with(where, project, engine, plain, options.discover) for engine in options.engines]
     _print_summary(comparisons)
     changed = unusable + sum(len(one.unexpected) + len(one.problems) for one in comparisons)
     print(f"{sum(one.compared - len(one.changed) for one in comparisons)} passed, {changed} failed")
@@ -107,6 +110,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--python", default=getattr(sys, "_base_executable", sys.executable), help="the interpreter to run the suites on")
     parser.add_argument("--newest", action="store_true", help="the newest interpreter from 3.12 on that is here")
     parser.add_argument("--engines", type=lambda text: tuple(text.split(",")), default=ENGINES)
+    parser.add_argument("--discover", action="store_true", help="let the agent look for deprecations too, as [discover] does")
     parser.add_argument("--quick", action="store_true")
     return parser.parse_args()
 
@@ -137,7 +141,7 @@ def _without(where: Bench, project: Project) -> Plain:
     return Plain(steady, frozenset(unsteady), seconds)
 
 
-def _with(where: Bench, project: Project, engine: str, plain: Plain) -> Comparison:
+def _with(where: Bench, project: Project, engine: str, plain: Plain, discover: bool) -> Comparison:
     """The same suite under the agent, compared test by test."""
     store = where.runs / f"{project.name}-{engine}" / "store.db"
     shutil.rmtree(store.parent, ignore_errors=True)
@@ -149,11 +153,17 @@ def _with(where: Bench, project: Project, engine: str, plain: Plain) -> Comparis
         "LASTCALL_MAX_SITES": "200000",
         "LASTCALL_SERVICE": project.name,
     }
+    if discover:
+        agent |= {
+            "LASTCALL_DISCOVER_PEP702": ",".join(f"{module}.**" for module in project.modules),
+            "LASTCALL_DISCOVER_WARNINGS": "DeprecationWarning,PendingDeprecationWarning,FutureWarning",
+            "LASTCALL_DISCOVER_LOGS": "deprecated",
+        }
     began, unsteady = _cpu_seconds(), plain.unsteady
     outcomes, broken = _suite(where, project, engine, agent)
     changed = _changes(plain.outcomes, outcomes, unsteady)
     seconds = _cpu_seconds() - began
-    states, uses = preparing.recorded(where, store)
+    states, uses, own_faults = preparing.recorded(where, store)
     if changed and not broken:
         # As without the agent, a test that does not come out the same twice is unsteady, and named as such.
         outcomes, broken = _suite(where, project, f"{engine}-again", agent)
@@ -166,7 +176,7 @@ def _with(where: Bench, project: Project, engine: str, plain: Plain) -> Comparis
     result = Comparison(
         project, engine, len(plain.outcomes), changed, len(unsteady), states["armed"] + states["partial"],
         Counter({state: n for state, n in states.items() if state not in ("armed", "partial")}), uses, seconds,
-        plain.seconds,
+        plain.seconds, own_faults,
     )  # fmt: skip
     if broken:
         result.problems.append(f"the run with the agent {broken}")
@@ -258,6 +268,8 @@ def _print_comparison(where: Bench, one: Comparison) -> None:
         print(f"    {test}: {before} -> {after}{'' if test in one.unexpected else ' (known)'}")
     for problem in one.problems:
         print(f"    {problem}")
+    for fault, times in sorted(one.own_faults.items()):
+        print(f"    the agent's own: {fault}, {times}")
     if one.changed:
         print(f"    see {where.runs / (one.project.name + '-' + one.engine) / 'output.txt'}", flush=True)
 

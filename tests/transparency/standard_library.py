@@ -118,7 +118,7 @@ def main() -> int:
         differing, equal = _compare(where, folder, test)
         compared += equal + len(differing)
         changed += sum(not name.endswith(KNOWN) for name in differing)
-    _states, uses = preparing.recorded(where, folder / "store.db")
+    uses = preparing.recorded(where, folder / "store.db").uses
     print(f"control: {uses} uses of the application's targets counted", flush=True)
     print(f"{compared - changed} passed, {changed + (uses == 0)} failed")
     return 1 if changed or not compared or not uses else 0
