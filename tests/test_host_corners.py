@@ -656,3 +656,49 @@ def test_what_is_being_made_is_not_asked_what_it_is(tmp_path, engine):
     assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
     assert (run.total("legacy:Old"), run.total("legacy:Inherits")) == (12, 3)
     assert run.internal_errors() == {}
+
+
+@NEEDS_C
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_type_of_what_is_watched_is_found_in_sets_and_dictionaries_of_types(tmp_path, engine):
+    # pony looks there for what a query's expression is
+    world = World(tmp_path, {
+        "legacy.py": """
+            import functools
+            def old(): return 1
+            async def later(): return 2
+            @functools.lru_cache
+            def cached(): return 3
+            class Old:
+                def method(self): return 4
+                @staticmethod
+                def static(): return 5
+            """,
+        "host.py": """
+            import binascii, copy, functools, pickle, types, unittest.mock
+            import legacy
+
+            SET = {type, types.FunctionType, types.BuiltinFunctionType}
+            WHAT = {types.FunctionType: "function", types.MethodType: "method", type(functools.lru_cache(len)): "cached"}
+
+            @functools.singledispatch
+            def what(value): return "?"
+            @what.register(types.FunctionType)
+            def _(value): return "function"
+
+            def plain(): pass
+
+            for f in (legacy.old, legacy.later, legacy.cached, legacy.Old.method, legacy.Old().method, legacy.Old.static,
+                      binascii.hexlify):
+                kind = type(f)
+                print(kind in SET, kind in tuple(SET), WHAT.get(kind), what(f), kind == types.FunctionType,
+                      types.FunctionType == kind, kind != types.FunctionType, types.BuiltinFunctionType == kind,
+                      kind == object, kind == unittest.mock.ANY, kind == type(plain), kind == type(legacy.later),
+                      hash(kind) == hash(types.FunctionType), len({kind, types.FunctionType}), copy.copy(f) == f,
+                      kind == kind, kind == "function", kind == None)
+            print([pickle._loads(pickle._dumps(f)) is f for f in (legacy.old, legacy.later, legacy.cached)])
+            print(legacy.old(), legacy.cached(), binascii.hexlify(b'a'), legacy.Old().method(), legacy.Old.static())
+            """,
+    }, ("binascii:hexlify", *("legacy:" + name for name in ("old", "later", "cached", "Old.method", "Old.static"))))
+    watched = same_for_the_host(world, engine)
+    assert watched.total("legacy:old") == watched.total("legacy:Old.static") == watched.total("legacy:cached") == 1

@@ -57,8 +57,15 @@ class _Kind(type(wrapt.FunctionWrapper)):  # type: ignore[misc]
 
     wrapt's have the special methods of every kind of object. Who asks whether something is sized or a context
     manager (`collections.abc`), or which of several functions is for it (`functools.singledispatch`), goes through
-    the bases of its type: told are those of what is wrapped.
+    the bases of its type: told are those of what is wrapped. And who keeps a set of types, or goes by a dictionary from
+    types to what is to be done, finds the wrapper's in it under that of what is wrapped.
     """
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or cls.imitated == (other.imitated if type(other) is _Kind else other)
+
+    def __hash__(cls) -> int:
+        return hash(cls.imitated)
 
     @property
     def __mro__(cls) -> tuple[type, ...]:
