@@ -531,3 +531,52 @@ def test_a_pytest_run_with_warnings_as_errors_starts(tmp_path):
     watched = world.run("auto", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert (watched.err, watched.code) == ("", 0)
     assert watched.total("legacy:old") == 1
+
+
+FAKE_FILES = """
+    import ntpath, os, posix, sys, time
+    import legacy
+
+    class Fake:
+        \"\"\"`os` over files that are not there, of a system with other paths, as pyfakefs puts it in every module.\"\"\"
+        path = ntpath
+        made = []
+        def __getattr__(self, name):
+            return getattr(os, name)
+        def makedirs(self, *given, **more):
+            self.made.append(given)
+        def stat(self, *given, **more):
+            raise FileNotFoundError(2, "No such file or directory", *given)
+        lstat = open = listdir = scandir = stat
+
+    fake, real, patched = Fake(), os, []
+
+    def put(value, instead):
+        for module in list(sys.modules.values()):
+            for name, held in list(getattr(module, "__dict__", {}).items()):
+                if held is value and module.__name__ != "__main__":
+                    setattr(module, name, instead)
+
+    EARLY
+    put(real, fake)
+    for turn in range(4):
+        eval(compile(f"legacy.old()\\n", f"place{turn}.py", "eval"))
+        time.sleep(0.2)
+    put(fake, real)
+    print(fake.made, legacy.old(), sorted(name for name in os.listdir() if "\\\\" in name))
+    """
+
+
+@pytest.mark.parametrize("early", ["pass", "legacy.old(); time.sleep(0.5)"])
+def test_a_fake_of_the_file_system_in_every_module_is_not_for_us(tmp_path, early):
+    world = World(tmp_path, {
+        "legacy.py": "def old(): return 1\n",
+        "host.py": FAKE_FILES.replace("EARLY", early),
+    }, ("legacy:old",))
+    plain = world.run()
+    watched = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05")
+    assert plain.code == 0, plain.err
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.internal_errors() == {}
+    assert watched.total("legacy:old") == (5 if early == "pass" else 6)
+    assert {use.file for use in watched.uses()} >= {f"place{turn}.py" for turn in range(4)}

@@ -81,10 +81,10 @@ def make_live_folder(folder: str) -> None:
     except FileExistsError:
         return
     except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
+        make_folders(folder)
         return
     # Who may write beside the store may write here: processes of several users, whatever the first one's umask.
-    beside, made = posix.stat(os.path.dirname(folder) or "."), posix.stat(folder)
+    beside, made = posix.stat(folder_of(folder)), posix.stat(folder)
     more = beside.st_mode & 0o1000
     if beside.st_mode & 0o020 and beside.st_gid == made.st_gid:
         more |= 0o070
@@ -92,6 +92,26 @@ def make_live_folder(folder: str) -> None:
         more |= 0o007
     if more:
         posix.chmod(folder, made.st_mode & 0o7777 | more)
+
+
+def make_folders(path: str) -> None:
+    """Make a folder and those above it, unless they are there. Raises OSError."""
+    try:
+        posix.mkdir(path)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        above = folder_of(path.rstrip("/"))
+        if above == ".":
+            raise  # the working directory itself is gone
+        make_folders(above)
+        make_folders(path)
+
+
+def folder_of(path: str) -> str:
+    """The folder in which a path lies. No question to the system, and none to what the host has put for `os`."""
+    above = path.rpartition("/")[0].rstrip("/")
+    return above or ("/" if path.startswith("/") else ".")
 
 
 def _is_other_than_file(path: str) -> bool:
@@ -112,8 +132,8 @@ def leave_word(config: Config, started_ns: int) -> None:
         for entry in config.entries
     ]
     lines += [ascii(("E", time_ns(), "exit")), "\n"]
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    descriptor = posix.open(os.path.join(folder, process_id + ".journal"), flags, 0o666)
+    flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
+    descriptor = posix.open(f"{folder}/{process_id}.journal", flags, 0o666)
     try:
         posix.write(descriptor, "".join(lines).encode("ascii"))
     finally:

@@ -44,7 +44,6 @@ Beside the database `DIR/store.db` lies the folder `DIR/store.db-live/`, with tw
 from __future__ import annotations
 
 import fcntl
-import os
 
 # not `os`: a host that replaces `os.write`, to find what blocks its event loop, is not to find us
 import posix
@@ -84,9 +83,9 @@ class Journal:
         make_live_folder(folder)
         self.id = process_id
         self._torn = False
-        self.path = os.path.join(folder, process_id)
+        self.path = f"{folder}/{process_id}"
         size = (HEADER_SLOTS + slots) * 8
-        counts_fd = posix.open(self.path + ".counts", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        counts_fd = posix.open(self.path + ".counts", posix.O_RDWR | posix.O_CREAT | posix.O_CLOEXEC, 0o666)
         try:
             # A mapped page without a block behind it is a SIGBUS when the disk is full: reserve them now.
             posix.posix_fallocate(counts_fd, 0, size)
@@ -100,7 +99,7 @@ class Journal:
         self.counts[HEADER_MAGIC] = MAGIC
         try:
             self.fd = posix.open(
-                self.path + ".journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666
+                self.path + ".journal", posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC, 0o666
             )
         except OSError:
             posix.unlink(self.path + ".counts")
@@ -132,7 +131,7 @@ class Journal:
         return (found.st_dev, found.st_ino) == self._identity
 
     def _open_again(self) -> None:
-        fd = posix.open(self.path + ".journal", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        fd = posix.open(self.path + ".journal", posix.O_WRONLY | posix.O_APPEND | posix.O_CLOEXEC)
         found = posix.fstat(fd)
         if (found.st_dev, found.st_ino) != self._identity:
             posix.close(fd)

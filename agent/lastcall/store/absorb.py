@@ -6,8 +6,6 @@ the database has committed what they said. A living one's are read and left alon
 
 from __future__ import annotations
 
-import os
-
 # not `os`, `fcntl`, `open`: what a test of the host's puts in their places is not for us
 import posix
 from _io import FileIO
@@ -107,7 +105,7 @@ class Absorber:
 
     def _absorb_own(self, own: str, done: Absorbed) -> None:
         """The caller's own files; nothing is written while nothing changes but the time."""
-        path = os.path.join(self._folder, own)  # noqa: PTH118 - in the host, every second
+        path = f"{self._folder}/{own}"
         now = monotonic()
         state = _size(path + ".journal"), _read_counts(path)[0]
         is_known = (*state, self._database.identity()) == self._own_last
@@ -117,9 +115,9 @@ class Absorber:
         self._own_last, self._own_written = (*state, self._database.identity()), now
 
     def _absorb_one(self, name: str, done: Absorbed, *, living: bool, spell: bool) -> None:
-        path = os.path.join(self._folder, name)  # noqa: PTH118 - as above
+        path = f"{self._folder}/{name}"
         try:
-            journal = posix.open(path + ".journal", os.O_RDONLY | os.O_CLOEXEC)
+            journal = posix.open(path + ".journal", posix.O_RDONLY | posix.O_CLOEXEC)
         except FileNotFoundError:
             return  # another reader has just finished with it
         except OSError:
@@ -140,7 +138,7 @@ class Absorber:
         done.gone += gone
 
     def _read_into(self, name: str, journal: int, done: Absorbed, *, gone: bool, spell: bool) -> None:
-        path = os.path.join(self._folder, name)  # noqa: PTH118 - as above
+        path = f"{self._folder}/{name}"
         resolve = _resolve if spell else None
         while True:
             with self._database.errors():
@@ -192,7 +190,7 @@ def _journals(folder: str) -> list[str]:
 
 def _is_gone(path: str) -> bool:
     try:
-        journal = posix.open(path + ".journal", os.O_RDONLY | os.O_CLOEXEC)
+        journal = posix.open(path + ".journal", posix.O_RDONLY | posix.O_CLOEXEC)
     except OSError:
         return False
     try:
@@ -304,7 +302,7 @@ def _delete_lone_counts(folder: str) -> None:
     except OSError:
         return
     for name in names:
-        path = os.path.join(folder, name)  # noqa: PTH118 - as above
+        path = f"{folder}/{name}"
         if (
             name.endswith(".counts")
             and name[: -len("counts")] + "journal" not in names

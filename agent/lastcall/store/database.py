@@ -10,6 +10,7 @@ import stat
 import sys
 
 from lastcall.errors import StoreError
+from lastcall.introduction import folder_of, make_folders
 from lastcall.store import sqlite
 from lastcall.store.schema import MIGRATIONS, SCHEMA, SCHEMA_VERSION, statements
 
@@ -180,10 +181,10 @@ class Database:
         if self.read_only:
             connection = self._connect_read_only()
         else:
-            folder = os.path.dirname(self.path) or "."  # noqa: PTH120 - plain paths
+            folder = folder_of(self.path)
             try:
                 if not _is_there(folder):
-                    os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - plain paths
+                    make_folders(folder)
             except OSError as error:
                 raise StoreError(
                     "store-read-only",

@@ -6,8 +6,6 @@ another call site; what was said of the first one is then put right.
 
 from __future__ import annotations
 
-import os
-
 from lastcall.expressions import at_place
 from lastcall.garbage import make_way
 from lastcall.identity import Frame, Site
@@ -220,7 +218,8 @@ class Slots:
                 " WHERE s.id = ?",
                 (slot.site,),
             ).fetchone()
-            expression = resolve(os.path.join(self._paths.root, file), line, ref, use)  # noqa: PTH118 - text
+            root = self._paths.root
+            expression = resolve(file if file.startswith("/") or not root else f"{root}/{file}", line, ref, use)
             if expression:
                 found[number] = expression
         self.respell(found)
