@@ -702,3 +702,33 @@ def test_the_type_of_what_is_watched_is_found_in_sets_and_dictionaries_of_types(
     }, ("binascii:hexlify", *("legacy:" + name for name in ("old", "later", "cached", "Old.method", "Old.static"))))
     watched = same_for_the_host(world, engine)
     assert watched.total("legacy:old") == watched.total("legacy:Old.static") == watched.total("legacy:cached") == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_type_of_a_watched_module_is_found_in_dictionaries_of_types(tmp_path, engine):
+    # twisted has modules pickled so
+    world = World(tmp_path, {
+        "legacy.py": "NAME = 1\nOTHER = 2\n",
+        "other.py": "NAME = 1\n",
+        "unwatched.py": "NAME = 1\n",
+        "host.py": """
+            import copy, copyreg, importlib, pickle, types
+            import legacy, other, unwatched
+
+            class Own(type(legacy)): pass
+            class Further(type(legacy)): pass
+
+            copyreg.pickle(types.ModuleType, lambda module: (importlib.import_module, (module.__name__,)))
+            for module in (legacy, other, unwatched):
+                for dumps in (pickle.dumps, pickle._dumps):
+                    print(pickle.loads(dumps(module)) is module, copy.copy(module) is module)
+                kind = type(module)
+                print(kind in {types.ModuleType: 1}, kind in [types.ModuleType], kind == types.ModuleType,
+                      types.ModuleType != kind, kind == type(legacy), hash(kind) == hash(types.ModuleType),
+                      len({type(legacy), kind, types.ModuleType, Own, Further}), kind == Own, Own == kind, Own == Further,
+                      Own == Own, kind == None, kind == object, isinstance(module, types.ModuleType), Own in {kind: 1})
+            print(legacy.NAME, other.NAME, Own("own").__name__)
+            """,
+    }, ("legacy:NAME", "legacy:OTHER", "other:NAME"))
+    watched = same_for_the_host(world, engine)
+    assert watched.total("legacy:NAME") == watched.total("other:NAME") == 1

@@ -41,9 +41,29 @@ if sys.version_info >= (3, 14):
     _LOOK_HERE = {"__getattribute__": object.__getattribute__, "__getattr__": type(sys).__getattribute__}
 
 
-_Unseen: Any = type("type", (type,), {"__dict__": type.__dict__["__dict__"], "__module__": "builtins"})
+def _stands_for(cls: Any) -> Any:
+    """The class that a watched module had. A class that the host has made from a watched one stands for itself."""
+    return cls.__base__ if _MARK in cls.__dict__ else cls
+
+
+def _equals(cls: Any, other: Any) -> Any:
+    mine, theirs = _stands_for(cls), _stands_for(other) if type(other) is _Unseen else other
+    return NotImplemented if mine is cls and theirs is other else mine == theirs
+
+
+def _hash(cls: Any) -> int:
+    mine = _stands_for(cls)
+    return type.__hash__(cls) if mine is cls else hash(mine)
+
+
+_Unseen: Any = type(
+    "type",
+    (type,),
+    {"__dict__": type.__dict__["__dict__"], "__module__": "builtins", "__eq__": _equals, "__hash__": _hash},
+)
 """The type of a watched module's class. From classes whose type has a `__dict__` of its own `inspect.getattr_static`
-takes nothing, so it finds what lies in the module, and not the descriptors that watch it."""
+takes nothing, so it finds what lies in the module, and not the descriptors that watch it. And who looks a module's type
+up in a dictionary (`copyreg`, for pickles) finds what is there for the class that it had."""
 
 
 class _Name:
