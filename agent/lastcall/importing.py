@@ -450,7 +450,8 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
         names = spec.__dict__
         if "_initializing" not in names:
             raise AttributeError("_initializing")
-        if names.get("_lastcall_thread") == get_ident():
+        # no longer while we arm it: what we import for that may import it, too
+        if names["_initializing"] and names.get("_lastcall_thread") == get_ident():
             finder = names.get("_lastcall_finder")
             if finder is not None:
                 finder.hear_of_circle(spec, getframe(1))
