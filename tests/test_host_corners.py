@@ -695,7 +695,8 @@ def test_the_type_of_what_is_watched_is_found_in_sets_and_dictionaries_of_types(
                       types.FunctionType == kind, kind != types.FunctionType, types.BuiltinFunctionType == kind,
                       kind == object, kind == unittest.mock.ANY, kind == type(plain), kind == type(legacy.later),
                       hash(kind) == hash(types.FunctionType), len({kind, types.FunctionType}), copy.copy(f) == f,
-                      kind == kind, kind == "function", kind == None)
+                      kind == kind, kind == "function", kind == None,
+                      [isinstance(one, kind) for one in (f, plain, legacy.old, legacy.cached, len, 3, kind)])
             print([pickle._loads(pickle._dumps(f)) is f for f in (legacy.old, legacy.later, legacy.cached)])
             print(legacy.old(), legacy.cached(), binascii.hexlify(b'a'), legacy.Old().method(), legacy.Old.static())
             """,

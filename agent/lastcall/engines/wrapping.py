@@ -58,7 +58,8 @@ class _Kind(type(wrapt.FunctionWrapper)):  # type: ignore[misc]
     wrapt's have the special methods of every kind of object. Who asks whether something is sized or a context
     manager (`collections.abc`), or which of several functions is for it (`functools.singledispatch`), goes through
     the bases of its type: told are those of what is wrapped. And who keeps a set of types, or goes by a dictionary from
-    types to what is to be done, finds the wrapper's in it under that of what is wrapped.
+    types to what is to be done, finds the wrapper's in it under that of what is wrapped. Instances of it are those of
+    that type, too.
     """
 
     def __eq__(cls, other: object) -> bool:
@@ -66,6 +67,9 @@ class _Kind(type(wrapt.FunctionWrapper)):  # type: ignore[misc]
 
     def __hash__(cls) -> int:
         return hash(cls.imitated)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls.imitated)
 
     @property
     def __mro__(cls) -> tuple[type, ...]:
