@@ -240,6 +240,26 @@ def test_a_module_that_was_watched_while_it_ran_is_a_plain_one_again(tmp_path, e
     assert ("caller.py", 3, 1) in [(use.file, use.line, use.count) for use in watched.uses()]
 
 
+def test_a_circle_through_a_module_that_takes_no_other_class_is_as_without_us(tmp_path):
+    world = World(tmp_path, {
+        "legacy.py": """
+            import sys, types
+            LIMIT = 3
+            class Fixed(types.ModuleType):
+                def __setattr__(self, name, value):
+                    raise TypeError(name)
+            sys.modules[__name__].__class__ = Fixed
+            import caller
+            """,
+        "caller.py": "from legacy import LIMIT\nprint(LIMIT)\n",
+        "host.py": "import legacy\nprint(type(legacy), legacy.LIMIT)\n",
+    }, ("legacy:LIMIT",))
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    assert watched.states()["legacy:LIMIT"][0] == "failed"
+    assert "import-hook" not in watched.internal_errors()
+
+
 def test_lazy_loader_runs_the_module_as_late_as_before(tmp_path):
     world = World(tmp_path, {
         "legacy.py": "print('runs now')\n" + LEGACY,
