@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
+import sysconfig
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -69,6 +71,12 @@ def supported() -> tuple[Interpreter, ...]:
 def experimental() -> tuple[Interpreter, ...]:
     """Those that it does not support yet."""
     return tuple(one for one in find() if one.version[:2] in EXPERIMENTAL)
+
+
+def this_one() -> Interpreter:
+    """The one that runs this."""
+    free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    return Interpreter(sys.executable, (sys.version_info[0], sys.version_info[1], sys.version_info[2]), free_threaded)
 
 
 def _candidates() -> list[str]:

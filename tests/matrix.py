@@ -5,6 +5,7 @@
     python tests/matrix.py --only 3.12,3.14
     python tests/matrix.py --fetch         get the versions that are missing as Debian packages first
     python tests/matrix.py --build-free-threaded    build a free-threaded one first, if there is none
+    python tests/matrix.py --others        not the version this runs on: whoever ran `make test` with it has its outcome
     python tests/matrix.py --experimental  versions to come as well; their failures are shown and not counted
     python tests/matrix.py --wrapt 1.17.3  another wrapt than the newest
     python tests/matrix.py --wrapt-in-python 3.10,3.14    without wrapt's C extension only on these; default: on all
@@ -77,6 +78,8 @@ class Outcome:
 def main() -> int:
     options = _options()
     chosen = [one for one in _interpreters(options) if not options.only or one.name in options.only]
+    if options.others:
+        chosen = [one for one in chosen if one.name != interpreters.this_one().name]
     outcomes: list[Outcome] = []
     for one in chosen:
         print(f"== {one.name} ({'.'.join(map(str, one.version))}, {one.path})", flush=True)
@@ -98,6 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--host-only", action="store_true")
     parser.add_argument("--fetch", action="store_true")
     parser.add_argument("--build-free-threaded", action="store_true")
+    parser.add_argument("--others", action="store_true")
     parser.add_argument("--experimental", action="store_true")
     parser.add_argument("--wrapt", default="", metavar="VERSION", help="1.17.3; default: the newest")
     parser.add_argument("--wrapt-in-python", default=(), type=lambda text: tuple(text.split(",")), metavar="3.10,3.14")

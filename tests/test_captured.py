@@ -127,7 +127,7 @@ def test_a_wildcard_leaves_objects_alone_that_tell_themselves_by_identity(engine
 
 
 @pytest.mark.skipif("t" in sys.abiflags, reason="free-threaded builds do not count all references")
-@pytest.mark.parametrize("engine", ["auto", "inplace"])
+@pytest.mark.parametrize("engine", ["auto", "inplace", "wrapping"])
 def test_a_wildcard_does_not_wrap_a_function_that_c_code_holds_and_hands_out(engine, tmp_path):
     """As the extension modules do whose objects pickle themselves by a function of that module."""
     world = World(tmp_path, {"host.py": """

@@ -266,7 +266,7 @@ class Patcher:
         names = vars(module)
         held = captured.beside(names, target.qualname) if target.qualname in names else 0
         # A risk to take for what someone named, and not for what a pattern happened to match: see `_wrap`.
-        spared = held and self.engine != "wrapping" and target.source == "wildcard" and target.kind != "parameter"
+        spared = held and target.source == "wildcard" and target.kind != "parameter"
         kept_by = _kept_by(names, target.qualname) if spared else []
         held_in_class = _held_in_class(module, target.qualname)
         found = find(module, target.qualname)
