@@ -361,6 +361,26 @@ def test_more_call_sites_than_the_bound_are_counted_as_dropped(tmp_path):
     assert dropped == {"call-site-limit": 30}
 
 
+def test_a_use_that_the_last_flush_leaves_out_is_said(tmp_path):
+    """By a finalizer of garbage that is found while our thread, or who leaves, is at its last look at the counters."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
+        import legacy, sys
+        legacy.old()
+        from lastcall import bootstrap
+        recorder = bootstrap.life().agent().recorder
+        publish = recorder.publish
+        def publish_and_find_garbage(**how):
+            recorder._defer(recorder._see, recorder.taps[0], sys._getframe())
+            publish(**how)
+        recorder.publish = publish_and_find_garbage
+        """}, TARGETS)  # fmt: skip
+    run = counted(world, "auto", LASTCALL_MAX_SITES="1", LASTCALL_FLUSH_INTERVAL="600")
+    from lastcall.store import Store
+
+    with Store.current(run.store) as store:
+        assert [row.dropped for row in store.processes()] == [(("call-site-limit", 1),)]
+
+
 def test_uses_for_which_the_stack_does_not_suffice_are_counted_as_dropped_up_to_the_end(tmp_path):
     """Where it is enough for the call and not for us: the process may well end before the next flush."""
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """

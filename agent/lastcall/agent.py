@@ -235,11 +235,17 @@ class Agent:
     def write_pending(self, spell: Callable[[], None] | None = None) -> None:
         """Put targets, states, spellings and counters that changed into the journal."""
         recorder = self.recorder
+        recorder.see_deferred()
         with recorder.lock:
             recorder.write(*self._changed_targets())
         (spell or self._write_spellings)()
         self._write_failures()
         self._write_repeated_findings()
+        self._write_counters()
+
+    def _write_counters(self) -> None:
+        """Put into the journal what was dropped and what failed, if that changed."""
+        recorder = self.recorder
         recorder.count_unseen()
         counters = (tuple(sorted(recorder.dropped.items())), self.errors.counts())
         if counters != self._written_counters:
@@ -311,6 +317,7 @@ class Agent:
                 self._look_for_references(lines=False)
             self.write_pending(spell=self._write_places)
             self.recorder.publish()
+            self._write_counters()  # of what a finalizer used meanwhile, too
             with self.recorder.lock:
                 self.recorder.write(("E", time_ns(), how))
                 if self.recorder.journal is not None:

@@ -242,6 +242,12 @@ class Recorder:
     def _defer(self, see: Callable[[Tap, Any], None], tap: Tap, frame: FrameType | None) -> None:
         self._deferred.append((see, tap, None if frame is None else _still(frame, cs.MAX_FRAMES)))
 
+    def see_deferred(self) -> None:
+        """Count the uses that a finalizer or signal handler made in a thread that was recording. Takes the lock."""
+        if self._deferred:
+            with self.lock:
+                self._see_deferred()
+
     def _see_deferred(self) -> None:
         """Call with the lock held."""
         while self._deferred:
@@ -609,9 +615,7 @@ class Recorder:
         # Who reads the journal next goes on where this flush ends: what its call sites refer to stands there, too.
         self._behind_written.clear()
         self._publish_counts(thorough=thorough)
-        if self._deferred:
-            with self.lock:
-                self._see_deferred()
+        self.see_deferred()
         self.table[HEADER_HEARTBEAT] = self.clock()
 
     def count_unseen(self) -> None:
