@@ -108,19 +108,41 @@ def test_what_the_hosts_finalizers_use_in_our_own_thread_is_the_hosts(monkeypatc
     assert found == {("legacy:old", "made0.py", 3): 3, ("legacy:old", "library.py", 3): 1, ("legacy:Old.__del__", "", 0): 1}
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_signals_handler_that_comes_at_first_sights_loses_no_use(tmp_path, engine):
+    lines = "    old()\n" * 1500
+    world = World(tmp_path, {"legacy.py": LEGACY, "calls.py": f"def call(old):\n{lines}", "host.py": """
+        import signal, calls, legacy
+        handled = 0
+        def handler(*_):
+            global handled
+            handled += 1
+            legacy.old()
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+        calls.call(legacy.old)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(1500 + handled)
+        """}, ("legacy:old",))
+    run = world.run(engine)
+    assert run.err == ""
+    assert run.total("legacy:old") == int(run.out)
+    assert run.internal_errors() == {}
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="no sys.monitoring")
-def test_a_callback_of_known_call_sites_makes_no_call_and_has_no_beginning(monkeypatch):
+def test_a_callback_makes_no_call_and_has_no_beginning(monkeypatch):
     """Each would be a turn for what waits, of which nothing would be reported."""
     import dis
 
+    from lastcall.engines.inplace import ByClass, Several, Watcher
+
     in_memory(monkeypatch)
     recorder = make()
-    on_start = recorder.hooks.start_callback({}, {})
-    until_caught = []
-    for instruction in dis.get_instructions(types.FunctionType(on_start.__code__, {}, closure=on_start.__closure__)):
-        if instruction.opname == "PUSH_EXC_INFO":
-            break
-        until_caught.append(instruction)
-    [beginning] = [one for one in until_caught if one.opname == "RESUME"]
-    assert beginning.arg & hotpath.AFTER_YIELD_FROM
-    assert not [one.opname for one in until_caught if one.opname.startswith("CALL")]
+    callbacks = [recorder.hooks.start_callback({}, {}), hotpath.as_callback(print)]
+    for function in (*callbacks, Watcher.__getitem__, Several.__getitem__, ByClass.__getitem__):
+        with_slots = types.FunctionType(function.__code__, {}, closure=function.__closure__)
+        instructions = list(dis.get_instructions(with_slots))
+        [beginning] = [one for one in instructions if one.opname == "RESUME"]
+        assert beginning.arg & hotpath.AFTER_YIELD_FROM, function
+        assert not [one.opname for one in instructions if one.opname.startswith("CALL")], function

@@ -21,6 +21,8 @@ from __future__ import annotations
 
 import builtins
 import sys
+from _functools import partial  # type: ignore[import-not-found] # without the modules that functools needs
+from _operator import attrgetter
 from types import FunctionType
 
 from . import callsite as cs
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     # What the hooks find among their globals: see `make_hooks`.
     ids: _Ids
-    call_tracing: Callable[..., Any]
+    after_miss: Reported
     table: Any
     missed: Callable[[Tap, int], None]
     unseen: list[Tap | None]
@@ -151,6 +153,16 @@ class _Ids:
 frames, _ids = _Frames(), _Ids()
 
 
+class Reported:
+    """`Reported(f)[x, y]` is `f(x, y)`, and no call; what happens meanwhile is reported as if no callback ran."""
+
+    __slots__ = ("told",)
+    __getitem__: Any = property(attrgetter("told"))  # of C: a Python function would have a beginning
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self.told = partial(sys.call_tracing, function)
+
+
 def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: InternalErrors) -> Hooks:
     """Make the functions that run at each use, sharing one table that a fork can replace.
 
@@ -191,7 +203,6 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
         "getframe": getframe,
         "frames": frames,
         "ids": _ids,
-        "call_tracing": sys.call_tracing,
         "table": None,
         "missed": missed,
         "unseen": unseen,
@@ -307,10 +318,11 @@ def _make_start_callback(
     begins and behind each call. If that were here, nothing of it would be reported, for a callback is running; in 3.12
     it is the first turn after the host has made an object. So a known call site is counted without a beginning
     (`without_turn`) and without a call, and what waits has its turn in the host's function, as without us. The rest
-    runs under `call_tracing`, which has everything reported as if there were no callback.
+    runs under `sys.call_tracing`, which has everything reported as if there were no callback, and that is not called
+    either (`Reported`): behind the call there would be a turn again.
     """
 
-    def after_miss(code: CodeType, error: Exception) -> None:
+    def look(code: CodeType, error: Exception) -> None:
         raise_if_hosts(error)
         tap = taps.get(id(code))
         if tap is not None:
@@ -330,11 +342,11 @@ def _make_start_callback(
                 break
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
             try:
-                call_tracing(after_miss, (code, error))
+                after_miss[code, error]
             except RecursionError:
                 unseen[0:0] = (None,)
 
-    after_miss = _with_globals(after_miss, names)
+    names["after_miss"] = Reported(_with_globals(look, names))
     on_start.__code__ = without_turn(on_start.__code__)
     made: Callable[[CodeType, int], None] = _with_globals(on_start, names)
     return made
@@ -351,6 +363,20 @@ def without_turn(code: CodeType) -> CodeType:
     at = 2 * raw[::2].index(resume)  # before it stands what copies the names that it closes over
     raw[at + 1] |= AFTER_YIELD_FROM
     return code.replace(co_code=bytes(raw))
+
+
+def as_callback(function: Callable[..., object]) -> Callable[..., None]:
+    """Have `sys.monitoring` call `function` so that what the host does meanwhile (a handler, a finalizer) is reported.
+
+    For `function` it is as if a frame of ours lay between it and the host's.
+    """
+    reported = Reported(function)
+
+    def callback(*event: object) -> None:
+        reported[event]
+
+    callback.__code__ = without_turn(callback.__code__)
+    return callback
 
 
 def _without_names() -> None:

@@ -11,6 +11,7 @@ import sys
 from _thread import get_ident
 
 from ..errors import getframe
+from ..hotpath import as_callback
 from .inplace import CO_SUSPENDS
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -36,8 +37,8 @@ class Ends:
         self.in_place = in_place
         self.tool = in_place.claim_tool()
         events = self.monitoring.events
-        self.monitoring.register_callback(self.tool, events.PY_RETURN, self._returned)
-        self.monitoring.register_callback(self.tool, events.PY_UNWIND, self._unwound)
+        self.monitoring.register_callback(self.tool, events.PY_RETURN, as_callback(self._returned))
+        self.monitoring.register_callback(self.tool, events.PY_UNWIND, as_callback(self._unwound))
         self.watched: dict[int, list[tuple[int, int, Sample]]] = {}
         self.codes: dict[int, CodeType] = {}
 
@@ -61,11 +62,11 @@ class Ends:
 
     def _returned(self, code: CodeType, _offset: int, _value: Any) -> None:
         if id(code) in self.watched:
-            self._ended(code, getframe(1), "")
+            self._ended(code, getframe(2), "")
 
     def _unwound(self, code: CodeType, _offset: int, error: BaseException) -> None:
         if id(code) in self.watched:
-            self._ended(code, getframe(1), type(error).__qualname__)
+            self._ended(code, getframe(2), type(error).__qualname__)
 
     def _ended(self, code: CodeType, frame: FrameType, error_type: str) -> None:
         try:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import sys
 from _weakref import ref
-from sys import call_tracing
 from types import FunctionType
 
 from ..asking import class_made, inherits
 from ..callsite import qualname_of
 from ..captured import Weakly, code_is_known_elsewhere
 from ..errors import getframe
-from ..hotpath import frames, without_turn
+from ..hotpath import Reported, frames, without_turn
 from ..sites import NOT_COUNTED
 from . import Undo
 from .prologue import Unavailable, before_creation, with_prologue
@@ -324,15 +323,16 @@ class _Kept(ref):  # type: ignore[type-arg]
 class Watcher:
     """Stands in the place of a tap's counters, like `ByClass`, and hands the called function's frame on.
 
-    All three look under `call_tracing`, so that what the host does meanwhile is reported: see `hotpath`.
+    All three look under `Reported`, so that what the host does meanwhile is reported: see `hotpath`.
     """
 
     def __init__(self, recorder: Recorder, see: Callable[[FrameType], None]) -> None:
         self.recorder = recorder
         self.see = see
+        self.told = Reported(self.guarded)
 
     def __getitem__(self, _key: Any) -> Entry:
-        call_tracing(self.guarded, (frames[2],))
+        self.told[frames[2],]
         return NOT_COUNTED
 
     def for_prologue(self) -> None:
@@ -354,9 +354,10 @@ class Several:
 
     def __init__(self, parts: list[Callable[[FrameType], None]]) -> None:
         self.parts = parts
+        self.told = Reported(self.guarded)
 
     def __getitem__(self, _key: Any) -> Entry:
-        call_tracing(self.guarded, (frames[2],))
+        self.told[frames[2],]
         return NOT_COUNTED
 
     def guarded(self, called: FrameType) -> None:
@@ -377,9 +378,10 @@ class ByClass:
         self.everybody: Tap | None = None
         self.classes: list[tuple[ref[type], Callable[[FrameType | None], None]]] = []
         self.undo: Callable[[], None] = lambda: None
+        self.told = Reported(self.guarded)
 
     def __getitem__(self, _key: Any) -> Entry:
-        call_tracing(self.guarded, (frames[2],))
+        self.told[frames[2],]
         return NOT_COUNTED
 
     def count_for_prologue(self) -> None:
