@@ -20,6 +20,7 @@ from lastcall import callsite, hotpath
 from lastcall.errors import InternalErrors
 from lastcall.journal import HEADER_SLOTS, Journal
 from lastcall.recorder import Recorder
+from lastcall.sampling import Samples
 from lastcall.sites import current
 from lastcall.targets import Target
 
@@ -77,16 +78,16 @@ def test_any_sequence_of_uses_counts_as_the_naive_recorder_counts(steps):
                 naive[targets[target].ref, f"made{caller}.py", line] += times
             if then == "sample":
                 for record in recorder.records:
-                    recorder.sample_next(record)
+                    recorder.samples.want_next(record)
             elif then.startswith("publish"):
                 recorder.publish(thorough=then == "publish")
                 assert all(recorder.table[r.slot] == r.total() for r in recorder.records)
             elif then == "take":
-                samples += len(recorder.take_samples())
+                samples += len(recorder.samples.take())
         assert counted(recorder) == +naive
         recorder.publish()
         assert all(recorder.table[r.slot] == r.total() for r in recorder.records)
-        samples += len(recorder.take_samples())
+        samples += len(recorder.samples.take())
         assert samples >= len(recorder.records)
         assert [slug for slug, _ in recorder.errors.counts()] in ([], ["journal-open"])
 
@@ -126,9 +127,9 @@ def test_who_follows_a_counter_sees_what_takes_its_place_and_that_all_was_forgot
     assert tuple(followed) == plain
     assert recorder.follow(tap.counters, key, function.__code__) is followed
     assert recorder.follow(tap.counters, "another", function.__code__) is None
-    recorder.take_samples()
+    recorder.samples.take()
     (record,) = recorder.records
-    recorder.sample_next(record)
+    recorder.samples.want_next(record)
     assert tuple(followed) != plain
     for expected in (2, 3):
         slot, uses = followed
@@ -136,11 +137,11 @@ def test_who_follows_a_counter_sees_what_takes_its_place_and_that_all_was_forgot
             break
         assert recorder.table[slot] == record.total() == expected
         assert tuple(followed) == plain, "once it is sampled, it is counted as before"
-    assert len(recorder.take_samples()) == 1
+    assert len(recorder.samples.take()) == 1
     other = recorder.tap(Target("application:two"), "call")
     (function,) = callers(other.hook, 1)
     function(1)
-    recorder.sample_next(recorder.records[-1])
+    recorder.samples.want_next(recorder.records[-1])
     ((key, _),) = other.counters.items()
     assert recorder.follow(other.counters, key, function.__code__) is None, "the sample is taken there first"
     recorder.journal.close()
@@ -158,13 +159,13 @@ class Unsearchable(collections.deque):
 def test_a_call_that_is_seen_to_its_end_does_not_look_through_those_that_wait(monkeypatch):
     in_memory(monkeypatch)
     recorder = make()
-    recorder.samples = Unsearchable()
+    recorder.samples.kept = Unsearchable()
     tap = recorder.tap(Target("application:one"), "call")
     claimed = []
     callback = recorder.hooks.frame_callback(tap)
 
     def claim(frame):
-        claimed.append(recorder.sample_of(tap, frame, (1, 2, 3), (1, len(claimed) + 10)))
+        claimed.append(recorder.samples.claim(recorder.record_at(tap, frame), (1, 2, 3), (1, len(claimed) + 10)))
 
     for _ in range(3):
         for step in (callback, claim):
@@ -176,11 +177,11 @@ def test_a_call_that_is_seen_to_its_end_does_not_look_through_those_that_wait(mo
 def test_where_nobody_takes_samples_none_are_kept(monkeypatch):
     in_memory(monkeypatch)
     recorder = make()
-    recorder.samples_wanted = False
+    recorder.samples.wanted = False
     (function,) = callers(recorder.tap(Target("application:one"), "call").hook, 1)
     function(5)
     assert (len(recorder.records), recorder.records[0].total()) == (1, 5)
-    assert not recorder.samples
+    assert not recorder.samples.kept
     assert recorder.records[0].first_sample is None
     assert not recorder.dropped
 
@@ -217,7 +218,7 @@ def test_threads_lose_nothing_even_at_first_sight(tmp_path, kind):
         for _ in range(20):
             recorder.publish()
             for record in list(recorder.records):
-                recorder.sample_next(record)
+                recorder.samples.want_next(record)
         [t.join() for t in threads]
     finally:
         sys.setswitchinterval(interval)
@@ -324,7 +325,7 @@ def test_a_target_used_while_we_record_is_counted_after(monkeypatch):
     assert counted(recorder) == {("application:one", "made0.py", 3): 1, ("application:one", "made2.py", 3): 1}
 
 
-@pytest.mark.parametrize("seam", ["clock", "write", "_capture", "_sight", "_entry", "_record_of"])
+@pytest.mark.parametrize("seam", ["clock", "write", "_capture", "_keep", "_entry", "_record_of"])
 def test_a_recorder_that_raises_reaches_nobody_and_is_counted(monkeypatch, seam):
     in_memory(monkeypatch)
     recorder = make()
@@ -334,7 +335,10 @@ def test_a_recorder_that_raises_reaches_nobody_and_is_counted(monkeypatch, seam)
     source = "def broken(*_args, **_kwargs):\n    raise ValueError('broken')\n"
     exec(compile(source, callsite.__file__.replace("callsite", "broken"), "exec"), names)
     broken = names["broken"]
-    monkeypatch.setattr(recorder, seam, broken) if seam == "clock" else monkeypatch.setattr(Recorder, seam, broken)
+    if seam == "clock":
+        monkeypatch.setattr(recorder, seam, broken)
+    else:
+        monkeypatch.setattr(Samples if seam == "_keep" else Recorder, seam, broken)
     tap = recorder.tap(Target("application:one"), "call")
     (function,) = callers(tap.hook, 1)
     function(3)

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from lastcall import recorder as recording
+from lastcall import sampling
 from lastcall.journal import FLAG_ALLOWED, HEADER_SLOTS, Journal
 from lastcall.targets import Allow, Target
 from test_recorder import callers, counted, in_memory, make
@@ -48,11 +49,11 @@ def test_what_waits_for_a_disk_is_bounded_and_what_does_not_fit_is_counted(bare)
 
 
 def test_sightings_that_nobody_takes_are_bounded_and_the_rest_is_counted(bare, monkeypatch):
-    monkeypatch.setattr(recording, "MAX_SIGHTINGS", 1)
+    monkeypatch.setattr(sampling, "MAX_SIGHTINGS", 1)
     recorder, tap = bare
     for function in callers(tap.hook, 2)[1:]:
         function(4)
-    assert len(recorder.take_samples()) == 1
+    assert len(recorder.samples.take()) == 1
     assert recorder.dropped == {"sighting-queue": 1}
     assert set(counted(recorder).values()) == {4}, "only the details"
 
@@ -125,10 +126,10 @@ def test_a_child_inherits_nothing_that_its_parent_has_yet_to_say(bare):
         function(2)
     recorder.hooks.unseen[:] = [tap]
     tap.deep["an instruction"] = (HEADER_SLOTS, iter([1]))
-    assert all((recorder.dropped, recorder._unwritten, recorder.samples, recorder.records))
+    assert all((recorder.dropped, recorder._unwritten, recorder.samples.kept, recorder.records))
     recorder.reset()
     recorder.count_unseen()
-    left = recorder.dropped, recorder._unwritten, recorder.take_samples(), recorder.records, tap.counters, tap.deep
+    left = recorder.dropped, recorder._unwritten, recorder.samples.take(), recorder.records, tap.counters, tap.deep
     assert not any(left)
 
 
@@ -154,12 +155,12 @@ def test_two_lambdas_in_one_line_are_two_call_sites(bare):
 def test_a_call_that_does_not_end_is_told_of_without_its_end(bare):
     recorder, tap = bare
     found = []
-    for step in (recorder.hooks.frame_callback(tap), lambda frame: found.append(recorder.sample_of(tap, frame, (0, 0, 0), (1, 2)))):
+    for step in (recorder.hooks.frame_callback(tap), lambda frame: found.append(recorder.samples.claim(recorder.record_at(tap, frame), (0, 0, 0), (1, 2)))):
         step(sys._getframe())  # one instruction: one call site
     (sample,) = found
-    assert recorder.take_samples() == []
-    recorder.clock = lambda: sample.start_ns + 1 + recording.MAX_CALL_NS
-    assert [(taken is sample, taken.end_ns) for taken in recorder.take_samples()] == [(True, None)]
+    assert recorder.samples.take() == []
+    recorder.clock = lambda: sample.start_ns + 1 + sampling.MAX_CALL_NS
+    assert [(taken is sample, taken.end_ns) for taken in recorder.samples.take()] == [(True, None)]
 
 
 def test_that_a_use_is_allowed_stands_in_its_record(tmp_path):

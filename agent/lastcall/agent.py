@@ -54,7 +54,7 @@ class Agent:
             stack_depth=config.stack_depth,
         )
         self.recorder.before_site = self._before_site
-        self.recorder.samples_wanted = self.has_exporters
+        self.recorder.samples.wanted = self.has_exporters
         self.patcher = Patcher(wanted, self.recorder, config.engine, self._changed)
         self.patcher.advices = self._advices
         self.patcher.asked = self._asked_for
@@ -95,7 +95,7 @@ class Agent:
         from .engines.prologue import Unavailable
 
         try:
-            self.recorder.ends = Ends(self.recorder, self.patcher.in_place)
+            self.recorder.samples.ends = Ends(self.recorder, self.patcher.in_place)
         except Unavailable as why:
             self.errors.add("span-ends", why)
 
@@ -359,8 +359,8 @@ class Agent:
         self.errors.clear()
         self.recorder.own_threads.clear()
         self.recorder.reset()
-        if self.recorder.ends is not None:
-            self.recorder.ends.forget()
+        if self.recorder.samples.ends is not None:
+            self.recorder.samples.ends.forget()
         if inherited is not None:
             # The parent's lock is the parent's, this is only a second hand on it: let go of it with the first flush.
             if self._parents_journal is not None:

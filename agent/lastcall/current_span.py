@@ -31,7 +31,7 @@ class CurrentSpan:
         recorder = self.agent.recorder
         trace: Any = sys.modules.get("opentelemetry.trace")
         context: Any = sys.modules.get("opentelemetry.context")
-        parent = recorder.trace_now()
+        parent = recorder.samples.trace_now()
         own = (parent[0] or random.getrandbits(128) | 1, random.getrandbits(64) | 1)
         token = None
         if trace is not None and context is not None and hasattr(context, "attach"):
@@ -40,11 +40,11 @@ class CurrentSpan:
                 trace.SpanContext(own[0], own[1], is_remote=False, trace_flags=flags)
             )
             token = context.attach(trace.set_span_in_context(span))
-        return recorder.sample_of(self.tap, frame, parent, own), context, token
+        return recorder.samples.claim(recorder.record_at(self.tap, frame), parent, own), context, token
 
     def leave(self, entered: Any, _result: Any, error: BaseException | None) -> None:
         """Note the end and what was raised; the parent's context is current again."""
         sample, context, token = entered
         if token is not None:
             context.detach(token)
-        self.agent.recorder.finish_sample(sample, type(error).__qualname__ if error is not None else "")
+        self.agent.recorder.samples.finish(sample, type(error).__qualname__ if error is not None else "")

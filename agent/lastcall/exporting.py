@@ -141,7 +141,7 @@ class Exporting:
 
     def _batch(self, *, final: bool) -> Batch:
         now = time()
-        samples = self.recorder.take_samples()
+        samples = self.recorder.samples.take()
         records = list(self.recorder.records)
         # A spelling is part of a site's identity: without it one site would be sent as two.
         self.agent._write_spellings()
@@ -289,7 +289,7 @@ class Exporting:
             if clock - sampled >= interval_ns:
                 self._sampled_at[record.slot] = clock
                 self._budget -= 1
-                self.recorder.sample_next(record)
+                self.recorder.samples.want_next(record)
 
 
 def create_exporter(name: str, config: Config) -> Exporter:

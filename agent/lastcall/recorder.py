@@ -1,4 +1,4 @@
-"""Recording: first sight of a call site, sampling, draining. What runs at each use is in `hotpath`.
+"""Recording: first sight of a call site, draining. What runs at each use is in `hotpath`.
 
 A use of a known call site costs one dictionary look-up and one store into mapped memory; everything that
 is dear happens on first sight, here, and everything that can wait happens in another thread.
@@ -6,13 +6,9 @@ is dear happens on first sight, here, and everything that can wait happens in an
 
 from __future__ import annotations
 
-from _collections import deque
-from itertools import count
-
 from . import callsite as cs
 from .errors import getframe, native_ident, native_lock
 from .hotpath import (
-    caller_behind_wrapt,
     is_between,
     is_wrapper_frame,
     make_hooks,
@@ -21,7 +17,8 @@ from .hotpath import (
     skip_own_frames,
 )
 from .journal import FLAG_ALLOWED, HEADER_HEARTBEAT, HEADER_SCRATCH, HEADER_SLOTS, Journal
-from .sites import NOT_COUNTED, Followed, Once, Sample, SiteRecord, Tap
+from .sampling import Samples
+from .sites import NOT_COUNTED, Followed, Once, SiteRecord, Tap
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
     from typing import Any
 
-    from .engines.ends import Ends
     from .errors import InternalErrors
     from .sites import Counters, Entry
     from .targets import Target
@@ -40,12 +36,9 @@ MAX_ALIASES = 64
 SLOT_BYTES = 8
 BLOCK = 64
 """Slots of the table that are compared at once."""
-MAX_SIGHTINGS = 20_000
 MAX_KEPT = 50_000
 """Code objects kept alive for instructions that were looked at and are no use, or hand the use on."""
 _SEVERAL_IN_LINE = frozenset(("<lambda>", "<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"))
-MAX_CALL_NS = 30_000_000_000
-"""A sampled call that has not ended after so long is reported without its end."""
 
 
 CO_COROUTINE = 0x80
@@ -112,10 +105,7 @@ class Recorder:
         """Records that have to be on disk before a call site's."""
         self.check_process: Callable[[], None] = lambda: None
         """Called before a lock is taken: in the child of a fork that nobody told of, it may be held for ever."""
-        self.samples_wanted = True
-        """Whether anybody takes samples. If not, none are made."""
-        self.ends: Ends | None = None
-        """What follows sampled calls to their end, where that can be had."""
+        self.samples = Samples(self)
         self._busy: set[int] = set()
         self._deferred: list[tuple[Callable[[Tap, Any], None], Tap, Any]] = []
         self._followed: dict[tuple[int, Any], Followed] = {}
@@ -130,7 +120,7 @@ class Recorder:
         self._journal_failed = False
         self.records: list[SiteRecord] = []
         self._by_identity: dict[tuple[Any, ...], SiteRecord] = {}
-        self.samples: deque[Sample] = deque()
+        self.samples.forget()
         self.dropped: dict[str, int] = {}
         self._unwritten: list[tuple[object, ...] | str] = []
         self._kept: list[CodeType] = []
@@ -329,9 +319,9 @@ class Recorder:
             record.aliases.append((counters, key, frame.f_code))
             counters[key] = entry
         if is_new:
-            sample = self._sight_first(record, total)
-            if self.ends is not None and counters is tap.counters and not isinstance(frame, Still):
-                self.ends.watch(sample, frame)
+            sample, ends = self.samples.first(record, total), self.samples.ends
+            if ends is not None and counters is tap.counters and not isinstance(frame, Still):
+                ends.watch(sample, frame)
 
     def _entry(self, record: SiteRecord, kind: int) -> Entry:
         if kind == cs.APPLICATION and self.observe_use is None:
@@ -404,32 +394,8 @@ class Recorder:
         )
         if record.allowed is not None:
             record.flags |= FLAG_ALLOWED
-        record.trace = self.trace_now()
+        record.trace = self.samples.trace_now()
         return record, record.journal_line(site_text, text), behind
-
-    def trace_now(self) -> tuple[int, int, int]:
-        """Trace id, span id and flags of the span active in this thread, zeros if there is none."""
-        try:
-            return cs.active_span()
-        except Exception as error:  # noqa: BLE001 - the host's span implementation may do anything
-            self.errors.record("active-span", error)
-            return 0, 0, 0
-
-    def _sight_first(self, record: SiteRecord, total: int) -> Sample:
-        sample = Sample(record, record.at_ns, total, record.trace, first=True)
-        if self._sight(sample):
-            record.first_sample = sample
-        return sample
-
-    def _sight(self, sample: Sample) -> bool:
-        """Keep it until it is taken. False if it is not kept."""
-        if not self.samples_wanted:
-            return False
-        if len(self.samples) >= MAX_SIGHTINGS:
-            self.drop("sighting-queue")
-            return False
-        self.samples.append(sample)
-        return True
 
     def _count_without_caller(self, tap: Tap) -> None:
         """A use that C code made with no Python frame below it: `atexit`, a raw thread's first function."""
@@ -445,7 +411,7 @@ class Recorder:
             self.records.append(record)
             site = record.file, record.line, record.function
             self.write(record.journal_line(ascii(site), "()"))
-            self._sight_first(record, 1)
+            self.samples.first(record, 1)
         self._count((record.slot, record.counter))
 
     # -- frames that only pass the call on ----------------------------------------------------------
@@ -533,34 +499,6 @@ class Recorder:
             self.records[number].aliases.append((followed, key, code))
         return followed.entry
 
-    # -- sampling -----------------------------------------------------------------------------------
-
-    def sample_next(self, record: SiteRecord) -> None:
-        """Have the next use of this site seen in detail. The flush thread calls this when its budget allows."""
-        with self.lock:
-            for counters, key, code in record.aliases:
-                entry = counters.get(key)
-                if entry is None or self.attribution.kind_of(code) != cs.APPLICATION:
-                    continue
-                counters[key] = Once((record.slot, iter(self._sampling(record, counters, key, entry), None)))
-
-    def _sampling(self, record: SiteRecord, counters: Counters | Followed, key: Any, entry: Entry) -> Callable[[], int]:
-        uses = entry[1]
-
-        def count_and_sample() -> int:
-            counters[key] = entry
-            total = next(uses)
-            try:
-                sample = Sample(record, self.clock(), total, self.trace_now(), first=False)
-                self._sight(sample)
-                if self.ends is not None:
-                    self._watch_end(sample, getframe(1))
-            except Exception as error:  # noqa: BLE001 - the named seam between our sampling and the host's call
-                self.errors.record("sample", error)
-            return total
-
-        return count_and_sample
-
     def record_at(self, tap: Tap, frame: FrameType | None) -> SiteRecord | None:
         """The call site's record, if the use was counted. `frame` is None for a use with no Python caller."""
         if frame is None:
@@ -568,41 +506,6 @@ class Recorder:
         entry = tap.counters.get(site_key(frame))
         number = (entry[0] if entry is not None else 0) - HEADER_SLOTS
         return self.records[number] if 0 <= number < len(self.records) else None
-
-    def sample_of(
-        self, tap: Tap, frame: FrameType | None, parent: tuple[int, int, int], own: tuple[int, int]
-    ) -> Sample | None:
-        """A use that is going to be seen to its end, under the span ids `own`. `finish_sample` must follow."""
-        record = self.record_at(tap, frame)
-        if record is None:
-            return None
-        # its first sighting, if nobody took that yet: of this call, as a rule
-        sample, record.first_sample = record.first_sample, None
-        if sample is None:
-            sample = Sample(record, self.clock(), record.total(), parent, first=False)
-            self._sight(sample)
-        sample.trace, sample.own, sample.pending = parent, own, True
-        return sample
-
-    def finish_sample(self, sample: Sample | None, error_type: str) -> None:
-        """The call that `sample` stands for has ended, by an exception if `error_type` names one."""
-        if sample is None:
-            return
-        sample.end_ns = self.clock()
-        sample.error_type = error_type
-        sample.pending = False
-        record = sample.record
-        if record.failures is None:
-            record.failures = count(1)
-        if error_type:
-            next(record.failures)  # no lock: a finaliser may end a call while this thread holds it
-
-    def _watch_end(self, sample: Sample, frame: FrameType) -> None:
-        caller: FrameType | None = caller_behind_wrapt(frame)
-        if caller is not None and sample.record.target.is_own_frame(caller):
-            caller = caller.f_back
-        if caller is not None and self.ends is not None:
-            self.ends.watch(sample, caller)
 
     # -- draining -----------------------------------------------------------------------------------
 
@@ -638,20 +541,6 @@ class Recorder:
                 table[record.slot] = total
                 total = record.total()  # a use that was stored meanwhile may just have been overwritten
         self._published = table[HEADER_SLOTS : HEADER_SLOTS + len(self.records)].tobytes()
-
-    def take_samples(self) -> list[Sample]:
-        """The samples since the last call, but for those whose call has not ended yet."""
-        deadline = self.clock() - MAX_CALL_NS
-        samples = []
-        for _ in range(len(self.samples)):  # others append meanwhile, without the lock
-            sample = self.samples.popleft()
-            if sample.pending and sample.start_ns >= deadline:
-                self.samples.append(sample)
-            else:
-                sample.record.first_sample = None
-                samples.append(sample)
-        return samples
-
 
 def _of_changed_blocks(records: list[SiteRecord], before: bytes, now: bytes) -> list[SiteRecord]:
     """The records whose place in the table, or one near it, was written."""

@@ -74,7 +74,7 @@ class Ends:
             waiting = self.watched.get(id(code), [])
             for entry in waiting:
                 if entry[0] == me and entry[1] == caller:
-                    self.recorder.finish_sample(entry[2], error_type)
+                    self.recorder.samples.finish(entry[2], error_type)
                     waiting.remove(entry)
                     break
             if not waiting:
