@@ -147,7 +147,13 @@ PLUGINS = [
     ("pytest_randomly", ("--randomly-seed=3",)),
     ("pytest_randomly", ("-n", "2", "--randomly-seed=5")),
 ]
-RUNNERS = [("-n", "2"), ("-n", "2", "--dist", "loadfile"), ("--random-order",), ("-p", "forking"), ("-n", "2", "--random-order")]
+RUNNERS = [
+    ("--random-order",),
+    ("-p", "forking"),
+    ("-n", "2", "--random-order"),
+    pytest.param(("-n", "2"), marks=pytest.mark.slow),
+    pytest.param(("-n", "2", "--dist", "loadfile"), marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("arguments", RUNNERS, ids=" ".join)

@@ -395,6 +395,7 @@ def test_what_fails_behind_a_seam_is_counted_and_no_failure_of_the_hosts(tmp_pat
     assert not seam.slug or run.internal_errors().get(seam.slug), run.internal_errors()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seam", [seam for seam in HERE if seam.in_host and seam.heard_since <= sys.version_info[:2]], ids=str)
 def test_what_a_signals_handler_raises_behind_a_seam_reaches_the_host(tmp_path, seam):
     """A timeout, say: and what was broken off is done all the same, or once more."""
