@@ -20,6 +20,7 @@ from lastcall.exporters import names
 from lastcall.store import Store
 from loopback.cloud_logging import CloudLogging
 from loopback.otlp import Receiver
+from served import APPLICATION, SHIM, uses_made
 from test_exporters import rebuilt
 from waiting import ENOUGH, until
 from worlds import WAITING
@@ -29,39 +30,6 @@ BIN = Path(sys.executable).parent
 TARGET = "shim:old"
 
 pytestmark = pytest.mark.timeout(600)
-
-SHIM = """
-import os
-
-def old():
-    # One short appending write: whole, whichever process it comes from.
-    fd = os.open(os.environ["TRUTH"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.write(fd, b"x\\n")
-    os.close(fd)
-"""
-
-WSGI = """
-import shim
-
-for _ in range(5):
-    shim.old()          # at import: in the master if the application is preloaded, else in each worker
-
-def application(environ, start_response):
-    shim.old()
-    start_response("200 OK", [("Content-Length", "2")])
-    return [b"ok"]
-
-async def asgi(scope, receive, send):
-    if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
-    shim.old()
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-    await send({"type": "http.response.body", "body": b"ok"})
-"""
 
 TASKS = """
 import os
@@ -144,7 +112,7 @@ class World:
 
     @property
     def truth(self):
-        return len((self.folder / "truth").read_text().split())
+        return uses_made(self.folder / "truth")
 
     def deliver_the_rest(self):
         """The next process of this store: it makes killed processes' statements and sends what lies in the spool."""
@@ -187,7 +155,7 @@ def request(port):
 
 def serve_and_stop(world, port, *command, requests=40):
     """Start a server, send requests for some seconds, stop it with SIGTERM."""
-    world.write("application.py", WSGI)
+    world.write("application.py", APPLICATION)
     server = world.start(*command)
     try:
         def answers():

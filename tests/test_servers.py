@@ -19,6 +19,7 @@ from importlib.util import find_spec
 import pytest
 
 from lastcall.store import Store
+from served import APPLICATION, SHIM, uses_made
 from waiting import ENOUGH, until
 from worlds import World
 
@@ -26,46 +27,6 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 
 TARGET = "shim:old"
 DISTURBED = re.compile("Traceback|Exception ignored|lastcall:|Segmentation|Timeout", re.IGNORECASE)
-
-SHIM = """
-    import os
-
-    def old():
-        # One short appending write: whole, whichever process it comes from.
-        fd = os.open(os.environ["TRUTH"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(fd, b"x")
-        os.close(fd)
-"""
-
-WSGI = """
-    import shim
-
-    for _ in range(5):
-        shim.old()  # at import: in the master if the application is preloaded, else in each worker
-
-    def application(environ, start_response):
-        shim.old()
-        start_response("200 OK", [("Content-Length", "2")])
-        return [b"ok"]
-"""
-
-ASGI = """
-    import shim
-
-    for _ in range(5):
-        shim.old()
-
-    async def application(scope, receive, send):
-        if scope["type"] == "lifespan":
-            while True:
-                message = await receive()
-                await send({"type": message["type"] + ".complete"})
-                if message["type"] == "lifespan.shutdown":
-                    return
-        shim.old()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
-        await send({"type": "http.response.body", "body": b"ok"})
-"""
 
 TASKS = """
     import os
@@ -134,7 +95,7 @@ class Server:
 
     @property
     def truth(self):
-        return self.truth_file.stat().st_size if self.truth_file.exists() else 0
+        return uses_made(self.truth_file)
 
     @property
     def output(self):
@@ -208,7 +169,7 @@ def test_gunicorn_with_workers_recycled_and_reloaded(tmp_path, kind, preload):
     need("gunicorn")
     if kind == "gevent":
         need("gevent")
-    server = Server(tmp_path, {"application.py": WSGI})
+    server = Server(tmp_path, {"application.py": APPLICATION})
     options = ["--preload"] if preload else []
     options += ["--threads", 4] if kind == "gthread" else []
     # gunicorn's gevent worker may use up the graceful timeout when it is told to end, without the agent as well
@@ -229,7 +190,7 @@ def test_gunicorn_with_workers_recycled_and_reloaded(tmp_path, kind, preload):
 @pytest.mark.parametrize("options", [["--lazy-apps"], [], ["--threads", 2], ["--single"]], ids=lambda options: " ".join(map(str, options)) or "preload")
 def test_uwsgi_whose_forks_the_interpreter_does_not_hear_of(tmp_path, options):
     need("pyuwsgi")
-    server = Server(tmp_path, {"application.py": WSGI})
+    server = Server(tmp_path, {"application.py": APPLICATION})
     options = [] if "--single" in options else ["--master", "--processes", 2, "--max-requests", 15, *options]
     with server.running(
         "import pyuwsgi; pyuwsgi.run()", "--http-socket", f"127.0.0.1:{server.port}", "--die-on-term", "--disable-logging",
@@ -270,9 +231,9 @@ def test_uwsgis_hook_is_the_hosts_to_who_looks(tmp_path):
 
 def test_uvicorn_workers(tmp_path):
     need("uvicorn")
-    server = Server(tmp_path, {"application.py": ASGI})
+    server = Server(tmp_path, {"application.py": APPLICATION})
     with server.running(
-        "uvicorn", "--workers", 2, "--port", server.port, "--log-level", "warning", "application:application",
+        "uvicorn", "--workers", 2, "--port", server.port, "--log-level", "warning", "application:asgi",
     ) as process:
         answered = server.requests(40)
         process.send_signal(signal.SIGHUP)  # its supervisor replaces the workers
