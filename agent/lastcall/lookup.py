@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from .targets import Target
+
 _CODE = type((lambda: None).__code__)
 
 MAX_WRAPPED = 20
@@ -71,6 +73,17 @@ def find(module: ModuleType, qualname: str) -> Found | None:
             if value is NOTHING:
                 return None
     return Found(module, owner, name, value, through)
+
+
+def counted_for(target: Target, module: ModuleType) -> Any:
+    """What counts, or is counted, for a target: a module, a class, a function or the wrapper around it.
+
+    None if it is reads of a name, which are counted once however often that is armed.
+    """
+    if target.kind == "module":
+        return module
+    found = None if target.engine == "names" else find(module, target.qualname)
+    return None if found is None else function_of(found.value)
 
 
 def kind_of(found: Found) -> str:

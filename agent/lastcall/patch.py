@@ -15,6 +15,7 @@ from .importing import is_unfinished
 from .lookup import (
     CannotArm,
     Found,
+    counted_for,
     definition,
     find,
     is_another_name,
@@ -84,6 +85,8 @@ class Patcher:
         self.is_awaited: Callable[[Target], bool] = lambda _target: False
         """Whether somebody else arms this target at the moment at which it is defined."""
         self._in_place: Any = None
+        self._armed: dict[str, Callable[[], Any]] = {}
+        """What the name of each target led to when it was armed: who comes to it again need not arm it again."""
         self._arming: set[int] = set()
         self._waiting: list[tuple[ModuleType, str, str]] = []
         self._unsettled: dict[str, tuple[Target, Callable[[], Any]]] = {}
@@ -216,6 +219,7 @@ class Patcher:
             self._in_place.release()
         self.armed_modules.clear()
         self._met.clear()
+        self._armed.clear()
 
     def to_undo(self, undo: Callable[[], None], about: object = None) -> None:
         """Have `unpatch` call `undo`, unless `about` is gone by then: a module may be imported anew for ever."""
@@ -228,6 +232,9 @@ class Patcher:
 
     def arm(self, target: Target, module: ModuleType, *, late: str = "") -> None:
         """Arm one target whose module has run; whatever comes of it becomes its state."""
+        if self._is_armed(target, module):
+            return
+        self._armed.pop(target.ref, None)
         try:
             reason = self._arm(target, module)
         except CannotArm as outcome:
@@ -236,6 +243,7 @@ class Patcher:
             self.recorder.errors.record("arm", error)
             self.decide(target, "failed", f"{type(error).__name__}: {error}")
         else:
+            self._remember(target, module)
             if late not in ("", BEFORE_US):
                 self.decide(target, "partial", reason.removeprefix("partial: ") or late)
                 self._unsettled[target.ref] = (target, captured.weakly(_definition_in(module, target)))
@@ -246,6 +254,26 @@ class Patcher:
             else:
                 there = "it is said to be removed, and is still there" if target.removed else ""
                 self.decide(target, "armed", reason or there)
+
+    def _is_armed(self, target: Target, module: ModuleType) -> bool:
+        """Whether what the name leads to is counted for this target already, under all that was put around it since.
+
+        A wildcard may match what is a target of its own or another wildcard's, and a module that is run again may
+        keep what it has.
+        """
+        known = self._armed.get(target.ref)
+        before = None if known is None else known()
+        value = None if before is None else counted_for(target, module)
+        while value is not None and value is not before:
+            inside = _unwrapped(value)
+            value = None if inside is value else inside
+        return value is not None
+
+    def _remember(self, target: Target, module: ModuleType) -> None:
+        try:
+            self._armed[target.ref] = captured.Weakly(counted_for(target, module))
+        except TypeError:  # nothing, or what cannot be referred to weakly
+            return
 
     def decide(self, target: Target, state: str, reason: str) -> None:
         """Set what became of a target, and say so."""
