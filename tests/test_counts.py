@@ -412,6 +412,28 @@ def test_uses_for_which_the_stack_does_not_suffice_are_counted_as_dropped_up_to_
     assert run.total("legacy:old") + dropped["stack-exhausted"] == int(run.out) == 20
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_use_that_meets_the_end_of_the_stack_in_c_is_dropped_and_no_failure_of_ours(tmp_path, engine):
+    """Up to 3.12 and from 3.14 on the stack of C has an end of its own, which our call of a C function may meet."""
+    world = World(tmp_path, {"legacy.py": "def old(x=0, mode=1):\n    return object()\n", "host.py": """
+        import json
+        import legacy
+
+        for _ in range(5):
+            try:
+                json.dumps([object()], default=legacy.old)
+            except RecursionError as error:
+                print(error)
+            try:
+                json.dumps([object()], default=lambda made: legacy.old(made, mode=2))
+            except RecursionError as error:
+                print(error)
+        """}, ("legacy:old", "legacy:old(mode=)"))
+    run = world.run(engine)
+    assert run.out.count("recursion") == 10
+    assert run.internal_errors() == {}
+
+
 def test_a_call_site_that_the_disk_refused_before_the_end_is_written_at_the_end(tmp_path):
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
         import legacy, waiting

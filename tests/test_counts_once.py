@@ -78,3 +78,14 @@ def test_a_function_and_its_argument_that_are_named_matched_and_captured(tmp_pat
     }, ("legacy:old", "legacy:old(mode=)", "*gacy:o*"))
     found = counted(world, engine)
     assert found == {"legacy:old": dict.fromkeys((2, 3, 4, 5), 1), "legacy:old(mode=)": {5: 1}}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("order", [("legacy:Base", "legacy:Old"), ("legacy:Old", "legacy:Base")], ids=["base", "heir"])
+def test_a_class_whose_inherited_constructor_is_a_target_too(tmp_path, engine, order):
+    """The base's own is wrapped, since it was named: what lies in the wrapper can be watched all the same."""
+    host = "import legacy\nlegacy.Old(1)\nlegacy.Base()\nclass Sub(legacy.Old): pass\nSub()\n"
+    world = World(tmp_path, {"legacy.py": LEGACY, "host.py": host}, order)
+    found = counted(world, engine)
+    assert found == {"legacy:Old": {2: 1, 5: 1}, "legacy:Base": {2: 1, 3: 1, 5: 1}}
+    assert {state for state, _, _ in world.run(engine).states().values()} == {"armed"}

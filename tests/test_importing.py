@@ -216,6 +216,34 @@ def test_who_imports_a_module_that_still_runs_uses_it_and_its_names(tmp_path):
     assert imports == [("host.py", 1), *((f"pkg/{file}", line) for file, line in lines)]
 
 
+def test_who_imports_a_module_that_its_package_imports_first_uses_it_too(tmp_path):
+    """Once the package is there importlib takes the module from `sys.modules`, and asks it nothing."""
+    world = World(tmp_path, {
+        "one/__init__.py": "from .legacy import VALUE\n",
+        "one/legacy.py": "VALUE = 1\n",
+        "two/__init__.py": "from . import inner\n",
+        "two/inner/__init__.py": "import two.inner.legacy\n",
+        "two/inner/legacy.py": "VALUE = 2\n",
+        "three/__init__.py": "def load():\n    from three import legacy\n    return legacy\nload()\n",
+        "three/legacy.py": "VALUE = 3\n",
+        "caller.py": "from two.inner.legacy import VALUE\n",
+        "host.py": """
+            import one.legacy as first
+            import caller, importlib, one.legacy
+            third = importlib.import_module("three.legacy")
+            print(first.VALUE, caller.VALUE, third.VALUE)
+            """,
+    }, ("one.legacy", "two.inner.legacy", "three.legacy"))
+    seen = [(use.target, use.file, use.line, use.count) for use in differing(world).uses()]
+    assert seen == [
+        ("two.inner.legacy", "caller.py", 1, 1),
+        *(("one.legacy", "host.py", 2, 1), ("one.legacy", "host.py", 3, 1), ("three.legacy", "host.py", 4, 1)),
+        ("one.legacy", "one/__init__.py", 1, 1),
+        ("three.legacy", "three/__init__.py", 2, 1),
+        ("two.inner.legacy", "two/inner/__init__.py", 1, 1),
+    ]
+
+
 @pytest.mark.parametrize("ending", ["raise ValueError(LIMIT)", "del LIMIT", "def LIMIT(): pass"])
 def test_a_module_that_was_watched_while_it_ran_is_a_plain_one_again(tmp_path, ending):
     world = World(tmp_path, {

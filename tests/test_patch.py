@@ -7,7 +7,7 @@ import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from lastcall import named, patch, targets
+from lastcall import asking, targets
 from lastcall.lookup import is_enum
 
 
@@ -30,6 +30,5 @@ def test_nothing_is_wrapped_while_another_thread_imports_the_engine_that_wraps(m
     half_made.__spec__._initializing = True
     monkeypatch.setitem(sys.modules, half_made.__name__, half_made)
     target = targets.Target("legacy:old")
-    assert patch._unwrapped(is_enum) is is_enum
-    assert named._unwrapped(is_enum) is is_enum
+    assert asking.unwrapped(is_enum) is is_enum
     assert not target._is_in(is_enum)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import captured
 from .arming_names import arm_name
-from .asking import NOTHING
+from .asking import NOTHING, unwrapped
 from .lookup import CannotArm, Found, is_enum
 from .targets import PROTOCOL_INIT, is_typing
 
@@ -71,7 +71,7 @@ def _arm_inherited_constructor(patcher: Patcher, target: Target, found: Found, c
 
     init, new = inherited(cls, "__init__"), inherited(cls, "__new__")
     new = getattr(new, "__func__", new)
-    for function in (new, init):
+    for function in map(unwrapped, (new, init)):  # the base's own may be wrapped, as a target
         if inplace.fits(function):
             try:
                 patcher.to_undo(patcher.in_place.arm_for_class(function, cls, tap), cls)

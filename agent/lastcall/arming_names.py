@@ -24,21 +24,35 @@ def arm_module(patcher: Patcher, target: Target, module: ModuleType) -> str:
     target.defined_at(getattr(module, "__file__", "") or "", 1)
     target.engine = "names"
     tap = patcher.tap(target, "import")
-    importer = _importer()
+    importers = _importers(target.module)
     patcher.to_undo(names.arm_module(patcher.recorder, module, tap), module)
-    if importer is not None:
+    for importer in importers:
         patcher.recorder.first_sight_known(tap, importer)
     return ""
 
 
-def _importer() -> FrameType | None:
-    """Whoever's import statement is running this module right now, if one is."""
+def _importers(name: str) -> list[FrameType]:
+    """Whose import statements are waiting for the module that has run: the one that runs it, if there is one, and each
+    that had its package imported first. The package has the module by then, and nobody asks the module anything.
+    """
     from .engines.names import importing_frame
 
+    found: list[FrameType] = []
     frame: FrameType | None = getframe(1)
-    while frame is not None and not is_import_machinery(frame):
-        frame = frame.f_back
-    return None if frame is None else importing_frame(frame)
+    waits = True  # the innermost one
+    while frame is not None:
+        if not is_import_machinery(frame):
+            frame = frame.f_back
+            continue
+        innermost = frame
+        while frame is not None and is_import_machinery(frame):
+            waits = waits or (frame.f_code.co_name == "_find_and_load" and frame.f_locals.get("name") == name)
+            frame = frame.f_back
+        importer = importing_frame(innermost) if waits else None
+        if importer is not None:
+            found.append(importer)
+        waits = False
+    return found
 
 
 def arm_absent(patcher: Patcher, target: Target, module: ModuleType) -> str:

@@ -107,3 +107,11 @@ def wrapping_engine() -> Any:
     """The engine `wrapping`; None where it is not loaded or another thread still loads it: nothing is wrapped then."""
     engine = sys.modules.get("lastcall.engines.wrapping")
     return None if engine is None or getattr(engine.__spec__, "_initializing", False) else engine
+
+
+def unwrapped(value: Any) -> Any:
+    """What lies in our wrappers."""
+    wrapping = wrapping_engine()
+    while wrapping is not None and wrapping.is_wrapper(value):
+        value = wrapping.wrapped_by(value)
+    return value

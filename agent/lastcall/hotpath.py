@@ -82,6 +82,16 @@ def record_unless_hosts(errors: InternalErrors, slug: str, error: Exception) -> 
     errors.record(slug, error)
 
 
+def record_unless_exhausted(errors: InternalErrors, error: Exception) -> None:
+    """The same where a use was to be counted. That the stack is exhausted is no failure of ours, and goes on as well.
+
+    C may find that there is no more of it while there is enough for Python code.
+    """
+    if isinstance(error, RecursionError):
+        raise error
+    record_unless_hosts(errors, "count", error)
+
+
 def part(stop: BaseException, ours: BaseException | None) -> None:
     """Take our own miss out of what the exception of a signal handler says that it was raised during."""
     link: BaseException | None = stop
@@ -188,7 +198,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
         """
         error = sys.exc_info()[1]
         if isinstance(error, Exception) and not isinstance(error, (KeyError, ValueError)):
-            record_unless_hosts(internal_errors, "count", error)
+            record_unless_exhausted(internal_errors, error)
             return
         raise_if_hosts(error)
         try:
@@ -208,7 +218,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
         "unseen": unseen,
         "errors": internal_errors,
         "raise_if_hosts": raise_if_hosts,
-        "record_unless_hosts": record_unless_hosts,
+        "record_unless_exhausted": record_unless_exhausted,
     }
     _own_names.append(names)
     skip_own_frames(names)
@@ -332,7 +342,7 @@ def _make_start_callback(
             if observer is not None:
                 observer.guarded(getframe(2))
         elif not isinstance(error, (KeyError, ValueError)):
-            record_unless_hosts(errors, "count", error)
+            record_unless_exhausted(errors, error)
 
     def on_start(code: CodeType, _offset: int) -> None:
         try:
@@ -432,6 +442,8 @@ def _make_callback(
                 tell(tap, frame)
             except RecursionError:
                 unseen[0:0] = (tap,)
+        except RecursionError:
+            unseen[0:0] = (tap,)
         except Exception as error:  # noqa: BLE001 - nothing of ours may reach the host's call
             if frame is None:
                 tell(tap, None)

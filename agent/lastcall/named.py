@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from .asking import bases_of_class, class_made, function_of, is_class, names_of_class, own, wrapping_engine
+from .asking import bases_of_class, class_made, function_of, is_class, names_of_class, own, unwrapped
 from .callsite import MAX_NAME, SPAWNED_MAIN, module_of
 from .targets import is_module_name, wild
 
@@ -157,17 +157,9 @@ def _leads_to(value: Any, code: CodeType) -> bool:
     while found is not None:
         if _code_of(found) is code:
             return True
-        found = (own(_unwrapped(found), "__dict__") or {}).get("__wrapped__")
+        found = (own(unwrapped(found), "__dict__") or {}).get("__wrapped__")
     return False
 
 
 def _code_of(value: Any) -> Any:
-    return own(_unwrapped(function_of(function_in(value))), "__code__")
-
-
-def _unwrapped(value: Any) -> Any:
-    """What lies in our wrappers."""
-    wrapping = wrapping_engine()
-    while wrapping is not None and wrapping.is_wrapper(value):
-        value = wrapping.wrapped_by(value)
-    return value
+    return own(unwrapped(function_of(function_in(value))), "__code__")

@@ -10,7 +10,7 @@ import sys
 from _thread import get_ident
 
 from . import captured
-from .asking import function_of, is_class, names_of_class, own, passes_for, wrapping_engine
+from .asking import function_of, is_class, names_of_class, own, passes_for, unwrapped, wrapping_engine
 from .importing import is_unfinished
 from .lookup import (
     CannotArm,
@@ -264,10 +264,10 @@ class Patcher:
         known = self._armed.get(target.ref)
         before = None if known is None else known()
         value = None if before is None else counted_for(target, module)
-        while value is not None and value is not before:
-            inside = _unwrapped(value)
-            value = None if inside is value else inside
-        return value is not None
+        wrapping = wrapping_engine()
+        while value is not before and wrapping is not None and wrapping.is_wrapper(value):
+            value = wrapping.wrapped_by(value)
+        return before is not None and value is before
 
     def _remember(self, target: Target, module: ModuleType) -> None:
         try:
@@ -439,7 +439,7 @@ class Patcher:
             target.objects = [function]
         advices = self.advices(target, value, tap)
         another_name = not advices and self.is_another_name(owner, name, function)
-        if another_name and target.source == "wildcard" and is_borrowed(owner, _unwrapped(function)):
+        if another_name and target.source == "wildcard" and is_borrowed(owner, unwrapped(function)):
             # Who hands out one function under many names may compare it with the function itself (`is _nop`).
             raise CannotArm(
                 "failed",
@@ -462,7 +462,7 @@ class Patcher:
 
     def is_another_name(self, owner: Any, name: str, function: Any) -> bool:
         """Whether watching this function in place would count the uses of other names of its class, too."""
-        return is_another_name(owner, name, _unwrapped(function), _unwrapped)
+        return is_another_name(owner, name, unwrapped(function), unwrapped)
 
     def try_in_place(self, target: Target, function: Any, tap: Tap) -> str | None:
         """None if the in-place engine took it, else why it did not."""
@@ -557,12 +557,6 @@ def _definition_in(module: ModuleType, target: Target) -> Any:
     value = (own(module, "__dict__") or {}).get(target.qualname.partition(".")[0])
     defined = type(value) is type(_definition_in) or is_class(value)
     return value if defined and own(value, "__module__") == target.module else None
-
-
-def _unwrapped(value: Any) -> Any:
-    """A function, out of our wrapper if it lies in one."""
-    wrapping = wrapping_engine()
-    return wrapping.wrapped_by(value) if wrapping is not None and wrapping.is_wrapper(value) else value
 
 
 def _kept_by(names: dict[str, Any], name: str) -> list[str]:

@@ -277,6 +277,9 @@ class _Watch:
                     self.codes.append(frame.f_code)
             if answer == YES:
                 self.count(frame)
+        except RecursionError:  # the host had stack left for its call, and none for us
+            self.recorder.hooks.unseen[0:0] = (None,)
+            return False
         except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
             self.recorder.errors.record("count", error)
             return False
@@ -292,6 +295,8 @@ class _Watch:
         if self.name in kwargs or 0 <= self.position < len(args):
             try:
                 self.count(hotpath.caller_behind_wrapt(hotpath.frame_below(1)))
+            except RecursionError:
+                self.recorder.hooks.unseen[0:0] = (None,)
             except Exception as error:  # noqa: BLE001 - the named seam between our counting and the host's call
                 self.recorder.errors.record("count", error)
         return wrapped(*args, **kwargs)
