@@ -188,6 +188,83 @@ def test_names_that_are_read_in_a_circular_import_are_counted(tmp_path, engine):
     assert {state for state, _, _ in watched.states().values()} == {"armed", "partial"}  # `Plain` has no constructor
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("wild", [False, True], ids=["named", "wild"])
+def test_what_is_called_in_a_circular_import_is_counted(tmp_path, engine, wild):
+    """The function is there, its module has yet to run to its end: what is there then may be another one."""
+    legacy = """
+        import asyncio, functools
+        def old(x=1): return x
+        def later(x=2): return x
+        async def waiting(): return 3
+        def each(): yield 4
+        class Made:
+            def __init__(self, x=0): self.x = x
+            def meth(self): return 5
+            again = meth
+            @classmethod
+            def of(cls): return cls(6)  # 2x Made
+            @staticmethod
+            def plain(): return 7
+            @property
+            def size(self): return 8
+        class Heir(Made): pass
+        kept = Made()
+        def first(): return 9
+        import caller
+        def loud(function):
+            @functools.wraps(function)
+            def inner(*args, **named):
+                return function(*args, **named)
+            return inner
+        later = loud(later)
+        def first(): return 10
+        def second(): return 11
+        caller.use(True)
+        """
+    caller = """
+        import asyncio
+        from legacy import old, later, waiting, each, Made, Heir, kept, first
+        def use(twice):
+            print(old(), list(map(old, [1, 2])))  # 6x old
+            print(later())  # 2x later
+            print(asyncio.run(waiting()))  # 2x waiting
+            print(list(each()))  # 2x each
+            made = Made(1)  # 2x Made
+            heir = Heir(2)  # 2x Heir # 2x Made
+            print(kept.meth(), type(made).__name__, type(heir).__name__)  # 2x Made.meth
+            print(heir.meth(), kept.plain(), Heir.plain())  # 2x Made.meth # 4x Made.plain
+            print(kept.size, heir.size)  # 4x Made.size
+            print(Made.of().x)  # 2x Made.of
+            print(first(), old.__code__.co_name, type(old).__name__, type(Made.__dict__["meth"]).__name__)  # 2x first
+            if twice:
+                import legacy
+                print(legacy.second(), legacy.first())  # 1x second # 1x first
+        use(False)
+        """
+    host = """
+        import legacy, caller
+        print(legacy.later(), legacy.first(), legacy.second())  # 1x later # 1x first # 1x second
+        """
+    names = ("old", "later", "waiting", "each", "Made", "Heir", "Made.meth", "Made.plain", "Made.of", "Made.size", "first", "second")
+    targets = ("leg*:*", "legacy:Made.*") if wild else tuple(f"legacy:{name}" for name in names)
+    world = World(tmp_path, {"legacy.py": legacy, "caller.py": caller, "host.py": host}, targets)
+    watched = differing(world, engine) if engine != "wrapping" else world.run(engine)
+    seen: dict[tuple[str, int, str], int] = {}
+    for use in watched.uses():
+        where = use.file, use.line, use.target.removeprefix("legacy:")
+        seen[where] = seen.get(where, 0) + use.count
+    expected = {
+        (mark.file, mark.line, mark.expression): mark.count
+        for mark in world.marks() if not (sys.version_info < (3, 11) and mark.expression in ("waiting", "each"))
+    }
+    if sys.version_info < (3, 11):  # there only a wrapper sees the calls of what suspends
+        seen = {where: count for where, count in seen.items() if where[2] not in ("waiting", "each")}
+    assert {where: count for where, count in seen.items() if where[2] in names} == expected
+    states = watched.states()
+    assert {states[f"legacy:{name}"][0] for name in ("later", "second", "Heir", "first")} == {"armed"}
+
+
 def test_who_imports_a_module_that_still_runs_uses_it_and_its_names(tmp_path):
     world = World(tmp_path, {
         "pkg/__init__.py": """
