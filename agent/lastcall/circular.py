@@ -36,7 +36,7 @@ class Circle:
         self._undo: list[Callable[[], None]] = []
         self._watched: set[str] = set()
         self._heard: dict[Target, Any] = {}
-        """The targets whose calls are watched, as far as they can be, and what their names led to when they were met."""
+        """The targets whose calls are watched, as far as they can be, with what their names led to then."""
 
     def imported_by(self, frame: FrameType) -> None:
         """Somebody imports the module, not for the first time; `frame` asks whether it is unfinished."""
