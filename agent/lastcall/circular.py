@@ -145,6 +145,8 @@ def _run_by(kind: str, found: Found) -> tuple[str, list[Any], type | None]:
     """What a use of this is, the functions that run then, and the class for which alone they tell of one."""
     value = found.value
     if kind == "class":
+        if has_no_constructor(value):
+            return "construct", [], None
         names = names_of_class(value)
         for name in _CONSTRUCTORS:
             if name in names:

@@ -99,8 +99,12 @@ class InPlace:
         self.claims.pop(claim.key, None)
 
     def _undo_claim(self, key: tuple[int, int], undo: Callable[[], None]) -> None:
-        self.claims.pop(key, None)
+        claim = self.claims.pop(key, None)
         undo()
+        function = None if claim is None else claim()
+        shared = None if function is None else self.shared.get(id(function.__code__))
+        if claim is not None and shared is not None and shared.everybody is claim.tap:
+            shared.forget_everybody()  # since classes that inherit it are watched, it is they who have it watched
 
     def _arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         if suspends(function):
@@ -391,6 +395,8 @@ class ByClass:
     def forget_everybody(self) -> None:
         """Undo of watching the constructor for every class."""
         self.everybody = None
+        if not self.classes:
+            self.undo()
 
     def guarded(self, constructor: FrameType) -> None:
         """Count for the classes that are being made. Never raises."""
