@@ -109,3 +109,48 @@ def test_what_a_thread_runs_first_is_the_applications(tmp_path):
     for (_file, _line, _function, module, origin), count in rows(run).items():
         found[module, origin] += count
     assert found == {("threading", "direct"): 2, ("concurrent.futures.thread", "direct"): 3}
+
+
+@pytest.mark.parametrize("engine", ["auto", "inplace"])  # a wrapper misses what `functools` holds
+def test_what_functools_passes_on_is_called_by_who_called_that(tmp_path, engine):
+    """Else all callers of a partial method, and of what was registered for a type, would be one line of `functools`."""
+    world = World(tmp_path, {"legacy.py": """
+        import functools
+
+        class Shop:
+            def _buy(self, what, number=1): return number
+            buy_one = functools.partialmethod(_buy, "one")
+
+            @functools.singledispatchmethod
+            def sell(self, what): return 2
+
+            @sell.register(str)
+            def sell_text(self, what): return 3
+
+        @functools.singledispatch
+        def show(what): return 4
+
+        @show.register(str)
+        def show_text(what): return 5
+        """, "host.py": """
+        import legacy
+        shop = legacy.Shop()
+        shop.buy_one()
+        shop.buy_one(number=3), shop._buy("two")
+        def sell():
+            return shop.sell("text")
+        sell(), sell()
+        for _ in range(3):
+            legacy.show("text")
+        list(map(legacy.show, ["a", "b"])), legacy.show(1)
+        """}, ("legacy:Shop._buy", "legacy:Shop.sell_text", "legacy:show_text"))
+    run = world.run(engine)
+    assert run.err == ""
+    found: dict[tuple[str, str, int], int] = {}
+    for use in run.uses():
+        where = use.target.partition(":")[2], use.file, use.line
+        found[where] = found.get(where, 0) + use.count
+    assert found == {
+        ("Shop._buy", "host.py", 4): 1, ("Shop._buy", "host.py", 5): 2, ("Shop.sell_text", "host.py", 7): 2,
+        ("show_text", "host.py", 10): 3, ("show_text", "host.py", 11): 2,
+    }

@@ -237,10 +237,15 @@ class Target:
             first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
             if is_class(first) and self.cls is not None and inherits(first, self.cls):
                 return True
-        if code.co_freevars and code.co_flags & CO_VARARGS_AND_KEYWORDS == CO_VARARGS_AND_KEYWORDS:
-            names = frame.f_locals
-            return any(self._is_in(names.get(name)) for name in code.co_freevars)
-        return False
+        return code.co_flags & CO_VARARGS_AND_KEYWORDS == CO_VARARGS_AND_KEYWORDS and self._is_decorated_by(frame)
+
+    def _is_decorated_by(self, frame: FrameType) -> bool:
+        """Whether `frame`, which takes whatever it is given, runs a wrapper around the target."""
+        if frame.f_globals.get("__name__") == "functools":  # a partial method, what dispatches by an argument's type
+            return True
+        freevars = frame.f_code.co_freevars
+        names = frame.f_locals if freevars else {}
+        return any(self._is_in(names.get(name)) for name in freevars)
 
     def _is_in(self, held: Any) -> bool:
         """Whether `held` is the target's object, or a wrapper that another target of ours put around it."""
