@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import textwrap
 from pathlib import Path
@@ -430,3 +431,58 @@ def test_what_is_entered_through_the_standard_library_is_the_target_itself(tmp_p
     assert {(use.target, use.line): use.count for use in watched.uses()} == {
         ("old:first", 4): 4, ("old:second", 5): 4, ("old:chosen", 6): 4,
     }
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="warnings.warn takes no skip_file_prefixes yet")
+@pytest.mark.parametrize("wrapt", ["", "1"])
+def test_files_that_are_skipped_are_skipped_where_the_call_is_made_for_the_host(tmp_path: Path, wrapt: str) -> None:
+    """A frame of ours below the call is one more to step over, and the host's own is none if its file is skipped."""
+    library = """
+        import os, warnings
+
+        def give(p):
+            warnings.warn("1", DeprecationWarning, skip_file_prefixes=p)
+            warnings.warn("2", DeprecationWarning, 2, skip_file_prefixes=p)
+            warnings.warn("3", DeprecationWarning, 3, skip_file_prefixes=p)
+            warnings.warn(*("4", DeprecationWarning), skip_file_prefixes=p)
+            warnings.warn(*("5", DeprecationWarning, 2), skip_file_prefixes=p)
+            warnings.warn(*("6", DeprecationWarning, 3), **dict(skip_file_prefixes=p))
+
+        skips = (__file__,), (os.path.dirname(__file__) + "/lib",), ("/nowhere",), ()
+        for p in skips:
+            warnings.warn("7", DeprecationWarning, skip_file_prefixes=p)
+            warnings.warn("8", DeprecationWarning, 2, skip_file_prefixes=p)
+            warnings.warn(*("9", DeprecationWarning), skip_file_prefixes=p)
+            give(p)
+        """
+    host = """
+        import collections, os, warnings
+        warnings.simplefilter("always")
+        given = collections.Counter()
+
+        def show(message, category, filename, lineno, file=None, line=None):
+            given[os.path.basename(filename), lineno] += 1
+            print(message, os.path.basename(filename), lineno)
+
+        warnings.showwarning = show
+
+        def load():
+            import library
+            for p in library.skips:
+                library.give(p)
+
+        load()
+        try:
+            warnings.warn(*("0",), skip_file_prefixes=["no tuple"])
+        except TypeError as error:
+            print(error)
+        print(dict(given))
+        """
+    world = World(tmp_path, {"library.py": library, "host.py": host, "lastcall.toml": DISCOVER},
+                  environ={"LASTCALL_DEBUG": "1", **({"WRAPT_DISABLE_EXTENSIONS": wrapt} if wrapt else {})})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, "", 0)
+    found: dict[tuple[str, int], int] = {}
+    for use in watched.uses():
+        found[use.file, use.line] = found.get((use.file, use.line), 0) + use.count
+    assert found == ast.literal_eval(plain.out.splitlines()[-1])

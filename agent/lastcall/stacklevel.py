@@ -5,6 +5,7 @@ As `warnings.warn` walks, in C: the import machinery's frames do not count, unle
 
 from __future__ import annotations
 
+import sys
 from types import FunctionType
 
 from . import hotpath
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
     from typing import Any
+
+
+_LOOKED_AT = None if sys.version_info >= (3, 14) else -1
+"""Before, C leaves a name's last character out, so that a prefix which is the whole name (`__file__`) skips nothing."""
 
 
 def warned_about(
@@ -68,7 +73,7 @@ def _blamed(frame: FrameType, level: int, prefixes: tuple[str, ...]) -> tuple[Fr
             and current is not None
             and (
                 ("importlib" in current.f_code.co_filename and is_internal(current))
-                or (prefixes and current.f_code.co_filename.startswith(prefixes))
+                or (prefixes and is_skipped(current, prefixes))
             )
         ):
             if prefixes:
@@ -77,6 +82,11 @@ def _blamed(frame: FrameType, level: int, prefixes: tuple[str, ...]) -> tuple[Fr
     if current is None and deprecated is not frame and not prefixes:
         return deprecated, called
     return current, deprecated
+
+
+def is_skipped(frame: FrameType, prefixes: Any) -> bool:
+    """Whether C passes over this frame for its file's name. Anything but a tuple is an error of the host's."""
+    return type(prefixes) is tuple and frame.f_code.co_filename[:_LOOKED_AT].startswith(prefixes)
 
 
 def is_internal(frame: FrameType) -> bool:

@@ -21,7 +21,7 @@ from . import hotpath
 from .callsite import glob_match
 from .errors import getframe
 from .named import function_in, may_hold, may_wrap, reference_to, stands_for, wrapped_by
-from .stacklevel import among_importers, called_through, is_internal, warned_about
+from .stacklevel import among_importers, called_through, is_internal, is_skipped, warned_about
 from .targets import FOUND, Target
 from .warning_outcomes import Changes, outcome_of
 from .warning_reads import (
@@ -349,20 +349,24 @@ class WarningsSeen:
 
     def _with_frame(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
         level = args[2] if len(args) > 2 else kwargs.get("stacklevel", 1)  # noqa: PLR2004 - its place
-        ours, call, frame = 1, wrapped, None
+        prefixes = kwargs.get("skip_file_prefixes") or ()
+        lowest = 2 if prefixes else 1
+        ours, skipped, call, frame = 1, 0, wrapped, None
         try:
             frame = hotpath.caller_behind_wrapt(hotpath.frame_below(1))
-            while hotpath.frame_below(ours) is not frame:
+            while (below := hotpath.frame_below(ours)) is not frame:
                 ours += 1
+                skipped += below is not None and is_skipped(below, prefixes)
+            skipped += frame is not None and is_skipped(frame, prefixes)
             self._see_call(frame, args, kwargs)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
         if frame is not None and is_internal(frame):
-            call, ours = among_importers(wrapped), ours + 1
+            call, ours, skipped = among_importers(wrapped), ours + 1, 0
         if isinstance(level, int) and len(args) < len(("message", "category", "stacklevel")):
-            return call(*args, **{**kwargs, "stacklevel": max(level, 1) + ours})
+            return call(*args, **{**kwargs, "stacklevel": max(level, lowest) + ours - skipped})
         if isinstance(level, int):
-            return call(*args[:2], max(level, 1) + ours, *args[3:], **kwargs)
+            return call(*args[:2], max(level, lowest) + ours - skipped, *args[3:], **kwargs)
         return call(*args, **kwargs)
 
     def _see_call(self, frame: FrameType | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
