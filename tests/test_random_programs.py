@@ -1,0 +1,59 @@
+"""Programs that nobody thought of: each use is counted where it was made, and the host shows what it shows without us."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from random_programs import Program
+from worlds import ENGINES, World
+
+
+def ledger(path: Path) -> dict[str, Counter[tuple[str, int]]]:
+    """What the program says of itself: how often each line used each target."""
+    found: dict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
+    for line in path.read_text().splitlines():
+        ref, count, file, number = line.split("|")
+        found[ref][file, int(number)] += int(count)
+    return found
+
+
+def mistakes(folder: Path, seed: int, engine: str) -> list[str]:
+    """What one program shows otherwise, and each target of which not every use was counted, and that does not say so."""
+    program = Program(seed)
+    world = World(folder, program.files, program.targets)
+    plain = world.run(LEDGER=str(folder / "plain.txt"))
+    watched = world.run(engine, LEDGER=str(folder / "watched.txt"))
+    assert plain.code == 0, plain.err
+    wrong = [f"{mine} -> {theirs}" for mine, theirs in zip(plain.out.splitlines(), watched.out.splitlines(), strict=False) if mine != theirs]
+    if (watched.err, watched.code) != (plain.err, plain.code) or watched.internal_errors():
+        wrong.append(f"{watched.code} {watched.err[-500:]} {watched.internal_errors()}")
+    truth, states = ledger(folder / "watched.txt"), watched.states()
+    seen: dict[str, Counter[tuple[str, int]]] = defaultdict(Counter)
+    for use in watched.uses():
+        seen[use.target][use.file, use.line] += use.count
+    known = {one.ref for one in program.named} | program.imported
+    for ref in known & set(states):
+        state, reason, _ = states[ref]
+        missing, extra = truth[ref] - seen[ref], seen[ref] - truth[ref]
+        if extra or (missing and state != "partial"):
+            wrong.append(f"{ref} {state} {reason} missing {dict(missing)} extra {dict(extra)}")
+    return [f"seed {seed}, {engine}: {one}" for one in wrong]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_random_program_is_counted_as_its_ledger_says(tmp_path: Path, seed: int) -> None:
+    assert mistakes(tmp_path, seed, ENGINES[seed % len(ENGINES)]) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_many_random_programs_are_counted_as_their_ledgers_say(tmp_path: Path, engine: str) -> None:
+    wrong: list[str] = []
+    for seed in range(100, 150):
+        (folder := tmp_path / str(seed)).mkdir()
+        wrong += mistakes(folder, seed, engine)
+    assert wrong == []
