@@ -241,7 +241,7 @@ class Program:
         return HEAD + "".join(lines)
 
     def _host(self) -> str:
-        draw, lines = self.random, [HEAD]
+        draw, lines = self.random, [HEAD, "import warnings\nwarnings.filterwarnings('ignore', '.*multi-threaded')  # and forks: 3.12 tells\n"]
         for number in range(self.uses):
             one = draw.choice(self.named)
             first, var = one.owner or one.name, f"v{number}"
