@@ -43,7 +43,7 @@ ENVIRONMENTS = ROOT / ".venvs" / "matrix"
 HOST_TESTS = (
     "test_agent*.py", "test_bootstrap*.py", "test_callsite*.py", "test_captured*.py", "test_concurrency*.py",
     "test_config*.py", "test_counts*.py", "test_engine*.py", "test_host*.py", "test_importing*.py", "test_journal*.py",
-    "test_kill*.py", "test_life*.py", "test_patch*.py", "test_recorder*.py", "test_startup*.py",
+    "test_kill*.py", "test_life*.py", "test_patch*.py", "test_random*.py", "test_recorder*.py", "test_startup*.py",
     "test_target*.py",
 )  # fmt: skip
 

@@ -30,8 +30,8 @@ def about(ref, count=1):
 def is_between(frame):
     """What stands between a target and its caller: a decorator's wrapper, a metaclass, the agent where it had to."""
     code, module = frame.f_code, frame.f_globals.get("__name__")
-    if code.co_name == "__call__":
-        return code.co_varnames[:1] == ("cls",)
+    if code.co_name == "__call__" and code.co_varnames[:1] == ("cls",):
+        return True
     return code.co_name == "passing" or module == "functools" or "lastcall" in code.co_filename or str(module).startswith("wrapt")
 
 def used(ref, frames=1):
