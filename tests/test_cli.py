@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from lastcall import cli
 from lastcall.errors import InternalErrors, LastcallError, UsageError
 from lastcall.store import Store
 from live_files import LiveProcess
+from worlds import plain_environment
 
 AGENT = str(Path(__file__).resolve().parent.parent / "agent")
 
@@ -105,6 +108,75 @@ def test_what_a_command_raises_becomes_a_sentence_and_an_exit_code(capsys, monke
     app.callback()(lambda: None)
     monkeypatch.setattr(cli, "build_app", lambda: app)
     assert lastcall(capsys, "fail") == (code, "", words)
+
+
+@pytest.mark.parametrize("command", ["report", "check", "explain", "certificate", "doctor", "baseline", "merge", "scan", "references", "run", "gcp"])
+@pytest.mark.parametrize(("raised", "code"), [("BrokenPipeError", 141), ("KeyboardInterrupt", 130)])
+def test_a_reader_that_is_gone_and_a_ctrl_c_end_every_command_with_a_code_of_their_own(command, raised, code):
+    """Not with 0 or 1, which are verdicts. In a process of its own: file descriptor 1 is moved."""
+    program = f"""
+import lastcall.commands.{command} as module
+from lastcall import cli
+def body():
+    raise {raised}
+module.register = lambda app: app.command({command!r})(body)
+cli.main([{command!r}])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
+
+
+def test_ctrl_c_ends_a_running_command_with_130_and_without_a_word(tmp_path):
+    LiveProcess(tmp_path / "store.db").target().state().close()
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "lastcall", "report", "--watch", "--store", str(tmp_path / "store.db")],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with watching:
+        assert watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        said = watching.communicate(timeout=30)[1]
+    assert (watching.returncode, said) == (130, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["reprot"], "lastcall: No such command 'reprot'. Did you mean 'report'? Try 'lastcall --help'.\n"),
+        (["gcp", "plan", "--project", "demo", "--from", "x"], "lastcall: --from is 'x': expected logs, otlp or both\n"),
+        (["gcp", "apply", "--project", "demo", "--resource-type", "K 8"], "lastcall: --resource-type is 'K 8': "),
+    ],
+)
+def test_what_was_mistyped_is_said_in_clean_words_before_anything_is_asked_for(capsys, arguments, said):
+    code, _, err = lastcall(capsys, *arguments)
+    assert code == 3
+    assert err.startswith(said)
+
+
+def test_a_choice_that_there_is_not_is_named_without_words_of_a_library(capsys):
+    _, _, err = lastcall(capsys, "report", "--format", "xml")
+    assert "'xml' is not one of 'text', 'json', 'markdown', 'html'." in err
+    assert "Value error" not in err
+
+
+@pytest.mark.parametrize("command", ["report", "check", "explain", "doctor", "scan", "references", "baseline"])
+def test_a_terminal_whose_encoding_lacks_a_name_sees_it_escaped(command, tmp_path):
+    """Not a traceback, whose exit code 1 would say `in-use`."""
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "legacy.py").write_text('def älter():\n    """.. deprecated:: 1"""\n', encoding="utf-8")
+    (tmp_path / "app.py").write_text("from pkg.legacy import älter\nälter()\n", encoding="utf-8")
+    (tmp_path / "lastcall.toml").write_text('[[target]]\nref = "pkg.legacy:älter"\n', encoding="utf-8")
+    target, path = "pkg.legacy:älter", tmp_path / ".lastcall" / "store.db"
+    process = LiveProcess(path, root=str(tmp_path), started=time.time()).target(target).state(target).site(0, target).count(0, 5)
+    words = {"explain": [target], "references": [target], "doctor": ["--quick", "--all"]}.get(command, [])
+    done = subprocess.run(
+        [sys.executable, "-m", "lastcall", command, *words], cwd=tmp_path, capture_output=True, check=False, timeout=60,
+        env={**plain_environment(), "PYTHONIOENCODING": "ascii", "LASTCALL_STORE": str(path)},
+    )  # fmt: skip
+    process.close()
+    assert b"Traceback" not in done.stderr
+    assert b"\\xe4lter" in done.stdout
+    assert done.returncode == {"check": 1, "baseline": 1}.get(command, 0)
 
 
 def test_a_defect_of_ours_keeps_its_traceback(monkeypatch):

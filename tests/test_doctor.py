@@ -79,8 +79,15 @@ def test_what_was_lost_is_told_by_name_and_what_failed_or_was_dropped_needs_mend
     process.close()
     told = doctor(tmp_path, *options, LASTCALL_TARGETS="a:b")
     assert "problem dropped 3 [call-site-limit] in 1 process" in " ".join(told.stdout.split())
-    assert "problem 2 internal error(s) [flush] in 1 process" in " ".join(told.stdout.split())
+    assert "problem 2 internal errors [flush] in 1 process" in " ".join(told.stdout.split())
     assert told.returncode == 1
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "40", "none"])
+def test_it_is_as_wide_as_ever_where_the_width_is_not_known(tmp_path: Path, columns: str) -> None:
+    told = doctor(tmp_path, "--quick", COLUMNS=columns, LASTCALL_TARGETS="a:b")
+    assert "1 target named" in told.stdout
+    assert told.stdout == doctor(tmp_path, "--quick", LASTCALL_TARGETS="a:b").stdout
 
 
 def test_without_a_target_there_is_something_to_mend(tmp_path: Path) -> None:

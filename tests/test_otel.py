@@ -1,16 +1,19 @@
 """OpenTelemetry: spans, metrics and log records as the real exporters send them, own and global providers."""
 
+import json
 import logging
 import os
 import time
 
 import pytest
 
+from lastcall.config import load
 from lastcall.errors import internal_errors
 from lastcall.exporters import ExporterSettings, create, names
 from lastcall.exporters.otel_clients import protocol, wanted
 from lastcall.exporters.otel_spans import stacktrace
 from lastcall.exporters.queueing import Outbox
+from lastcall.exporting import create_exporter
 from loopback.otlp import HANG_SECONDS, Receiver
 from loopback.patience import PLENTY, wait_for_answers
 from observed_process import SPAN, TRACE, ObservedProcess, make_site, make_target
@@ -233,6 +236,56 @@ def test_gauges_tell_the_health_of_the_observation(receiver, exporter):
     assert of(names.METRIC_DROPPED, reason="sites") == 5
     assert of(names.METRIC_INTERNAL_ERRORS, slug="flush") == 1
     assert of(names.METRIC_REMOVE_BY_TIME, target="shop.legacy:old_total") == 1798675200
+
+
+def test_what_was_dropped_is_told_at_every_collection_and_not_only_with_an_observation(receiver, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.grpc_endpoint)
+    exporter = create("otlp", ExporterSettings(metric_interval=0))
+    process = ObservedProcess()
+    process.dropped = (("call-site-limit", 5),)
+    for observe in (True, False, False):
+        process.now += 15
+        process.use(make_site())
+        exporter.export(process.flush(observe=observe))
+    told = [(a["lastcall.reason"], value) for a, value, *_ in receiver.points(names.METRIC_DROPPED)]
+    assert len(told) >= 3  # one more where a series is born
+    assert set(told) == {("call-site-limit", 5)}
+    exporter.shutdown(1)
+
+
+def test_what_the_exporter_itself_dropped_joins_what_the_recorder_did(receiver, monkeypatch):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.grpc_endpoint)
+    exporter = create("otlp", ExporterSettings(metric_interval=0))
+    receiver.poison = "shop/caller_7.py"
+    process = ObservedProcess()
+    for number in range(9):
+        process.use(make_site(number))
+    exporter.export(process.flush())
+    exporter.force_flush(PLENTY)
+    receiver.poison = ""
+    process.dropped = (("call-site-limit", 5),)
+    process.now += 15
+    exporter.export(process.flush(observe=True))
+    told = {a["lastcall.reason"]: value for a, value, *_ in receiver.points(names.METRIC_DROPPED)}
+    assert told["otlp-traces-refused"] == 1
+    assert told["call-site-limit"] == 5
+    [statement] = [f for _, a, _ in receiver.logs() if (f := json.loads(a[names.PAYLOAD]))["event"] == "observation"]
+    assert statement["dropped"]["otlp-traces-refused"] == 1
+    assert statement["dropped_total"] == sum(statement["dropped"].values()) == sum(told.values())
+    exporter.shutdown(1)
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_setting_for_metrics_by_call_site_reaches_the_exporter(receiver, monkeypatch, asked, tmp_path):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.grpc_endpoint)
+    settings = {"LASTCALL_STORE": str(tmp_path / "store.db"), "LASTCALL_METRICS_BY_SITE": "1" if asked else "0"}
+    exporter = create_exporter("otlp", load(settings, cwd=str(tmp_path)))
+    process = ObservedProcess()
+    process.use(make_site(3))
+    exporter.export(process.flush(observe=True))
+    files = {a["code.file.path"] for a, *_ in receiver.points(names.METRIC_USES) if "code.file.path" in a}
+    assert files == ({"shop/caller_3.py"} if asked else set())
+    exporter.shutdown(1)
 
 
 def test_call_sites_become_attributes_only_if_asked_for_and_under_a_cap(receiver, monkeypatch, tmp_path):

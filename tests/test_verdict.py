@@ -9,7 +9,7 @@ import pytest
 from lastcall.coverage import Fleet
 from lastcall.dossier import Dossier, Life, Scope
 from lastcall.evidence import Finding, TargetInfo
-from lastcall.verdict import judge
+from lastcall.verdict import OUTAGES, judge
 from lastcall.verdict_report import exit_code
 from verdict_evidence import (
     BACKEND,
@@ -227,6 +227,12 @@ def test_a_service_that_never_met_a_discovered_target_does_not_block():
     assert verdict.word == "safe"
 
 
+@pytest.mark.parametrize(("source", "blocks"), [("pep702", True), ("wildcard", True), ("warning", False)])
+def test_unless_no_source_says_why_it_never_imported_the_module(source, blocks):
+    evidence = dossier(lives=[life(), life(WORKER)], source=source, source_read=False)
+    assert ("only-pending" in codes(judge(evidence, QUESTION))) == blocks
+
+
 def test_but_one_that_used_it_does():
     used = caller(200, scope=WORKER, fate="gone", left_at=NOW - 190 * DAY)
     assert "not-watched" in codes(judge(dossier(used, lives=[life(), life(WORKER)], source="pep702"), QUESTION))
@@ -254,6 +260,16 @@ def test_a_live_release_that_may_use_it_unseen_blocks(state):
     assert "a registry holds it" in " ".join(r.text for r in verdict.blocking("unproven"))
 
 
+@pytest.mark.parametrize(("days_ago", "blocks"), [(35.9, True), (36.1, False)])
+@pytest.mark.parametrize("state", ["missing", "failed", "partial"])
+def test_a_live_release_that_sees_it_now_blocks_for_as_long_as_silence_is_asked_for(state, days_ago, blocks):
+    """A process that could not see a use is made up for by the 36 days of silence that were watched since."""
+    before = watch(since=300, until=days_ago, state=state)
+    verdict = judge(dossier(lives=[life()], watches=[watch(), before]), QUESTION)
+    assert verdict.needed == pytest.approx(36 * DAY)
+    assert ("not-armed" in codes(verdict)) == blocks
+
+
 def test_what_failed_in_a_release_that_is_gone_is_history():
     old = watch(OLD, since=200, until=100, state="failed")
     verdict = judge(dossier(lives=[life(OLD, until=100, over=True), life()], watches=[watch(), old]), QUESTION)
@@ -273,6 +289,10 @@ def test_what_failed_in_a_release_that_is_gone_is_history():
         ("reading:missing-counts", True),
         ("dropped:sighting-queue", False),
         ("dropped:otlp-full", False),
+        ("dropped:gcp-refused", False),
+        *((name, False) for name in OUTAGES),
+        ("internal:exporter-otlp", True),
+        ("internal:orphans", True),
     ],
 )
 def test_drops_and_errors_block_where_uses_may_have_gone_uncounted(name, blocks):

@@ -150,3 +150,10 @@ def test_a_change_that_is_not_committed_yet_left_now_at_the_latest(tree):
     assert found.fate == "gone"
     assert found.left_at >= before
     assert not found.left_exactly
+
+
+@pytest.mark.parametrize("file", ["shop/nul\0.py", "shop/\ud800.py", "shop/:(glob)*.py"])
+def test_a_name_that_no_file_can_have_is_looked_for_without_a_traceback(tree, file):
+    subprocess.run(["git", "init", "-q", str(tree)], check=True)
+    assert fate(tree, file=file) in {"unknown", "gone"}
+    assert SourceTree([tree]).holds(file) is False

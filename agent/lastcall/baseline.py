@@ -84,8 +84,10 @@ class Baseline:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             text = HEADER
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"{path} cannot be read: {error}.") from error
+        except OSError as error:
+            raise UsageError(f"{path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path} is not valid TOML: it is no text in UTF-8.") from error
         try:
             document = tomlkit.parse(text)
         except TOMLKitError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import re
 import sys
@@ -88,6 +89,7 @@ def _with_lines_kept(text: str) -> str:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit: 3 and one sentence for what the user can mend, never a traceback."""
     _open_what_is_closed()
+    _write_what_can_be_written()
     try:
         # typer's own wrong-usage exit is 2, which here means `unproven`: so it must not exit by itself.
         given = sys.argv[1:] if arguments is None else arguments
@@ -113,6 +115,13 @@ def _open_what_is_closed() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as we live
 
 
+def _write_what_can_be_written() -> None:
+    """A name that the terminal's encoding lacks is escaped: a traceback's exit code 1 would mean `in-use`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _explain(error: Exception) -> int:
     """One sentence on stderr and the exit code for `error`. Raises it again if it is a defect of ours."""
     if isinstance(error, LastcallError):
@@ -128,7 +137,9 @@ def _explain(error: Exception) -> int:
     if callable(message):
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "lastcall"
-        return _fail(f"{message().rstrip('.')}. Try '{path} --help'.")
+        # typer's newest versions put pydantic's words before their own
+        text = message().replace("Value error, ", "").rstrip(".")
+        return _fail(f"{text}{'' if text.endswith('?') else '.'} Try '{path} --help'.")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}")

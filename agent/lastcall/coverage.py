@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import median
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 from lastcall.dossier import Life, Observed, Question, Scope, Watch, covers
@@ -21,6 +21,10 @@ DAY = 86_400.0
 
 LIVE_GRACE = DAY
 """A process not known to have ended is taken to be alive for this long after its last sign of life."""
+AHEAD = DAY
+"""So far may a clock be wrong. What is said to have happened later than that tells nothing of the time until now."""
+BEGINNING = 18_262 * DAY
+"""The first day of 2020: no process was observed before. A clock that says so was not set yet."""
 RESTART = HOUR
 RESTART_SHARE = 0.02
 """A service that is away for less than an hour, and than this share of its time, was restarted."""
@@ -46,8 +50,13 @@ class Fleet:
             if life.heard:
                 grouped[life.scope.where].append(life)
         for lives in grouped.values():
-            lives.sort(key=lambda life: (life.heard[-1][1], life.scope))
+            lives.sort(key=lambda life: (self._last(life), life.scope))
         return dict(grouped)
+
+    def _last(self, life: Life) -> float:
+        """When a scope was last heard from; 0 if all its signs of life lie ahead, by a broken clock."""
+        limit = self.now + AHEAD
+        return next((min(until, limit) for since, until in reversed(life.heard) if since <= limit), 0.0)
 
     @cached_property
     def known(self) -> frozenset[Scope]:
@@ -58,19 +67,24 @@ class Fleet:
     def live(self) -> frozenset[Scope]:
         """Scopes that still run: a process of theirs may be alive, or they are the newest of their service.
 
-        The newest counts even between runs: a monthly job is not gone because it is not running now.
+        The newest counts even between runs: a monthly job is not gone because it is not running now. Of one
+        that was heard from at a time that lies ahead nobody knows when it really was.
         """
         found = set()
         for lives in self.services.values():
             found.add(lives[-1].scope)
             found.update(
-                life.scope for life in lives if not life.over and life.heard[-1][1] >= self.now - LIVE_GRACE
+                life.scope
+                for life in lives
+                if (not life.over and self._last(life) >= self.now - LIVE_GRACE)
+                or life.heard[-1][1] > self.now + AHEAD
             )
         return frozenset(found)
 
     @cached_property
     def _bridges(self) -> dict[Where, float]:
-        return {where: _bridge(_all_heard(lives)) for where, lives in self.services.items()}
+        sound = BEGINNING, self.now + AHEAD
+        return {where: _bridge(clip(_all_heard(lives), *sound)) for where, lives in self.services.items()}
 
     def bridge(self, where: Where) -> float:
         """The longest absence of a service that is normal for it, in seconds."""
@@ -122,9 +136,9 @@ class Fleet:
         return (self.now - starts[0]) / (len(starts) - 1) if len(starts) > 1 else float("inf")
 
     def last_heard(self, where: Where) -> float:
-        """When a service was last heard from; 0 if never."""
+        """When a service was last heard from; 0 if never, or only by clocks that are ahead."""
         lives = self.services.get(where)
-        return lives[-1].heard[-1][1] if lives else 0.0
+        return self._last(lives[-1]) if lives else 0.0
 
     def fell_silent(self, where: Where) -> bool:
         """Whether a service has been away for longer than is normal for it."""
@@ -155,7 +169,7 @@ def _bridge(heard: Intervals) -> float:
     gaps = [later[0] - earlier[1] for earlier, later in itertools.pairwise(heard)]
     enough = 2
     if len(gaps) >= enough and sum(gaps) > there:
-        return 1.5 * median(gaps)
+        return 1.5 * median_low(gaps)
     return min(RESTART, RESTART_SHARE * there)
 
 
@@ -183,7 +197,7 @@ def expected(fleet: Fleet, question: Question, users: Iterable[Where]) -> list[W
 
 def observed_since(fleet: Fleet, where: Where, during: Intervals, since: float) -> Observed:
     """How well a service was observed from `since` (the last use; 0: ever) to now."""
-    total = measure(during)
+    total = measure(clip(during, BEGINNING, fleet.now))
     start = since or (during[0][0] if during else fleet.now)
     seconds = measure(clip(during, start, fleet.now))
     span = fleet.now - start

@@ -131,10 +131,11 @@ def _watchers(verdict: Verdict) -> Iterator[str]:
 
 def _risk(verdict: Verdict) -> Iterator[str]:
     risk, bound = verdict.risk, verdict.bound
+    low, high = percent(risk.low), percent(risk.high)
+    leeway = f", between {low} and {high} by what the evidence leaves open" if low != high else ""
     yield (
         f"The chance of a use within the next {span(verdict.question.window)} is estimated at "
-        f"{percent(risk.probability)}, between {percent(risk.low)} and {percent(risk.high)} by what the "
-        f"evidence leaves open. Safe takes at most {percent(verdict.question.limit)}."
+        f"{percent(risk.probability)}{leeway}. Safe takes at most {percent(verdict.question.limit)}."
     )
     if bound.per_hour is None:
         yield "No time was observed, so nothing bounds the rate."

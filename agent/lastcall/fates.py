@@ -127,8 +127,8 @@ def _git(root: Path, *arguments: str) -> str:
             check=False,
             timeout=20,
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return ""  # ValueError: a name that no file can have, or that the locale's encoding lacks
     return done.stdout.strip() if done.returncode == 0 else ""
 
 

@@ -150,7 +150,9 @@ def fell_silent(where: tuple[str, str], last: float, now: float) -> Reason:
     return Reason(
         "service-silent",
         "unproven",
-        f"{where_name(where)} was last heard from {ago(now - last)}.",
+        f"{where_name(where)} was last heard from {ago(now - last)}."
+        if last
+        else f"{where_name(where)} was heard from only at times that lie ahead, by a clock that is wrong.",
         "Is it still running, with the agent? If it was retired: --ignore service=NAME.",
         where,
     )

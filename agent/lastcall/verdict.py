@@ -51,6 +51,10 @@ CERTAIN = 0.99
 """A chance of return from which on the other callers need no look."""
 HARMLESS = ("sighting-queue", "active-span", "sample", "-full", "-refused")
 """Drops and failures on the way to a backend or of details: no use goes uncounted by them."""
+FOUND = ("pep702", "wildcard")
+"""Where targets come from that are known only once their module was imported."""
+OUTAGES = ("internal:otlp-traces", "internal:otlp-metrics", "internal:otlp-logs", "internal:gcp")
+"""Backends that were away. What they are to be told is kept, or what is not is counted as a drop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,14 +414,18 @@ def _unwatched(case: _Case) -> Iterator[Reason]:
 
 
 def _only_pending(case: _Case) -> Iterator[Reason]:
-    """Services that never imported the target's module. The source may explain it; silence alone does not."""
+    """Services that never imported the target's module. The source may explain it; silence alone does not.
+
+    Of a target that is found when its module is imported they have not even heard.
+    """
     if case.dossier.source_read:
         return
     states: dict[Where, set[str]] = defaultdict(set)
     for watch in case.dossier.watches:
         states[watch.scope.where].add(watch.state)
     for where in case.where if set().union(*states.values()) != {"pending"} else ():
-        if states.get(where) == {"pending"}:
+        unheard = where not in states and case.target.source in FOUND and where in case.fleet.services
+        if unheard or states[where] == {"pending"}:
             yield why.only_pending(where)
 
 
@@ -472,7 +480,7 @@ def _lossy(case: _Case) -> Iterator[Reason]:
 
 
 def _harmless(name: str) -> bool:
-    return any(name.endswith(ending) for ending in HARMLESS)
+    return name in OUTAGES or name.endswith(HARMLESS)
 
 
 def _isolation(case: _Case) -> Iterator[Reason]:

@@ -73,11 +73,14 @@ def wrapped(text: str, width: int = 78, indent: str = "          ") -> list[str]
     """Lines of at most `width` columns; a word longer than that, such as a path, is left whole."""
     import textwrap
 
-    lead = len(text) - len(text.lstrip(" -"))
-    return textwrap.wrap(
-        printable(text.replace("\n", " ")), width, initial_indent=indent, subsequent_indent=indent + " " * lead,
+    lead = len(text) - len(text.lstrip(" ->"))
+    # A percent sign alone at the beginning of a line is hard to read: its blank is none to break at.
+    together = printable(text.replace("\n", " ")).replace(" %", "\0%")
+    lines = textwrap.wrap(
+        together, width, initial_indent=indent, subsequent_indent=indent + " " * lead,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
+    return [line.replace("\0", " ") for line in lines]
 
 
 TELLING = 3600.0
@@ -87,10 +90,10 @@ TELLING = 3600.0
 def risk_sentence(verdict: Verdict) -> str:
     """The stated risk, its interval and the bound."""
     risk, bound = verdict.risk, verdict.bound
-    text = (
-        f"Chance of a use in the next {span(verdict.question.window)}: {percent(risk.probability)} "
-        f"({percent(risk.low)} to {percent(risk.high)})."
-    )
+    text = f"Chance of a use in the next {span(verdict.question.window)}: {percent(risk.probability)}"
+    if percent(risk.low) != percent(risk.high):
+        text += f" ({percent(risk.low)} to {percent(risk.high)})"
+    text += "."
     if bound.seconds < TELLING:
         text += f" {span(bound.seconds).capitalize()} of silence observed tell no rate."
     elif bound.per_hour is not None:
@@ -136,7 +139,7 @@ def as_json(verdicts: Sequence[Verdict]) -> str:
         "exit_code": exit_code(verdicts),
         "verdicts": [verdict_document(verdict) for verdict in ordered(verdicts)],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:
@@ -314,7 +317,7 @@ def as_sarif(verdicts: Sequence[Verdict]) -> str:
         "version": "2.1.0",
         "runs": [{"tool": {"driver": {"name": "lastcall", "rules": rules}}, "results": results}],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def _sarif_result(verdict: Verdict, file: str, line: int, message: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ def baseline(  # noqa: PLR0917 - typer passes them by name
     """
     from lastcall.baseline import Baseline
     from lastcall.reasons import plural
+    from lastcall.report_text import printable
 
     known = Baseline.load(file)
     uses = seen(store, since)
@@ -57,9 +58,9 @@ def baseline(  # noqa: PLR0917 - typer passes them by name
     new = [] if from_store else difference.new
     stale = [] if update else difference.stale
     for use in new:
-        print(f"new: {use.sentence()}")
+        print(f"new: {printable(use.sentence())}")
     for key in stale:
-        print(f"no longer used: {key.caller} -> {key.target}")
+        print(f"no longer used: {printable(f'{key.caller} -> {key.target}')}")
     return 1 if new or (stale and not from_store) else 0
 
 

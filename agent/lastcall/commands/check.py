@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from lastcall import whole_file
 from lastcall.commands.progress import progress
 from lastcall.errors import UsageError
 
@@ -255,6 +256,6 @@ def write(text: str, output: Path | None) -> None:
         sys.stdout.write(text)
         return
     try:
-        output.write_text(text, encoding="utf-8")
+        whole_file.write(output, [text])
     except OSError as error:
         raise UsageError(f"Cannot write {output}: {error.strerror}.") from error

@@ -37,6 +37,7 @@ RECENT = 50
 """Processes whose failures are told of."""
 DAY = 86_400.0
 WIDTH = 80
+NARROWEST = 30
 INDENT = " " * 10
 
 
@@ -127,7 +128,7 @@ def _configuration(found: Findings, config: Config) -> None:
         )
     else:
         discover = "; discovery: " + ", ".join(sorted(config.discover)) if config.discover else ""
-        found.say(OK, f"{len(config.targets)} target(s) named{discover}")
+        found.say(OK, f"{number(len(config.targets), 'target')} named{discover}")
 
 
 def _allowances(found: Findings, config: Config, most: int, now: float) -> None:
@@ -210,14 +211,15 @@ def _store_contents(found: Findings, store: Store, path: str) -> None:
     sums: dict[tuple[str, str], list[int]] = {}
     for row in processes[-RECENT:]:
         for level, text, pairs in (
-            (BAD, "{} internal error(s) [{}]", row.internal_errors),
+            (BAD, "{} [{}]", row.internal_errors),
             (BAD, "dropped {} [{}]", row.dropped),
             (NOTE, "could not read {} of what processes left [{}]", row.reading_faults),  # nobody can mend that
         ):
             for name, count in pairs:
                 sums.setdefault((level, text.format("{}", name)), []).append(count)
     for (level, text), counts in sums.items():
-        found.say(level, f"{text.format(sum(counts))} in {number(len(counts), 'process')} of the last {RECENT}")
+        amount = number(sum(counts), "internal error") if text.startswith("{} [") else sum(counts)
+        found.say(level, f"{text.format(amount)} in {number(len(counts), 'process')} of the last {RECENT}")
     if any("[child-journal-open]" in text for _, text in sums):
         found.say(
             NOTE,
@@ -401,7 +403,8 @@ def _print(found: Findings) -> None:
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
-    width = min(console.width, WIDTH) if sys.stdout.isatty() else WIDTH
+    # A width of nothing (COLUMNS=0, a terminal that does not know its size) would print nothing.
+    width = console.width = min(max(console.width, NARROWEST), WIDTH) if sys.stdout.isatty() else WIDTH
     styles = {OK: "green", NOTE: "yellow", BAD: "bold red"}
     section = ""
     for title, level, text in found.lines:

@@ -95,6 +95,7 @@ def plan_command(  # noqa: PLR0917 - typer reads the options off the signature
     """Show what `apply` would create, change (as a diff) and remove. Changes nothing."""
     if output not in ("text", "json"):
         raise UsageError(f"--format is {output!r}: expected text or json")
+    _look_at(channels, reads, resource_type)
     api, project = _connect(project)
     changes = _planned(api, project, channels, reads, resource_type, adopt=adopt)
     if output == "json":
@@ -118,6 +119,7 @@ def apply_command(  # noqa: PLR0917 - typer reads the options off the signature
     yes: Yes = False,
 ) -> None:
     """Make the project match: show the diff, ask, then create, update and remove. Safe to run again."""
+    _look_at(channels, reads, resource_type)
     api, project = _connect(project)
     _carry_out(
         api, _planned(api, project, channels, reads, resource_type, adopt=adopt), project, full=full, yes=yes
@@ -159,12 +161,9 @@ def _connect(project: str) -> tuple[Api, str]:
         raise UsageError(sentence(error, project)) from error
 
 
-def _planned(
-    api: Api, project: str, channels: Sequence[str] | None, reads: str, resource_type: str, *, adopt: bool
-) -> tuple[Change, ...]:
-    from lastcall.provision.definitions import SOURCES, load
-    from lastcall.provision.execute import survey
-    from lastcall.provision.plan import plan
+def _look_at(channels: Sequence[str] | None, reads: str, resource_type: str) -> None:
+    """Raises UsageError for an option that no project could be planned with, before one is asked."""
+    from lastcall.provision.definitions import SOURCES
 
     for channel in channels or ():
         if not _CHANNEL.fullmatch(channel):
@@ -178,6 +177,15 @@ def _planned(
         )
     if reads not in SOURCES:
         raise UsageError(f"--from is {reads!r}: expected logs, otlp or both")
+
+
+def _planned(
+    api: Api, project: str, channels: Sequence[str] | None, reads: str, resource_type: str, *, adopt: bool
+) -> tuple[Change, ...]:
+    from lastcall.provision.definitions import load
+    from lastcall.provision.execute import survey
+    from lastcall.provision.plan import plan
+
     wanted = load(reads=reads, resource_type=resource_type, notification_channels=tuple(channels or ()))
     with _working(f"Reading project {project}"):
         live = survey(api, project)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import gc
 import importlib
+import io
 import sys
 import time
 from contextlib import contextmanager
@@ -156,12 +157,15 @@ def open_store(path: str) -> Iterator[Store]:
 class _Text:
     """A rendered report: `pieces` for files and pipes, `lines` with styles for a terminal, if it has any."""
 
-    def __init__(self, pieces: Iterable[str], lines: Sequence[Line] = ()) -> None:
+    def __init__(self, pieces: Iterable[str], lines: Sequence[Line] = (), *, page: bool = False) -> None:
         self.pieces = pieces
         self.lines = lines
+        self.page = page
 
     def show(self) -> None:
         """Print it on stdout."""
+        if self.page and isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # as the page itself says, whatever the terminal's is
         if not self.lines or not sys.stdout.isatty():
             sys.stdout.writelines(self.pieces)
             return
@@ -185,7 +189,7 @@ def _rendered(
     if format_ is Format.json:
         return _Text(report_json.pieces(_EMPTY))
     if format_ is Format.html:
-        return _Text([_html(path, None, filter_, limit=limit, stacks=stacks)])
+        return _Text([_html(path, None, filter_, limit=limit, stacks=stacks)], page=True)
     return _Text([NO_STORE.format(path=path)])
 
 
@@ -203,7 +207,7 @@ _EMPTY: Document = {
 def _render(store: Store, filter_: Filter, format_: Format, *, limit: int | None, stacks: bool) -> _Text:
     _check_filter(store, filter_)
     if format_ is Format.html:
-        return _Text([_html(store.path, store, filter_, limit=limit, stacks=stacks)])
+        return _Text([_html(store.path, store, filter_, limit=limit, stacks=stacks)], page=True)
     if format_ is Format.json:
         return _Text(report_json.pieces(document(store, filter_, _allowances())))
     content = overview(store, filter_, _allowances(), limit=LIMIT if limit is None else limit, stacks=stacks)

@@ -59,6 +59,7 @@ class OtlpExporter:
         self._encode_spans: Callable[[list[Item]], Any] | None = None
         self._metrics = Collector(settings)
         self._observed = ""
+        self._dropped: tuple[tuple[str, int], ...] = ()
         self._taking = threading.Lock()
         self._loaded = False
         self._silent: dict[str, tuple[float, str]] = {}
@@ -144,7 +145,10 @@ class OtlpExporter:
                 time.monotonic() + self._settings.metric_interval if due else self._metrics_due
             )
             collector, errors = self._metrics, internal_errors.counts()
-            dropped = tuple(self._all_dropped(batch, dropped))
+            if batch.observation is not None:
+                self._dropped = batch.observation.dropped
+            # Between two observations what was dropped before still is: a gauge that is not sent goes stale.
+            dropped = (*self._dropped, *dropped)
         else:  # the last words of a killed process, which are none of our own
             due, collector, errors, dropped = True, Collector(self._settings), (), ()
             if batch.observation is not None:
@@ -154,11 +158,6 @@ class OtlpExporter:
             collector.readings.take(batch, dropped, errors)
         if due and not self._global:
             self._outboxes["metrics"].put(collector.items(batch))
-
-    @staticmethod
-    def _all_dropped(batch: Batch, dropped: tuple[tuple[str, int], ...]) -> list[tuple[str, int]]:
-        known = batch.observation.dropped if batch.observation is not None else ()
-        return [*known, *dropped]
 
     def _into_global(self, items: list[Item]) -> None:
         """The host's providers deliver, in their own time and with their own losses."""
