@@ -3,7 +3,9 @@
 import json
 import logging
 import os
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -212,6 +214,47 @@ def test_a_restarted_process_is_a_series_of_its_own(receiver, exporter, tmp_path
         exporter.export(process.flush(observe=True))
     last = {r["service.instance.id"]: v for a, v, _, r in receiver.points(names.METRIC_USES) if a["lastcall.origin"] == "direct" and a["lastcall.target"].endswith("old_total")}
     assert last == {"a" * 16: 4, "b" * 16: 4}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "words"),
+    [
+        (302, {"Location": "http://login.invalid/start?token=abc"}, "redirects (HTTP 302) to http://login.invalid/start; give"),
+        (301, {"Location": "/v1/traces/"}, "redirects (HTTP 301)"),
+        (200, {"Content-Type": "text/html; charset=utf-8"}, "a web page answers, and no collector"),
+    ],
+)
+def test_what_no_collector_answers_is_no_delivery(monkeypatch, tmp_path, status, headers, words):
+    """The exporters take it for success: it was sent to nobody, and must wait for who mends the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": "0"}.items():
+                self.send_header(name, value)
+            self.end_headers()
+
+        do_GET = do_POST
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+        exporter = create("otlp", ExporterSettings(store=str(tmp_path / "store.db"), attempt_timeout=PLENTY))
+        process = ObservedProcess()
+        process.use(make_site())
+        exporter.export(process.flush(observe=True))
+        health = exporter.health()
+        assert (health.delivered, health.pending > 2) == (0, True)
+        assert words in health.problem
+        assert "token" not in health.problem
+        assert words in exporter.probe(PLENTY)
+        exporter.shutdown(1)
+        server.shutdown()
 
 
 def test_gauges_tell_the_health_of_the_observation(receiver, exporter):

@@ -14,7 +14,7 @@ from lastcall.exporters.reach import knock
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
 Signal = Literal["traces", "metrics", "logs"]
 
@@ -67,6 +67,8 @@ class Client:
         """Whether `send` can pass on a request that is serialised already; known once it is loaded."""
         self._encoded: bytes | None = None
         """What the export under way sends in place of what the exporter makes of no spans."""
+        self._astray = ""
+        """Why the answer to the export under way is none of a collector's."""
 
     def send(self, data: Any, timeout: float) -> None:
         """Export within `timeout` seconds. Raises UnavailableError, or RefusedError if the data is to
@@ -77,14 +79,19 @@ class Client:
         with discreet() as heard:
             try:
                 exporter = self._connected()
+                self._astray = ""
                 _limit(exporter, min(timeout, self._timeout))
                 if isinstance(data, bytes):
                     self._encoded, data = data, []
                 result = exporter.export(data)
             except Exception as error:  # a bad certificate, header or URL raises whatever it likes
-                raise UnavailableError(f"OTLP {self.signal}: {_one_line(error)}") from error
+                raise UnavailableError(
+                    f"OTLP {self.signal}: {self._astray or _one_line(error)}"
+                ) from error
             finally:
                 self._encoded = None
+        if self._astray:  # first: what older exporters met at the other address is no help
+            raise UnavailableError(f"OTLP {self.signal} to {self._where}: {self._astray}")
         if result.name != "SUCCESS":
             raise self._failure(heard)
 
@@ -105,7 +112,34 @@ class Client:
                 timeout=self._timeout
             )
             self.takes_bytes = self._open_seam(self._exporter)
+            self._look_at_answers(self._exporter)
         return self._exporter
+
+    def _look_at_answers(self, exporter: Any) -> None:
+        """Note an answer over HTTP that no collector gives, and that the exporters take for success.
+
+        A redirect: newer ones do not follow it, older ones do so without the data. And a web page, such as
+        one to log in. `requests` and urllib3 lie below newer exporters, a session of `requests` below older.
+        """
+        transport: Any = getattr(getattr(exporter, "_client", None), "_transport", None)
+        session: Any = getattr(exporter, "_session", None)
+        if hasattr(transport, "request"):
+            original = transport.request
+
+            def request(*given: Any, **named: Any) -> Any:
+                answer = original(*given, **named)
+                if answer.status_code is not None:
+                    self._astray = _astray(answer.status_code, answer.headers(), _REDIRECTS)
+                return answer
+
+            transport.request = request
+        elif hasattr(session, "hooks"):
+
+            def hook(answer: Any, *_: Any, **__: Any) -> None:
+                # one that keeps the method (307, 308) is followed with the data
+                self._astray = self._astray or _astray(answer.status_code, answer.headers, _WITHOUT_DATA)
+
+            session.hooks["response"].append(hook)
 
     def _open_seam(self, exporter: Any) -> bool:
         """Let `self._encoded` take the place of what the exporter encodes, between its encoder and its transport.
@@ -142,10 +176,13 @@ class Client:
         text = _one_line(heard[-1].getMessage()) if heard else "no reason given"
         if heard and "timeout, max retries" in text and len(heard) > 1:
             text = _one_line(heard[-2].getMessage())
-        where = getattr(self._exporter, "_endpoint", "")
-        text = f"OTLP {self.signal} to {where}: {text}"
+        text = f"OTLP {self.signal} to {self._where}: {text}"
         codes = {getattr(value, "name", str(value)) for value in _arguments(heard)}
         return RefusedError(text) if codes & REFUSALS else UnavailableError(text)
+
+    @property
+    def _where(self) -> str:
+        return str(getattr(self._exporter, "_endpoint", ""))
 
     def close(self) -> None:
         """Close the connection."""
@@ -153,6 +190,21 @@ class Client:
             with discreet():
                 self._exporter.shutdown()
             self._exporter = None
+
+
+_REDIRECTS: Final = range(300, 400)
+_WITHOUT_DATA: Final = (301, 302, 303)
+
+
+def _astray(status: int, headers: Mapping[str, str], redirects: Container[int]) -> str:
+    """What is wrong with an answer that is no collector's; nothing if it may be one's."""
+    named = {name.lower(): value for name, value in headers.items()}
+    if status in redirects:
+        there = named.get("location", "").partition("?")[0]
+        return f"it redirects (HTTP {status}) to {there or 'elsewhere'}; give the address of the collector itself"
+    if status < _REDIRECTS.start and named.get("content-type", "").startswith("text/html"):
+        return "a web page answers, and no collector"
+    return ""
 
 
 def _limit(exporter: Any, seconds: float) -> None:
