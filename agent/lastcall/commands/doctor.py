@@ -213,7 +213,11 @@ def _store_contents(found: Findings, store: Store, path: str) -> None:
         for level, text, pairs in (
             (BAD, "{} [{}]", row.internal_errors),
             (BAD, "dropped {} [{}]", row.dropped),
-            (NOTE, "could not read {} of what processes left [{}]", row.reading_faults),  # nobody can mend that
+            (
+                NOTE,
+                "could not read {} of what processes left [{}]",
+                row.reading_faults,
+            ),  # nobody can mend that
         ):
             for name, count in pairs:
                 sums.setdefault((level, text.format("{}", name)), []).append(count)

@@ -85,9 +85,7 @@ class Client:
                     self._encoded, data = data, []
                 result = exporter.export(data)
             except Exception as error:  # a bad certificate, header or URL raises whatever it likes
-                raise UnavailableError(
-                    f"OTLP {self.signal}: {self._astray or _one_line(error)}"
-                ) from error
+                raise UnavailableError(f"OTLP {self.signal}: {self._astray or _one_line(error)}") from error
             finally:
                 self._encoded = None
         if self._astray:  # first: what older exporters met at the other address is no help
