@@ -172,6 +172,36 @@ def test_empty_states_are_accessible(nothing, page, scheme):
         assert violations(shown) == []
 
 
+WRITTEN = """
+window.written = [];
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  const at = this.getTransform(), half = this.measureText(text).width / 2;
+  if (this.textAlign === "center") window.written.push([text, x + at.e - half >= 0 && x + at.e + half <= this.canvas.width]);
+  return fill.apply(this, arguments);
+};
+"""
+
+
+@pytest.mark.parametrize("size", list(SIZES))
+def test_every_day_on_an_axis_is_written_whole_and_the_first_days_are_the_ones_observed(fleet, page, tmp_path, config, size):
+    shown = page(size)
+    shown.add_init_script(WRITTEN)
+    shown.goto(fleet)
+    assert len(shown.evaluate("written")) > 4
+    assert [text for text, whole in shown.evaluate("written") if not whole] == []
+    path, now = tmp_path / "store.db", time.time()
+    LiveProcess(path, started=now).target().state().site(0, at=now).count(0, 3, at=now).close()
+    board = boards.judge(boards.read(Store.current(path), now), config)
+    served = Served(application(lambda: board))
+    shown.goto(served.address)
+    today = shown.evaluate("new Date().toLocaleDateString('en', {day: 'numeric', month: 'short', timeZone: 'UTC'})")
+    assert {text for text, _ in shown.evaluate("written")} == {today}
+    assert "Application 100 %" in shown.inner_text("main")
+    served.stop()
+    board.close()
+
+
 def test_the_checker_sees_what_is_wrong(nothing, page):
     shown = page()
     shown.goto(nothing)

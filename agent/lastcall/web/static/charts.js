@@ -93,11 +93,12 @@
     const last = chart.end || chart.x[chart.x.length - 1];
     return {
       width: node.clientWidth, height: node.clientHeight, tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "UTC"),
-      padding: [8, 12, 0, 0], legend: { show: false }, series, bands,
+      padding: [8, 22, 0, 0], legend: { show: false }, series, bands,
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7, fill: accent } },
       scales: { x: { time: true, range: () => { const pad = chart.x.length > 1 ? 43200 : 86400 * 3; return [chart.x[0] - pad, last + pad]; } }, y: { range: (u, low, high) => [0, Math.max(high || 0, 4) * 1.08] } },
       axes: [
-        { ...axis, grid: { show: false }, size: 28, space: 72, incrs: [86400, 7 * 86400, 14 * 86400, 30 * 86400, 61 * 86400, 91 * 86400, 182 * 86400],
+        // A chart of the first days labels them, and not the days around that nobody has seen.
+        { ...axis, grid: { show: false }, size: 28, space: 72, ...(chart.x.length < 4 && !chart.forecast ? { splits: () => chart.x } : {}), incrs: [86400, 7 * 86400, 14 * 86400, 30 * 86400, 61 * 86400, 91 * 86400, 182 * 86400],
           values: (u, ticks) => ticks.map((x) => new Date(x * 1000).toLocaleDateString("en", { day: "numeric", month: "short", timeZone: "UTC" })) },
         { ...axis, size: 48, space: 40, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8, 1e9], values: (u, ticks) => ticks.map(short) },
       ],
