@@ -270,6 +270,13 @@ def test_a_live_release_that_sees_it_now_blocks_for_as_long_as_silence_is_asked_
     assert ("not-armed" in codes(verdict)) == blocks
 
 
+@pytest.mark.parametrize(("source", "blocks"), [("config", True), ("pep702", False), ("wildcard", False)])
+def test_a_process_without_it_among_its_targets_blocks_unless_it_would_only_be_found(source, blocks):
+    unaware = (watch(state="missing", reason="not among their targets"),)
+    verdict = judge(replace(dossier(source=source), unaware=unaware), QUESTION)
+    assert (verdict.word, "not-armed" in codes(verdict)) == (("unproven", True) if blocks else ("safe", False))
+
+
 def test_what_failed_in_a_release_that_is_gone_is_history():
     old = watch(OLD, since=200, until=100, state="failed")
     verdict = judge(dossier(lives=[life(OLD, until=100, over=True), life()], watches=[watch(), old]), QUESTION)

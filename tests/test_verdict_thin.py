@@ -178,6 +178,39 @@ def test_one_process_that_could_not_see_it_is_enough(fleet, code, before, ref, s
     assert "not-armed" in codes
 
 
+WITHOUT_IT = '[lastcall]\nenvironment = "staging"\n[[target]]\nref = "shop.legacy:often"\n'
+
+
+@pytest.mark.parametrize("release", ["1", "2"])
+def test_a_process_of_its_service_that_does_not_have_it_among_its_targets_is_enough(fleet, release):
+    """Started before it was named, from another folder, or with a release that had lost the entry."""
+    (fleet.folder / "without.toml").write_text(WITHOUT_IT)
+    fleet.run(IMPORTS_IT)
+    fleet.run(IMPORTS_IT, release=release, LASTCALL_CONFIG=str(fleet.folder / "without.toml"))
+    word, codes = fleet.aged().verdict()
+    assert (word, codes) == ("unproven", {"not-armed"})
+    assert fleet.verdict(ref="shop.legacy:often") == ("safe", set())
+
+
+def test_a_release_without_it_that_is_gone_for_as_long_as_silence_is_asked_for_is_history(fleet):
+    (fleet.folder / "without.toml").write_text(WITHOUT_IT)
+    fleet.run(IMPORTS_IT, release="0", LASTCALL_CONFIG=str(fleet.folder / "without.toml"))
+    fleet.aged(seconds=40 * DAY, whole=True)
+    fleet.run(IMPORTS_IT)
+    with Store.current(fleet.store) as store, store._database.transaction() as connection:
+        newest = "(SELECT max(id) FROM process)"
+        connection.execute(f"UPDATE process SET started = started - {OLD} WHERE id = {newest}")
+        connection.execute(f"UPDATE observed SET since = since - {OLD} WHERE process = {newest}")
+        connection.execute(f"UPDATE target_state SET since = since - {OLD} WHERE process = {newest}")
+    assert fleet.verdict() == ("safe", set())
+
+
+def test_forked_children_and_those_that_end_at_once_have_its_targets_too(fleet):
+    fleet.run("import os\npid = os.fork()\npid or os._exit(0)\nos.waitpid(pid, 0)\nimport shop.legacy\n"
+              "pid = os.fork()\npid or os._exit(0)\nos.waitpid(pid, 0)\n")
+    assert fleet.aged().verdict() == ("safe", set())
+
+
 def test_a_dropped_call_site_keeps_it_from_safe(fleet):
     lines = "\n".join(f"legacy.often()  # {n}" for n in range(5))
     fleet.run(f"from shop import legacy\n{lines}\n", LASTCALL_MAX_SITES="2")
@@ -200,6 +233,14 @@ def test_an_agent_that_crashed_at_start_is_a_service_that_was_not_observed(fleet
     word, codes = fleet.verdict("--require", "service=backend", "--require", "service=worker")
     assert word == "unproven"
     assert codes & {"service-missing", "not-watched", "lossy"}
+
+
+def test_a_backend_that_was_away_does_not(fleet):
+    away = {"LASTCALL_EXPORTERS": "store,otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    fleet.run("import shop.legacy, waiting\nwaiting.rounds()\n", **away)
+    with Store.open(fleet.store) as store:
+        assert any(name.startswith("otlp-") for row in store.processes() for name, _ in row.internal_errors)
+    assert fleet.aged().verdict() == ("safe", set())
 
 
 def test_a_service_without_the_agent_for_a_week_is_silent(fleet):

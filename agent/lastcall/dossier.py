@@ -112,6 +112,8 @@ class Dossier:
     now: float
     fleet: tuple[Life, ...] = ()
     watches: tuple[Watch, ...] = ()
+    unaware: tuple[Watch, ...] = ()
+    """When processes ran that did not have the target among theirs, where others of their service did."""
     callers: tuple[Caller, ...] = ()
     mentions: tuple[Mention, ...] = ()
     source_read: bool = False

@@ -111,6 +111,8 @@ def never_armed(target: TargetInfo, watches: Iterable[Watch]) -> Reason:
     states = sorted({w.state for w in watches})
     if states == ["pending"]:
         text = "No process that was observed ever imported its module, so nothing was armed."
+    elif "armed" in states or "removed" in states:
+        text = "It was armed for no time that was observed."
     elif states:
         text = f"No process had it armed; it was {', '.join(states)}."
     else:

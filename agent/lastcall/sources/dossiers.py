@@ -85,13 +85,14 @@ class _Reader:
             scope = Scope(row.scope.service, row.scope.environment, row.scope.release)
             self.findings[row.finding.target].append((scope, row.finding))
         self.watches: dict[str, list[Watch]] = {}
+        self.unaware: dict[str, list[Watch]] = {}
         self.callers: dict[str, list[Caller]] = {}
 
     def read(self, refs: set[str]) -> None:
         """Read who watched and who used these targets."""
         self.wanted = refs
         if refs:
-            self.watches = self._watches()
+            self._read_watches()
             self.callers = self._callers()
 
     def dossier(self, target: TargetInfo, busy: list[Caller] | None) -> Dossier:
@@ -100,6 +101,7 @@ class _Reader:
             now=self.now,
             fleet=self.fleet,
             watches=tuple(self.watches.get(target.ref, ())),
+            unaware=tuple(self.unaware.get(target.ref, ())),
             callers=tuple(self.callers.get(target.ref, ()) if busy is None else busy),
             mentions=tuple(self.mentions.get(target.ref, ())),
             findings=tuple(self.findings.get(target.ref, ())),
@@ -215,10 +217,11 @@ class _Reader:
             if number in heard:
                 yield Life(scope, union(heard[number]), over[number], oldest[number], tuple(troubles[number]))
 
-    def _watches(self) -> dict[str, list[Watch]]:
+    def _read_watches(self) -> None:
         rows = self.connection.execute("SELECT id, ref FROM target")
         refs = {number: ref for number, ref in rows if ref in self.wanted}
-        return Watching(self.connection, self.scopes, self.heard).watches(refs)
+        watching = Watching(self.connection, self.scopes, self.heard)
+        self.watches, self.unaware = watching.watches(refs), watching.unaware(refs)
 
     def _callers(self) -> dict[str, list[Caller]]:
         condition, parameters = self._narrowed()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from lastcall.coverage import SEEING
 from lastcall.dossier import Watch
-from lastcall.intervals import Intervals, clip, union
+from lastcall.intervals import Intervals, clip, measure, union
 from lastcall.store import state_sets
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Watching:
         self.scopes = scopes
         self.heard = heard
         self.home = dict(connection.execute("SELECT id, scope FROM process"))
+        self.groups: Groups = state_sets.alike(connection)
         self.outcomes = {
             number: (state, reason)
             for number, state, reason in connection.execute("SELECT id, state, reason FROM outcome")
@@ -51,7 +52,7 @@ class Watching:
 
     def watches(self, refs: Mapping[int, str]) -> dict[str, list[Watch]]:
         """The watches of each target in `refs` (number in the store: reference)."""
-        groups = state_sets.alike(self.connection)
+        groups = self.groups
         odd = self._odd(groups, refs)
         result: dict[str, list[Watch]] = {ref: [] for ref in refs.values()}
         for states, processes in groups.items():
@@ -72,6 +73,35 @@ class Watching:
                     strange = odd.get((target, scope))
                     found = [watch] if strange is None else self._apart(watch, members, strange)
                     result[refs[target]].extend(found)
+        return result
+
+    def unaware(self, refs: Mapping[int, str]) -> dict[str, list[Watch]]:
+        """Processes that did not have a target among theirs, where others of their service did.
+
+        They were started before it was named, by another configuration, or by a release that had lost it.
+        """
+        by_scope: dict[int, list[tuple[set[int], list[int]]]] = defaultdict(list)
+        for states, processes in self.groups.items():
+            named = {target for target, _, _ in states}
+            apart: dict[int, list[int]] = defaultdict(list)
+            for process in processes:
+                apart[self.home[process]].append(process)
+            for scope, members in apart.items():
+                by_scope[scope].append((named, members))
+        in_service: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for scope, parts in by_scope.items():
+            in_service[self.scopes[scope].where].update(*(named for named, _ in parts))
+        result: dict[str, list[Watch]] = defaultdict(list)
+        for scope, parts in by_scope.items():
+            here = self.scopes[scope]
+            everywhere = set.intersection(*(named for named, _ in parts))
+            for target in sorted((in_service[here.where] & refs.keys()) - everywhere):
+                without = [p for named, members in parts if target not in named for p in members]
+                during = union(stretch for process in without for stretch in self.heard.get(process, ()))
+                if measure(during) > 0:  # else it was killed before it could say what it watches
+                    result[refs[target]].append(
+                        Watch(here, "missing", during, len(without), "not among their targets")
+                    )
         return result
 
     def _odd(self, groups: Groups, refs: Mapping[int, str]) -> Odd:
