@@ -11,9 +11,11 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
+from lastcall.journal import live_folder
 from lastcall.store import Store
 from worlds import WAITING, plain_environment
 
@@ -241,6 +243,17 @@ def test_a_backend_that_was_away_does_not(fleet):
     with Store.open(fleet.store) as store:
         assert any(name.startswith("otlp-") for row in store.processes() for name, _ in row.internal_errors)
     assert fleet.aged().verdict() == ("safe", set())
+
+
+def test_what_another_users_process_left_and_nobody_here_may_read_keeps_it_from_safe(fleet):
+    fleet.run(IMPORTS_IT)
+    journal = Path(live_folder(str(fleet.aged().store))) / "aa01.journal"
+    journal.symlink_to(journal)  # root may read everything, but for this
+    assert fleet.verdict() == ("unproven", {"lossy"})
+    done = subprocess.run([sys.executable, "-m", "lastcall", "doctor", "--quick"], cwd=fleet.folder,
+                          env=plain_environment(), capture_output=True, text=True, check=False)  # fmt: skip
+    assert "this user may not read what 1 process left" in " ".join(done.stdout.split())
+    assert done.returncode == 1
 
 
 def test_a_service_without_the_agent_for_a_week_is_silent(fleet):

@@ -119,6 +119,8 @@ class Dossier:
     source_read: bool = False
     """Whether the source tree was searched for references."""
     findings: tuple[tuple[Scope, Finding], ...] = ()
+    unread: int = 0
+    """Processes that left word in files which who asks may not read."""
     brief: bool = False
     """Only the callers that show it to be in use were read, and not who watched."""
 

@@ -193,6 +193,16 @@ def lossy(lost: Sequence[tuple[str, int]]) -> Reason:
     )
 
 
+def unread(processes: int) -> Reason:
+    """Evidence that is there, and that may not be read."""
+    return Reason(
+        "lossy",
+        "unproven",
+        f"What {plural(processes, 'process has', 'processes have')} left beside the store may not be read by this user.",
+        "Ask as the user whose processes they are, or as root.",
+    )
+
+
 def isolation(findings: Sequence[Finding]) -> Reason:
     """Users that were mixed."""
     return Reason(

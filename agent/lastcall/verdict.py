@@ -479,6 +479,8 @@ def _lossy(case: _Case) -> Iterator[Reason]:
                     lost[name] += count
     if lost:
         yield why.lossy(sorted(lost.items()))
+    if case.dossier.unread:
+        yield why.unread(case.dossier.unread)
 
 
 def _harmless(name: str) -> bool:

@@ -200,6 +200,12 @@ def _store(found: Findings, path: str, most: int) -> None:
 
 
 def _store_contents(found: Findings, store: Store, path: str) -> None:
+    if store.unread:
+        found.say(
+            BAD,
+            f"this user may not read what {number(store.unread, 'process')} left in {path}-live:"
+            " what they used is not seen",
+        )
     processes = store.processes()
     sites = sum(total.sites for total in store.totals().values())
     found.say(OK, f"{path}: {number(len(processes), 'process')}, {number(sites, 'call site')}")

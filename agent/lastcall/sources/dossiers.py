@@ -105,6 +105,7 @@ class _Reader:
             callers=tuple(self.callers.get(target.ref, ()) if busy is None else busy),
             mentions=tuple(self.mentions.get(target.ref, ())),
             findings=tuple(self.findings.get(target.ref, ())),
+            unread=self.store.unread,
             brief=busy is not None,
         )
 

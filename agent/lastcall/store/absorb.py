@@ -54,6 +54,11 @@ class Absorbed:
     """What could not be read, by reason: torn-line, garbage-line, missing-counts,
     missing-frames, short-counts, unreadable."""
 
+    @property
+    def unread(self) -> int:
+        """Processes whose journal could not be opened."""
+        return self.faults.get("unreadable", 0)
+
 
 class Absorber:
     """Absorbs the live files beside `database`, again and again."""

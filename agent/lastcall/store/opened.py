@@ -48,6 +48,8 @@ class Store:
         self.path = database.path
         self._database = database
         self._absorber = Absorber(database)
+        self.unread = 0
+        """Processes whose live files this user may not read: what they have to say is not in it."""
 
     @classmethod
     def open(
@@ -74,13 +76,13 @@ class Store:
             raise StoreError("store-missing", f"There is no store at {path}.")
         store = cls.open(path, busy_seconds=1.0)
         try:
-            store.absorb_live(progress=progress)
+            store.unread = store.absorb_live(progress=progress).unread
         except StoreError as error:
             store.close()
             if error.slug not in ("store-locked", "store-read-only", "store-full"):
                 raise
             store = cls.open(path, read_only=True)
-            store.absorb_live(progress=progress)
+            store.unread = store.absorb_live(progress=progress).unread
         return store
 
     def absorb_live(
