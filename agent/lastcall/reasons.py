@@ -198,7 +198,7 @@ def unread(processes: int) -> Reason:
     return Reason(
         "lossy",
         "unproven",
-        f"What {plural(processes, 'process has', 'processes have')} left beside the store may not be read by this user.",
+        f"What {plural(processes, 'process has', 'processes have')} left beside the store is not readable here.",
         "Ask as the user whose processes they are, or as root.",
     )
 
