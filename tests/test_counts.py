@@ -349,6 +349,28 @@ def test_a_test_runner_and_a_scanner_are_marked(tmp_path):
     assert flags == {"inspect.py": True, "host.py": False}
 
 
+LOOKS_LIKE_A_TEST_OR_A_SCANNER = {
+    "a package of the application's called as a test runner is": ("ward/beds.py", "def work(call):\n    return call()\n", "from ward.beds import work"),
+    "and one as a scanner is": ("pdoc.py", "def work(call):\n    return call()\n", "from pdoc import work"),
+    "a mock outside a test": ("rooms.py", "import unittest.mock as m\ndef work(call):\n    return m.Mock(side_effect=call)()\n", "from rooms import work"),
+    "an object found by its name": ("plug.py", "import legacy\nVALUE = legacy.old(1)\n", "import pydoc\npydoc.locate('plug')\nwork = lambda call: None"),
+    "and in another way": ("plug.py", "import legacy\nVALUE = legacy.old(1)\n", "import pkgutil\npkgutil.resolve_name('plug:VALUE')\nwork = lambda call: None"),
+    "dependencies given to a handler": ("site-packages/dependency_injector/wiring.py", "def work(call):\n    return call()\n", "import sys\nsys.path.insert(0, 'site-packages')\nfrom dependency_injector.wiring import work"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LOOKS_LIKE_A_TEST_OR_A_SCANNER)
+def test_what_only_looks_like_a_test_or_a_scanner_counts_against_removal(tmp_path, case):
+    name, code, imports = LOOKS_LIKE_A_TEST_OR_A_SCANNER[case]
+    world = World(tmp_path, {"legacy.py": LEGACY, name: code, "host.py": f"import legacy\n{imports}\nwork(lambda: legacy.old(1))\n"}, TARGETS)
+    (tmp_path / name).parent.joinpath("__init__.py").touch()
+    run = counted(world, "auto")
+    from lastcall.store import Store
+
+    with Store.current(run.store) as store:
+        assert [(row.site.by_test, row.site.scanner) for row in store.uses()] == [(False, False)]
+
+
 def test_more_call_sites_than_the_bound_are_counted_as_dropped(tmp_path):
     lines = "\n".join("legacy.old()" for _ in range(50))
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": f"import legacy\nfor _ in range(3):\n    pass\n{lines}\n"}, TARGETS)

@@ -51,8 +51,10 @@ _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # Which part of the world a file belongs to.
 OWN, STDLIB, THIRD_PARTY, APPLICATION = range(4)
 
-_TEST_RUNNERS = ("_pytest", "pytest", "unittest", "nose2", "ward", "behave", "trial")
-_SCANNERS = ("inspect", "pydoc", "sphinx", "doctest", "pdoc", "pkgutil", "rlcompleter", "dependency_injector")
+_TEST_RUNNERS = ("_pytest", "pytest", "unittest", "nose2", "ward", "behave", "twisted")
+_SCANNERS = ("inspect", "pydoc", "sphinx", "doctest", "pdoc", "rlcompleter")
+_IN_EARNEST = ("locate", "safeimport")
+"""Functions of pydoc by which a program finds something by its name, to use it."""
 
 
 def file_kind(filename: str) -> int:
@@ -234,7 +236,9 @@ class Stacks:
     def walk(self, frame: FrameType, line: int) -> Walked:
         """The stack from `frame`, which is at `line`, outwards: `limit` frames of it, flags from MAX_WALK. Ours are
         left out."""
-        shown, text, flags, _ = _look(frame, frame.f_code, line)  # hardly ever anybody's outer frame: not remembered
+        shown, text, flags, _ = _look(
+            frame, frame.f_code, line
+        )  # hardly ever anybody's outer frame: not remembered
         chain = _instructions(frame.f_back)
         behind = self._behind.get(chain) or self._walk_behind(frame, chain)
         number = f"{behind.number}," if behind.frames else ""
@@ -313,7 +317,7 @@ def _look(frame: FrameType, code: CodeType, line: int) -> Place:
     if len(file) > MAX_PATH:
         file = file[:MAX_PATH] + "..."
     shown = (file, line, function)
-    return shown, ascii(shown), _flags_of(code.co_name, frame.f_globals.get("__name__")), code
+    return shown, ascii(shown), _flags_of(code, frame.f_globals.get("__name__")), code
 
 
 def _line_far_into(frame: FrameType, code: CodeType) -> int | None:
@@ -338,13 +342,24 @@ def _line_far_into(frame: FrameType, code: CodeType) -> int | None:
     return lines[row]
 
 
-def _flags_of(function: str, module: object) -> int:
-    if function == "<module>":
+def _flags_of(code: CodeType, module: object) -> int:
+    """What a frame says of the uses below it. Such marks keep a use from counting, so doubt leaves them out."""
+    if code.co_name == "<module>":
         return DURING_IMPORT if module != "__main__" else 0
     if module.__class__ is not str:
         return 0
-    root = str(module).partition(".")[0]
-    return BY_TEST if root in _TEST_RUNNERS else SCANNER if root in _SCANNERS else 0
+    name = str(module)
+    root = name.partition(".")[0]
+    if root in _TEST_RUNNERS:
+        # an application's own package may be called `ward`, and mocks are used without tests
+        at_work = not name.startswith("unittest.mock") and (
+            root != "twisted" or name.startswith("twisted.trial")
+        )
+        return BY_TEST if at_work and file_kind(code.co_filename) != APPLICATION else 0
+    if root in _SCANNERS:
+        at_work = code.co_name not in _IN_EARNEST and file_kind(code.co_filename) != APPLICATION
+        return SCANNER if at_work else 0
+    return 0
 
 
 if sys.version_info >= (3, 11):
