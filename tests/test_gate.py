@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -9,7 +10,8 @@ import textwrap
 import pytest
 
 from lastcall.errors import UsageError
-from lastcall.gate import Repository, endpoints, removals
+from lastcall.gate import Repository, covered, endpoints, removals
+from lastcall.targets import Target
 from live_files import LiveProcess
 from worlds import plain_environment
 
@@ -210,6 +212,38 @@ def test_a_revision_is_no_option_of_gits(project, revisions):
     project.commit(shop__legacy=MAKE)
     with pytest.raises(UsageError, match=r"takes BASE\.\.HEAD"):
         endpoints(revisions)
+
+
+@pytest.mark.parametrize(("package", "names"), [("shop", ["old_a", "Desk.old_b"]), ("services/web/shop", ["old_a", "Desk.old_b"])])
+def test_what_a_wildcard_covers_is_a_target_though_no_process_ever_imported_it(project, package, names):
+    code = """
+        import old_modules
+        def old_a(): pass
+        def _old(): pass
+        if True:
+            def old_c(): pass
+        class Desk:
+            def old_b(self): pass
+            def serve(self): pass
+        """
+    where = package.replace("/", "__")
+    base = project.commit(**{f"{where}__init": "", f"{where}__legacy": code, f"{where}__other": code})
+    head = project.commit(**{f"{where}__legacy": "def old_c(): pass\nclass Desk: pass\n"})
+    wildcards = [Target("shop.**:old_*"), Target("shop.*:Desk.old_*"), Target("elsewhere:*"), Target("shop.legacy:Desk")]
+    found = covered(Repository(base), Repository(head), wildcards)
+    assert sorted(found) == ["shop.legacy:Desk.old_b", "shop.legacy:old_a", "shop.legacy:old_c"]
+    assert sorted(taken(base, head, *found)) == sorted(f"shop.legacy:{name}" for name in names)
+
+
+def test_to_delete_it_takes_a_verdict(project):
+    project.commit(shop__init="", shop__legacy=MAKE)
+    project.commit(shop__legacy="")
+    (project.path / "lastcall.toml").write_text('[[target]]\nref = "shop.**:mak*"\n')
+    LiveProcess(project.path / ".lastcall" / "store.db").target("shop.other:make").state("shop.other:make").close()
+    command = [sys.executable, "-m", "lastcall", "check", "--diff", "HEAD~1..HEAD", "--format", "json"]
+    done = subprocess.run(command, cwd=project.path, env=plain_environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert [v["target"] for v in json.loads(done.stdout)["verdicts"]] == ["shop.legacy:make"]
 
 
 def test_a_change_that_deletes_no_target_passes(project):

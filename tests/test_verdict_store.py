@@ -254,18 +254,19 @@ def judged(path, question, now, *refs):
     return {v.target.ref: v for v in check(request, StoreSource(str(path)), config)}
 
 
+@pytest.mark.parametrize("ref", ["pkg.mod:old", "pkg.**:o*"])
 @pytest.mark.parametrize(
     ("until", "when_counted", "word"),
     [("2026-11-30", FLAG_ALLOWED, "unproven"), ("2026-11-10", FLAG_ALLOWED, "in-use"), ("2026-11-30", 0, "unproven")],
 )  # fmt: skip
-def test_the_allow_list_is_asked_as_it_is_today(tmp_path, until, when_counted, word):
+def test_the_allow_list_is_asked_as_it_is_today(tmp_path, ref, until, when_counted, word):
     """Whatever it said when the use was counted: an entry that ran out counts again, a new one holds at once."""
     at = instant("2026-11-19")
     process = LiveProcess(tmp_path / "store.db", started=at).target().state()
     process.site(0, flags=when_counted).count(0, 3).append("E", int(at * 1e9), "exit")
     process.close()
     entry = f"{{ caller = 'pkg.caller', until = {until!r} }}"
-    (tmp_path / "lastcall.toml").write_text(f"[[target]]\nref = 'pkg.mod:old'\nallow = [{entry}]\n")
+    (tmp_path / "lastcall.toml").write_text(f"[[target]]\nref = {ref!r}\nallow = [{entry}]\n")
     config = settings.load(environ={}, cwd=str(tmp_path))
     request = Request((), Question(), (), instant("2026-11-20"))
     (verdict,) = check(request, StoreSource(str(tmp_path / "store.db")), config)

@@ -16,7 +16,7 @@ from lastcall.errors import UsageError
 from lastcall.evidence import TargetInfo
 from lastcall.schedule import DAY
 from lastcall.verdict import judge
-from lastcall.wildcards import matching, wild
+from lastcall.wildcards import makes, matching, wild
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +42,8 @@ class Request:
     paths: Sequence[Path] = ()
     """Source trees to look for references and callers in."""
     now: float = field(default_factory=time.time)
+    written: Sequence[str] = ()
+    """Targets that only the source knows of: what a wildcard covers, and no process ever imported."""
 
     @property
     def since(self) -> float:
@@ -116,8 +118,10 @@ def gather(
         )
     with source.gather(request.refs, request.since, progress) as store:
         known = known_targets(store, config)
+        for ref in request.written:
+            known.setdefault(ref, TargetInfo(ref, "function" if ":" in ref else "module", source="wildcard"))
         refs = resolve(request.refs, sorted(known))
-        configured = {target.ref: target for target in config.targets}
+        configured = _entries(config, refs)
         # What is allowed is asked of the configuration, so nothing is plain before it was asked.
         thorough = {ref for ref, target in configured.items() if target.allow}
         found = dossiers(
@@ -160,6 +164,18 @@ def _matches(name: str, known: Iterable[str]) -> list[str]:
         return matching(name, known)
     exact = [ref for ref in known if ref == name]
     return exact or [ref for ref in known if ":" not in name and ref.partition(":")[2] == name]
+
+
+def _entries(config: Config, refs: Iterable[str]) -> dict[str, Target]:
+    """The entry of the configuration that speaks for each target: its own, else the first wildcard's that covers it."""
+    own = {target.ref: target for target in config.targets}
+    wildcards = [target for target in config.targets if target.parsed.wild]
+    if not wildcards:
+        return own
+    covered: dict[str, Target] = {}
+    for wildcard in reversed(wildcards):
+        covered.update(dict.fromkeys(makes(wildcard, refs), wildcard))
+    return {**covered, **own}
 
 
 def _configured(dossier: Dossier, target: Target) -> Dossier:

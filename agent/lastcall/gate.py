@@ -14,13 +14,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lastcall.errors import UsageError
+from lastcall.wildcards import makes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from lastcall.checking import Request
     from lastcall.config import Config
     from lastcall.sources import EvidenceSource
+    from lastcall.targets import Target
     from lastcall.verdict import Verdict
 
 SOURCE_FOLDERS = ("", "src/", "lib/", "agent/")
@@ -56,12 +58,14 @@ def check_diff(
 
     base, head = endpoints(revisions)
     with source.gather(request.refs, request.since, progress) as store:
-        wanted = resolve(request.refs, sorted(known_targets(store, config)))
-    removed = removals(Repository(base), Repository(head), wanted)
+        known = known_targets(store, config)
+    before, after = Repository(base), Repository(head)
+    written = sorted(set(covered(before, after, config.targets)) - known.keys())
+    removed = removals(before, after, resolve(request.refs, sorted({*known, *written})))
     if not removed:
         return []
     places = {removal.ref: removal for removal in removed}
-    verdicts = check(replace(request, refs=sorted(places)), source, config, progress)
+    verdicts = check(replace(request, refs=sorted(places), written=written), source, config, progress)
     return [_placed(verdict, places[verdict.target.ref]) for verdict in verdicts]
 
 
@@ -154,6 +158,38 @@ def removals(base: Repository, head: Repository, refs: Sequence[str]) -> list[Re
         if before is not None and reach(head, ref) is None:
             result.append(Removal(ref, before[0], before[1], _became(base, head, ref)))
     return result
+
+
+def covered(base: Repository, head: Repository, targets: Sequence[Target]) -> list[str]:
+    """What the configuration's wildcards cover in the files that the change touches, whether it ever ran or not."""
+    wildcards = [target for target in targets if target.parsed.wild]
+    if not wildcards:
+        return []
+    listed = _git("diff", "--name-only", "--no-renames", "-z", base.commit, head.commit).split("\0")
+    result = []
+    for file in sorted(base.files.intersection(listed)):
+        parts = _module_name(file.removesuffix("i")).split(".")
+        # In a repository of many projects a package begins somewhere below.
+        names = [name for n in range(len(parts)) if base.file_of(name := ".".join(parts[n:])) == file]
+        tree = base.parsed(file)
+        for module in names if tree is not None else ():
+            refs = [f"{module}:{qualname}" for qualname in _defined(tree)] + [module]
+            result += [ref for wildcard in wildcards for ref in makes(wildcard, refs)]
+    return result
+
+
+def _defined(scope: ast.AST | None, prefix: str = "") -> Iterator[str]:
+    """The public functions, classes and members of classes that are defined in a module."""
+    pending = list(ast.iter_child_nodes(scope)) if scope is not None else []
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, _DEFINITIONS):
+            if not node.name.startswith("_"):
+                yield prefix + node.name
+                if isinstance(node, ast.ClassDef):
+                    yield from _defined(node, f"{prefix}{node.name}.")
+        elif not isinstance(node, ast.expr):
+            pending.extend(ast.iter_child_nodes(node))
 
 
 def reach(repository: Repository, ref: str, depth: int = DEPTH) -> tuple[str, int] | None:
