@@ -66,6 +66,13 @@ class Host:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def processes(self) -> int:
+        """How many processes the store holds."""
+        from lastcall.store import Store
+
+        with Store.current(self.store) as store:
+            return len(store.processes())
+
     def uses(self, target: str = TARGET) -> int:
         """How many uses of `target` the store holds; 0 also if nothing was ever stored."""
         if not self.store.parent.is_dir():

@@ -67,6 +67,33 @@ def test_installed_the_start_up_file_starts_the_agent(host: Host) -> None:
     assert host.uses() == 3
 
 
+CONSOLE_SCRIPT = "#!{}\n# -*- coding: utf-8 -*-\nimport sys\nfrom lastcall.cli import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("python", "-m", "lastcall"), ("python", "-X", "utf8", "-bm", "lastcall"), ("bin/lastcall",), ("python", "-W", "ignore", "bin/lastcall")],
+    ids=" ".join,
+)
+def test_the_command_is_no_process_of_the_service_that_it_is_asked_about(host: Host, words: tuple[str, ...]) -> None:
+    """It never uses anything, so that a page left open for weeks would be weeks of silence observed."""
+    script = host.folder / "bin" / "lastcall"
+    script.parent.mkdir()
+    script.write_text(CONSOLE_SCRIPT.format(host.python))
+    script.chmod(0o755)
+    host.app(**ON)
+    before = host.processes()
+    run = host.run(*words, "report", "--store", str(host.store), **ON)
+    assert (run.code, host.processes()) == (0, before), run.err
+
+
+@pytest.mark.parametrize("words", [("python", "lastcall"), ("python", "app.py", "-m", "lastcall")], ids=" ".join)
+def test_a_program_of_the_hosts_that_looks_like_it_is_watched(host: Host, words: tuple[str, ...]) -> None:
+    (host.folder / "lastcall").write_text("import app\n")
+    assert host.run(*words, **ON).out == OUTPUT
+    assert host.uses() == 3
+
+
 def test_not_installed_the_checkout_on_pythonpath_starts_the_agent(stranger: Host) -> None:
     run = stranger.app(**BY_PATH)
     assert (run.out, run.err, run.code) == (OUTPUT, "", 0)

@@ -588,12 +588,35 @@ def start_from_environment() -> None:
     if os.environ.get("LASTCALL_ENABLED", "").lower() in OFF or _has_failed:
         return
     try:
-        start()
+        if not _is_command():
+            start()
     except Exception as error:  # the seam between the interpreter's start and ours
         _has_failed = True
         if os.environ.get("LASTCALL_RERAISE") == "1":
             raise
         sys.stderr.write(f"lastcall: not started: {type(error).__name__}: {error}\n")
+
+
+def _is_command() -> bool:
+    """Whether this process is the `lastcall` command itself.
+
+    It would be a process of the service it is asked about, and one that never uses anything: time observed, by
+    who looks.
+    """
+    words = sys.orig_argv[1:]
+    while words and words[0].startswith("-"):
+        option = words.pop(0)
+        if option.endswith("m") and not option.startswith(("--", "-X", "-W")):
+            return words[:1] == ["lastcall"]
+        if option in ("-X", "-W"):
+            del words[:1]
+    if not words or os.path.basename(words[0]) != "lastcall":
+        return False
+    try:
+        with open(words[0], "rb") as script:
+            return b"lastcall.cli" in script.read(1000)  # else a program of the host's that is called so
+    except OSError:
+        return False
 
 
 def _in_subinterpreter() -> bool:
