@@ -20,6 +20,21 @@ def load(folder, text=None, environ=None, name="lastcall.toml", **overrides):
     return configuration.load(environ or {}, overrides, cwd=str(folder))
 
 
+@pytest.mark.parametrize(("value", "says"), [('["x"]', "['x']"), ("{ a = 1 }", "{'a': 1}"), ("true", "True")])
+@pytest.mark.parametrize("key", ["owner", "replacement", "issue", "note", "since"])
+def test_what_is_said_of_a_target_is_a_text(tmp_path, key, value, says):
+    config = load(tmp_path, f'[[target]]\nref = "a:b"\n{key} = {value}\n')
+    (problem,) = config.problems
+    assert problem.endswith(f"{key} must be a text, not {says}")
+    assert config.targets[0].metadata.get(key, "") == ""
+
+
+def test_a_number_or_a_date_without_quotes_is_one_too(tmp_path):
+    config = load(tmp_path, '[[target]]\nref = "a:b"\nissue = 514\nsince = 2025-09-01\n')
+    assert config.problems == []
+    assert config.targets[0].metadata == {"issue": "514", "since": "2025-09-01"}
+
+
 def test_an_argument_outranks_the_environment_which_outranks_the_file(tmp_path):
     text = '[lastcall]\nservice = "file"\nrelease = "file"\nenvironment = "file"\n'
     config = load(tmp_path, text, {"LASTCALL_SERVICE": "env", "LASTCALL_RELEASE": "env"}, service="argument")

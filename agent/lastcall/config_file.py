@@ -149,6 +149,9 @@ def take_target(config: Config, table: Any, place: tuple[str, int]) -> None:
 
 
 def _metadata(config: Config, key: str, value: Any, where: str) -> str:
+    if isinstance(value, (list, dict, bool)):
+        config.problems.append(f"{where}: {key} must be a text, not {value!r}")
+        return ""
     if not isinstance(value, str):
         value = str(value)  # a TOML date, or a number that is an issue's
     if key not in _CHECKED or value in _good_dates:
