@@ -17,6 +17,7 @@ from lastcall.exporters import NAMES, ExporterSettings, create, entries, names
 from lastcall.exporters.gcp import GcpExporter, StreamExporter
 from lastcall.exporters.gcp_clients import GrpcWriter
 from lastcall.testing import MemoryExporter
+from lastcall.verdict import OUTAGES
 from loopback.cloud_logging import CloudLogging
 from loopback.otlp import Receiver
 from loopback.patience import PLENTY, wait_for_answers
@@ -284,6 +285,7 @@ def test_an_outage_loses_nothing_and_costs_one_internal_error(networked, behavio
     assert exporter.health().problem
     counted = dict(internal_errors.counts())
     assert set(counted.values()) == {1}, counted
+    assert {f"internal:{slug}" for slug in counted} <= set(OUTAGES)  # no reason against a verdict
     networked.behave("ok")
     exporter.export(process.flush(final=True))
     assert exporter.force_flush(PLENTY)
