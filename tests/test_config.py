@@ -170,6 +170,13 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     assert [target.ref for target in config.targets] == ["a.b:c"]
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no /dev/zero")
+def test_a_file_without_an_end_is_not_read_for_ever(tmp_path):
+    config = load(tmp_path, None, {"LASTCALL_CONFIG": "/dev/zero", "LASTCALL_TARGETS": "a.b:c"})
+    assert config.problems == ["/dev/zero: has more than 10,000,000 characters; a configuration file was expected"]
+    assert [target.ref for target in config.targets] == ["a.b:c"]
+
+
 def test_targets_in_the_environment_may_stand_a_line_each(tmp_path):
     config = load(tmp_path, None, {"LASTCALL_TARGETS": "a.b:c\n  a.b:d,\n\na.b:e\n"})
     assert [target.ref for target in config.targets] == ["a.b:c", "a.b:d", "a.b:e"]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LARGEST = 1e9
 MOST = 1_000_000
 """Of call sites, whose counters are a file that is mapped, 8 bytes for each."""
+MAX_LENGTH = 10_000_000
+"""Characters of a configuration file; /dev/zero has no end."""
 
 
 class Setting:
@@ -390,13 +392,16 @@ def _text_of(config: Config, path: str, *, required: bool) -> str | None:
             config.problems.append(f"{path}: is a pipe, which one process can read once; a file was expected")
             return None
         with open(path, encoding="utf-8") as file:
-            return file.read().removeprefix("\ufeff")  # the mark that some editors put first; TOML knows none
+            text = file.read(MAX_LENGTH + 1)
+        if len(text) <= MAX_LENGTH:
+            return text.removeprefix("\ufeff")  # the mark that some editors put first; TOML knows none
+        config.problems.append(f"{path}: has more than {MAX_LENGTH:,} characters; a configuration file was expected")
     except (OSError, UnicodeDecodeError) as error:
         if required:
             config.problems.append(
                 f"{path}: cannot be read ({error}); a readable UTF-8 TOML file was expected"
             )
-        return None
+    return None
 
 
 def said_where(place: tuple[str, int], ref: str = "") -> str:
