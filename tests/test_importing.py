@@ -456,6 +456,31 @@ def test_a_module_that_the_program_runs_by_hand_may_have_been_used_before_it_was
     assert (state, "by the program itself" in reason) == ("partial", True)
 
 
+def test_a_module_run_by_hand_that_is_met_halfway_is_armed_to_its_end(tmp_path):
+    """pytest's `--import-mode=importlib` and loaders of plugins run modules so."""
+    met = "import waiting\nwaiting.rounds()\n"
+    deprecated = "def deprecated(f):\n    f.__deprecated__ = 'gone soon'\n    return f\n"
+    world = World(tmp_path, {
+        "plugin.py": LEGACY + met + "def old_too(*a): return a\nclass Old:\n    def method(self): return 1\n",
+        "marked.py": deprecated + met + "@deprecated\ndef gone(): return 2\n",
+        "host.py": """
+            import importlib.util, sys, waiting
+            for name in ("plugin", "marked"):
+                spec = importlib.util.find_spec(name)
+                sys.modules[name] = module = importlib.util.module_from_spec(spec)
+                spec.loader.exec_module(module)
+            waiting.rounds()
+            plugin = sys.modules["plugin"]
+            print(plugin.old(), plugin.old_too(), plugin.Old().method(), module.gone())
+            """,
+    }, ("plugin:*", "plugin:*.*"))
+    plain = world.run()
+    watched = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05", LASTCALL_DISCOVER_PEP702="marked")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    for ref in ("plugin:old", "plugin:old_too", "plugin:Old.method", "marked:gone"):
+        assert watched.total(ref) == 1, ref
+
+
 def test_reload_counts_once_and_keeps_what_the_host_sees(tmp_path):
     world = World(tmp_path, {
         "legacy.py": "import sys\nprint('runs')\n" + LEGACY + "class Old:\n    def __init__(self): self.a = 1\n    def m(self): return 2\n",

@@ -17,8 +17,13 @@ LIMIT = 50_000
 """Targets in one process, from which on wildcards make no more."""
 
 
-def expand(patcher: Patcher, wildcard: Target, module: ModuleType, name: str, *, late: str) -> None:
+def expand(
+    patcher: Patcher, wildcard: Target, module: ModuleType, name: str, *, late: str, only_new: bool = False
+) -> None:
+    """Arm what `wildcard` matches in `module`. `only_new`: and what is no target yet."""
     if not wildcard.qualname:
+        if only_new:
+            return
         child = patcher.add(wildcard.child(name))
         patcher.arm(child, module, late=late)
         return
@@ -28,6 +33,8 @@ def expand(patcher: Patcher, wildcard: Target, module: ModuleType, name: str, *,
             return
         for parameter in _matching_parameters(wildcard, module, qualname):
             ref = f"{name}:{qualname}{parameter}"
+            if only_new and ref in patcher.by_ref:
+                continue
             child = patcher.add(wildcard.child(ref))
             patcher.arm(child, module, late=late)
     wildcard.state, wildcard.reason = "armed", ""

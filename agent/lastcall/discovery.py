@@ -58,8 +58,8 @@ class Markers:
     def __init__(self, packages: list[Pattern]) -> None:
         self.packages = packages
 
-    def __call__(self, patcher: Patcher, module: ModuleType) -> None:
-        """Make targets of everything marked that is defined in `module`, and arm them."""
+    def __call__(self, patcher: Patcher, module: ModuleType, only_new: bool) -> None:
+        """Make targets of everything marked that is defined in `module`, and arm them. `only_new`: what is none yet."""
         name = str(vars(module).get("__name__", ""))
         if not any(pattern.matches(name) for pattern in self.packages):
             return
@@ -68,6 +68,8 @@ class Markers:
             known = patcher.by_ref.get(ref)
             if known is not None and known.source not in FOUND:
                 known.metadata.setdefault("note", message)
+                continue
+            if known is not None and only_new:
                 continue
             target = patcher.add(Target(ref, metadata={"note": message}, source="pep702"))
             patcher.arm(target, module)

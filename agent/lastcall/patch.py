@@ -79,7 +79,8 @@ class Patcher:
         """What has to run around the calls of a target, if anything: see `engines.around`."""
         self.asked: Callable[[Target, SiteRecord | None], None] = lambda _target, _record: None
         """Told of each ask for a removed target."""
-        self.discoverers: list[Callable[[Patcher, ModuleType], None]] = []
+        self.discoverers: list[Callable[[Patcher, ModuleType, bool], None]] = []
+        """What finds targets in a module; all of them, or only those that are not known yet."""
         self.before_late_arming: Callable[[], None] = lambda: None
         """Called before `rescan` arms a module, which is mostly in the background thread."""
         self.is_awaited: Callable[[Target], bool] = lambda _target: False
@@ -91,6 +92,8 @@ class Patcher:
         self._waiting: list[tuple[ModuleType, str, str]] = []
         self._unsettled: dict[str, tuple[Target, Callable[[], Any]]] = {}
         """Targets that may be defined yet, or anew, by code that no import runs, and what they were when last seen."""
+        self._run_by_hand: dict[str, tuple[Callable[[], Any], int]] = {}
+        """Modules that nobody told us of, which may have been met halfway, and how many names each had then."""
         self.unfinished = False
         """Whether the last `rescan` met a wanted module whose code has yet to run (a lazy one)."""
 
@@ -119,10 +122,7 @@ class Patcher:
         # an argument is seen by a wrapper only, and what is wrapped cannot be watched in place any more
         for target in sorted(self.wanted.exact.get(name, ()), key=_is_of_argument):
             self.arm(target, module, late=late)
-        for wildcard in sorted(self.wanted.wildcards(name), key=_is_of_argument):
-            self._expand(wildcard, module, name, late)
-        for discover in self.discoverers:
-            discover(self, module)
+        self._look_for_targets(module, name, late=late)
         callback = self.wanted.callbacks.get(name)
         if callback is not None:
             callback(module)
@@ -136,10 +136,18 @@ class Patcher:
         circle.imported_by(frame)
         return circle
 
-    def _expand(self, wildcard: Target, module: ModuleType, name: str, late: str) -> None:
+    def _look_for_targets(self, module: ModuleType, name: str, *, late: str, only_new: bool = False) -> None:
+        for wildcard in sorted(self.wanted.wildcards(name), key=_is_of_argument):
+            self._expand(wildcard, module, name, late, only_new=only_new)
+        for discover in self.discoverers:
+            discover(self, module, only_new)
+
+    def _expand(
+        self, wildcard: Target, module: ModuleType, name: str, late: str, *, only_new: bool = False
+    ) -> None:
         from .arming_wildcards import expand
 
-        expand(self, wildcard, module, name, late=late)
+        expand(self, wildcard, module, name, late=late, only_new=only_new)
 
     def missed(self, name: str) -> None:
         """The import of a module in which removed targets lay has found nothing."""
@@ -178,6 +186,7 @@ class Patcher:
                 self.armed_modules[name] = id(module)
             else:
                 self.before_late_arming()
+                self._run_by_hand[name] = captured.weakly(module), len(vars(module))  # before: it may grow meanwhile
                 self.loaded(module, name, late=BY_HAND)
 
     def is_out_of_date(self) -> bool:
@@ -201,6 +210,18 @@ class Patcher:
             self.before_late_arming()
             self.arm(target, module, late=DEFINED_LATE)
             self._unsettled[target.ref] = (target, captured.weakly(_definition_in(module, target)))
+        self._look_for_more_in_modules_run_by_hand()
+
+    def _look_for_more_in_modules_run_by_hand(self) -> None:
+        """Such a module may have been met while its code still ran: what it defines behind that is found now."""
+        for name, (known, size) in list(self._run_by_hand.items()):
+            module = known()
+            if module is None:
+                del self._run_by_hand[name]
+            elif len(vars(module)) != size and self.armed_modules.get(name) == id(module):
+                self._run_by_hand[name] = known, len(vars(module))
+                self.before_late_arming()
+                self._look_for_targets(module, name, late=BY_HAND, only_new=True)
 
     def add(self, target: Target) -> Target:
         """One more target, found while running. Returns the one known under this reference."""
@@ -220,6 +241,7 @@ class Patcher:
         self.armed_modules.clear()
         self._met.clear()
         self._armed.clear()
+        self._run_by_hand.clear()
 
     def to_undo(self, undo: Callable[[], None], about: object = None) -> None:
         """Have `unpatch` call `undo`, unless `about` is gone by then: a module may be imported anew for ever."""
