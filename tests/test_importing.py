@@ -461,7 +461,7 @@ def test_a_module_run_by_hand_that_is_met_halfway_is_armed_to_its_end(tmp_path):
     met = "import waiting\nwaiting.rounds()\n"
     deprecated = "def deprecated(f):\n    f.__deprecated__ = 'gone soon'\n    return f\n"
     world = World(tmp_path, {
-        "plugin.py": LEGACY + met + "def old_too(*a): return a\nclass Old:\n    def method(self): return 1\n",
+        "plugin.py": LEGACY + met + "LIMIT = 3\ndef old_too(*a): return a\nclass Old:\n    def method(self): return 1\n",
         "marked.py": deprecated + met + "@deprecated\ndef gone(): return 2\n",
         "host.py": """
             import importlib.util, sys, waiting
@@ -471,13 +471,13 @@ def test_a_module_run_by_hand_that_is_met_halfway_is_armed_to_its_end(tmp_path):
                 spec.loader.exec_module(module)
             waiting.rounds()
             plugin = sys.modules["plugin"]
-            print(plugin.old(), plugin.old_too(), plugin.Old().method(), module.gone())
+            print(plugin.old(), plugin.old_too(), plugin.Old().method(), plugin.LIMIT, module.gone())
             """,
-    }, ("plugin:*", "plugin:*.*"))
+    }, ("plugin:*", "plugin:*.*", "plugin:LIMIT"))
     plain = world.run()
     watched = world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05", LASTCALL_DISCOVER_PEP702="marked")
     assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
-    for ref in ("plugin:old", "plugin:old_too", "plugin:Old.method", "marked:gone"):
+    for ref in ("plugin:old", "plugin:old_too", "plugin:Old.method", "plugin:LIMIT", "marked:gone"):
         assert watched.total(ref) == 1, ref
 
 

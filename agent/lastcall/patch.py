@@ -221,6 +221,9 @@ class Patcher:
             elif len(vars(module)) != size and self.armed_modules.get(name) == id(module):
                 self._run_by_hand[name] = known, len(vars(module))
                 self.before_late_arming()
+                for target in self.wanted.exact.get(name, ()):
+                    if target.state == "missing" and target.qualname.partition(".")[0] in vars(module):
+                        self.arm(target, module, late=BY_HAND)
                 self._look_for_targets(module, name, late=BY_HAND, only_new=True)
 
     def add(self, target: Target) -> Target:
