@@ -733,3 +733,21 @@ def test_the_type_of_a_watched_module_is_found_in_dictionaries_of_types(tmp_path
     }, ("legacy:NAME", "legacy:OTHER", "other:NAME"))
     watched = same_for_the_host(world, engine)
     assert watched.total("legacy:NAME") == watched.total("other:NAME") == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("targets", [("_random:Random", "select:epoll", "_json:make_scanner"), ("_random:*", "_random:Random.__new__")])
+def test_a_class_in_c_that_takes_another_constructor_makes_objects_as_before(tmp_path, targets, engine):
+    """Many extensions have such classes. With another `__new__` in its place C's own refuses every class: atom's tests."""
+    world = World(tmp_path, {
+        "host.py": """
+            import _random, json, random, select
+            class Own(_random.Random): pass
+            print(_random.Random(3).random(), Own(3).random(), random.Random(3).random(), type(Own(4)).__name__)
+            print(select.epoll().closed, json.loads("[1]"), _random.Random.__new__ is _random.Random.__new__)
+            """,
+    }, targets)
+    watched = same_for_the_host(world, engine)
+    state, reason, _ = watched.states()["_random:Random"]
+    assert (state, "reads of its name are counted" in reason) == ("partial", True)
+    assert watched.total("_random:Random") >= 3
