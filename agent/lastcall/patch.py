@@ -457,7 +457,7 @@ class Patcher:
         """`held`: how many have it already. `wrap`: what a wrapper sees and code does not is worth being visible."""
         if name == "__new__" and own(value, "__self__") is owner:
             # C's check of it goes up to the first class that was not given another, and then finds no such constructor.
-            raise CannotArm("failed", "a class in C makes nothing any more once another `__new__` takes the place of its own")
+            raise CannotArm("failed", "a class in C makes nothing any more when another `__new__` is in its place")
         function = (
             getattr(value, "__func__", value) if isinstance(value, (classmethod, staticmethod)) else value
         )
