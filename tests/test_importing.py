@@ -265,8 +265,8 @@ def test_what_is_called_in_a_circular_import_is_counted(tmp_path, engine, wild):
     if sys.version_info < (3, 11):  # there only a wrapper sees the calls of what suspends
         seen = {where: count for where, count in seen.items() if where[2] not in ("waiting", "each")}
     assert {where: count for where, count in seen.items() if where[2] in names} == expected
-    states = watched.states()
-    assert {states[f"legacy:{name}"][0] for name in ("later", "second", "Heir", "first")} == {"armed"}
+    states = {watched.states()[f"legacy:{name}"][0] for name in ("later", "second", "Heir", "first")}
+    assert states <= ({"armed", "partial"} if FREE_THREADED and engine == "wrapping" else {"armed"})
 
 
 def test_who_imports_a_module_that_still_runs_uses_it_and_its_names(tmp_path):

@@ -206,6 +206,8 @@ def unpack_and_install(where: Bench, project: Project) -> None:
         (top,) = temporary.iterdir()
         top.rename(project.source)
         temporary.rmdir()
+    # suites that have no settings of their own would find ours, further up, and take warnings for errors
+    (project.source.parent / "pytest.ini").write_text("[pytest]\n")
     information = (project.source / "PKG-INFO").read_text(encoding="utf-8", errors="replace")
     required = re.search(r"^Requires-Python: .*?>=?\s*3\.(\d+)", information, re.MULTILINE)
     oldest = max(int(project.oldest.partition(".")[2]), int(required[1]) if required else 0)
