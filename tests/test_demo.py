@@ -26,8 +26,14 @@ def _run(*command: str | Path, cwd: Path = CHECKOUT, **environ: str) -> subproce
     )
 
 
-@pytest.mark.parametrize("engine", ["auto", "wrapping", "inplace"])
-@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+@pytest.mark.parametrize(("server", "engine"), [
+    ("gunicorn", "auto"),
+    ("uvicorn", "inplace"),
+    pytest.param("gunicorn", "inplace", marks=pytest.mark.slow),
+    pytest.param("gunicorn", "wrapping", marks=pytest.mark.slow),
+    pytest.param("uvicorn", "auto", marks=pytest.mark.slow),
+    pytest.param("uvicorn", "wrapping", marks=pytest.mark.slow),
+])  # fmt: skip
 def test_the_chat_services_report_equals_what_its_clients_did(server: str, engine: str, tmp_path: Path) -> None:
     pytest.importorskip("uvicorn_worker" if server == "gunicorn" else "uvicorn")
     store = tmp_path / "evidence" / "store.db"

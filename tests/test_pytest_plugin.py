@@ -150,7 +150,7 @@ PLUGINS = [
 RUNNERS = [
     ("--random-order",),
     ("-p", "forking"),
-    ("-n", "2", "--random-order"),
+    pytest.param(("-n", "2", "--random-order"), marks=pytest.mark.slow),
     pytest.param(("-n", "2"), marks=pytest.mark.slow),
     pytest.param(("-n", "2", "--dist", "loadfile"), marks=pytest.mark.slow),
 ]

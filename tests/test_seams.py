@@ -383,6 +383,7 @@ def world_of(folder: Path, seam: Seam, rest: str, instead: str, error: str = "Ex
     return world
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seam", HERE, ids=str)
 def test_what_fails_behind_a_seam_is_counted_and_no_failure_of_the_hosts(tmp_path, seam):
     error = seam.error or ERRORS[HERE.index(seam) % len(ERRORS)]

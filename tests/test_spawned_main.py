@@ -63,8 +63,14 @@ SCRIPT = """
 TARGETS = ("old", "Old", "Old.method", "created")
 
 
-@pytest.mark.parametrize("name", ["__main__", "host"])
-@pytest.mark.parametrize("method", ["spawn", "forkserver", "fork"])
+@pytest.mark.parametrize(("method", "name"), [
+    ("spawn", "__main__"),
+    ("forkserver", "host"),
+    ("fork", "__main__"),
+    pytest.param("spawn", "host", marks=pytest.mark.slow),
+    pytest.param("forkserver", "__main__", marks=pytest.mark.slow),
+    pytest.param("fork", "host", marks=pytest.mark.slow),
+])  # fmt: skip
 def test_what_spawned_processes_use_of_the_script_is_counted(tmp_path: Path, method: str, name: str) -> None:
     config = '[discover]\nwarnings = ["DeprecationWarning"]\n'
     world = World(tmp_path, {"host.py": SCRIPT, "lastcall.toml": config},
