@@ -191,7 +191,7 @@ def test_gunicorn_with_workers_recycled_and_reloaded(tmp_path, kind, preload):
 def test_uwsgi_whose_forks_the_interpreter_does_not_hear_of(tmp_path, options):
     need("pyuwsgi")
     server = Server(tmp_path, {"application.py": APPLICATION})
-    # A worker that was forked just now may lose what the master tells it at the end, without the agent as well (5 of 70
+    # A worker that was forked just now may lose what the master tells it at the end, without the agent as well (4 of 70
     # runs on a busy disk): it is killed after its ten seconds, and loses no count.
     options = [] if "--single" in options else ["--master", "--processes", 2, "--max-requests", 15, *options]
     with server.running(
