@@ -359,9 +359,9 @@ class Life:
         return self._wait_for_end(timeout)
 
     def _wait_for_end(self, timeout: float) -> bool:
-        garbage: Any = sys.modules.get("lastcall.garbage")
-        if garbage is not None:
-            garbage.end()
+        end = getattr(sys.modules.get("lastcall.garbage"), "end", None)  # our thread may be in the midst of loading it
+        if end is not None:
+            end()
         if self._wake.locked():
             try:
                 self._wake.release()
