@@ -72,14 +72,15 @@ def test_our_thread_does_not_arm_what_an_import_is_arming(tmp_path):
     world = World(tmp_path, {"legacy.py": LEGACY, "host.py": """
         import sys
         from lastcall import bootstrap
-        patcher = bootstrap.life().agent().patcher
+        agent = bootstrap.life().agent()
+        patcher = agent.patcher
         looked = []
         load = patcher._loaded
         def slowly(module, name, *, late):
             if not late:
                 patcher.armed_modules.pop(name, None)
-                patcher.rescan()  # what our thread may do at this instant
-                looked.append(patcher.unfinished)
+                agent.latecomers.rescan()  # what our thread may do at this instant
+                looked.append(agent.latecomers.unfinished)
             else:
                 looked.append("armed twice")
             load(module, name, late=late)

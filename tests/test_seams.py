@@ -301,7 +301,7 @@ SEAMS = (
     Seam("bootstrap:Life.after_fork_in_parent", "soon", "", "at_next_instruction", "fork", in_host=False, since=(3, 12)),
     Seam("bootstrap:Life.exit", "agent", ".Agent", "keep_exports", in_host=False),
     Seam("bootstrap:Life.exit", "bootstrap", "", "_tidy", in_host=False),
-    Seam("agent:Agent.flush", "patch", ".Patcher", "look_again", "flush", in_host=False),
+    Seam("agent:Agent.flush", "latecomers", ".Latecomers", "look_again", "flush", in_host=False),
     Seam("agent:Agent.flush", "pipeline", ".Pipeline", "run", "pipeline", in_host=False),
     Seam("agent:Agent._write_spellings", "expressions", "", "spelling", "expression", in_host=False),
     Seam("agent:Agent.leave", "agent", ".Agent", "_modules_changed", "", "leave", in_host=False),

@@ -15,6 +15,7 @@ from . import callsite as cs
 from .errors import internal_errors, native_ident, native_lock
 from .introduction import new_id, process_record, state_record, target_record
 from .journal import Journal, live_folder
+from .latecomers import Latecomers
 from .patch import Patcher
 from .recorder import Recorder
 
@@ -56,6 +57,7 @@ class Agent:
         self.recorder.before_site = self._before_site
         self.recorder.samples.wanted = self.has_exporters
         self.patcher = Patcher(wanted, self.recorder, config.engine, self._changed)
+        self.latecomers = Latecomers(self.patcher)
         self.patcher.advices = self._advices
         self.patcher.asked = self._asked_for
         self._to_write: list[Target] = list(self.patcher.by_ref.values())
@@ -192,10 +194,10 @@ class Agent:
         self._rounds += 1
         with self.errors.guard("flush"):
             recorder.retry_unwritten()
-            self.patcher.look_again()
-            if self._modules_changed() or self.patcher.unfinished:
+            self.latecomers.look_again()
+            if self._modules_changed() or self.latecomers.unfinished:
                 self._modules_seen = len(sys.modules)
-                self.patcher.rescan()
+                self.latecomers.rescan()
                 self._look_for_references()
             elif self._rounds % _LOOK_EVERY == 0:  # registries fill without a module being loaded
                 self._look_for_references()
@@ -205,7 +207,7 @@ class Agent:
             self.pipeline().run()
 
     def _modules_changed(self) -> bool:
-        return len(sys.modules) != self._modules_seen or self.patcher.is_out_of_date()
+        return len(sys.modules) != self._modules_seen or self.latecomers.is_out_of_date()
 
     def pipeline(self) -> Any:
         """This process's way out, made now if there is none yet. In the background thread."""
@@ -311,7 +313,7 @@ class Agent:
         with self.errors.guard("leave"):
             self.recorder.retry_unwritten()
             if self._modules_changed():
-                self.patcher.rescan()
+                self.latecomers.rescan()
                 self._look_for_references(lines=False)
             elif self._holders is not None:
                 self._look_for_references(lines=False)

@@ -105,8 +105,8 @@ class Life:
                         from .agent import Agent
 
                         agent = Agent(self.config, self.wanted)
-                        agent.patcher.before_late_arming = self._before_late_arming
-                        agent.patcher.is_awaited = self.finder.is_awaited
+                        agent.latecomers.before_arming = self._before_late_arming
+                        agent.latecomers.is_awaited = self.finder.is_awaited
                         agent.recorder.check_process = self.notice_fork
                         self._agent = agent
                     finally:

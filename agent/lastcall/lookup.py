@@ -210,3 +210,10 @@ def is_enum(cls: type) -> bool:
     # another thread may be importing it right now: as long as it has no Enum, nothing is one
     base = getattr(sys.modules.get("enum"), "Enum", None)
     return base is not None and issubclass(cls, base)
+
+
+def definition_in(module: ModuleType, target: Target) -> Any:
+    """The function or class that the module itself has defined under the target's first name, if it has."""
+    value = (own(module, "__dict__") or {}).get(target.qualname.partition(".")[0])
+    defined = type(value) is type(definition_in) or is_class(value)
+    return value if defined and own(value, "__module__") == target.module else None

@@ -17,6 +17,7 @@ from .lookup import (
     Found,
     counted_for,
     definition,
+    definition_in,
     find,
     is_another_name,
     is_borrowed,
@@ -42,10 +43,7 @@ if TYPE_CHECKING:
 UNDO_ROOM = 1_000
 
 BEFORE_US = "imported before the agent was there: earlier reads were not seen"
-BY_HAND = "its module was not imported, but run or replaced by the program itself: earlier uses were not seen"
-DEFINED_LATE = "defined by code that ran after its module, or anew: uses within a flush interval of that were not seen"
-"""Why uses of a module that is met only now may have been missed: reads before there was an agent; or, since our last
-look, all of them."""
+"""Why uses of a module that is met only now may have been missed: reads before there was an agent."""
 
 HELD_IN_CLASS = (
     "partial: the function is held by more than its class (a registry, another name, a partial method), and a call "
@@ -81,21 +79,13 @@ class Patcher:
         """Told of each ask for a removed target."""
         self.discoverers: list[Callable[[Patcher, ModuleType, bool], None]] = []
         """What finds targets in a module; all of them, or only those that are not known yet."""
-        self.before_late_arming: Callable[[], None] = lambda: None
-        """Called before `rescan` arms a module, which is mostly in the background thread."""
-        self.is_awaited: Callable[[Target], bool] = lambda _target: False
-        """Whether somebody else arms this target at the moment at which it is defined."""
         self._in_place: Any = None
         self._armed: dict[str, Callable[[], Any]] = {}
         """What the name of each target led to when it was armed: who comes to it again need not arm it again."""
         self._arming: set[int] = set()
         self._waiting: list[tuple[ModuleType, str, str]] = []
-        self._unsettled: dict[str, tuple[Target, Callable[[], Any]]] = {}
+        self.unsettled: dict[str, tuple[Target, Callable[[], Any]]] = {}
         """Targets that may be defined yet, or anew, by code that no import runs, and what they were when last seen."""
-        self._run_by_hand: dict[str, tuple[Callable[[], Any], int]] = {}
-        """Modules that nobody told us of, which may have been met halfway, and how many names each had then."""
-        self.unfinished = False
-        """Whether the last `rescan` met a wanted module whose code has yet to run (a lazy one)."""
 
     # -- entry points -------------------------------------------------------------------------------
 
@@ -122,7 +112,7 @@ class Patcher:
         # an argument is seen by a wrapper only, and what is wrapped cannot be watched in place any more
         for target in sorted(self.wanted.exact.get(name, ()), key=_is_of_argument):
             self.arm(target, module, late=late)
-        self._look_for_targets(module, name, late=late)
+        self.look_for_targets(module, name, late=late)
         callback = self.wanted.callbacks.get(name)
         if callback is not None:
             callback(module)
@@ -136,7 +126,8 @@ class Patcher:
         circle.imported_by(frame)
         return circle
 
-    def _look_for_targets(self, module: ModuleType, name: str, *, late: str, only_new: bool = False) -> None:
+    def look_for_targets(self, module: ModuleType, name: str, *, late: str, only_new: bool = False) -> None:
+        """Arm what wildcards and discovery find in a module; all of it, or only what is not known yet."""
         for wildcard in sorted(self.wanted.wildcards(name), key=_is_of_argument):
             self._expand(wildcard, module, name, late, only_new=only_new)
         for discover in self.discoverers:
@@ -174,57 +165,9 @@ class Patcher:
                 if wildcard.ref in refs:
                     self._expand(wildcard, module, name, BEFORE_US)
 
-    def rescan(self) -> None:
-        """Arm modules that came in without asking our finder (another import hook, `sys.modules[...] = ...`)."""
-        self.unfinished = False
-        for name, module in list(sys.modules.items()):
-            if not is_module(module) or self.armed_modules.get(name) == id(module) or not self.wanted(name):
-                continue
-            if is_unfinished(module):
-                self.unfinished = True
-            elif any(known() is module for known in self._met.get(name, ())):
-                self.armed_modules[name] = id(module)
-            else:
-                self.before_late_arming()
-                self._run_by_hand[name] = captured.weakly(module), len(vars(module))  # before: it may grow meanwhile
-                self.loaded(module, name, late=BY_HAND)
-
-    def is_out_of_date(self) -> bool:
-        """Whether the program has put another module in the place of one that was armed."""
-        for name, known in list(self.armed_modules.items()):
-            module = sys.modules.get(name)
-            if id(module) != known and is_module(module) and self.wanted(name):
-                return True
-        return False
-
-    def look_again(self) -> None:
-        """Arm what a cell of a notebook has defined, or other code that ran after the module."""
-        for target, known in list(self._unsettled.values()):
-            module = sys.modules.get(target.module)
-            if module is None or is_unfinished(module) or self.is_awaited(target):
-                continue
-            found = _definition_in(module, target)
-            if found is None or found is known():
-                continue
-            del found  # who asks whether somebody holds it must not find us
-            self.before_late_arming()
-            self.arm(target, module, late=DEFINED_LATE)
-            self._unsettled[target.ref] = (target, captured.weakly(_definition_in(module, target)))
-        self._look_for_more_in_modules_run_by_hand()
-
-    def _look_for_more_in_modules_run_by_hand(self) -> None:
-        """Such a module may have been met while its code still ran: what it defines behind that is found now."""
-        for name, (known, size) in list(self._run_by_hand.items()):
-            module = known()
-            if module is None:
-                del self._run_by_hand[name]
-            elif len(vars(module)) != size and self.armed_modules.get(name) == id(module):
-                self._run_by_hand[name] = known, len(vars(module))
-                self.before_late_arming()
-                for target in self.wanted.exact.get(name, ()):
-                    if target.state == "missing" and target.qualname.partition(".")[0] in vars(module):
-                        self.arm(target, module, late=BY_HAND)
-                self._look_for_targets(module, name, late=BY_HAND, only_new=True)
+    def has_met(self, module: ModuleType, name: str) -> bool:
+        """Whether this module was armed under this name before."""
+        return any(known() is module for known in self._met.get(name, ()))
 
     def add(self, target: Target) -> Target:
         """One more target, found while running. Returns the one known under this reference."""
@@ -244,7 +187,7 @@ class Patcher:
         self.armed_modules.clear()
         self._met.clear()
         self._armed.clear()
-        self._run_by_hand.clear()
+        self.unsettled.clear()
 
     def to_undo(self, undo: Callable[[], None], about: object = None) -> None:
         """Have `unpatch` call `undo`, unless `about` is gone by then: a module may be imported anew for ever."""
@@ -271,7 +214,7 @@ class Patcher:
             self._remember(target, module)
             if late not in ("", BEFORE_US):
                 self.decide(target, "partial", reason.removeprefix("partial: ") or late)
-                self._unsettled[target.ref] = (target, captured.weakly(_definition_in(module, target)))
+                self.unsettled[target.ref] = (target, captured.weakly(definition_in(module, target)))
             elif late and target.kind in ("attribute", "module"):
                 self.decide(target, "partial", reason.removeprefix("partial: ") or late)
             elif reason.startswith("partial: "):
@@ -302,9 +245,9 @@ class Patcher:
 
     def decide(self, target: Target, state: str, reason: str) -> None:
         """Set what became of a target, and say so."""
-        self._unsettled.pop(target.ref, None)
+        self.unsettled.pop(target.ref, None)
         if state == "missing":
-            self._unsettled[target.ref] = (target, lambda: None)
+            self.unsettled[target.ref] = (target, lambda: None)
         target.state, target.reason = state, reason
         target.state_ns = self.recorder.clock()
         self.changed(target)
@@ -578,13 +521,6 @@ def _seen_in_place(function: Any) -> str:
 
 def _is_of_argument(target: Target) -> bool:
     return target.kind == "parameter"
-
-
-def _definition_in(module: ModuleType, target: Target) -> Any:
-    """The function or class that the module itself has defined under the target's first name, if it has."""
-    value = (own(module, "__dict__") or {}).get(target.qualname.partition(".")[0])
-    defined = type(value) is type(_definition_in) or is_class(value)
-    return value if defined and own(value, "__module__") == target.module else None
 
 
 def _kept_by(names: dict[str, Any], name: str) -> list[str]:
