@@ -7,10 +7,11 @@ the watched one, in an order drawn anew each round; for the first the module is 
 agent: the look at who reads the name is part of what is added. "warn" is what the statement costs a program by itself:
 the callable with Python's own function less a twin of it that has no such statement. "added" is the watched one less
 Python's own; both are medians of the paired differences. A warning should cost less added than by itself.
-"floor" is what the least adds that could count and leave the rest to Python: a property that looks who called, draws
-from that caller's counter in memory, and gives Python's own function back. It knows neither category nor message, but
-for the rows in which a variable tells these: there it looks that variable up. For `imported`, which calls `warn` by its
-own name, the property is the `__call__` of what has that name. What is below the floor does not call Python's own
+"floor" is what the least adds that could count and leave the rest to Python: a property that looks which instruction
+asks and which one called it, or that one's caller, draws from the counter in memory that these two have, and gives
+Python's own function back. It knows neither category nor message, but for the rows in which variables tell these: there
+it looks those up, all that decide what is counted and where. For `imported`, which calls `warn` by its own name, the
+property is the `__call__` of what has that name. What is below the floor does not call Python's own
 function (see `warning_outcomes`): "left out" is what the same property adds that gives back a C function that does
 nothing, without a look at whether that may be.
 Log records likewise: the same call, watched and not watched.
@@ -121,8 +122,9 @@ def logs():
 
 WARNING_ROWS = ("literal", "filled", "computed", "third_level", "no_level", "marked", "decorated", "imported", "other")
 FILTERS = ("ignore", "default", "error")
-VARIABLES = {"computed": "message", "marked": "msg", "decorated": "function"}
-"""What tells what the warning is about, or which function's wrapper gives it."""
+VARIABLES = {"computed": ("message",), "marked": ("arg", "msg", "category", "stacklevel"), "decorated": ("function",)}
+"""What tells what the warning is about, and where; and which function's wrapper gives it."""
+LEVELS = {"no_level": 1, "third_level": 3}
 LOG_ROWS = ("debug_off", "logs_other", "logs")
 LOGURU_ROWS = ("loguru_off", "loguru_other", "loguru_says")
 
@@ -391,31 +393,65 @@ def _warning_row(calls, variants, rounds, made, name) -> dict:
 
 
 def _read(own, name: str):
-    """A property's function that counts by caller, and by what one variable is if that has to be looked at."""
-    counts: dict[object, object] = {}
-    getframe, variable = sys._getframe, VARIABLES.get(name)
+    """A property's function that counts by the two instructions, and by variables if those have to be looked at."""
+    counts: dict[object, dict[object, object]] = {}
+    getframe, (first, second, third, fourth) = sys._getframe, (*VARIABLES.get(name, ()), *[""] * 4)[:4]
 
     def read(_holder):
-        frame = getframe(1).f_back
+        frame = getframe(1)
+        at, where = id(frame.f_code) + frame.f_lasti, frame.f_back
+        try:
+            counts[at][id(where.f_code) + where.f_lasti]()
+        except KeyError:
+            counts.setdefault(at, {})[id(where.f_code) + where.f_lasti] = count().__next__
+        return own
+
+    def read_own(_holder):
+        frame = getframe(1)
         try:
             counts[id(frame.f_code) + frame.f_lasti]()
         except KeyError:
             counts[id(frame.f_code) + frame.f_lasti] = count().__next__
         return own
 
+    def read_third(_holder):
+        frame = getframe(1)
+        at, helped = id(frame.f_code) + frame.f_lasti, frame.f_back
+        where = helped.f_back
+        try:
+            code, draw = counts[at][id(where.f_code) + where.f_lasti]
+            if code is helped.f_code:
+                draw()
+        except KeyError:
+            counts.setdefault(at, {})[id(where.f_code) + where.f_lasti] = helped.f_code, count().__next__
+        return own
+
     def read_variable(_holder):
         frame = getframe(1)
-        held = frame.f_locals[variable]
-        frame = frame.f_back
+        at, where, held = id(frame.f_code) + frame.f_lasti, frame.f_back, frame.f_locals[first]
         try:
-            known, draw = counts[id(frame.f_code) + frame.f_lasti]
+            known, draw = counts[at][id(where.f_code) + where.f_lasti]
             if known is held:
                 draw()
         except KeyError:
-            counts[id(frame.f_code) + frame.f_lasti] = held, count().__next__
+            counts.setdefault(at, {})[id(where.f_code) + where.f_lasti] = held, count().__next__
         return own
 
-    return read_variable if variable else read
+    def read_variables(_holder):
+        frame = getframe(1)
+        at, where, held = id(frame.f_code) + frame.f_lasti, frame.f_back, frame.f_locals
+        try:
+            a, b, c, d, draw = counts[at][id(where.f_code) + where.f_lasti]
+            if held[first] is a and held[second] is b and held[third] is c and held[fourth] is d:
+                draw()
+        except KeyError:
+            values = held[first], held[second], held[third], held[fourth]
+            counts.setdefault(at, {})[id(where.f_code) + where.f_lasti] = *values, count().__next__
+        return own
+
+    if first:
+        return read_variables if fourth else read_variable
+    return {1: read_own, 3: read_third}.get(LEVELS.get(name), read)
 
 
 def _module_with(read) -> type:

@@ -125,3 +125,28 @@ def test_the_store_has_how_many_uses_raised_where_that_was_seen_and_else_no_numb
     with Store.current(run.store) as store:
         found = [(row.site.target, row.count, row.errors) for row in store.uses()]
     assert sorted(found) == [("legacy:divide", 6, errors["legacy:divide"]), ("legacy:fine", 2, errors["legacy:fine"])]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="ends are followed from 3.12 on")
+def test_a_sampled_call_that_goes_to_the_end_of_the_stack_goes_one_frame_less_far_at_most(tmp_path: Path) -> None:
+    """What looks at its end may find no room there, and the host's call does not fail for that."""
+    world = World(tmp_path, {"legacy.py": "def old(n):\n    return old(n - 1) if n else 1\n", "host.py": """
+        import sys
+        import legacy
+
+        sys.setrecursionlimit(200)
+        deepest = 0
+        for depth in range(150, 200):  # each from a call site of its own, so that each is sampled
+            names = {"old": legacy.old}
+            exec(compile("def go(depth):\\n    return old(depth)\\n", f"{depth}.py", "exec"), names)
+            try:
+                deepest += names["go"](depth)
+            except RecursionError:
+                break
+        print(deepest)
+        """}, targets=("legacy:old",))  # fmt: skip
+    plain = world.run()
+    for engine in ("auto", "wrapping", "inplace"):
+        watched = world.run(engine, LASTCALL_EXPORTERS="store,memory", LASTCALL_DEBUG="1")
+        assert int(watched.out) in {int(plain.out) - 1, int(plain.out)}, engine
+        assert watched.err == ""

@@ -378,12 +378,16 @@ def without_turn(code: CodeType) -> CodeType:
 def as_callback(function: Callable[..., object]) -> Callable[..., None]:
     """Have `sys.monitoring` call `function` so that what the host does meanwhile (a handler, a finalizer) is reported.
 
-    For `function` it is as if a frame of ours lay between it and the host's.
+    For `function` it is as if a frame of ours lay between it and the host's. An event for which the stack does not
+    suffice is not told.
     """
     reported = Reported(function)
 
     def callback(*event: object) -> None:
-        reported[event]
+        try:
+            reported[event]
+        except RecursionError:  # where the stack ends there is room for the host's call, and none for us
+            return
 
     callback.__code__ = without_turn(callback.__code__)
     return callback
