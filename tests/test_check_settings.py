@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+import command_line
 from lastcall import config
 from live_files import LiveProcess
 from worlds import plain_environment
@@ -26,13 +27,10 @@ def project(tmp_path):
     return tmp_path
 
 
-def lastcall(folder, *arguments, table="", file="lastcall.toml", **more):
+def lastcall(folder, *arguments, table="", file="lastcall.toml"):
     if table:
         (folder / file).write_text(table)
-    return subprocess.run(
-        [sys.executable, "-m", "lastcall", *arguments],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=60, env=plain_environment(), **more,
-    )  # fmt: skip
+    return command_line.lastcall(*arguments, cwd=folder, env=plain_environment())
 
 
 def judged(folder, *options, table="", file="lastcall.toml", command="certificate"):

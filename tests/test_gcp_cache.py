@@ -1,14 +1,13 @@
 """What `--source gcp` has read is kept: the next question reads the news only, and gets the same answer."""
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+import command_line
 from lastcall.checking import Request, check
 from lastcall.config import load
 from lastcall.errors import UsageError
@@ -260,10 +259,8 @@ def test_the_command_keeps_what_it_read_and_no_cache_reads_all(log, tmp_path):
     (tmp_path / "lastcall.toml").write_text('[[target]]\nref = "m:used"\n')
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "home"), "LASTCALL_GCP_ENDPOINT": log.rest_endpoint,
            "GOOGLE_CLOUD_PROJECT": "demo", "PYTHONPATH": str(Path(__file__).parents[1] / "agent")}
-    command = [sys.executable, "-m", "lastcall", "check", "--source", "gcp"]
-
     def said(*more):
-        done = subprocess.run([*command, *more], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+        done = command_line.lastcall("check", "--source", "gcp", *more, cwd=tmp_path, env=env)
         assert (done.returncode, done.stderr) == (1, "")
         return done.stdout
 

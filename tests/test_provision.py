@@ -17,6 +17,7 @@ from google.cloud.monitoring_v3.types import AlertPolicy
 from hypothesis import given
 from hypothesis import strategies as st
 
+import command_line
 from lastcall.errors import UsageError
 from lastcall.provision import api as provision_api
 from lastcall.provision.definitions import load
@@ -65,9 +66,7 @@ class Service:
 
 def lastcall(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     env = {key: value for key, value in os.environ.items() if not key.startswith(("LASTCALL_", "GOOGLE_"))}
-    env |= {"PYTHONPATH": str(ROOT / "agent"), "COLUMNS": "200", **environment}
-    return subprocess.run([sys.executable, "-m", "lastcall", "gcp", *arguments], env=env, capture_output=True,
-                          text=True, timeout=90, stdin=subprocess.DEVNULL, check=False)
+    return command_line.lastcall("gcp", *arguments, cwd=Path.cwd(), env=env | {"COLUMNS": "200", **environment})
 
 
 @pytest.fixture(params=SCHEMES)

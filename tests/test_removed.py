@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 
 import pytest
 
+import command_line
 from lastcall.errors import internal_errors
 from lastcall.importing import Finder, Wanted
 from lastcall.store import Store
@@ -173,10 +172,7 @@ def test_a_removed_that_cannot_be_read_costs_one_line(tmp_path, value, ref, word
 
 
 def command(tmp_path, store, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "lastcall", *arguments, "--store", str(store)],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60, env=plain_environment(),
-    )  # fmt: skip
+    return command_line.lastcall(*arguments, "--store", store, cwd=tmp_path, env=plain_environment())
 
 
 def test_check_calls_an_ask_in_use_and_report_shows_it(tmp_path):

@@ -111,7 +111,7 @@ ROWS = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(
     st.sampled_from(["", '[x]\ny = "z"\n', "[target]\n", "# c\n\n", "target = []\n", "a = [\n[[1]],\n]\n"]),
     st.lists(st.tuples(ROWS, st.booleans()), min_size=1, max_size=5),

@@ -10,6 +10,7 @@ import textwrap
 
 import pytest
 
+import command_line
 from lastcall import config as settings
 from lastcall.checking import Request, check, duration, instant, resolve, where
 from lastcall.dossier import Question
@@ -58,9 +59,7 @@ class Shop:
         subprocess.run([sys.executable, "-c", start % str(times)], cwd=self.path, env=environ, check=True, timeout=60)
 
     def lastcall(self, *arguments):
-        command = [sys.executable, "-m", "lastcall", *arguments]
-        done = subprocess.run(command, cwd=self.path, env=self.kept, capture_output=True, text=True, timeout=60)
-        assert "Traceback" not in done.stderr, done.stderr
+        done = command_line.lastcall(*arguments, cwd=self.path, env=self.kept)
         return done.returncode, done.stdout, done.stderr
 
     def verdict(self, *arguments):

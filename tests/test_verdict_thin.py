@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import command_line
 from lastcall.journal import live_folder
 from lastcall.store import Store
 from worlds import WAITING, plain_environment
@@ -102,10 +103,9 @@ class Fleet:
     def verdict(self, *options, ref=TARGET, path="source"):
         """The word, and the codes of the reasons that block; the exit code must say the same."""
         paths = ("--path", path) if path else ("--store", str(self.store))
-        done = subprocess.run(
-            [sys.executable, "-m", "lastcall", "check", ref, "--format", "json", *options, *paths],
+        done = command_line.lastcall(
+            "check", ref, "--format", "json", *options, *paths,
             cwd=self.folder if path else self.elsewhere, env=plain_environment(),
-            capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
         assert done.stdout, done.stderr
         (entry,) = json.loads(done.stdout)["verdicts"]
