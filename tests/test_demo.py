@@ -106,7 +106,7 @@ def _one_reference_lost(report: dict) -> None:
     report["references"] = [one for one in report["references"] if "canonical_imports" not in one["file"]]
 
 
-@pytest.mark.parametrize("engine", ["auto", "wrapping", "inplace"])
+@pytest.mark.parametrize("engine", ["auto", *(pytest.param(engine, marks=pytest.mark.slow) for engine in ("wrapping", "inplace"))])
 def test_deprecated_calls_into_pydantic_are_counted_and_the_scripts_output_is_the_same(
     engine: str, tmp_path: Path
 ) -> None:

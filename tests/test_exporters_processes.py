@@ -185,7 +185,7 @@ def agree(world):
     return truth
 
 
-@pytest.mark.parametrize("preload", [False, True], ids=["each-worker-imports", "preload"])
+@pytest.mark.parametrize("preload", [pytest.param(False, id="each-worker-imports", marks=pytest.mark.slow), pytest.param(True, id="preload")])
 def test_gunicorn(world, preload):
     port = free_port()
     options = ["--preload"] if preload else []
@@ -223,7 +223,7 @@ def test_celery_prefork(world):
     assert agree(world) == 30
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_multiprocessing(world, method):
     """5 uses before the fork, one in each of two children, one after: 8. The SDK's own counters make it 18."""
     world.write("multi.py", MULTI)

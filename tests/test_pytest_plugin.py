@@ -200,7 +200,12 @@ def test_uses_at_import_and_in_session_fixtures_count(project):
         assert "shop.views:checkout uses" in output
 
 
-@pytest.mark.parametrize("narrow", [("-k", "refund"), ("tests/test_views.py::test_refund",), ("--deselect", "tests/test_views.py::test_nothing", "-k", "refund"), ("-x", "-k", "refund")], ids=" ".join)
+@pytest.mark.parametrize("narrow", [
+    ("-k", "refund"),
+    pytest.param(("tests/test_views.py::test_refund",), marks=pytest.mark.slow),
+    pytest.param(("--deselect", "tests/test_views.py::test_nothing", "-k", "refund"), marks=pytest.mark.slow),
+    pytest.param(("-x", "-k", "refund"), marks=pytest.mark.slow),
+], ids=" ".join)
 def test_a_part_of_the_suite_says_nothing_about_stale_entries(project, narrow):
     project.write("lastcall-baseline.toml", BASELINE)
     code, output = project.run("--lastcall", *narrow)

@@ -94,7 +94,7 @@ def test_what_spawned_processes_use_of_the_script_is_counted(tmp_path: Path, met
         assert states - {"pending"} == {"armed"}  # multiprocessing's own processes run no script
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
 def test_a_package_run_as_a_module_is_watched_in_spawned_processes(tmp_path: Path, method: str) -> None:
     world = World(tmp_path, {"pkg/__init__.py": "", "pkg/tool.py": SCRIPT}, ("pkg.tool:old",), environ={"LASTCALL_DEBUG": "1"})
     world.command = lambda: [*World.command(world)[:1], "-m", "pkg.tool", method]  # type: ignore[method-assign]
