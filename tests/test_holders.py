@@ -142,3 +142,20 @@ def test_a_registry_that_fills_later_is_looked_at_again(tmp_path: Path) -> None:
     assert "later['z']" in held(tmp_path, HOST + WAIT)
     waits = HOST + WAIT + f"    waiting.rounds({agent._LOOK_EVERY})\n    del later['z']\n"
     assert "later['z']" in held(tmp_path, waits)
+
+
+def test_what_a_registry_holds_is_found_though_no_module_is_loaded_meanwhile_and_none_ends(tmp_path: Path) -> None:
+    files = {"legacy.py": LEGACY, "host.py": """
+        import os, signal
+        import legacy, waiting
+        later = {}
+        waiting.rounds(2)
+        later["z"] = legacy.make
+        waiting.rounds(30)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """}
+    world = World(tmp_path, files, targets=("legacy:make",), environ={"LASTCALL_FLUSH_INTERVAL": "0.005"})
+    watched = world.run("auto")
+    assert (watched.out, watched.err) == ("", "")
+    with Store.current(watched.store) as store:
+        assert "later['z']" in {row.reference.name for row in store.references()}
