@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -53,6 +54,7 @@ def no_residue(monkeypatch: pytest.MonkeyPatch):
     if queueing is not None:  # what an earlier test's dead backends spent is one process's budget, not this test's
         queueing._patience._left = queueing.EXIT_PATIENCE
     yield
+    gc.enable()  # a command that lives shortly collects none, and may have run in this process
     monkeypatch.undo()  # what the test set with it goes anyway
     assert not _residue()
     for name in set(os.environ) - set(before):
