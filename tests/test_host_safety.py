@@ -54,7 +54,7 @@ WRAPS_SUSPENDING = ENGINES if sys.version_info < (3, 11) else ("auto", "wrapping
 
 PROGRAMS = {
     "function": Program(
-        "legacy:old", sees_misfits=("auto", "wrapping"), elsewhere=4, differs={"auto": REPLACED, "wrapping": REPLACED},
+        "legacy:old", sees_misfits=("auto", "wrapping"), elsewhere=5, differs={"auto": REPLACED, "wrapping": REPLACED},
     ),
     "suspending": Program(
         "legacy:coroutine,legacy:generator,legacy:stream,legacy:decorated",

@@ -45,6 +45,12 @@ _HIDDEN = frozenset((
     *dir(wrapt.FunctionWrapper), *dir(wrapt.BoundFunctionWrapper), "imitated", "__annotations__", "__annotate__",
 )) - _ANSWERED  # fmt: skip
 """What wrapt's types have and what is wrapped may not have; and what may run code of the host's (annotations)."""
+_HIDDEN_OF_TYPES = _HIDDEN - {*dir(object), "imitated", "__module__", "__copy__"}
+"""What a wrapper's type has for other kinds of objects. `ExitStack.push` asks a type whether it has an `__exit__`."""
+
+_METHODS_BY_NAME: dict[str, Any] = {
+    "__new__": staticmethod, "__init_subclass__": classmethod, "__class_getitem__": classmethod,
+}  # fmt: skip
 
 
 def wrapped_by(wrapper: Any) -> Any:
@@ -70,6 +76,16 @@ class _Kind(type(wrapt.FunctionWrapper)):  # type: ignore[misc]
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, cls.imitated)
+
+    if IN_C:
+
+        def __getattribute__(cls, name: str) -> Any:
+            if name in _HIDDEN_OF_TYPES:
+                raise AttributeError  # for Python to ask the type of what is wrapped, from C
+            return type.__getattribute__(cls, name)
+
+        # C's own function, so that no line of ours is in the traceback of what is not there
+        __getattr__: Any = property(lambda cls: MethodType(getattr, cls.imitated))
 
     @property
     def __mro__(cls) -> tuple[type, ...]:
@@ -120,6 +136,12 @@ class Wrapper(Unseen, wrapt.FunctionWrapper):
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
+
+    def __set_name__(self, owner: Any, name: str) -> None:
+        """What a class body names so Python makes a class or static method, if it is a function by its very type."""
+        method = _METHODS_BY_NAME.get(name)
+        if method is not None and isinstance(owner, type) and vars(owner).get(name) is self:
+            type.__setattr__(owner, name, method(self))
 
     def __repr__(self) -> str:
         return repr(wrapped_by(self))

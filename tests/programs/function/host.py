@@ -108,6 +108,13 @@ show("bound call", lambda: holder.method(5)[1:])  # 1x holder.method
 show("static call", lambda: holder.static(6))  # 1x holder.static
 show("method type", lambda: types.MethodType(legacy.old, holder)("x")[1:])  # 1x types.MethodType()
 
+class Named:
+    __new__ = __init_subclass__ = __class_getitem__ = other = legacy.old
+
+show("named so in a class", lambda: [(name, type(vars(Named)[name]) in (staticmethod, classmethod)) for name in Named.__dict__ if name[0] != "_" or "_" in name[2:-2] or name == "__new__"])
+show("class method by its name", lambda: Named[7][1:])  # 1x Named[...]
+show("static method by its name", lambda: (Named.__new__ is legacy.old, Named()[1:]))  # 1x Named
+
 show("autospec", lambda: mock.create_autospec(legacy.old)(1, c=2) is not None)
 def patched():
     with mock.patch("legacy.old", autospec=True) as fake:
@@ -120,6 +127,13 @@ show("new attribute", lambda: setattr(legacy.old, "added", 1) or (legacy.old.add
 show("delete attribute", lambda: delattr(legacy.old, "added") or sorted(legacy.old.__dict__))
 show("dir", lambda: dir(legacy.old))
 show("special methods", lambda: [name for name in SPECIAL if hasattr(legacy.old, name)])
+show("special methods of its type", lambda: [name for name in SPECIAL if name != "imitated" and hasattr(type(legacy.old), name)])
+show("none of its type", lambda: type(legacy.old).__enter__)
+def leave():
+    with contextlib.ExitStack() as stack:
+        stack.push(legacy.old)
+        stack.enter_context(legacy.old)
+show("exit stack", leave)
 show("structure", lambda: [kind.__name__ for kind in KINDS if isinstance(legacy.old, kind)])
 show("single dispatch", lambda: (described(legacy.old), described(3)))
 show("behind it", lambda: legacy.old.__wrapped__)
