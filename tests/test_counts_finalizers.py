@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import types
+from collections import Counter
 
 import pytest
 
@@ -146,3 +147,62 @@ def test_a_callback_makes_no_call_and_has_no_beginning(monkeypatch):
         [beginning] = [one for one in instructions if one.opname == "RESUME"]
         assert beginning.arg & hotpath.AFTER_YIELD_FROM, function
         assert not [one.opname for one in instructions if one.opname.startswith("CALL")], function
+
+
+ENDING = {
+    "legacy.py": """
+        import os, warnings
+
+        class Said:
+            def __init__(self, name): self.name = name
+            def __del__(self, write=os.write): write(1, f"{self.name}\\n".encode())
+
+        class Old:
+            kept = Said("of a class")
+            def __init__(self): self.mine = Said("of an instance")
+            def use(self): pass
+
+        def old(x=Said("a default")): pass
+        def each(): yield Said("of a generator")
+        def warns(): warnings.warn("old", DeprecationWarning, stacklevel=2)
+
+        CONSTANT = Said("a constant")
+        CYCLE = [Said("in a cycle"), Old(), each()]
+        CYCLE.append(CYCLE)
+        next(CYCLE[2])
+    """,
+    "host.py": """
+        import legacy
+
+        def wrapped(function):
+            def passing(*args, **named):
+                return function(*args, **named)
+            return passing
+
+        class Last:
+            def __del__(self, legacy=legacy, passing=wrapped(legacy.old)):
+                legacy.old()
+                passing()
+                legacy.warns()
+                legacy.Old().use()
+                legacy.CONSTANT
+                print("to its end")
+
+        legacy.old(), legacy.Old().use(), list(legacy.each()), legacy.warns()
+        last, unused = Last(), legacy.Said("of the script")
+    """,
+}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("discover", ["", '[discover]\nwarnings = ["DeprecationWarning"]\n'], ids=["named", "warnings"])
+def test_what_lives_to_the_end_is_finalized_there_and_counted(tmp_path, engine, discover):
+    """A code object is not looked into by Python's garbage collection: what its hook leads to would live for ever."""
+    targets = ("legacy:Old", "legacy:Old.use", "legacy:old", "legacy:each", "legacy:CONSTANT")
+    world = World(tmp_path, {**ENDING, "lastcall.toml": discover}, targets)
+    plain, run = world.run(), world.run(engine)
+    assert (sorted(run.out.split("\n")), run.err, run.code) == (sorted(plain.out.split("\n")), plain.err, plain.code)
+    assert run.internal_errors() == {}
+    last = Counter((use.target, use.line) for use in run.uses() if use.function.endswith("__del__"))
+    expected = [("legacy:old", 11), ("legacy:old", 12), ("legacy:Old", 14), ("legacy:Old.use", 14), ("legacy:CONSTANT", 15)]
+    assert last == Counter(expected + [("legacy:warns", 13)] * bool(discover))

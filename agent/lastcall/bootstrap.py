@@ -478,6 +478,9 @@ class Life:
     def _at_exit(self) -> None:
         self.exit()
         forks.forget()
+        if self._agent is not None:
+            for tap in self._agent.recorder.taps:
+                tap.target.let_go()
         # The interpreter keeps `sys.meta_path` until nearly all else is gone, and with us on it all that we reach.
         self.finder.remove()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _weakref import ref
 
-from .asking import class_made, inherits, is_class, wrapping_engine
+from .asking import bases_of_class, class_made, inherits, is_class, wrapping_engine
 from .words import FINALIZER, OWN_PACKAGES, day_number
 
 # callsite is imported where it is needed: a start that meets no target and has no wildcard needs none of it.
@@ -127,6 +127,8 @@ class Target:
     brownout: dict[str, Any] | None = None
     objects: Sequence[Any] = ()
     """A list, once there is one: `captured.rebind` takes a tuple that holds the original for somebody's."""
+    once: frozenset[int] = frozenset()
+    """At the process's end the ids of `objects` and of `cls`, which are let go of then."""
     own_codes: tuple[Any, ...] = ()
 
     def __init__(
@@ -235,7 +237,7 @@ class Target:
             if is_typing(frame.f_globals.get("__name__")):
                 return True
             first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-            if is_class(first) and self.cls is not None and inherits(first, self.cls):
+            if is_class(first) and self._makes(first):
                 return True
         return code.co_flags & CO_VARARGS_AND_KEYWORDS == CO_VARARGS_AND_KEYWORDS and self._is_decorated_by(frame)
 
@@ -250,11 +252,27 @@ class Target:
     def _is_in(self, held: Any) -> bool:
         """Whether `held` is the target's object, or a wrapper that another target of ours put around it."""
         wrapping = wrapping_engine()
-        while not any(held is one for one in self.objects):
+        while id(held) not in self.once and not any(held is one for one in self.objects):
             if wrapping is None or not wrapping.is_wrapper(held):
                 return False
             held = wrapping.wrapped_by(held)
         return True
+
+    def _makes(self, cls: type) -> bool:
+        """Whether objects of `cls` are made by the class that this target is."""
+        if self.cls is not None:
+            return inherits(cls, self.cls)
+        return any(id(one) in self.once for one in bases_of_class(cls)) if self.once else False
+
+    def let_go(self) -> None:
+        """At the process's end: keep nothing of the host's alive.
+
+        Python's garbage collection does not look into code objects. What a hook in the code of a function leads to is
+        therefore never garbage, and were the function's module reached from there, no finalizer of it would run. (Weak
+        references are gone when finalizers run.)
+        """
+        self.once = frozenset(id(one) for one in (*self.objects, self.cls) if one is not None)
+        self.objects, self.cls = (), None
 
     def has_code(self, code: CodeType) -> None:
         """Know `code` as the target's own, for as long as somebody else keeps it: a module may be imported anew."""
@@ -276,11 +294,11 @@ class Target:
     def via(self, frame: FrameType, use: str) -> str:
         """The subclass whose construction `frame` is in the middle of, as `module:qualname`, or nothing."""
         code = frame.f_code
-        if use != "construct" or self.cls is None or code.co_name not in ("__init__", "__new__"):
+        if use != "construct" or code.co_name not in ("__init__", "__new__"):
             return ""
         first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
         made = class_made(first)
-        if made is not self.cls and inherits(made, self.cls):
+        if made is not self.cls and id(made) not in self.once and self._makes(made):
             return f"{made.__module__}:{made.__qualname__}"
         return ""
 

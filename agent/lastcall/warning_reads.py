@@ -324,13 +324,14 @@ class Reads:
 
     def _call_has_to_be_seen(self, frame: FrameType) -> bool:
         """Of a call that is not known: whether only the call itself shows its arguments, and drops what it gets."""
-        from .warning_calls import is_dropped, read  # parses source: only for a program that warns
-
         code, address = frame.f_code, _address_of(frame)
         if address in self._by_address or len(self._by_address) >= MAX_READS:
             return False
         kind = THROUGH
         try:
+            # parses source: only for a program that warns; and refused to a finalizer when the interpreter ends
+            from .warning_calls import is_dropped, read
+
             if is_dropped(code, frame.f_lasti) and read(frame, self.wrapper) is None:
                 kind = UNREADABLE
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
@@ -344,12 +345,12 @@ class Reads:
 
         That is every call where wrapt has no C extension, and would put frames of its own below the wrapper's hook.
         """
-        from .warning_calls import dropped  # parses source: only for a program that warns
-
         address = _address_of(frame)
         if address in self._by_address or address in self._looked_at or len(self._looked_at) >= MAX_READS:
             return False
         try:
+            from .warning_calls import dropped  # as above
+
             call, tells = dropped(frame, self.wrapper)
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
