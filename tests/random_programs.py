@@ -18,19 +18,24 @@ import os, sys
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 OUT = os.open(os.environ["LEDGER"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
-def note(ref, count, frame):
+def note(ref, count, frame, ahead=0):
     """One write, so that threads and forked children do not mix theirs."""
     file = frame.f_code.co_filename if frame is not None else ""
     file = file[len(HERE):] if file.startswith(HERE) else file
-    os.write(OUT, f"{ref}|{count}|{file}|{frame.f_lineno if frame is not None else 0}\\n".encode())
+    line, function = (frame.f_lineno + ahead, frame.f_code) if frame is not None else (0, None)
+    name = getattr(function, "co_qualname", "") if function is not None else "<no Python caller>"
+    os.write(OUT, f"{ref}|{count}|{file}|{line}|{name}\\n".encode())
 
-def about(ref, count=1):
-    note(ref, count, sys._getframe(1))
+def about(ref, count=1, ahead=0):
+    note(ref, count, sys._getframe(1), ahead)
+    return True
 
 def is_between(frame):
     """What stands between a target and its caller: a decorator's wrapper, a metaclass, the agent where it had to."""
     code, module = frame.f_code, frame.f_globals.get("__name__")
     if code.co_name == "__call__" and code.co_varnames[:1] == ("cls",):
+        return True
+    if code.co_name == "__call__" and module == "typing":
         return True
     return code.co_name == "passing" or module == "functools" or "lastcall" in code.co_filename or str(module).startswith("wrapt")
 
