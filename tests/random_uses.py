@@ -216,7 +216,6 @@ async def co():|    U(1)|    async with contextlib.aclosing(F(1)) as g:|        
 async def co():|    U(1)|    async for x in F(1): return x|return asyncio.run(co())
 U(1); g = F(1); return g.__name__, inspect.isasyncgen(g), inspect.isasyncgenfunction(F)
 U(1); F(2)
-async def co():|    U(2); return [x for g in map(F, (1, 2)) for x in [y async for y in g]]|return asyncio.run(co())
 """.strip().split("\n")
 MANAGER = """
 with (U(1), F(1))[1] as value: return value
