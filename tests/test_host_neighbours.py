@@ -580,3 +580,34 @@ def test_a_fake_of_the_file_system_in_every_module_is_not_for_us(tmp_path, early
     assert watched.internal_errors() == {}
     assert watched.total("legacy:old") == (5 if early == "pass" else 6)
     assert {use.file for use in watched.uses()} >= {f"place{turn}.py" for turn in range(4)}
+
+
+TRACERS = """
+    def helper(): pass
+    def bare(frame, event, argument): pass
+    def asking(frame, event, argument): helper()
+"""
+
+
+@pytest.mark.parametrize(("engine", "max_sites"), [*((engine, "10000") for engine in ENGINES), ("auto", "2")])
+def test_a_trace_function_that_is_a_target_is_called_for_our_functions_too_and_that_ends(tmp_path, engine, max_sites):
+    """Each use of it that waited for a use to be recorded had functions of ours run, and so made more of them."""
+    world = World(tmp_path, {"legacy.py": LEGACY, "tracers.py": TRACERS, "host.py": """
+        import sys, legacy, tracers
+        for switch in sys.settrace, sys.setprofile:
+            for function in tracers.bare, tracers.asking:
+                switch(function)
+                legacy.old()
+                legacy.old()
+                legacy.Old().method()
+                switch(None)
+        print("ended")
+        """}, (*TARGETS, "tracers:*"))
+    run = world.run(engine, timeout=20, LASTCALL_MAX_SITES=max_sites)
+    assert (run.out, run.err) == ("ended\n", "")
+    if max_sites == "2":
+        assert run.internal_errors().keys() <= {"dropped call-site-limit", "dropped deferred"}
+        return
+    assert [run.total(target) for target in TARGETS] == [8, 4, 4]
+    assert {use.line for use in run.uses() if use.target in TARGETS} == {6, 7, 8}
+    assert run.internal_errors() == {}

@@ -36,6 +36,8 @@ MAX_ALIASES = 64
 SLOT_BYTES = 8
 BLOCK = 64
 """Slots of the table that are compared at once."""
+MAX_PUT_OFF = 10_000
+"""Uses that may wait for the next flush because they came while such uses were counted."""
 MAX_KEPT = 50_000
 """Code objects kept alive for instructions that were looked at and are no use, or hand the use on."""
 _SEVERAL_IN_LINE = frozenset(("<lambda>", "<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"))
@@ -108,6 +110,9 @@ class Recorder:
         self.samples = Samples(self)
         self._busy: set[int] = set()
         self._deferred: list[tuple[Callable[[Tap, Any], None], Tap, Any]] = []
+        self._put_off: list[tuple[Callable[[Tap, Any], None], Tap, Any]] = []
+        """What was deferred while deferred uses were counted: a trace function makes such uses without end."""
+        self._sees_deferred = False
         self._followed: dict[tuple[int, Any], Followed] = {}
         self.hooks = make_hooks(self.first_sight, errors)
         self.reset()
@@ -132,6 +137,8 @@ class Recorder:
         """The table as it was after the last look at the counters."""
         self._busy.clear()
         self._deferred.clear()
+        self._put_off.clear()
+        self._sees_deferred = False
         self.hooks.unseen.clear()
         self.table: Any = memoryview(bytearray((HEADER_SLOTS + self.max_sites) * 8)).cast("Q")
         self.hooks.set_table(self.table)
@@ -214,8 +221,10 @@ class Recorder:
                 self._defer(see, tap, None if tap.target.is_finalizer else frame)
             return
         if me in self._busy:
-            # A finaliser or signal handler used a target while we were recording: after this one.
-            self._defer(see, tap, frame)
+            # A finaliser or signal handler used a target while we were recording: after this one. But a trace function
+            # or profiler that is a target is called for each function of ours, and for those of what comes after, too.
+            if frame is None or tap.target.is_finalizer or self.attribution.kind_of(frame.f_code) != cs.OWN:
+                self._defer(see, tap, frame)
             return
         self._busy.add(me)
         try:
@@ -230,19 +239,29 @@ class Recorder:
             self._busy.discard(me)
 
     def _defer(self, see: Callable[[Tap, Any], None], tap: Tap, frame: FrameType | None) -> None:
-        self._deferred.append((see, tap, None if frame is None else _still(frame, cs.MAX_FRAMES)))
+        waiting = self._put_off if self._sees_deferred else self._deferred
+        if len(waiting) >= MAX_PUT_OFF and waiting is self._put_off:
+            self.drop("deferred")
+            return
+        waiting.append((see, tap, None if frame is None else _still(frame, cs.MAX_FRAMES)))
 
     def see_deferred(self) -> None:
         """Count the uses that a finalizer or signal handler made in a thread that was recording. Takes the lock."""
-        if self._deferred:
+        if self._deferred or self._put_off:
             with self.lock:
+                while self._put_off:
+                    self._deferred.append(self._put_off.pop())
                 self._see_deferred()
 
     def _see_deferred(self) -> None:
-        """Call with the lock held."""
-        while self._deferred:
-            later, *use = self._deferred.pop()
-            later(*use)
+        """Those that wait, and none that come meanwhile: see `_put_off`. Call with the lock held."""
+        self._sees_deferred = True
+        try:
+            while self._deferred:
+                later, *use = self._deferred.pop()
+                later(*use)
+        finally:
+            self._sees_deferred = False
 
     def _is_hosts(self, tap: Tap, frame: FrameType | None) -> bool:
         """Whether a use in our own thread is the host's: Python may find its garbage there, and runs its finalizers."""
