@@ -55,7 +55,7 @@ def at_place(filename: str, place: str, name: str) -> str:
 def at_position(lines: tuple[bytes, ...], position: Position, name: str) -> str:
     """What is called, read or imported by the piece of source at `position`."""
     first, left, last, right = position
-    if last > len(lines):
+    if not 0 < first <= last <= len(lines):  # a module begins in line 0, where its trace function is called
         return ""
     piece = list(lines[first - 1 : last])
     piece[-1] = piece[-1][:right]
