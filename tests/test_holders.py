@@ -19,6 +19,7 @@ LEGACY = """
 
 HOST = """
     import collections
+    import ctypes
     import functools
     import legacy
     from legacy import make as build
@@ -74,6 +75,15 @@ HOST = """
 
         def method(self, b=build):
             return b
+
+    def incomplete():
+        "A class in C as BTrees' iterators are: Python makes it whole when somebody asks it for an attribute."
+        room = (ctypes.c_ssize_t * type.__basicsize__)(*[1 << 20, id(type), 0, ctypes.addressof(class_name), 16])
+        return room, ctypes.cast(room, ctypes.py_object).value
+
+    class_name = ctypes.create_string_buffer(b"made.Iterator")
+    if object.__basicsize__ == 16:  # elsewhere an object begins otherwise
+        room, Iterator = incomplete()
 
     later = {}
 """

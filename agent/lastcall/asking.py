@@ -16,9 +16,18 @@ NOTHING = object()
 """What a namespace has under a name that it has not."""
 _FUNCTION = type(lambda: None)
 bases_of_class = type.__dict__["__mro__"].__get__
-"""A class and what it inherits from, in their order, as `type` reads it."""
-names_of_class = type.__dict__["__dict__"].__get__
-"""The namespace of a class, as `type` reads it: a metaclass may have another."""
+"""A class and what it inherits from, in their order, as `type` reads it.
+
+None for one in C that its module made nothing of but an address (BTrees' iterators): Python completes such a class when
+somebody asks it for an attribute.
+"""
+_names_of_class = type.__dict__["__dict__"].__get__
+
+
+def names_of_class(cls: type) -> Any:
+    """The namespace of a class, as `type` reads it: a metaclass may have another. Empty if it is not complete."""
+    names = _names_of_class(cls)
+    return {} if names is None else names
 
 
 def is_class(value: object) -> TypeGuard[type]:
@@ -77,7 +86,7 @@ def _is_told_by_host(kind: type, name: str) -> bool:
 
 
 def _in_classes(cls: type, name: str) -> Any:
-    for base in bases_of_class(cls):
+    for base in bases_of_class(cls) or ():
         names = names_of_class(base)
         found = names.get(name, NOTHING)  # one look: another thread may take it away
         if found is not NOTHING:

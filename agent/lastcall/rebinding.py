@@ -255,7 +255,7 @@ def _in_attributes(holder: Any, original: Any, replacement: Any, left: list[str]
     names = own(holder, "__dict__")
     if type(names) is dict:
         _in_dict(names, original, replacement, left)
-    for base in bases_of_class(type(holder)):
+    for base in bases_of_class(type(holder)) or ():
         if "__slots__" not in names_of_class(base):  # in C, or nothing
             continue
         for slot in list(names_of_class(base).values()):
