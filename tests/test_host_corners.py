@@ -445,6 +445,21 @@ def test_a_stack_that_is_exhausted_is_the_hosts_story_alone(tmp_path):
     same_for_the_host(World(tmp_path, {"host.py": host, "legacy.py": legacy}, targets))
 
 
+@NEEDS_C
+def test_a_function_that_calls_itself_goes_as_deep_as_without_the_agent(tmp_path):
+    """Before 3.13 each call through a wrapper takes two of the depth that the interpreter allows."""
+    world = World(tmp_path, {"legacy.py": """
+        def walk(depth): return walk(depth - 1) if depth else 0
+        def walk_all(depth): return max([walk_all(one) for one in range(depth - 1, depth)]) if depth else 0
+        """, "host.py": """
+        import legacy
+        print(legacy.walk(900), legacy.walk_all(450))
+        """}, ("legacy:walk", "legacy:walk_all"))
+    run = world.run("auto")
+    assert (run.out, run.err) == ("0 0\n", "")
+    assert (run.total("legacy:walk"), run.total("legacy:walk_all")) == (901, 451)
+
+
 @pytest.mark.skipif(FREES_NOTHING, reason="this build frees no functions")
 def test_a_host_that_compiles_code_for_each_request_can_let_go_of_it(tmp_path):
     """Some are kept, so that their call sites have fast entries; there is an end to that."""

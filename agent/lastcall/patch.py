@@ -15,6 +15,7 @@ from .importing import is_unfinished
 from .lookup import (
     CannotArm,
     Found,
+    calls_itself,
     counted_for,
     definition,
     definition_in,
@@ -422,7 +423,7 @@ class Patcher:
             and (
                 self.engine == "inplace"
                 or (self.engine == "auto" and (in_class or captured_before or is_nameless(function)))
-                or (self.engine == "auto" and _wrapt_is_seen())
+                or (self.engine == "auto" and (calls_itself(function, owner) or _wrapt_is_seen()))
             )
             and not another_name
         ):
