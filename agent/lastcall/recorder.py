@@ -38,6 +38,8 @@ BLOCK = 64
 """Slots of the table that are compared at once."""
 MAX_PUT_OFF = 10_000
 """Uses that may wait for the next flush because they came while such uses were counted."""
+MAX_LOOKS = 3
+"""How often in a row it is looked for such: a signal's handler makes one, a trace function more each time."""
 MAX_KEPT = 50_000
 """Code objects kept alive for instructions that were looked at and are no use, or hand the use on."""
 _SEVERAL_IN_LINE = frozenset(("<lambda>", "<genexpr>", "<listcomp>", "<setcomp>", "<dictcomp>"))
@@ -247,7 +249,9 @@ class Recorder:
 
     def see_deferred(self) -> None:
         """Count the uses that a finalizer or signal handler made in a thread that was recording. Takes the lock."""
-        if self._deferred or self._put_off:
+        for _ in range(MAX_LOOKS):
+            if not self._deferred and not self._put_off:
+                return
             with self.lock:
                 while self._put_off:
                     self._deferred.append(self._put_off.pop())
