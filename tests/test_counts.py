@@ -92,8 +92,8 @@ barrier = threading.Barrier(8)
 
 def work(thing):
     barrier.wait()
-    for _ in range(200_000):
-        legacy.old(1)  # 1600000x legacy.old
+    for _ in range(100_000):
+        legacy.old(1)  # 800000x legacy.old
     for _ in range(20_000):
         thing.method()  # 160000x thing.method
         legacy.Old()  # 160000x legacy.Old
@@ -109,7 +109,7 @@ for thread in threads: thread.join()
 @pytest.mark.parametrize("extensions", ["", "1"], ids=["wrapt-in-C", "wrapt-in-Python"])
 def test_eight_threads_on_one_call_site_count_exactly(tmp_path, engine, extensions):
     legacy = LEGACY.replace("self.a = 1", "pass").replace("return self.a", "return 1")
-    many = MANY if not extensions else MANY.replace("200_000", "40_000").replace("1600000x", "320000x")
+    many = MANY if not extensions else MANY.replace("100_000", "40_000").replace("800000x", "320000x")
     world = World(tmp_path, {"legacy.py": legacy, "host.py": many}, TARGETS)
     run = world.run(engine, timeout=240, WRAPT_DISABLE_EXTENSIONS=extensions)
     assert run.err == ""

@@ -28,7 +28,7 @@ def _run(*command: str | Path, cwd: Path = CHECKOUT, **environ: str) -> subproce
 
 @pytest.mark.parametrize(("server", "engine"), [
     ("gunicorn", "auto"),
-    ("uvicorn", "inplace"),
+    pytest.param("uvicorn", "inplace", marks=pytest.mark.slow),
     pytest.param("gunicorn", "inplace", marks=pytest.mark.slow),
     pytest.param("gunicorn", "wrapping", marks=pytest.mark.slow),
     pytest.param("uvicorn", "auto", marks=pytest.mark.slow),
