@@ -105,6 +105,9 @@ LIMITS = {
     ("from_2000_lines", "auto"): (0.50, 0.50, 0.80),
 }
 FIRST_SIGHT_LIMIT_US = 25.0
+REFERENCE_NOOP_NS = 590.0
+"""What a no-op call took on the machine on which that limit was set; one that is slower is so for both."""
+NOOP_CALLS = 10_000
 
 
 def main() -> None:
@@ -194,7 +197,7 @@ def _measure(engine: str, rounds: int) -> dict:
     calls = Calls()
     result = {
         "calls": _steady(loaded, calls, rounds),
-        "first_sight_us": _first_sight(calls),
+        "first_sight": _first_sight(calls, loaded["noop"].call_function),
         "threads": _threads(loaded, calls),
         "load": os.getloadavg()[0],
     }
@@ -232,19 +235,28 @@ def _nothing(times: object) -> None:
         pass
 
 
-def _first_sight(calls: Calls) -> float:
-    """Microseconds of the calling thread for a call site's first use, over those of a known one."""
-    measured = []
+def _first_sight(calls: Calls, noop: Callable[[object], None]) -> dict[str, float]:
+    """The calling thread's time for a call site's first use, over that of a known one: microseconds, and no-op calls.
+
+    The no-op calls are made right before and after, for the machine may change its speed in between.
+    """
+    microseconds, noops = [], []
     for turn in range(FIRST_SIGHT_ROUNDS):
         module = __import__(f"new_sites_{turn}")
-        began = time.thread_time_ns()
-        module.deep(FRAMES - 1)
-        first = time.thread_time_ns() - began
-        began = time.thread_time_ns()
-        module.deep(FRAMES - 1)
-        measured.append((first - (time.thread_time_ns() - began)) / NEW_SITES / 1000)
+        beside = _thread_ns(noop, repeat(None, NOOP_CALLS))
+        first = _thread_ns(module.deep, FRAMES - 1)
+        added = (first - _thread_ns(module.deep, FRAMES - 1)) / NEW_SITES
+        beside += _thread_ns(noop, repeat(None, NOOP_CALLS))
+        microseconds.append(added / 1000)
+        noops.append(added / (beside / 2 / NOOP_CALLS))
         calls.made += 2 * NEW_SITES
-    return statistics.median(measured)
+    return {"us": statistics.median(microseconds), "noops": statistics.median(noops)}
+
+
+def _thread_ns(call: Callable[[object], object], given: object) -> int:
+    began = time.thread_time_ns()
+    call(given)
+    return time.thread_time_ns() - began
 
 
 def _threads(loaded: dict, calls: Calls) -> dict[str, float]:
@@ -303,8 +315,10 @@ def _print_ours(results: dict[str, dict]) -> None:
             measured = results[engine]["calls"][row]
             cells.append(f"{measured['lastcall'] / measured['noop']:.2f} ({measured['lastcall']:.0f})")
         print(f"| {_TITLES[row]} | {' | '.join(cells)} | {LIMITS[row, 'auto'][newer]:.2f} |")
-    first = " | ".join(f"{results[engine]['first_sight_us']:.1f} us" for engine in ENGINES)
-    print(f"| first sight of a call site, {FRAMES} frames deep | {first} | {FIRST_SIGHT_LIMIT_US:.0f} us |")
+    seen = [results[engine]["first_sight"] for engine in ENGINES]
+    first = " | ".join(f"{one['noops']:.0f} ({one['us']:.1f} us)" for one in seen)
+    limit = f"{1000 * FIRST_SIGHT_LIMIT_US / REFERENCE_NOOP_NS:.0f} ({FIRST_SIGHT_LIMIT_US:.0f} us)"
+    print(f"| first sight of a call site, {FRAMES} frames deep | {first} | {limit} |")
     threads = [results[engine]["threads"] for engine in ENGINES]
     rows = (("lastcall", "against one thread", "1.00"), ("noop", "the no-op wrapper", ""), ("bare", "a plain call", ""))
     for name, title, limit in rows:
