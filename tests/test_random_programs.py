@@ -51,7 +51,8 @@ def mistakes(folder: Path, seed: int, engine: str, kind: Any = Program) -> list[
     for ref in known & set(states):
         state, reason, _ = states[ref]
         missing, extra = truth[ref] - seen[ref], seen[ref] - truth[ref]
-        if extra or (missing and state != "partial"):
+        told = state == "partial" or (state == "failed" and "neither function nor property" in reason)
+        if extra or (missing and not told):
             wrong.append(f"{ref} {state} {reason} missing {dict(missing)} extra {dict(extra)}")
     return [f"seed {seed}, {engine}: {one}" for one in wrong]
 
