@@ -171,3 +171,22 @@ def test_that_a_use_is_allowed_stands_in_its_record(tmp_path):
     lines = [ast.literal_eval(line) for line in on_disk(tmp_path).splitlines() if line.startswith("('S'")]
     assert [(line[2], line[5] & FLAG_ALLOWED) for line in lines] == [("application:one", FLAG_ALLOWED), ("application:two", 0)]
     recorder.journal.close()
+
+
+def test_uses_that_come_while_such_uses_are_counted_wait_for_the_next_look_and_are_bounded(bare, monkeypatch):
+    """Each use that is counted makes two more, as a trace function that is a target would."""
+    monkeypatch.setattr(recording, "MAX_PUT_OFF", 5)
+    recorder, tap = bare
+    seen = []
+
+    def see(_tap, _frame):
+        seen.append(1)
+        for _ in range(2):
+            recorder._defer(see, tap, None)
+
+    recorder._defer(see, tap, None)
+    recorder.see_deferred()
+    assert len(seen) == 1 + 2 + 4, "three looks, each at what the one before has left"
+    assert recorder.dropped == {"deferred": 3}
+    recorder.see_deferred()
+    assert len(seen) == 7 + 3 * 5

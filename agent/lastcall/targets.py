@@ -262,7 +262,7 @@ class Target:
         """Whether objects of `cls` are made by the class that this target is."""
         if self.cls is not None:
             return inherits(cls, self.cls)
-        return any(id(one) in self.once for one in bases_of_class(cls)) if self.once else False
+        return any(id(one) in self.once for one in bases_of_class(cls) or ()) if self.once else False
 
     def let_go(self) -> None:
         """At the process's end: keep nothing of the host's alive.
