@@ -34,9 +34,6 @@ _MODULE = type(ast)
 _PLAIN = (str, int)
 _NAMED = (ast.Name, ast.Constant, ast.Load)
 
-MAX_FILLING = 2
-"""Variables of an f-string that are looked at each time."""
-
 _ESCAPED = b"\r\n\\'\"abfnrtvxNuU01234567"
 """What may stand behind a backslash in a literal."""
 
@@ -49,7 +46,6 @@ class Call:
         "called_at",
         "category",
         "code",
-        "filling",
         "global_names",
         "is_bare",
         "is_comparable",
@@ -76,15 +72,9 @@ class Call:
         self.builtin = getattr(builtins, self.category, None)
         self.is_of_function = bool(code.co_flags & CO_OPTIMIZED)
         """Whether its names are a function's own, and not looked up in what may be a mapping of anybody's."""
-        self.filling = _filling(code, arguments.get("message"))
-        """The variables that an f-string is filled with, if it is with nothing else; None if the message is none."""
-        self.is_bare = (
-            self.is_of_function
-            and _are_bare(arguments, but="" if self.filling is None else "message")
-            and is_dropped(code, lasti)
-        )
-        """Whether nothing is run between the read of `.warn` and the call, but perhaps the formatting of the `filling`;
-        the call has no other arguments than those told here, and nothing is done with what it returns."""
+        self.is_bare = self.is_of_function and _are_bare(arguments) and is_dropped(code, lasti)
+        """Whether nothing is run between the read of `.warn` and the call; the call has no other arguments than those
+        told here, and nothing is done with what it returns."""
         self.line = _line_of(code, lasti)
         """The line that a call blames which blames its own."""
         level = arguments.get("stacklevel")
@@ -312,29 +302,14 @@ def _dropped_call_of(code: CodeType, lasti: int) -> int:
     return -1
 
 
-def _are_bare(arguments: dict[str, ast.expr], but: str) -> bool:
+def _are_bare(arguments: dict[str, ast.expr]) -> bool:
     """Whether they are constants and names; a `stacklevel` may be a sum of those."""
     sums = (*_NAMED, ast.BinOp, ast.Add, ast.Sub)
     return set(arguments) <= {"message", "category", "stacklevel"} and all(
         isinstance(part, sums if name == "stacklevel" else _NAMED)
         for name, node in arguments.items()
-        if name != but
         for part in ast.walk(node)
     )
-
-
-def _filling(code: CodeType, node: ast.expr | None) -> tuple[str, ...] | None:
-    """The variables of an f-string that has no other expressions in it, if there are not too many."""
-    if not isinstance(node, ast.JoinedStr):
-        return None
-    found = []
-    for part in node.values:
-        if isinstance(part, ast.FormattedValue):
-            if not isinstance(part.value, ast.Name) or part.format_spec is not None:
-                return None
-            found.append(part.value.id)
-    own = {*code.co_varnames} - {*code.co_cellvars}  # what no other thread can change
-    return tuple(dict.fromkeys(found)) if set(found) <= own and 0 < len(set(found)) <= MAX_FILLING else None
 
 
 def is_dropped(code: CodeType, lasti: int) -> bool:

@@ -7,9 +7,8 @@ place of Python's own.
 
 That is done only where nobody can tell the difference:
 
-- The call passes constants and names, or an f-string of strings and numbers, so that no code of the host's runs between
-  the look and the call, and what it returns is dropped. The category is one of Python's own: making an instance runs
-  nothing of the host's either.
+- The call passes constants and names, so that no code of the host's runs between the look and the call, and what it
+  returns is dropped. The category is one of Python's own: making an instance runs nothing of the host's either.
 - The filters up to the deciding one are the same objects and such that matching runs nothing of the host's.
 - The module that is blamed has its `__warningregistry__`, which the call would have made. Where the filters were
   changed and changed back, the call would also have cleared it; it is as good as cleared for whoever asks it next.
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
 NOTHING = type.__prepare__
 """A C function that takes any arguments and does nothing: it makes an empty dict. It is called as Python's own is, with
 no tuple or dictionary made of what is passed, which with `"".format` costs a quarter of what is saved."""
-PLAIN = frozenset((str, int, bool, type(None)))
-"""Types whose objects are put into an f-string without running anything of the host's."""
 CATEGORIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 MAX_FILTERS = 3
 """Filters that are looked at again each time."""
@@ -140,11 +137,11 @@ class Outcome:
     """What the warning of one call site comes to."""
 
     __slots__ = (
-        "call", "category", "changes", "filling", "give_up", "judgements", "module", "name", "quiet", "text",
+        "call", "category", "changes", "give_up", "judgements", "module", "name", "quiet", "text",
         "wait", "waited",
     )  # fmt: skip
 
-    def __init__(self, module: ModuleType, changes: Changes, call: Call, text: str | None, category: Any) -> None:
+    def __init__(self, module: ModuleType, changes: Changes, call: Call, text: str, category: Any) -> None:
         self.module = module
         """`warnings`."""
         self.changes = changes
@@ -152,8 +149,6 @@ class Outcome:
         self.name = call.category
         """Of the category, among the globals; empty if it is one of the variables that are looked at."""
         self.text = text
-        """None if it is filled in, with what `filling` names."""
-        self.filling = call.filling if text is None and call.read_at >= 0 else None
         self.category = category
         self.quiet: tuple[Any, ...] | None = None
         """The conditions under which nothing comes of it."""
@@ -174,57 +169,58 @@ class Outcome:
         if sys.modules.get("warnings") is not self.module or _is_observed(frame):
             return
         blamed, own = where.f_globals, frame.f_globals
-        holder = self._holder(own, frame)
-        if type(blamed) is not dict or type(own) is not dict or holder is None:
+        named = self._named(own, frame)
+        if type(blamed) is not dict or type(own) is not dict or named is None:
             return
         registry = blamed.get("__warningregistry__")
         if type(registry) is not dict:
             return
-        known: tuple[Any, ...] = (blamed, registry, *holder)
         # the line of the call may be another than that of the read
         line = self.call.line if where is frame else where.f_lineno
-        shown = self._shown(registry, line)
-        if shown is not None:
-            self.quiet = (*known, *shown)
-            return
+        key = self.text, self.category, line
+        was_shown = line is not None and registry.get(key) is True
+        if was_shown and where is frame:  # to look at all that would take longer than to give the warning
+            self.give_up()
+        elif was_shown and (shown := self._shown(registry, key)) is not None:
+            self.quiet = (blamed, registry, named[0], *shown)
+        elif (ignored := self._ignored(blamed, line)) is not None:
+            self.quiet = (blamed, registry, named[0], None, *ignored)
+
+    def _ignored(self, blamed: dict[str, Any], line: int | None) -> tuple[Any, ...] | None:
+        """What stays as it is for as long as a filter ignores the warning."""
         filters = vars(self.module).get("filters")
         found = _ignored_by(filters, self.text, self.category, blamed.get("__name__"), line)
         if found is None or len(found) > MAX_FILTERS:
-            return
-        named = next((blamed["__name__"] for item in found if item[3] is not None), None)
+            return None
+        module = next((blamed["__name__"] for item in found if item[3] is not None), None)
         padded: list[Any] = [*found, *[None] * (MAX_FILTERS - len(found))]
         first, second, third = padded
-        fits = self.filling and _plain_variables(self.filling)
-        rest = None if named is second is fits is None else (named, second, third, fits)
-        self.quiet = (*known, None, filters, first, rest)
+        return filters, first, None if module is second is None else (module, second, third)
 
-    def _shown(self, registry: dict[Any, Any], line: int | None) -> tuple[Any, ...] | None:
+    def _shown(self, registry: dict[Any, Any], key: tuple[Any, ...]) -> tuple[Any, ...] | None:
         """What stays as it is for as long as the warning counts as shown before."""
-        key = self.text, self.category, line
-        if self.text is None or line is None or registry.get(key) is not True:
-            return None
         alike = (held for held in list(registry) if type(held) is tuple and held == key)
         key = next((held for held in alike if type(held[0]) is str), key)  # is found by what it is
         mark = self.changes.mark(registry)
         return None if mark is None else (mark, registry["version"], key, None)
 
-    def _holder(self, own: dict[str, Any], frame: FrameType) -> tuple[Any, ...] | None:
-        """(globals, name, category, where the name is found, where it must not be found); globals None if the category
-        is no global name's."""
-        name, category, named = self.name, self.category, frame.f_builtins
+    def _named(self, own: dict[str, Any], frame: FrameType) -> tuple[Any] | None:
+        """In a tuple: (globals, name, category, where the name is found, where it must not be found); None if the
+        category is no global name's."""
+        name, category, builtin = self.name, self.category, frame.f_builtins
         if not name:
-            return None, name, category, None, None
+            return (None,)
         if own.get(name) is category:
-            return own, name, category, own, ()
-        found = name not in own and named is vars(builtins) and named.get(name) is category
-        return (own, name, category, named, own) if found else None
+            return ((own, name, category, own, ()),)
+        found = name not in own and builtin is vars(builtins) and builtin.get(name) is category
+        return ((own, name, category, builtin, own),) if found else None
 
 
 def outcome_of(module: ModuleType, changes: Changes, call: Call, text: Any, category: Any) -> Outcome | None:
     """What the warning of one call site comes to, None if that cannot be told before it is given."""
     if not _IS_UNDERSTOOD or not call.is_bare or category not in CATEGORIES:
         return None
-    if type(text) is not str and (text is not None or call.filling is None):
+    if type(text) is not str:
         return None
     return Outcome(module, changes, call, text, category)
 
@@ -237,16 +233,6 @@ _IS_UNDERSTOOD = (
 )
 """Whether this is an interpreter whose `warnings.warn` is known to work as is described here, with filters that are the
 same in all contexts."""
-
-
-def _plain_variables(names: tuple[str, ...]) -> Callable[[Any], bool]:
-    """Says of a frame's variables whether those of these names go into a string without running code of the host's."""
-    first, last = names[0], names[-1]
-
-    def are_plain(variables: Any) -> bool:
-        return type(variables[first]) in PLAIN and (first is last or type(variables[last]) in PLAIN)
-
-    return are_plain
 
 
 def _is_observed(frame: FrameType) -> bool:
@@ -280,7 +266,7 @@ def _is_plain(item: Any = None) -> bool:
     )
 
 
-def _ignored_by(filters: Any, text: str | None, category: Any, module: Any, line: int | None) -> list[Any] | None:
+def _ignored_by(filters: Any, text: str, category: Any, module: Any, line: int | None) -> list[Any] | None:
     """The filters that are gone through for a warning, up to the one that ignores it; None if none does."""
     if type(filters) is not list or type(module) is not str:
         return None
@@ -290,8 +276,6 @@ def _ignored_by(filters: Any, text: str | None, category: Any, module: Any, line
             return None
         passed.append(item)
         action, words, kind, where, at = item
-        if text is None and words is not None:
-            return None
         if _matches(words, text) and issubclass(category, kind) and _matches(where, module):
             if at in {0, line}:
                 return passed if action == "ignore" else None
@@ -300,8 +284,8 @@ def _ignored_by(filters: Any, text: str | None, category: Any, module: Any, line
     return None
 
 
-def _matches(pattern: Any, text: str | None) -> bool:
-    if pattern is None or text is None:
+def _matches(pattern: Any, text: str) -> bool:
+    if pattern is None:
         return True
     return bool(pattern == text if type(pattern) is str else pattern.match(text) is not None)
 

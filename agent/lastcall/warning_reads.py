@@ -79,6 +79,9 @@ class Reads:
         self.wrapper = wrapper
         self.recorder = recorder
         self.through = through
+        self.other = through or wrapper
+        self.profiler, self.tools, self.nothing = sys.getprofile, TOOLS, NOTHING
+        self.marks, self.modules = changes.marks, sys.modules
         self.begin: Callable[[], None] | None = None
         """Called when there is something to know for the first time."""
         self.looks_on = looking_on(self.original, recorder, see)
@@ -139,135 +142,129 @@ class Reads:
 
     def property(self) -> property:  # noqa: C901, PLR0915 - one function, with a case for each kind of call
         """The descriptor that answers for `warnings.warn`."""
-        # Few names from here, for each is copied at each call: what is seldom needed is taken from `self`.
+        # Each name costs each call, used or not: what is seldom needed is taken from `self`, or is an item.
         by_name, wrapper, original, recorder = self._by_name, self.wrapper, self.original, self.recorder
-        other = self.through or wrapper
-        getframe, getprofile, tools = frame_at, sys.getprofile, TOOLS
-        modules, marks, nothing, names = sys.modules, self.changes.marks, NOTHING, self.names
-        warnings = self.module
+        getframe, names = frame_at, self.names
 
         def read(_module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a case for each kind of call, and no call but this
             try:
                 if warn is wrapper:  # type: ignore[name-defined] # noqa: F821 - see below
                     frame: Any = getframe(1)
                     code = frame.f_code
-                    own, at, kind, found = by_name[code.co_qualname]
-                    if own is not code or (at is not None and at != frame.f_lasti):
-                        own, kind, found = self._by_address[id(code) + frame.f_lasti]
-                        if own is not code:
+                    known, at, kind, found = by_name[code.co_qualname]
+                    if known is not code or (at is not None and at != frame.f_lasti):
+                        known, kind, found = self._by_address[id(code) + frame.f_lasti]
+                        if known is not code:
                             return self._missed()
                     if kind == "caller":
                         where = frame.f_back
                         code = where.f_code
-                        own, counter, outcome = found[where.f_lasti]
-                        if own is not code:
-                            own, counter, outcome = found[id(code) + where.f_lasti]
-                            if own is not code:
+                        known, (slot, uses), outcome = found[where.f_lasti]
+                        if known is not code:
+                            known, (slot, uses), outcome = found[id(code) + where.f_lasti]
+                            if known is not code:
                                 return self._missed()
-                        slot, uses = counter
-                        table = recorder.table
-                        for table[slot] in uses:  # as in `hotpath`, and for its reason
+                        for recorder.table[slot] in uses:  # as in `hotpath`, and for its reason
                             break
                     elif kind == "own line":
                         where = frame
-                        counter, outcome = found
-                        slot, uses = counter
-                        table = recorder.table
-                        for table[slot] in uses:
+                        (slot, uses), outcome = found
+                        for recorder.table[slot] in uses:
                             break
                     elif kind == "variable":
                         where = frame.f_back
                         code = where.f_code
-                        look, found, variable = found
-                        own, counter, outcome, a = found[where.f_lasti]
-                        if own is not code:
-                            own, counter, outcome, a = found[id(code) + where.f_lasti]
-                            if own is not code:
+                        known = found[1][where.f_lasti]
+                        if known[0] is not code:
+                            known = found[1][id(code) + where.f_lasti]
+                            if known[0] is not code:
                                 return self._missed()
-                        if frame.f_locals[variable] is a:
-                            slot, uses = counter
-                            table = recorder.table
-                            for table[slot] in uses:
+                        if frame.f_locals[found[2]] is known[3]:
+                            slot, uses = known[1]
+                            for recorder.table[slot] in uses:
                                 break
+                            outcome = known[2]
                         else:
-                            outcome = look(frame, where)
+                            outcome = found[0](frame, where)
                             if outcome is True:
-                                return other
+                                return self.other
                     elif kind == "helper":
                         where = frame.f_back
                         code = where.f_code
                         where = where.f_back
-                        helped, own, counter, outcome = found[where.f_lasti]
-                        if helped is not code or own is not where.f_code:
-                            address = id(where.f_code) + where.f_lasti
-                            helped, own, counter, outcome = found[id(code), address]
-                            if helped is not code or own is not where.f_code:
+                        known, at, (slot, uses), outcome = found[where.f_lasti]
+                        if known is not code or at is not where.f_code:
+                            at = id(where.f_code) + where.f_lasti
+                            known, at, (slot, uses), outcome = found[id(code), at]
+                            if known is not code or at is not where.f_code:
                                 return self._missed()
-                        slot, uses = counter
-                        table = recorder.table
-                        for table[slot] in uses:
+                        for recorder.table[slot] in uses:
                             break
                     elif found is None:
-                        return original if kind == "not wanted" else self.looks_on if kind == "unreadable" else other
+                        if kind == "not wanted":
+                            return original
+                        return self.looks_on if kind == "unreadable" else self.other
                     elif kind == "variables":
                         where = frame.f_back
                         code = where.f_code
-                        look, found, first, second, third, fourth = found
-                        own, counter, outcome, a, b, c, d = found[where.f_lasti]
-                        if own is not code:
-                            own, counter, outcome, a, b, c, d = found[id(code) + where.f_lasti]
-                            if own is not code:
+                        known = found[1][where.f_lasti]
+                        if known[0] is not code:
+                            known = found[1][id(code) + where.f_lasti]
+                            if known[0] is not code:
                                 return self._missed()
-                        held = frame.f_locals
+                        at = frame.f_locals
                         if (
-                            held[first] is a
-                            and held[second] is b
-                            and (c is nothing or held[third] is c)  # `nothing` where there are not so many
-                            and (d is nothing or held[fourth] is d)
+                            at[found[2]] is known[3]
+                            and at[found[3]] is known[4]
+                            and (not found[4] or at[found[4]] is known[5])  # no name where there are not so many
+                            and (not found[5] or at[found[5]] is known[6])
                         ):
-                            slot, uses = counter
-                            table = recorder.table
-                            for table[slot] in uses:
+                            slot, uses = known[1]
+                            for recorder.table[slot] in uses:
                                 break
+                            outcome = known[2]
                         else:
-                            outcome = look(frame, where)
+                            outcome = found[0](frame, where)
                             if outcome is True:
-                                return other
+                                return self.other
                     elif kind == "looked up":
                         where = frame.f_back
                         outcome = found(frame, where)
                         if outcome is True:
-                            return other
+                            return self.other
                     else:  # "calls"
-                        return original if found.state in {"armed", "partial"} else other
+                        return original if found.state in {"armed", "partial"} else self.other
                     # From here on the use is counted.
                     if outcome is None:
                         return original
-                    quiet = outcome.quiet
-                    if quiet is None:
+                    known = outcome.quiet
+                    if known is None:
                         for _ in outcome.wait:
                             break
                         else:
                             outcome.judge(frame, where)
                         return original
                     try:  # whether anything comes of it: see `warning_outcomes`
-                        blamed, registry, own, name, category, holder, hiding, mark, known, first, rest = quiet
+                        blamed, registry, named, mark, known, first, rest = known
                         if (
-                            getprofile() is None
-                            and (tools is None or tools(2) is None)
-                            and (rest is None or rest[3] is None or rest[3](frame.f_locals))
+                            self.profiler() is None
+                            and (self.tools is None or self.tools(2) is None)
                             # Nothing is called from here on: where something is, another thread may come between.
                             and where.f_globals is blamed
                             and blamed["__warningregistry__"] is registry
                             and (
-                                own is None
-                                or (frame.f_globals is own and holder[name] is category and name not in hiding)
+                                named is None
+                                or (
+                                    frame.f_globals is named[0]
+                                    and named[3][named[1]] is named[2]
+                                    and named[1] not in named[4]
+                                )
                             )
                             and (
                                 (
                                     filters is known  # type: ignore[name-defined] # noqa: F821 - see below
                                     and known[0] is first
-                                    and modules["warnings"] is warnings
+                                    and self.modules["warnings"] is self.module
                                     and (
                                         rest is None
                                         or (
@@ -278,10 +275,12 @@ class Reads:
                                     )
                                 )
                                 if mark is None
-                                else (marks[0] is mark and registry["version"] is known and registry[first] is True)
+                                else (
+                                    self.marks[0] is mark and registry["version"] is known and registry[first] is True
+                                )
                             )
                         ):
-                            return nothing
+                            return self.nothing
                     except Exception as error:  # noqa: BLE001 - as below, but the use is counted
                         self._failed(error)
                     outcome.quiet = None
@@ -448,7 +447,7 @@ class Quick:
             return
         code, _, counters, key = known
         counter = None if counters is None else self.recorder.follow(counters, key, code)
-        padded = values if self.kind == VARIABLE else (*values, *[NOTHING] * (MAX_VARIABLES - len(values)))
+        padded = values if self.kind == VARIABLE else (*values, *[None] * (MAX_VARIABLES - len(values)))
         if counter is None:  # not counted here: for `look` to see
             padded = (NOTHING, *padded[1:])
         self.variables[at] = (code, counter, outcome, *padded)
