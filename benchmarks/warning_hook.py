@@ -455,11 +455,12 @@ def _read(own, name: str):
 
 
 def _module_with(read) -> type:
-    """A module class whose `warn` is read so."""
+    """A module class whose `warn` is read so, and whose errors have a module's words."""
 
     class Counting(type(sys)):
         if sys.version_info >= (3, 14):  # else the interpreter goes past the property: see `engines.names`
             __getattribute__ = object.__getattribute__
+            __getattr__ = type(sys).__getattribute__
 
         warn = property(read)
 
