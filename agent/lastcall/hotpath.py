@@ -220,8 +220,7 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
         "raise_if_hosts": raise_if_hosts,
         "record_unless_exhausted": record_unless_exhausted,
     }
-    _own_names.append(names)
-    skip_own_frames(names)
+    keep_own_globals(names)
 
     def hook(tap: Tap) -> Callable[[], None]:
         return _make_hook_behind_wrapt(tap, tell, names) if behind_wrapt else creation_hook(tap)
@@ -246,6 +245,12 @@ def make_hooks(see: Callable[[Tap, FrameType | None], None], internal_errors: In
 
 _own_names: list[dict[str, Any]] = []
 """The globals of hooks. They are known by their address, which nothing else may ever have."""
+
+
+def keep_own_globals(names: dict[str, Any]) -> None:
+    """Frames with these globals are no callers: those of a hook that has globals of its own."""
+    _own_names.append(names)
+    skip_own_frames(names)
 
 
 def _with_globals(function: Any, names: dict[str, Any]) -> Any:

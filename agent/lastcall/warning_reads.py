@@ -10,8 +10,10 @@ address decides. Before 3.11, whose code does not lie in its object, two instruc
 keeps it.
 """
 
+# ruff: noqa: F821 - `_read` has globals of its own
 from __future__ import annotations
 
+import builtins
 import sys
 from types import FunctionType
 
@@ -19,7 +21,7 @@ from . import hotpath
 from .asking import is_class
 from .callsite import qualname_of
 from .errors import getframe as frame_at
-from .warning_outcomes import NOTHING, TOOLS, Changes
+from .warning_outcomes import NOTHING, TOOLS
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -31,12 +33,31 @@ if TYPE_CHECKING:
     from .sites import Counters
     from .targets import Target
     from .warning_calls import Call
-    from .warning_outcomes import Outcome
+    from .warning_outcomes import Changes, Outcome
 
     Look = Callable[[FrameType, FrameType | None], bool | Outcome | None]
     """Given a frame that is about to warn, and its caller's: True if the call itself has to be seen, else what the
     warning comes to, or None."""
     See = Callable[[FrameType, tuple[Any, ...], dict[str, Any]], None]
+
+    # What `_read` finds among its globals.
+    namespace: dict[str, Any]
+    by_name: dict[str, Any]
+    by_address: dict[int, Any]
+    recorder: Recorder
+    wrapper: Any
+    original: Any
+    nothing: Any
+    other: Any
+    looks_on: Any
+    missed: Callable[[], Any]
+    failed: Callable[[Exception], None]
+    getframe: Callable[[int], FrameType]
+    profiler: Callable[[], Any]
+    tools: Callable[[int], str | None] | None
+    marks: list[object]
+    modules: dict[str, ModuleType]
+    warnings: ModuleType
 
 _MISSING = object()
 MAX_READS = 20_000
@@ -74,14 +95,10 @@ class Reads:
     ) -> None:
         self.module = module
         self.changes = changes
-        self.names = vars(module)
         self.original = original
         self.wrapper = wrapper
         self.recorder = recorder
         self.through = through
-        self.other = through or wrapper
-        self.profiler, self.tools, self.nothing = sys.getprofile, TOOLS, NOTHING
-        self.marks, self.modules = changes.marks, sys.modules
         self.begin: Callable[[], None] | None = None
         """Called when there is something to know for the first time."""
         self.looks_on = looking_on(self.original, recorder, see)
@@ -140,168 +157,45 @@ class Reads:
             outcome.give_up = lambda: callers.update({at: (*codes, counter, None)})
         self.put(call, kind, callers)
 
-    def property(self) -> property:  # noqa: C901, PLR0915 - one function, with a case for each kind of call
+    def property(self) -> property:
         """The descriptor that answers for `warnings.warn`."""
-        # Each name costs each call, used or not: what is seldom needed is taken from `self`, or is an item.
-        by_name, wrapper, original, recorder = self._by_name, self.wrapper, self.original, self.recorder
-        getframe, names = frame_at, self.names
-
-        def read(_module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a case for each kind of call, and no call but this
-            try:
-                if warn is wrapper:  # type: ignore[name-defined] # noqa: F821 - see below
-                    frame: Any = getframe(1)
-                    code = frame.f_code
-                    known, at, kind, found = by_name[code.co_qualname]
-                    if known is not code or (at is not None and at != frame.f_lasti):
-                        known, kind, found = self._by_address[id(code) + frame.f_lasti]
-                        if known is not code:
-                            return self._missed()
-                    if kind == "caller":
-                        where = frame.f_back
-                        code = where.f_code
-                        known, (slot, uses), outcome = found[where.f_lasti]
-                        if known is not code:
-                            known, (slot, uses), outcome = found[id(code) + where.f_lasti]
-                            if known is not code:
-                                return self._missed()
-                        for recorder.table[slot] in uses:  # as in `hotpath`, and for its reason
-                            break
-                    elif kind == "own line":
-                        where = frame
-                        (slot, uses), outcome = found
-                        for recorder.table[slot] in uses:
-                            break
-                    elif kind == "variable":
-                        where = frame.f_back
-                        code = where.f_code
-                        known = found[1][where.f_lasti]
-                        if known[0] is not code:
-                            known = found[1][id(code) + where.f_lasti]
-                            if known[0] is not code:
-                                return self._missed()
-                        if frame.f_locals[found[2]] is known[3]:
-                            slot, uses = known[1]
-                            for recorder.table[slot] in uses:
-                                break
-                            outcome = known[2]
-                        else:
-                            outcome = found[0](frame, where)
-                            if outcome is True:
-                                return self.other
-                    elif kind == "helper":
-                        where = frame.f_back
-                        code = where.f_code
-                        where = where.f_back
-                        known, at, (slot, uses), outcome = found[where.f_lasti]
-                        if known is not code or at is not where.f_code:
-                            at = id(where.f_code) + where.f_lasti
-                            known, at, (slot, uses), outcome = found[id(code), at]
-                            if known is not code or at is not where.f_code:
-                                return self._missed()
-                        for recorder.table[slot] in uses:
-                            break
-                    elif found is None:
-                        if kind == "not wanted":
-                            return original
-                        return self.looks_on if kind == "unreadable" else self.other
-                    elif kind == "variables":
-                        where = frame.f_back
-                        code = where.f_code
-                        known = found[1][where.f_lasti]
-                        if known[0] is not code:
-                            known = found[1][id(code) + where.f_lasti]
-                            if known[0] is not code:
-                                return self._missed()
-                        at = frame.f_locals
-                        if (
-                            at[found[2]] is known[3]
-                            and at[found[3]] is known[4]
-                            and (not found[4] or at[found[4]] is known[5])  # no name where there are not so many
-                            and (not found[5] or at[found[5]] is known[6])
-                        ):
-                            slot, uses = known[1]
-                            for recorder.table[slot] in uses:
-                                break
-                            outcome = known[2]
-                        else:
-                            outcome = found[0](frame, where)
-                            if outcome is True:
-                                return self.other
-                    elif kind == "looked up":
-                        where = frame.f_back
-                        outcome = found(frame, where)
-                        if outcome is True:
-                            return self.other
-                    else:  # "calls"
-                        return original if found.state in {"armed", "partial"} else self.other
-                    # From here on the use is counted.
-                    if outcome is None:
-                        return original
-                    known = outcome.quiet
-                    if known is None:
-                        for _ in outcome.wait:
-                            break
-                        else:
-                            outcome.judge(frame, where)
-                        return original
-                    try:  # whether anything comes of it: see `warning_outcomes`
-                        blamed, registry, named, mark, known, first, rest = known
-                        if (
-                            self.profiler() is None
-                            and (self.tools is None or self.tools(2) is None)
-                            # Nothing is called from here on: where something is, another thread may come between.
-                            and where.f_globals is blamed
-                            and blamed["__warningregistry__"] is registry
-                            and (
-                                named is None
-                                or (
-                                    frame.f_globals is named[0]
-                                    and named[3][named[1]] is named[2]
-                                    and named[1] not in named[4]
-                                )
-                            )
-                            and (
-                                (
-                                    filters is known  # type: ignore[name-defined] # noqa: F821 - see below
-                                    and known[0] is first
-                                    and self.modules["warnings"] is self.module
-                                    and (
-                                        rest is None
-                                        or (
-                                            (rest[0] is None or blamed["__name__"] is rest[0])
-                                            and (rest[1] is None or known[1] is rest[1])
-                                            and (rest[2] is None or known[2] is rest[2])
-                                        )
-                                    )
-                                )
-                                if mark is None
-                                else (
-                                    self.marks[0] is mark and registry["version"] is known and registry[first] is True
-                                )
-                            )
-                        ):
-                            return self.nothing
-                    except Exception as error:  # noqa: BLE001 - as below, but the use is counted
-                        self._failed(error)
-                    outcome.quiet = None
-                    return original
-            except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
-                self._failed(error)
-            return self._missed()
+        namespace = vars(self.module)
 
         def write(_module: Any, value: Any) -> None:
-            names["warn"] = value
+            namespace["warn"] = value
 
         def remove(_module: Any) -> None:
-            if names.pop("warn", _MISSING) is _MISSING:
+            if namespace.pop("warn", _MISSING) is _MISSING:
                 raise AttributeError("warn")
 
-        # A function's own globals are looked up at a fifth of the price: so `read` has those of `warnings`.
+        # A function's own globals are looked up at a fifth of the price of anything else that it could find these by.
+        names = {
+            "__builtins__": vars(builtins),
+            "__name__": __name__,
+            "namespace": namespace,
+            "wrapper": self.wrapper,
+            "original": self.original,
+            "nothing": NOTHING,
+            "other": self.through or self.wrapper,
+            "looks_on": self.looks_on,
+            "by_name": self._by_name,
+            "by_address": self._by_address,
+            "recorder": self.recorder,
+            "missed": self._missed,
+            "failed": self._failed,
+            "getframe": frame_at,
+            "profiler": sys.getprofile,
+            "tools": TOOLS,
+            "marks": self.changes.marks,
+            "modules": sys.modules,
+            "warnings": self.module,
+        }
+        hotpath.keep_own_globals(names)
         function: Any = FunctionType
-        code = read.__code__
+        code = _read.__code__
         if sys.version_info < (3, 11):  # the plain name does as well, for the address decides
             code = code.replace(co_names=tuple({"co_qualname": "co_name"}.get(name, name) for name in code.co_names))
-        return property(function(code, names, "read", None, read.__closure__), write, remove)
+        return property(function(code, names, "read"), write, remove)
 
     def _failed(self, error: Exception) -> None:
         """A name that is gone, a new call site, no caller: the wrapper's business. All else is not as it should be."""
@@ -315,7 +209,7 @@ class Reads:
         frame = hotpath.frame_below(2)
         if self.through:
             return self.looks_on if frame is not None and self._call_has_to_be_seen(frame) else self.through
-        found = self.names.get("warn", _MISSING)  # one look: another thread may take it away
+        found = vars(self.module).get("warn", _MISSING)  # one look: another thread may take it away
         if found is _MISSING:
             raise AttributeError("warn")
         unseen = found is self.wrapper and frame is not None and self._has_to_be_seen(frame)
@@ -389,6 +283,154 @@ def looking_on(original: Any, recorder: Recorder, see: See) -> Any:
 
     only = object.__new__(LooksOn)
     return LooksOn
+
+
+def _read(_module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a case for each kind of call, and no call but this
+    """What a read of `warnings.warn` gives: see `Reads.property`, whose names this has for globals.
+
+    Each variable costs each call, used or not: what only some calls need is an item of what they have.
+    """
+    try:
+        if namespace["warn"] is wrapper:
+            frame: Any = getframe(1)
+            code = frame.f_code
+            known, at, kind, found = by_name[code.co_qualname]
+            if known is not code or (at is not None and at != frame.f_lasti):
+                known, kind, found = by_address[id(code) + frame.f_lasti]
+                if known is not code:
+                    return missed()
+            if kind == "caller":
+                where = frame.f_back
+                code = where.f_code
+                known, (slot, uses), outcome = found[where.f_lasti]
+                if known is not code:
+                    known, (slot, uses), outcome = found[id(code) + where.f_lasti]
+                    if known is not code:
+                        return missed()
+                for recorder.table[slot] in uses:  # as in `hotpath`, and for its reason
+                    break
+            elif kind == "own line":
+                where = frame
+                (slot, uses), outcome = found
+                for recorder.table[slot] in uses:
+                    break
+            elif kind == "variable":
+                where = frame.f_back
+                code = where.f_code
+                known = found[1][where.f_lasti]
+                if known[0] is not code:
+                    known = found[1][id(code) + where.f_lasti]
+                    if known[0] is not code:
+                        return missed()
+                if frame.f_locals[found[2]] is known[3]:
+                    slot, uses = known[1]
+                    for recorder.table[slot] in uses:
+                        break
+                    outcome = known[2]
+                else:
+                    outcome = found[0](frame, where)
+                    if outcome is True:
+                        return other
+            elif kind == "helper":
+                where = frame.f_back
+                code = where.f_code
+                where = where.f_back
+                known, at, (slot, uses), outcome = found[where.f_lasti]
+                if known is not code or at is not where.f_code:
+                    at = id(where.f_code) + where.f_lasti
+                    known, at, (slot, uses), outcome = found[id(code), at]
+                    if known is not code or at is not where.f_code:
+                        return missed()
+                for recorder.table[slot] in uses:
+                    break
+            elif found is None:
+                if kind == "not wanted":
+                    return original
+                return looks_on if kind == "unreadable" else other
+            elif kind == "variables":
+                where = frame.f_back
+                code = where.f_code
+                known = found[1][where.f_lasti]
+                if known[0] is not code:
+                    known = found[1][id(code) + where.f_lasti]
+                    if known[0] is not code:
+                        return missed()
+                at = frame.f_locals
+                if (
+                    at[found[2]] is known[3]
+                    and at[found[3]] is known[4]
+                    and (not found[4] or at[found[4]] is known[5])  # no name where there are not so many
+                    and (not found[5] or at[found[5]] is known[6])
+                ):
+                    slot, uses = known[1]
+                    for recorder.table[slot] in uses:
+                        break
+                    outcome = known[2]
+                else:
+                    outcome = found[0](frame, where)
+                    if outcome is True:
+                        return other
+            elif kind == "looked up":
+                where = frame.f_back
+                outcome = found(frame, where)
+                if outcome is True:
+                    return other
+            else:  # "calls"
+                return original if found.state in {"armed", "partial"} else other
+            # From here on the use is counted.
+            if outcome is None:
+                return original
+            known = outcome.quiet
+            if known is None:
+                for _ in outcome.wait:
+                    break
+                else:
+                    outcome.judge(frame, where)
+                return original
+            try:  # whether anything comes of it: see `warning_outcomes`
+                blamed, registry, named, mark, known, first, rest = known
+                if (
+                    profiler() is None
+                    and (tools is None or tools(2) is None)
+                    # Nothing is called from here on: where something is, another thread may come between.
+                    and where.f_globals is blamed
+                    and blamed["__warningregistry__"] is registry
+                    and (
+                        named is None
+                        or (
+                            frame.f_globals is named[0]
+                            and named[3][named[1]] is named[2]
+                            and named[1] not in named[4]
+                        )
+                    )
+                    and (
+                        (
+                            namespace["filters"] is known
+                            and known[0] is first
+                            and modules["warnings"] is warnings
+                            and (
+                                rest is None
+                                or (
+                                    (rest[0] is None or blamed["__name__"] is rest[0])
+                                    and (rest[1] is None or known[1] is rest[1])
+                                    and (rest[2] is None or known[2] is rest[2])
+                                )
+                            )
+                        )
+                        if mark is None
+                        else (
+                            marks[0] is mark and registry["version"] is known and registry[first] is True
+                        )
+                    )
+                ):
+                    return nothing
+            except Exception as error:  # noqa: BLE001 - as below, but the use is counted
+                failed(error)
+            outcome.quiet = None
+            return original
+    except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
+        failed(error)
+    return missed()
 
 
 class Quick:
