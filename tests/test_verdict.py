@@ -110,6 +110,9 @@ def test_code_that_is_gone_from_the_source_may_still_be_deployed():
     assert codes(judge(dossier(still, lives=lives, watches=watches), QUESTION)) >= {"still-deployed"}
     left_before_the_build = caller(60, fate="gone", left_at=NOW - 55 * DAY)
     assert judge(dossier(left_before_the_build), QUESTION).word == "safe"
+    in_what_runs = replace(left_before_the_build, scope=BACKEND)
+    # whatever version control says: the release that used it still runs
+    assert codes(judge(dossier(in_what_runs), QUESTION)) >= {"still-deployed"}
     left_after_the_build = caller(60, fate="gone", left_at=NOW - 20 * DAY)
     assert codes(judge(dossier(left_after_the_build), QUESTION)) >= {"still-deployed"}
 

@@ -156,4 +156,73 @@ def test_a_change_that_is_not_committed_yet_left_now_at_the_latest(tree):
 def test_a_name_that_no_file_can_have_is_looked_for_without_a_traceback(tree, file):
     subprocess.run(["git", "init", "-q", str(tree)], check=True)
     assert fate(tree, file=file) in {"unknown", "gone"}
-    assert SourceTree([tree]).holds(file) is False
+    assert SourceTree([tree]).accounts_for(file, ()) is False
+
+
+def test_a_file_of_that_name_in_another_tree_does_not_say_that_it_is_gone(tree, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    for root, text in ((tree, "def main(): ...\n"), (other, "def main():\n    make_cart()\n")):
+        (root / "app.py").write_text(text)
+    there = site("main", file="app.py", module="app")
+    assert SourceTree([tree, other]).fate(there) == SourceTree([other, tree]).fate(there) == "present"
+
+
+SEVERAL = """
+    class Desk:
+        @property
+        def cart(self):
+            return self.kept
+
+        @cart.setter
+        def cart(self, kept):
+            self.kept = build()
+
+        def serve(self):
+            return MAKERS["cart"]()
+
+    if fast:
+        def checkout(): ...
+    else:
+        def checkout():
+            build()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expression"),
+    [
+        ("Desk.cart", "build"),  # the setter, and not the property of that name
+        ("checkout", "build"),
+        ("cart", "build"),  # as Python 3.10 knows it: without its class
+        ("serve", "MAKERS[...]"),
+        ("Desk.serve", "MAKERS[...]"),  # no name of its own, but what is left of it
+    ],
+)
+def test_any_definition_that_may_be_meant_is_looked_at(tree, name, expression):
+    (tree / "shop" / "checkout.py").write_text(textwrap.dedent(SEVERAL))
+    assert fate(tree, name=name, expression=expression) == "present"
+    (tree / "shop" / "checkout.py").write_text(textwrap.dedent(SEVERAL).replace("build", "make").replace("MAKERS", "OTHERS"))
+    assert fate(tree, name=name, expression=expression) == "gone"
+
+
+def test_code_that_leaves_a_comment_behind_left_with_that_change(tree):
+    git(tree, "init", "-q", date=1)
+    git(tree, "add", "-A", date=1)
+    git(tree, "commit", "-q", "-m", "before", date=1_700_000_000)
+    (tree / "shop" / "checkout.py").write_text(textwrap.dedent(CODE).replace("return make_cart()", "return Cart()  # not make_cart"))
+    git(tree, "commit", "-q", "-a", "-m", "away with it", date=1_700_500_000)
+    (found,) = SourceTree([tree]).with_fates([caller(3)])
+    assert (found.fate, found.left_at) == ("gone", 1_700_500_000)
+
+
+def test_what_a_branch_took_out_long_ago_left_when_it_was_merged(tree):
+    git(tree, "init", "-q", "-b", "main", date=1)
+    git(tree, "add", "-A", date=1)
+    git(tree, "commit", "-q", "-m", "before", date=1_700_000_000)
+    git(tree, "checkout", "-q", "-b", "side", date=1_700_000_001)
+    (tree / "shop" / "checkout.py").write_text("def checkout():\n    return Cart()\n")
+    git(tree, "commit", "-q", "-a", "-m", "away with it", date=1_700_100_000)
+    git(tree, "checkout", "-q", "main", date=1_700_000_002)
+    git(tree, "merge", "-q", "--no-ff", "-m", "merged", "side", date=1_700_500_000)
+    (found,) = SourceTree([tree]).with_fates([caller(3)])
+    assert (found.fate, found.left_at, found.left_exactly) == ("gone", 1_700_500_000, True)

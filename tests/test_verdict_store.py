@@ -273,6 +273,67 @@ def test_the_allow_list_is_asked_as_it_is_today(tmp_path, ref, until, when_count
     assert ("allowed" in {reason.code for reason in verdict.reasons}) == (word == "unproven")
 
 
+def test_what_was_allowed_when_it_was_counted_counts_once_nothing_allows_it(tmp_path):
+    at = instant("2026-11-19")
+    process = LiveProcess(tmp_path / "store.db", started=at).target().state()
+    process.site(0, flags=FLAG_ALLOWED).count(0, 3).append("E", int(at * 1e9), "exit")
+    process.close()
+    (tmp_path / "lastcall.toml").write_text("[[target]]\nref = 'pkg.mod:old'\n")
+    config = settings.load(environ={}, cwd=str(tmp_path))
+    (verdict,) = check(Request((), Question(), (), instant("2026-11-20")), StoreSource(str(tmp_path / "store.db")), config)
+    assert verdict.word == "in-use"
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "codes"),
+    [
+        ("pkg/user.py", "from pkg.mod import old\n", {"reference"}),
+        ("serve", "#!/usr/bin/env python3\nfrom pkg.mod import old\n", {"reference"}),  # a program without a suffix
+        ("serve", "#!/bin/sh\n# old\n", set()),
+        ("pkg/two.py", "from pkg.mod import old\nprint 'of Python 2'\n", {"perhaps-reference"}),
+        ("pkg/two.py", "print 'of Python 2'\n", set()),
+        ("pkg/fast.pyx", "from pkg.mod import old\n", {"perhaps-reference"}),
+        ("book.ipynb", '{"source": ["pkg.mod.old()"]}', {"perhaps-reference"}),
+        (".made/hold.py", "from pkg.mod import old\n", {"reference"}),  # in no searched folder, but a process holds it
+    ],
+)
+def test_source_that_is_not_searched_as_python_may_refer_to_it_all_the_same(tmp_path, file, text, codes):
+    at = instant("2026-11-19")
+    process = LiveProcess(tmp_path / "store.db", root=str(tmp_path), started=at).target().state()
+    if file.startswith("."):
+        process.append("R", "pkg.mod:old", "hold", "old", str(tmp_path / file), 1, "module")
+    process.append("E", int(at * 1e9), "exit")
+    process.close()
+    for name, content in {"pkg/mod.py": "def old(): ...\n", file: text}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    config = settings.load(environ={}, cwd=str(tmp_path / "pkg"))
+    store = StoreSource(str(tmp_path / "store.db"))
+    (verdict,) = check(Request((), Question(), (tmp_path,), instant("2026-11-20")), store, config)
+    found = {reason.code for reason in verdict.reasons} & {"reference", "perhaps-reference"}
+    assert found == codes
+
+
+def test_source_that_may_not_be_read_is_not_taken_for_searched(tmp_path, monkeypatch):
+    process = LiveProcess(tmp_path / "store.db", started=instant("2026-11-19")).target().state()
+    process.close()
+    (tmp_path / "secret").mkdir()
+    scandir = os.scandir
+
+    def refused(path):
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    config = settings.load(environ={}, cwd=str(tmp_path))
+    store = StoreSource(str(tmp_path / "store.db"))
+    (verdict,) = check(Request((), Question(), (tmp_path,), instant("2026-11-20")), store, config)
+    (reason,) = [reason for reason in verdict.reasons if reason.code == "source-unread"]
+    assert reason.blocks == "unproven"
+    assert "secret/: cannot be listed: Permission denied" in reason.text
+
+
 @pytest.fixture(scope="module")
 def year(tmp_path_factory):
     """A small year, written by the generator that the speed is measured on."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import re
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from lastcall.config import Config
     from lastcall.dossier import Caller, Dossier
     from lastcall.evidence import Kind
+    from lastcall.scanning.referring import StaticSearch
     from lastcall.sources import EvidenceSource
     from lastcall.store import Store
     from lastcall.targets import Target
@@ -181,9 +184,8 @@ def _entries(config: Config, refs: Iterable[str]) -> dict[str, Target]:
 def _configured(dossier: Dossier, target: Target) -> Dossier:
     """What the configuration says today outranks what a process was told when it started."""
     told: dict[str, Any] = {key: value for key, value in target.metadata.items() if value}
-    callers = dossier.callers
-    if target.allow:
-        callers = tuple(_allowed_today(caller, target, dossier.now) for caller in callers)
+    # An empty list, too: what was allowed when it was counted is not any more.
+    callers = tuple(_allowed_today(caller, target, dossier.now) for caller in dossier.callers)
     return replace(dossier, target=replace(dossier.target, **told), callers=callers)
 
 
@@ -211,16 +213,20 @@ def _with_source(
     from lastcall.fates import SourceTree
 
     tree = SourceTree(paths)
-    written = _written(dossiers, paths, progress)
+    searches = _searched(dossiers, paths, progress)
+    written = _written(searches)
+    read = {os.path.realpath(file) for search in searches for file in search.read}
+    unread = tuple(f"{item.file}: {item.reason}" for search in searches for item in search.unread)
     return [
         replace(
             dossier,
             source_read=True,
+            source_unread=unread,
             callers=tree.with_fates(dossier.callers),
             mentions=(
                 *written.get(dossier.target.ref, ()),
                 # What a process holds by code of this tree, the search has found or it is no longer there.
-                *(m for m in dossier.mentions if not tree.holds(m.file)),
+                *(m for m in dossier.mentions if not tree.accounts_for(m.file, read)),
             ),
         )
         for dossier in dossiers
@@ -236,15 +242,19 @@ def _own_tree(dossiers: list[Dossier], root: Path) -> list[Path]:
     return []
 
 
-def _written(
+def _searched(
     dossiers: list[Dossier], paths: Sequence[Path], progress: Callable[[int, int], None] | None
-) -> dict[str, list[Mention]]:
+) -> list[StaticSearch]:
     from lastcall.references import search
 
     refs = [dossier.target.ref for dossier in dossiers]
-    result: dict[str, list[Mention]] = {ref: [] for ref in refs}
-    for path in paths:
-        for found in search(path, refs, progress=progress).references:
+    return [search(path, refs, progress=progress) for path in paths]
+
+
+def _written(searches: Iterable[StaticSearch]) -> dict[str, list[Mention]]:
+    result: dict[str, list[Mention]] = defaultdict(list)
+    for search in searches:
+        for found in search.references:
             result[found.target].append(
                 Mention(
                     found.file,

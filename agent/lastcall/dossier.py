@@ -118,6 +118,8 @@ class Dossier:
     mentions: tuple[Mention, ...] = ()
     source_read: bool = False
     """Whether the source tree was searched for references."""
+    source_unread: tuple[str, ...] = ()
+    """What of the source could not be read, each with the reason."""
     findings: tuple[tuple[Scope, Finding], ...] = ()
     unread: int = 0
     """Processes that left word in files which who asks may not read."""

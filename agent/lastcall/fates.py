@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 from dataclasses import replace
 from functools import lru_cache
@@ -15,11 +16,14 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from lastcall.dossier import Caller
     from lastcall.evidence import Site
     from lastcall.risk import Fate
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class SourceTree:
@@ -52,10 +56,10 @@ class SourceTree:
             return (
                 "present" if path.is_absolute() and path.is_file() and self._holds(path, site) else "unknown"
             )
-        for root in self.roots:
-            path = root / relative
-            if path.is_file():
-                return "present" if self._holds(path, site) else "gone"
+        # Two projects may both have an `app.py`: one that holds it is enough, whichever was named first.
+        there = [path for root in self.roots if (path := root / relative).is_file()]
+        if there:
+            return "present" if any(self._holds(path, site) for path in there) else "gone"
         return "gone" if any(self._was_ours(root, relative, site) for root in self.roots) else "unknown"
 
     def _holds(self, path: Path, site: Site) -> bool:
@@ -69,12 +73,19 @@ class SourceTree:
         known = [found for root in self.roots if (found := self._left_history(root, relative, name))]
         return max(known, default=(None, False))
 
-    def holds(self, file: str) -> bool:
-        """Whether a file is part of this source, or was."""
+    def accounts_for(self, file: str, read: Container[str]) -> bool:
+        """Whether a file is part of this source and is among those that were `read`, or is no more.
+
+        A file that is there and was not read (in a hidden folder, a script with another suffix, one that cannot be
+        parsed) is not accounted for.
+        """
         relative = self._relative(file)
         if relative is None:
             return False
-        return any((root / relative).is_file() or self._once_held(root, relative) for root in self.roots)
+        there = [path for root in self.roots if (path := root / relative).is_file()]
+        if there:
+            return all(os.path.realpath(path) in read for path in there)
+        return any(self._once_held(root, relative) for root in self.roots)
 
     def _relative(self, file: str) -> str | None:
         """A caller's file from a root on; None if it lies outside, as an installed package does."""
@@ -108,7 +119,11 @@ def _once_in_history(root: Path, relative: str) -> bool:
 
 def _left_history(root: Path, relative: str, name: str) -> tuple[float, bool] | None:
     """When a name was last taken out of a file, and True; else the file's own date, and False."""
-    stamp = _git(root, "log", "-1", "--format=%ct", f"-S{name}", "--", relative) if name else ""
+    # A change that puts the name into a comment instead leaves as many of it as there were, so lines are compared
+    # (-G) and not numbers (-S); and what a branch did long ago is in the history since it was merged.
+    word = f"-G(^|[^[:alnum:]_]){re.sub(r'[^a-zA-Z0-9_]', '.', name)}([^[:alnum:]_]|$)"
+    arguments = ("-1", "--first-parent", "-m", "--format=%ct", word, "--", relative)
+    stamp = _git(root, "log", *arguments).partition("\n")[0] if name else ""
     if stamp and not _git(root, "status", "--porcelain", "--", relative):
         return float(stamp), True
     path = root / relative
@@ -141,19 +156,21 @@ def _parse(path: Path) -> ast.Module | None:
 
 def _still_there(tree: ast.Module, site: Site) -> bool:
     """Whether the function that used the target still holds the spelling it used it by."""
-    scope: ast.AST | None = tree
+    scopes: list[ast.AST] = [tree]
     if site.function not in ("", "<module>"):
-        scope = _function(tree, [part for part in site.function.split(".") if not part.startswith("<")])
-    if scope is None:
+        scopes = _functions(tree, [part for part in site.function.split(".") if not part.startswith("<")])
+    if not scopes:
         return False
-    spelled = {_last_name(site.expression), _last_name(site.target.partition(":")[2] or site.target)} - {""}
-    if site.use == "warning" or not site.expression:
+    spelling = _last_name(site.expression)
+    if site.use == "warning" or not spelling:
         return True  # no spelling to look for: the code around it is there, so doubt remains
-    return any(_names(node) & spelled for node in ast.walk(scope))
+    spelled = {spelling, _last_name(site.target.partition(":")[2] or site.target)}
+    return any(_names(node) & spelled for scope in scopes for node in ast.walk(scope))
 
 
 def _last_name(expression: str) -> str:
-    name = expression.partition("(")[0].rpartition(".")[2].strip()
+    """The name that a spelling ends with: `b` of `a.b`, and of `a.b[...]`, which is called by no name of its own."""
+    name = expression.partition("(")[0].partition("[")[0].rpartition(".")[2].strip()
     return name if name.isidentifier() else ""
 
 
@@ -167,18 +184,26 @@ def _names(node: ast.AST) -> set[str]:
     return set()
 
 
-def _function(tree: ast.AST, parts: list[str]) -> ast.AST | None:
-    """The definition that a qualified name means, whatever branch of an `if` or `try` it stands in."""
+def _functions(tree: ast.AST, parts: list[str]) -> list[ast.AST]:
+    """The definitions that a qualified name may mean, whatever branch of an `if` or `try` they stand in.
+
+    They may be several: a property's getter and setter, overloads, a fallback. Before Python 3.11 code knows its bare
+    name only, so one without a dot may stand anywhere.
+    """
+    if len(parts) == 1:
+        return [node for node in ast.walk(tree) if isinstance(node, _DEFINITIONS) and node.name == parts[0]]
+    found = [tree]
     for part in parts:
-        found = None
-        pending = list(ast.iter_child_nodes(tree))
-        while pending and found is None:
-            node = pending.pop(0)
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                found = node if node.name == part else None
-            elif not isinstance(node, ast.expr):
-                pending.extend(ast.iter_child_nodes(node))
-        if found is None:
-            return None
-        tree = found
-    return tree
+        found = [node for scope in found for node in _defined_in(scope, part)]
+    return found
+
+
+def _defined_in(scope: ast.AST, name: str) -> Iterator[ast.AST]:
+    pending = list(ast.iter_child_nodes(scope))
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, _DEFINITIONS):
+            if node.name == name:
+                yield node
+        elif not isinstance(node, ast.expr):
+            pending.extend(ast.iter_child_nodes(node))

@@ -86,6 +86,18 @@ def perhaps_referred(mentions: Sequence[Mention]) -> Reason:
     )
 
 
+def source_unread(places: Sequence[str]) -> Reason:
+    """Source that is there, and that may not be read."""
+    listed = "; ".join(places[:SHOWN])
+    more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+    return Reason(
+        "source-unread",
+        "unproven",
+        f"{plural(len(places), 'place')} of the source could not be looked into: {listed}{more}.",
+        "Ask as a user who may read all of it.",
+    )
+
+
 def asked_for(findings: Sequence[Finding]) -> Reason:
     """A removed target that is asked for."""
     return Reason(
@@ -404,6 +416,7 @@ def caller_name(caller: Caller) -> str:
 
 
 def _places(mentions: Sequence[Mention]) -> str:
-    listed = ", ".join(f"{m.file}:{m.line} ({m.how})" for m in mentions[:SHOWN])
+    how = {"text": "in what cannot be parsed"}
+    listed = ", ".join(f"{m.file}:{m.line} ({how.get(m.how, m.how)})" for m in mentions[:SHOWN])
     more = len(mentions) - SHOWN
     return f"{listed} and {more} more" if more > 0 else listed

@@ -27,7 +27,7 @@ from lastcall.scanning.referring import (
     without_weaker,
 )
 from lastcall.scanning.resolving import Graph
-from lastcall.scanning.tree import SourceFile, Tree, is_test_path, read_tree
+from lastcall.scanning.tree import FOREIGN, SourceFile, Tree, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
 from lastcall.targets import BadReferenceError, Ref
 
@@ -130,6 +130,8 @@ class _Search:
         self, tree: Tree, refs: list[str], cache: Cache | None, progress: Progress | None, workers: int
     ) -> None:
         self.targets = [_Target(ref) for ref in refs]
+        for path, relative in tree.scripts:  # nobody imports them: a name that no module can have
+            tree.files.append(SourceFile(path, relative, relative, is_package=False, is_test=is_test_path(relative)))
         self._tree = tree
         self._cache = cache
         self._progress = progress
@@ -150,6 +152,7 @@ class _Search:
         self._results: dict[int, dict[str, Any]] = {}
         self._names: set[str] = set()
         self._unreadable: dict[int, str] = {}
+        self._unread: dict[str, Skipped] = {}
 
     def _has(self, module: str) -> bool:
         return module in self._by_module or module in self._packages
@@ -180,6 +183,12 @@ class _Search:
             {*self._from_python(), *self._from_text(), *self._from_unreadable(result)},
             key=lambda item: (item.target, item.file, item.line, item.column, item.kind),
         )
+        result.unread = [*self._tree.unread, *self._unread.values()]
+        result.read = {
+            file.path
+            for index, file in enumerate(self._tree.files)
+            if index not in self._unreadable and file.file not in self._unread
+        }
         for target in self.targets:
             if not self._has(target.top):
                 result.outside.add(target.ref)
@@ -203,7 +212,8 @@ class _Search:
         for index, file in enumerate(self._tree.files):
             try:
                 data = Path(file.path).read_bytes()
-            except OSError:
+            except OSError as error:
+                self._unread[file.file] = Skipped(file.file, f"cannot be read: {error.strerror}")
                 continue
             if not _mentions(data, fresh) and not (_STAR.search(data) and _mentions(data, modules)):
                 continue
@@ -460,24 +470,40 @@ class _Search:
             file = self._tree.files[index]
             result.skipped.append(Skipped(file.file, reason))
             text = Path(file.path).read_bytes().decode("utf-8", "replace")
-            for target in self.targets:
-                word = re.compile(rf"\b{re.escape(target.name)}\b")
-                for number, line in enumerate(text.splitlines(), 1):
-                    match = word.search(line)
-                    if match:
-                        yield StaticReference(
-                            target.ref,
-                            "text",
-                            file.file,
-                            number,
-                            match.start(),
-                            file.module,
-                            "",
-                            target.name,
-                            file.is_test,
-                            certain=False,
-                            note=f"not parsed: {reason}",
-                        )
+            yield from self._by_name(text, file.file, file.module, is_test=file.is_test, reason=reason)
+        names = {target.name.encode() for target in self.targets}
+        for path, relative in self._tree.unparsed:
+            try:
+                data = Path(path).read_bytes()
+            except OSError as error:
+                self._unread[relative] = Skipped(relative, f"cannot be read: {error.strerror}")
+                continue
+            if _mentions(data, names):
+                kind = FOREIGN[Path(relative).suffix][0]
+                text = data.decode("utf-8", "replace")
+                yield from self._by_name(text, relative, "", is_test=is_test_path(relative), reason=f"a {kind}")
+
+    def _by_name(self, text: str, file: str, module: str, *, is_test: bool, reason: str) -> Iterable[StaticReference]:
+        """The lines of what cannot be parsed that say a target's name."""
+        lines = text.splitlines()
+        for target in self.targets:
+            word = re.compile(rf"\b{re.escape(target.name)}\b")
+            for number, line in enumerate(lines, 1):
+                match = word.search(line)
+                if match:
+                    yield StaticReference(
+                        target.ref,
+                        "text",
+                        file,
+                        number,
+                        match.start(),
+                        module,
+                        "",
+                        target.name,
+                        is_test,
+                        certain=False,
+                        note=f"not parsed: {reason}",
+                    )
 
 
 def _mentions(data: bytes, names: set[bytes]) -> bool:

@@ -323,14 +323,14 @@ class _Case:
         Known where version control tells when that was, and each release has its name. Else the end may have
         been at any time since the last use.
         """
+        if caller.scope in self.fleet.live and caller.scope.release:
+            return 0.0  # it was used in this very release, whenever version control says that its code left
         start = self.fleet.built_before(caller.scope.where)
         if caller.left_at is not None:
             if caller.left_at + self._slack <= start:
                 return 1.0
             if caller.left_exactly:
                 return 0.0
-        if caller.scope in self.fleet.live and caller.scope.release:
-            return 0.0
         since = max(self.now - caller.last_seen, 1.0)
         return min(1.0, max(0.0, start - caller.last_seen) / since)
 
@@ -386,11 +386,13 @@ def _referred(case: _Case) -> Iterator[Reason]:
     doubtful = [m for m in case.dossier.mentions if _is_doubtful(m, case.question) and case._holds(m)]
     if doubtful and not case.breaking:
         yield why.perhaps_referred(doubtful)
+    if case.dossier.source_unread:
+        yield why.source_unread(case.dossier.source_unread)
 
 
 def _is_doubtful(mention: Mention, question: Question) -> bool:
     """Whether a mention may turn out to be a reference: only the name agrees."""
-    if mention.breaks or mention.test or mention.how in ("docs", "text"):
+    if mention.breaks or mention.test or mention.how == "docs":
         return False
     return question.strings if mention.how == "string" else not mention.certain
 

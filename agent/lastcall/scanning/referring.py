@@ -75,6 +75,10 @@ class StaticSearch:
     """Targets of packages that are not in the tree."""
     skipped: list[Skipped] = field(default_factory=list)
     """Files that mention a target but cannot be parsed; each mention is a reference of kind `text`."""
+    read: set[str] = field(default_factory=set)
+    """Paths of the Python files that were searched, less those that cannot be parsed."""
+    unread: list[Skipped] = field(default_factory=list)
+    """Files and folders that the system lets nobody look into: what they say is not known."""
 
 
 def without_weaker(items: Iterable[StaticReference]) -> list[StaticReference]:

@@ -53,6 +53,7 @@ _PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
 _TEST_FOLDERS = frozenset(("tests", "e2e"))
 _PERHAPS_TEST_FOLDERS = ("test", "testing")
 """Also the names of public packages that help others to test: it depends on what lies in them."""
+_SHEBANG = re.compile(rb"#!.*\bpython")
 _IMPORTED = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 
 
@@ -78,8 +79,17 @@ class Tree:
     texts: list[tuple[str, str]] = field(default_factory=list)
     """(absolute path, path relative to the root) of configuration files and the like."""
     skipped: list[Skipped] = field(default_factory=list)
+    scripts: list[tuple[str, str]] = field(default_factory=list)
+    """The same for Python programs without a suffix, told by their first line."""
+    unparsed: list[tuple[str, str]] = field(default_factory=list)
+    """The same for files that hold Python code in a form that is not read."""
     foreign: Counter[str] = field(default_factory=Counter)
     """How many files hold Python code in a form that is not read, by suffix."""
+
+    @property
+    def unread(self) -> list[Skipped]:
+        """Of `skipped` what the system let nobody look at."""
+        return [item for item in self.skipped if item.reason.startswith("cannot be ")]
 
 
 class Unreadable(Exception):  # noqa: N818 - says what happened to the file, which is no error of ours
@@ -158,6 +168,8 @@ def read_tree(path: str | os.PathLike[str], exclude: Sequence[str] = ()) -> Tree
         is_test = is_test_path(relative) or any(relative.startswith(folder) for folder in folders)
         tree.files.append(SourceFile(absolute, relative, module, is_package, is_test))
     tree.texts.sort()
+    tree.scripts.sort()
+    tree.unparsed.sort()
     return tree
 
 
@@ -230,6 +242,9 @@ def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[t
         suffix = os.path.splitext(entry.name)[1]
         if suffix in FOREIGN:
             tree.foreign[suffix] += 1
+            tree.unparsed.append((entry.path, relative))
+        elif not suffix and entry.name not in TEXT_NAMES and _is_script(entry):
+            tree.scripts.append((entry.path, relative))
         is_text = suffix in TEXT_SUFFIXES or entry.name in TEXT_NAMES
         if is_text and entry.is_file() and entry.stat().st_size <= MAX_TEXT_BYTES:
             tree.texts.append((entry.path, relative))
@@ -237,6 +252,17 @@ def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[t
         circle = error.errno == ELOOP
         reason = "a link that leads in a circle" if circle else f"cannot be looked at: {error.strerror}"
         tree.skipped.append(Skipped(relative, reason))
+
+
+def _is_script(entry: os.DirEntry[str]) -> bool:
+    """Whether a file begins as a Python program does: `#!/usr/bin/env python3`."""
+    try:
+        if not entry.is_file():
+            return False
+        with open(entry.path, "rb") as file:
+            return bool(_SHEBANG.match(file.read(100)))
+    except OSError:  # a link in a circle; what nobody may read is none that a process of ours ran
+        return False
 
 
 class ModuleNames:
