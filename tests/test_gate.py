@@ -139,8 +139,68 @@ def test_methods_and_nested_names(project):
     head = project.commit(shop__legacy="class Manager(Base): ...\nclass Plain:\n    class Inner: ...\n")
     refs = ["Plain.old", "Plain.name", "Plain.Inner.deep", "Manager.old", "Plain.Inner"]
     found = taken(base, head, *(f"shop.legacy:{ref}" for ref in refs))
-    # what a base class may provide is not known to be gone
-    assert set(found) == {"shop.legacy:Plain.old", "shop.legacy:Plain.name", "shop.legacy:Plain.Inner.deep"}
+    # what a base class might have provided all along was not needed to
+    assert set(found) == {f"shop.legacy:{ref}" for ref in ("Plain.old", "Plain.name", "Plain.Inner.deep", "Manager.old")}
+
+
+SERVES_OTHERS = "def __getattr__(name):\n    if name == 'lazy':\n        return 1\n    raise AttributeError(name)\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ref"),
+    [
+        ("\ufeffdef make(): ...", "\ufeffx = 1", "make"),
+        ("# coding: latin-1\n# \udce9\ndef make(): ...", "# coding: latin-1\n# \udce9\n", "make"),
+        ("def make(): ...\nprint 2", "print 2", "make"),  # of another Python than this one
+        ("class A(Base):\n    def make(self): ...", "class A(Base):\n    def other(self): ...", "A.make"),
+        ("class B: ...\nclass A(B):\n    def make(self): ...", "class B: ...\nclass A(B): ...", "A.make"),
+        ("from os import *\ndef make(): ...", "from os import *", "make"),
+        (SERVES_OTHERS + "def make(): ...", SERVES_OTHERS, "make"),
+        ("class A:\n    def __init__(self, make=1): ...", "class A:\n    def __init__(self): ...", "A(make=)"),
+        ("def make(): ...", "if TYPE_CHECKING:\n    from elsewhere import make", "make"),
+        ("with open('x') as make: ...", "", "make"),
+        ("from shop.parts import *", "from shop.parts import * # less", "listed"),
+    ],
+)
+def test_what_might_have_served_a_name_before_does_not_hide_that_it_is_deleted(project, before, after, ref):
+    project.commit(shop__init="")
+    commits = []
+    for text in (before, after):
+        (project.path / "shop" / "legacy.py").write_text(text, "utf-8", "surrogateescape")
+        (project.path / "shop" / "parts.py").write_text("listed = 1\n" + "__all__ = ['other']\n" * ("less" in text))
+        commits.append(project.commit())
+    assert list(taken(*commits, f"shop.legacy:{ref}")) == [f"shop.legacy:{ref}"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("class B: ...\nclass A(B):\n    def make(self): ...", "class B:\n    def make(self): ...\nclass A(B): ..."),
+        ("class A(Base):\n    def make(self): ...", "class A(Mixin, Base): ..."),
+        ("class A:\n    def make(self): ...", "from shop.parts import B\nclass A(B): ..."),
+        ("class A(Base): ...", "class A(Base):\n    x = 1"),
+    ],
+)
+def test_a_method_that_is_inherited_by_now_stays(project, before, after):
+    base = project.commit(shop__init="", shop__parts="class B:\n    def make(self): ...", shop__legacy=before)
+    head = project.commit(shop__legacy=after)
+    assert not taken(base, head, "shop.legacy:A.make")
+
+
+def test_of_two_projects_with_such_a_module_one_may_lose_it(project):
+    base = project.commit(one__shop__init="", one__shop__legacy=MAKE, two__shop__init="", two__shop__legacy=MAKE)
+    head = project.commit(two__shop__legacy="def keep(): ...")
+    assert taken(base, head, "shop.legacy:make")["shop.legacy:make"].file == "two/shop/legacy.py"
+    assert not taken(base, head, "shop.legacy:keep")
+    moved = project.commit(two__shop__legacy=None, two__shop__init=None, src__shop__init="", src__shop__legacy="def keep(): ...")
+    assert not taken(head, moved, "shop.legacy:keep")
+    assert sorted(covered(Repository(base), Repository(head), [Target("shop.*:ma*")])) == ["shop.legacy:make"]
+
+
+def test_a_module_that_its_package_offers_is_missed_when_it_goes(project):
+    base = project.commit(shop__init="from shop import legacy\n", shop__legacy="x = 1")
+    head = project.commit(shop__legacy=None)
+    assert set(taken(base, head, "shop:legacy")) == {"shop:legacy"}
 
 
 def test_a_deprecated_argument(project):
