@@ -9,6 +9,7 @@ import textwrap
 
 import pytest
 
+import command_line
 from lastcall.errors import UsageError
 from lastcall.gate import Repository, covered, endpoints, removals
 from lastcall.targets import Target
@@ -302,6 +303,25 @@ def test_to_delete_it_takes_a_verdict(project):
     LiveProcess(project.path / ".lastcall" / "store.db").target("shop.other:make").state("shop.other:make").close()
     command = [sys.executable, "-m", "lastcall", "check", "--diff", "HEAD~1..HEAD", "--format", "json"]
     done = subprocess.run(command, cwd=project.path, env=plain_environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert [v["target"] for v in json.loads(done.stdout)["verdicts"]] == ["shop.legacy:make"]
+
+
+@pytest.mark.parametrize("config", ["lastcall.toml", "pyproject.toml"])
+@pytest.mark.parametrize("left", ["[lastcall]\n", None])
+def test_a_target_whose_entry_goes_with_it_takes_a_verdict(project, config, left):
+    """Nothing else knows of it: no process ever had it among its targets."""
+    table = "tool.lastcall.target" if config == "pyproject.toml" else "target"
+    file = project.path / config
+    file.write_text(f'[[{table}]]\nref = "shop.legacy:make"\n')
+    project.commit(shop__init="", shop__legacy=MAKE)
+    file.unlink()
+    if left is not None:
+        file.write_text(left)
+    project.commit(shop__legacy="")
+    LiveProcess(project.path / ".lastcall" / "store.db").target("shop.other:make").state("shop.other:make").close()
+    command = ["check", "--diff", "HEAD~1..HEAD", "--format", "json"]
+    done = command_line.lastcall(*command, cwd=project.path, env=plain_environment())
     assert done.returncode == 2
     assert [v["target"] for v in json.loads(done.stdout)["verdicts"]] == ["shop.legacy:make"]
 

@@ -8,6 +8,7 @@ definition that only moves, and stays reachable under the old name (re-exported,
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 SOURCE_FOLDERS = ("", "src/", "lib/", "agent/")
 """Where a top-level package may lie in a repository."""
+_CONFIG_FILES = ("lastcall.toml", "pyproject.toml")
 DEPTH = 20
 """Re-exports followed before a chain is taken to go round in circles."""
 
@@ -64,7 +66,11 @@ def check_diff(
     with source.gather(request.refs, request.since, progress) as store:
         known = known_targets(store, config)
     before, after = Repository(base), Repository(head)
-    written = sorted(set(covered(before, after, config.targets)) - known.keys())
+    # A change that deletes a target takes its entry out of the configuration, too.
+    targets = [*config.targets, *once_configured(before, config)]
+    written = sorted(
+        {t.ref for t in targets if not t.parsed.wild}.union(covered(before, after, targets)) - known.keys()
+    )
     removed = removals(before, after, resolve(request.refs, sorted({*known, *written})))
     if not removed:
         return []
@@ -224,6 +230,22 @@ def removals(base: Repository, head: Repository, refs: Sequence[str]) -> list[Re
             lost = [found for found in certain or before if found.home not in homes] or certain or before
             result.append(Removal(ref, lost[0].file, lost[0].line, _became(base, head, ref)))
     return result
+
+
+def once_configured(base: Repository, config: Config) -> list[Target]:
+    """The targets that the configuration file named in `base`; none if it is not in this repository."""
+    from lastcall.config import Config as Settings
+    from lastcall.config_file import take
+
+    top = os.path.realpath(_git("rev-parse", "--show-toplevel").rstrip("\n"))
+    names = [config.file] if config.file else [f"{config.root}/{name}" for name in _CONFIG_FILES]
+    for name in names:
+        file = os.path.relpath(os.path.realpath(name), top).replace(os.sep, "/")
+        if _git("ls-tree", "--full-tree", "--name-only", base.commit, "--", file, empty=True):
+            then = Settings()
+            take(then, name, base.text(file).decode("utf-8", "replace"), may_be_pyproject=True)
+            return then.targets
+    return []
 
 
 def covered(base: Repository, head: Repository, targets: Sequence[Target]) -> list[str]:
