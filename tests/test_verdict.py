@@ -273,7 +273,7 @@ def test_a_live_release_that_sees_it_now_blocks_for_as_long_as_silence_is_asked_
     assert ("not-armed" in codes(verdict)) == blocks
 
 
-@pytest.mark.parametrize(("source", "blocks"), [("config", True), ("pep702", False), ("wildcard", False)])
+@pytest.mark.parametrize(("source", "blocks"), [("config", True), ("pep702", False), ("wildcard", True)])
 def test_a_process_without_it_among_its_targets_blocks_unless_it_would_only_be_found(source, blocks):
     unaware = (watch(state="missing", reason="not among their targets"),)
     verdict = judge(replace(dossier(source=source), unaware=unaware), QUESTION)

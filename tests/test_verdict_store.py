@@ -273,6 +273,23 @@ def test_the_allow_list_is_asked_as_it_is_today(tmp_path, ref, until, when_count
     assert ("allowed" in {reason.code for reason in verdict.reasons}) == (word == "unproven")
 
 
+@pytest.mark.parametrize(("has", "blind"), [("pkg.*:old*", False), ("pkg.*:new*", True), ("pkg.other:thing", True)])
+def test_a_wildcard_that_no_longer_covers_a_target_leaves_it_unwatched(tmp_path, has, blind):
+    """Who has the wildcard and never imported the module would have seen a use; who has another one would not."""
+    at = instant("2026-11-19")
+    with_it = LiveProcess(tmp_path / "store.db", started=at).target("pkg.*:old*").state("pkg.*:old*")
+    with_it.append("T", "pkg.mod:old", "function", *[""] * 7, "", 0, "wildcard")
+    with_it.state().append("E", int((at + 60) * 1e9), "exit")
+    with_it.close()
+    other = LiveProcess(tmp_path / "store.db", "aa02", started=at).target(has).state(has, "pending")
+    other.append("E", int((at + 60) * 1e9), "exit")
+    other.close()
+    config = settings.load(environ={}, cwd=str(tmp_path))
+    request = Request(("pkg.mod:old",), Question(), (), instant("2026-11-20"))
+    (verdict,) = check(request, StoreSource(str(tmp_path / "store.db")), config)
+    assert ("not-armed" in {reason.code for reason in verdict.reasons}) == blind
+
+
 def test_what_was_allowed_when_it_was_counted_counts_once_nothing_allows_it(tmp_path):
     at = instant("2026-11-19")
     process = LiveProcess(tmp_path / "store.db", started=at).target().state()

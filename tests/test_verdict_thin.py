@@ -194,6 +194,18 @@ def test_a_process_of_its_service_that_does_not_have_it_among_its_targets_is_eno
     assert fleet.verdict(ref="shop.legacy:often") == ("safe", set())
 
 
+def test_a_process_whose_wildcard_no_longer_covers_it_is_enough_and_one_that_imported_nothing_is_not(fleet):
+    for name, ref in (("covers", "shop.**:nev*"), ("narrow", "shop.**:new*")):
+        (fleet.folder / f"{name}.toml").write_text(f'[lastcall]\nenvironment = "staging"\n[[target]]\nref = "{ref}"\n')
+    covers, narrow = ({"LASTCALL_CONFIG": str(fleet.folder / f"{name}.toml")} for name in ("covers", "narrow"))
+    fleet.run(IMPORTS_IT, **covers)
+    child = "import os, waiting\nwaiting.rounds()\nif not os.fork():\n    waiting.rounds()\nelse:\n    os.wait()\n"
+    fleet.run(child, **covers)
+    assert fleet.aged().verdict() == ("safe", set())
+    fleet.run(IMPORTS_IT, **narrow)
+    assert fleet.verdict() == ("unproven", {"not-armed"})
+
+
 def test_a_release_without_it_that_is_gone_for_as_long_as_silence_is_asked_for_is_history(fleet):
     (fleet.folder / "without.toml").write_text(WITHOUT_IT)
     fleet.run(IMPORTS_IT, release="0", LASTCALL_CONFIG=str(fleet.folder / "without.toml"))

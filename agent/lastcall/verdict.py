@@ -452,8 +452,8 @@ def _not_armed(case: _Case) -> Iterator[Reason]:
     """Processes of a live release in which a use could have gone unseen."""
     since = case.now - case.needed
     blind: dict[tuple[Scope, str, str], int] = defaultdict(int)
-    # Of a target that is found when its module is imported no process says that it has it before.
-    unaware = case.dossier.unaware if case.target.source == "config" else ()
+    # What PEP 702 makes a target when its module is imported, no process says that it would have it before.
+    unaware = case.dossier.unaware if case.target.source in ("config", "wildcard") else ()
     for watch in (*case.dossier.watches, *unaware):
         if watch.state in ("missing", "failed", "partial") and _matters(case, watch, since):
             blind[watch.scope, watch.state, watch.reason] += watch.processes

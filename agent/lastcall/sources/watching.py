@@ -17,6 +17,8 @@ from lastcall.coverage import SEEING
 from lastcall.dossier import Watch
 from lastcall.intervals import Intervals, clip, measure, union
 from lastcall.store import state_sets
+from lastcall.targets import Target
+from lastcall.wildcards import makes, wild
 
 if TYPE_CHECKING:
     import sqlite3
@@ -27,6 +29,7 @@ Odd = dict[tuple[int, int], list[tuple[int, float, float, int]]]
 """By target and scope: (process, since, until, outcome)."""
 Groups = Mapping[tuple[state_sets.Member, ...], list[int]]
 """Processes by their target states."""
+_NONE: frozenset[int] = frozenset()
 CHUNK = 500
 """Values bound in one statement: SQLite allows 999 in the oldest versions."""
 
@@ -78,8 +81,10 @@ class Watching:
     def unaware(self, refs: Mapping[int, str]) -> dict[str, list[Watch]]:
         """Processes that did not have a target among theirs, where others of their service did.
 
-        They were started before it was named, by another configuration, or by a release that had lost it.
+        They were started before it was named, by another configuration, or by a release that had lost it. Where a
+        wildcard makes the target, who has that wildcard is not among them: it may not have imported the module.
         """
+        covering = self._covering(refs)
         by_scope: dict[int, list[tuple[set[int], list[int]]]] = defaultdict(list)
         for states, processes in self.groups.items():
             named = {target for target, _, _ in states}
@@ -95,13 +100,26 @@ class Watching:
         for scope, parts in by_scope.items():
             here = self.scopes[scope]
             everywhere = set.intersection(*(named for named, _ in parts))
-            for target in sorted((in_service[here.where] & refs.keys()) - everywhere):
-                without = [p for named, members in parts if target not in named for p in members]
+            in_reach = in_service[here.where]
+            known = {target for target in refs if target in in_reach or covering.get(target, _NONE) & in_reach}
+            for target in sorted(known - everywhere):
+                speaking = {target, *covering.get(target, ())}
+                without = [p for named, members in parts if speaking.isdisjoint(named) for p in members]
                 during = union(stretch for process in without for stretch in self.heard.get(process, ()))
                 if measure(during) > 0:  # else it was killed before it could say what it watches
                     result[refs[target]].append(
                         Watch(here, "missing", during, len(without), "not among their targets")
                     )
+        return result
+
+    def _covering(self, refs: Mapping[int, str]) -> dict[int, set[int]]:
+        """Of each target that a wildcard made: the wildcards that cover it, all by their numbers."""
+        rows = self.connection.execute("SELECT id, ref, source FROM target").fetchall()
+        made = {ref: number for number, ref, source in rows if source == "wildcard" and number in refs}
+        result: dict[int, set[int]] = {number: set() for number in made.values()}
+        for number, ref, _ in rows if made else ():
+            for covered in makes(Target(ref), made) if wild(ref) else ():
+                result[made[covered]].add(number)
         return result
 
     def _odd(self, groups: Groups, refs: Mapping[int, str]) -> Odd:
