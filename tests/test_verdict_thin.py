@@ -180,6 +180,23 @@ def test_one_process_that_could_not_see_it_is_enough(fleet, code, before, ref, s
     assert "not-armed" in codes
 
 
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        ("import legacy\n", "unproven"),  # by a process that meets no target
+        ("import shop.legacy, legacy, waiting\nwaiting.rounds()\n", "unproven"),
+        ("import vendored.shop.legacy\n", "safe"),  # a copy is no second name
+    ],
+)
+def test_a_second_module_of_the_same_file_is_not_seen_and_said_so(fleet, code, word):
+    copy = fleet.folder / "vendored" / "shop" / "legacy.py"
+    copy.parent.mkdir(parents=True)
+    copy.write_text(FILES["shop/legacy.py"])
+    fleet.run(IMPORTS_IT)
+    fleet.run(f"import sys\nsys.path.insert(0, {str(fleet.folder / 'shop')!r})\n{code}")
+    assert fleet.aged().verdict() == (word, {"not-armed"} if word == "unproven" else set())
+
+
 WITHOUT_IT = '[lastcall]\nenvironment = "staging"\n[[target]]\nref = "shop.legacy:often"\n'
 
 

@@ -16,6 +16,8 @@ from time import time_ns
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .config import Config
     from .targets import Target
 
@@ -69,6 +71,50 @@ def _unmet_lines(
     name = ascii(ref)
     text = ", ".join(map(ascii, map(metadata.get, _TEXT, _NO_TEXTS))) if metadata else _NO_TEXT
     return f"('T', {name}, {kind!a}, {text}, '', 0, {source!a})\n('A', {name}, 'pending', '', '', {started_ns})\n"
+
+
+def namesakes(wanted: Iterable[str]) -> dict[str, str]:
+    """Of these modules: under which other name this process has imported the same file.
+
+    A folder of a package that is on the path as well (`python pkg/tool.py`) makes two modules of one file, and what
+    is used of the second one nobody sees.
+    """
+    by_last: dict[str, list[str]] = {}
+    for module in wanted:
+        by_last.setdefault(module.rpartition(".")[2], []).append(module)
+    found: dict[str, str] = {}
+    for name in list(sys.modules):
+        if name.__class__ is str and name != "__main__":
+            for module in by_last.get(name.rpartition(".")[2], ()):
+                if name != module and _is_same_file(module, name):
+                    found[module] = name
+    return found
+
+
+def seen_under(other: str) -> str:
+    """The reason of a target's state whose module has a namesake."""
+    return f"its file was imported as {other}, too: what is used through that is not seen"
+
+
+def _is_same_file(module: str, other: str) -> bool:
+    file = _file_of(other)
+    path = "/" + module.replace(".", "/")
+    for end in (path + ".py", path + "/__init__.py"):
+        if file.endswith(end):
+            known = _file_of(module)
+            if known:
+                return known == file
+            # not another project's module that happens to lie in a folder of that name
+            return module.endswith("." + other) or (file[: -len(end)] or "/") in sys.path
+    return False
+
+
+def _file_of(name: str) -> str:
+    try:  # as it is: a module that is loaded when it is asked is not asked
+        file = object.__getattribute__(sys.modules[name], "__dict__").get("__file__")
+    except (KeyError, AttributeError):
+        return ""
+    return file if file.__class__ is str else ""
 
 
 def make_live_folder(folder: str) -> None:
@@ -131,6 +177,12 @@ def leave_word(config: Config, started_ns: int) -> None:
         _unmet_lines(*entry, started_ns) if type(entry) is tuple else pending_lines(entry, started_ns)  # type: ignore[arg-type]
         for entry in config.entries
     ]
+    refs = [entry[0] if type(entry) is tuple else entry.ref for entry in config.entries]  # type: ignore[union-attr]
+    for module, other in namesakes({ref.partition(":")[0] for ref in refs}).items():
+        reason = seen_under(other)
+        for ref in refs:
+            if ref.partition(":")[0] == module:
+                lines += [ascii(("A", ref, "failed", reason, "", started_ns)), "\n"]
     lines += [ascii(("E", time_ns(), "exit")), "\n"]
     flags = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_CLOEXEC
     descriptor = posix.open(f"{folder}/{process_id}.journal", flags, 0o666)

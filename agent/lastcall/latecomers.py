@@ -10,6 +10,7 @@ import sys
 
 from . import captured
 from .importing import is_unfinished
+from .introduction import namesakes, seen_under
 from .lookup import definition_in, is_module
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -54,6 +55,16 @@ class Latecomers:
                 self.before_arming()
                 self._run_by_hand[name] = captured.weakly(module), len(vars(module))  # before: it may grow meanwhile
                 patcher.loaded(module, name, late=BY_HAND)
+        self._look_for_namesakes()
+
+    def _look_for_namesakes(self) -> None:
+        """What is used through a second module of the same file goes unseen: the targets' states say so."""
+        patcher = self.patcher
+        for module, other in namesakes(patcher.wanted.exact).items():
+            for target in patcher.wanted.exact[module]:
+                if target.state in ("armed", "pending"):
+                    state = "partial" if target.state == "armed" else "failed"
+                    patcher.decide(target, state, seen_under(other))
 
     def is_out_of_date(self) -> bool:
         """Whether the program has put another module in the place of one that was armed."""
