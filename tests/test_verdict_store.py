@@ -290,6 +290,19 @@ def test_a_wildcard_that_no_longer_covers_a_target_leaves_it_unwatched(tmp_path,
     assert ("not-armed" in {reason.code for reason in verdict.reasons}) == blind
 
 
+def test_a_store_that_is_known_by_a_link_has_its_live_files_beside_itself(tmp_path):
+    """A process is told the link, who asks names the file, or the other way round."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link.db").symlink_to("data/real.db")
+    assert settings.store_path("link.db", str(tmp_path)) == f"{tmp_path}/data/real.db"
+    at = instant("2026-11-19")
+    killed = LiveProcess(tmp_path / "data" / "real.db", started=at).target().state().site(0).count(0, 3)
+    killed.close()
+    config = settings.load(environ={}, cwd=str(tmp_path))
+    (verdict,) = check(Request((), Question(), (), instant("2026-11-20")), StoreSource(str(tmp_path / "link.db")), config)
+    assert (verdict.word, verdict.uses) == ("in-use", 3)
+
+
 def test_what_was_allowed_when_it_was_counted_counts_once_nothing_allows_it(tmp_path):
     at = instant("2026-11-19")
     process = LiveProcess(tmp_path / "store.db", started=at).target().state()

@@ -268,13 +268,27 @@ def store_path(configured: str, working: str) -> str:
     """Where the store is: `configured`, else .lastcall/store.db in the folder `working` if it can be written, else
     in the user's state."""
     if configured:
-        return _absolute(os.path.expanduser(configured), working)
+        return followed(_absolute(os.path.expanduser(configured), working))
     if working:
         folder = os.path.join(working, ".lastcall")
         if os.access(folder if os.path.isdir(folder) else working, os.W_OK | os.X_OK):
-            return os.path.join(folder, "store.db")
+            return followed(os.path.join(folder, "store.db"))
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return os.path.join(state, "lastcall", "store.db")
+
+
+def followed(path: str) -> str:
+    """What a link leads to: live files lie beside the store itself, under whatever name it was given."""
+    try:
+        for _ in range(_MOST_LINKS):
+            path = os.path.join(os.path.dirname(path), os.readlink(path))
+    except OSError:
+        pass
+    return path
+
+
+_MOST_LINKS = 40
+"""As Linux itself follows."""
 
 
 def _has_repository(folder: str) -> bool:

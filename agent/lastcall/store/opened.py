@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from lastcall.config import followed
 from lastcall.errors import StoreError
 from lastcall.journal import live_folder
 from lastcall.store import merging, queries
@@ -60,7 +61,7 @@ class Store:
         `busy_seconds` is how long to wait for another process's lock; a host gives it a fraction of a second
         and comes again with the next flush. Nothing is opened before the first use of the store.
         """
-        return cls(Database(os.fspath(path), read_only=read_only, busy_seconds=busy_seconds))
+        return cls(Database(followed(os.fspath(path)), read_only=read_only, busy_seconds=busy_seconds))
 
     @classmethod
     def current(
@@ -71,7 +72,7 @@ class Store:
         Where the store cannot be written, or is locked, it is a private copy that holds the same. Raises
         StoreError with slug `store-missing` if there is neither a store nor a live file.
         """
-        path = os.fspath(path)
+        path = followed(os.fspath(path))
         if not os.path.exists(path) and not os.path.isdir(live_folder(path)):  # noqa: PTH110, PTH112 - plain paths
             raise StoreError("store-missing", f"There is no store at {path}.")
         store = cls.open(path, busy_seconds=1.0)
