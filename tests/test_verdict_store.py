@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -301,6 +303,31 @@ def test_a_store_that_is_known_by_a_link_has_its_live_files_beside_itself(tmp_pa
     config = settings.load(environ={}, cwd=str(tmp_path))
     (verdict,) = check(Request((), Question(), (), instant("2026-11-20")), StoreSource(str(tmp_path / "link.db")), config)
     assert (verdict.word, verdict.uses) == ("in-use", 3)
+
+
+@pytest.mark.parametrize("last_sign", [60.0, 2 * DAY])
+def test_a_copy_of_a_living_store_does_not_take_its_processes_for_dead(tmp_path, last_sign):
+    """Nobody holds the locks of a copy. The release that used the target would be gone, and its code with it."""
+    now = time.time()
+    (tmp_path / "source" / "pkg").mkdir(parents=True)
+    live = []
+    for release, days in (("1", 100), ("2", 50)):
+        process = LiveProcess(tmp_path / "one" / "store.db", f"aa0{release}", release=release, started=now - days * DAY)
+        process.target().state()
+        if release == "1":
+            process.site(0, at=now - 60 * DAY, file="/srv/app/pkg/caller_0.py").count(0, 1)
+        process.beat(now - (last_sign if release == "1" else 0))
+        live.append(process)
+    shutil.copytree(tmp_path / "one", tmp_path / "two")
+    config = settings.load(environ={}, cwd=str(tmp_path))
+    request = Request((), Question(), (tmp_path / "source",), now)
+    for folder in ("two", "one", "two"):
+        (verdict,) = check(request, StoreSource(str(tmp_path / folder / "store.db")), config)
+        assert ("still-deployed" in {reason.code for reason in verdict.reasons}) == (last_sign < DAY), folder
+    left = [name for name in os.listdir(tmp_path / "two" / "store.db-live") if name.endswith(".journal")]
+    assert len(left) == (2 if last_sign < DAY else 1)
+    for process in live:
+        process.close()
 
 
 def test_what_was_allowed_when_it_was_counted_counts_once_nothing_allows_it(tmp_path):

@@ -60,6 +60,11 @@ HEADER_SCRATCH = 1
 HEADER_HEARTBEAT = 2
 """Nanoseconds since the epoch of the last flush: the process was seen alive then."""
 
+HEADER_FILE = 3
+"""The number of this very file (its inode): another one is a copy, whose lock says nothing of the process."""
+
+_LARGEST = (1 << 64) - 1
+
 FLAG_DURING_IMPORT = 1
 FLAG_BY_TEST = 2
 FLAG_SCANNER = 4
@@ -90,6 +95,7 @@ class Journal:
             # A mapped page without a block behind it is a SIGBUS when the disk is full: reserve them now.
             posix.posix_fallocate(counts_fd, 0, size)
             self._mapped = mmap(counts_fd, size)
+            number = posix.fstat(counts_fd).st_ino
         except BaseException:
             posix.unlink(self.path + ".counts")
             raise
@@ -97,6 +103,7 @@ class Journal:
             posix.close(counts_fd)
         self.counts = memoryview(self._mapped).cast("Q")
         self.counts[HEADER_MAGIC] = MAGIC
+        self.counts[HEADER_FILE] = number & _LARGEST
         try:
             self.fd = posix.open(
                 self.path + ".journal", posix.O_WRONLY | posix.O_CREAT | posix.O_APPEND | posix.O_CLOEXEC, 0o666

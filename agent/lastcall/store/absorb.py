@@ -16,7 +16,7 @@ from types import BuiltinFunctionType
 
 from lastcall.errors import StoreError
 from lastcall.garbage import hurry, make_way, take_time
-from lastcall.journal import HEADER_HEARTBEAT, HEADER_MAGIC, HEADER_SLOTS, MAGIC, live_folder
+from lastcall.journal import HEADER_FILE, HEADER_HEARTBEAT, HEADER_MAGIC, HEADER_SLOTS, MAGIC, live_folder
 from lastcall.store import state_sets, writing
 from lastcall.store.records import BehindRecord, Record, SiteRecord, parse
 from lastcall.values import dataclass, field
@@ -34,6 +34,9 @@ YOUNG = 60.0
 
 QUIET = 30.0
 """Seconds between two writes for a process of which nothing is new but that it lives."""
+
+ALIVE = 86_400.0
+"""Seconds for which a process is taken to run after its last sign of life, if nothing says that it ended."""
 
 OTHERS_EVERY = 10.0
 """Seconds between two looks of a host process at what others left."""
@@ -130,6 +133,8 @@ class Absorber:
             return
         try:
             gone = _lock(journal)
+            if gone and _is_young_copy(path):
+                gone = False  # nobody holds the lock of a copy; its process may run on elsewhere
             if gone is None or (not gone and not living):
                 return
             self._read_into(name, journal, done, gone=gone, spell=spell)
@@ -216,6 +221,19 @@ def _lock(journal: int) -> bool | None:
     except OSError:
         return False
     return True
+
+
+def _is_young_copy(path: str) -> bool:
+    """Whether these files were copied while their process was alive, less than a day after its last sign of life."""
+    try:
+        with FileIO(path + ".counts") as file:
+            header = array("Q", file.read(HEADER_SLOTS * 8))
+            number = posix.fstat(file.fileno()).st_ino
+    except (OSError, ValueError):
+        return False
+    if len(header) < HEADER_SLOTS or header[HEADER_MAGIC] != MAGIC or header[HEADER_FILE] in (0, number):
+        return False
+    return time() - header[HEADER_HEARTBEAT] / 1e9 < ALIVE
 
 
 def _read(name: str, path: str, journal: int, start: int, *, gone: bool) -> writing.Reading:
