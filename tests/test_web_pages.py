@@ -161,6 +161,23 @@ def test_the_verdicts_are_those_of_check(fleet, config):
     assert len(set(pages.word_counts(fleet).values())) > 1
 
 
+def test_the_verdicts_are_asked_for_as_check_asks_without_options(tmp_path):
+    """`[check]` may require what was never heard from: the page must not say less than the command."""
+    process = LiveProcess(tmp_path / "store.db").target().state()
+    process.close()
+    (tmp_path / "lastcall.toml").write_text("[check]\nwindow = '2d'\nrequire = 'service=worker'\npath = '.'\n")
+    config = settings.load(environ={}, cwd=str(tmp_path))
+    with Store.current(tmp_path / "store.db") as store:
+        board = boards.read(store, time.time())
+        verdict = boards.judge(board, config).targets["pkg.mod:old"].verdict
+        assert verdict.question.window == 2 * 86_400
+        codes = {reason.code for reason in verdict.reasons}
+        assert "service-missing" in codes
+        assert "source-not-read" not in codes
+        config.check["require"] = 3
+        assert "require in [check] must be" in boards.judge(board, config).unjudged
+
+
 def test_a_line_that_moved_is_no_new_caller(small, tmp_path):
     old = LiveProcess(tmp_path / "store.db", "aa01", started=NOW - 20 * 86400)
     old.target().state().site(0, line=10, function="f", file="/srv/app/a.py").count(0, 1)

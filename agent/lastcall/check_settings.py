@@ -9,6 +9,7 @@ from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
     from lastcall.config import Config
+    from lastcall.dossier import Question
 
 SOURCES = ("store", "gcp")
 RELEASES = ("live", "all")
@@ -29,6 +30,29 @@ class CheckSettings:
         self._file = config.file or "the configuration"
         self._root = Path(config.root)
         self._table: dict[str, Any] = config.check
+
+    def question(
+        self,
+        window: str = "",
+        require: list[str] | None = None,
+        ignore: list[str] | None = None,
+        releases: str = "",
+        *,
+        strings: bool = True,
+    ) -> Question:
+        """What a verdict is asked for, with these options. Raises UsageError."""
+        from lastcall.checking import duration, where
+        from lastcall.dossier import Question
+
+        required, called = self.places("require", require)
+        ignored, also_called = self.places("ignore", ignore)
+        return Question(
+            window=duration(*self.window(window)),
+            strings=strings,
+            required=tuple(where(text, called) for text in required),
+            ignored=tuple(where(text, also_called) for text in ignored),
+            releases="all" if self.one_of("releases", releases, RELEASES) == "all" else "live",
+        )
 
     def window(self, given: str) -> tuple[str, str]:
         """The window as text, and what to call it in a complaint."""

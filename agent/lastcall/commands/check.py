@@ -14,10 +14,8 @@ from lastcall.commands.progress import progress
 from lastcall.errors import UsageError
 
 if TYPE_CHECKING:
-    from lastcall.check_settings import CheckSettings
     from lastcall.checking import Request
     from lastcall.config import Config
-    from lastcall.dossier import Question
     from lastcall.sources import EvidenceSource
     from lastcall.verdict import Verdict
 
@@ -175,7 +173,7 @@ def asked(
     from lastcall.checking import Request, instant, open_source
 
     told = CheckSettings(config)
-    question = _question(told, window, require, ignore, releases, strings=strings)
+    question = told.question(window, require, ignore, releases.value if releases else "", strings=strings)
     request = Request(refs or (), question, told.paths(path))
     if at:
         request.now = instant(at)
@@ -188,36 +186,12 @@ def asked(
     return request, open_source(name, config, store, told.project(project), cached=cached)
 
 
-def _question(
-    told: CheckSettings,
-    window: str,
-    require: list[str] | None,
-    ignore: list[str] | None,
-    releases: Releases | None,
-    *,
-    strings: bool = True,
-) -> Question:
-    from lastcall.check_settings import RELEASES
-    from lastcall.checking import duration, where
-    from lastcall.dossier import Question
-
-    required, called = told.places("require", require)
-    ignored, also_called = told.places("ignore", ignore)
-    return Question(
-        window=duration(*told.window(window)),
-        strings=strings,
-        required=tuple(where(text, called) for text in required),
-        ignored=tuple(where(text, also_called) for text in ignored),
-        releases="all" if told.one_of("releases", releases or "", RELEASES) == "all" else "live",
-    )
-
-
 def look_at_settings(config: Config) -> None:
     """Raises UsageError if a value in `[check]` is one that no verdict could be asked for with."""
     from lastcall.check_settings import SOURCES, CheckSettings
 
     told = CheckSettings(config)
-    _question(told, "", None, None, None)
+    told.question()
     told.paths(None)
     told.one_of("source", "", SOURCES)
     told.project("")

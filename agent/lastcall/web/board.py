@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from lastcall.check_settings import CheckSettings
 from lastcall.checking import Request, check
 from lastcall.errors import LastcallError, StoreError
 from lastcall.store import Store, queries
@@ -253,7 +254,13 @@ def verdicts_before(store: Store, config: Config, now: float, pattern: str = "")
 
     Raises LastcallError.
     """
-    return check(Request([pattern] if pattern else [], now=now), _OnBoard(store), config)
+    return check(_asked(config, now, pattern), _OnBoard(store), config)
+
+
+def _asked(config: Config, now: float, pattern: str = "") -> Request:
+    """What `lastcall check` asks without options: what `[check]` says. Raises UsageError."""
+    told = CheckSettings(config)
+    return Request([pattern] if pattern else [], told.question(), told.paths(None), now)
 
 
 def _verdicts(board: Board, store: Store, config: Config) -> list[Verdict]:
@@ -263,7 +270,7 @@ def _verdicts(board: Board, store: Store, config: Config) -> list[Verdict]:
             with board.lock:  # for the copy only: pages wait for nothing longer
                 path = stack.enter_context(as_file(store._database))
         own = stack.enter_context(Store.open(path, read_only=True))
-        return check(Request(now=board.at), _OnBoard(own), config)
+        return check(_asked(config, board.at), _OnBoard(own), config)
 
 
 def with_verdicts_of(board: Board, older: Board) -> Board:
