@@ -351,6 +351,10 @@ def test_what_was_allowed_when_it_was_counted_counts_once_nothing_allows_it(tmp_
         ("pkg/two.py", "print 'of Python 2'\n", set()),
         ("pkg/fast.pyx", "from pkg.mod import old\n", {"perhaps-reference"}),
         ("book.ipynb", '{"source": ["pkg.mod.old()"]}', {"perhaps-reference"}),
+        ("pkg/ab_test.py", "from pkg.mod import old\n", {"reference"}),  # no test, whatever it is called
+        ("pkg/test_drive.py", "from pkg.mod import old\n\ndef drive(): ...\n", {"reference"}),
+        ("pkg/old_test.py", "from pkg.mod import old\n\ndef test_old(): ...\n", set()),
+        ("tests/cases.py", "from pkg.mod import old\n", set()),
         (".made/hold.py", "from pkg.mod import old\n", {"reference"}),  # in no searched folder, but a process holds it
     ],
 )

@@ -27,7 +27,7 @@ from lastcall.scanning.referring import (
     without_weaker,
 )
 from lastcall.scanning.resolving import Graph
-from lastcall.scanning.tree import FOREIGN, SourceFile, Tree, is_test_path, read_tree
+from lastcall.scanning.tree import FOREIGN, SourceFile, Tree, holds_tests, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
 from lastcall.targets import BadReferenceError, Ref
 
@@ -217,6 +217,8 @@ class _Search:
                 continue
             if not _mentions(data, fresh) and not (_STAR.search(data) and _mentions(data, modules)):
                 continue
+            if file.is_test and not holds_tests(file.file, data):
+                self._take_for_production(index)
             names = sorted(encoded[name] for name in _mentioned(data, set(encoded)))
             names += constructors
             items.append(Item(file.path, [file.module, file.is_package, names]))
@@ -230,6 +232,13 @@ class _Search:
             file = self._tree.files[index]
             if self._by_module.get(file.module) is file:
                 self._graph.replace(file.module, outcome.value)
+
+    def _take_for_production(self, index: int) -> None:
+        """A file is no test, whatever it is called: what it refers to would break."""
+        file = self._tree.files[index]
+        self._tree.files[index] = replace(file, is_test=False)
+        if self._by_module.get(file.module) is file:
+            self._by_module[file.module] = self._tree.files[index]
 
     def _aliases(self) -> set[str]:
         """Names at module or class level by which other files can reach a target, or a method target's

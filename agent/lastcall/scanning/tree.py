@@ -54,6 +54,11 @@ _TEST_FOLDERS = frozenset(("tests", "e2e"))
 _PERHAPS_TEST_FOLDERS = ("test", "testing")
 """Also the names of public packages that help others to test: it depends on what lies in them."""
 _SHEBANG = re.compile(rb"#!.*\bpython")
+_TESTS = re.compile(
+    rb"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+test|class[ \t]+\w*Test"
+    rb"|(?:from|import)[ \t]+(?:pytest|unittest|nose2?|ward)\b)",
+    re.MULTILINE,
+)
 _IMPORTED = re.compile(rb"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTILINE)
 
 
@@ -124,6 +129,14 @@ def is_test_path(file: str) -> bool:
         or stem.endswith("_test")
         or stem in {"conftest", "tests"}
     )
+
+
+def holds_tests(file: str, data: bytes) -> bool:
+    """Whether a file that is called a test is one, by its folder or what stands in it: `ab_test.py` may be none."""
+    *folders, name = file.split("/")
+    if name.startswith(("conftest.", "tests.")) or not _TEST_FOLDERS.isdisjoint(folders):
+        return True
+    return not set(_PERHAPS_TEST_FOLDERS).isdisjoint(folders) or _TESTS.search(data) is not None
 
 
 def _folders_of_tests(files: Iterable[str]) -> tuple[str, ...]:
