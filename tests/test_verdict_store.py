@@ -16,9 +16,10 @@ import command_line
 from lastcall import config as settings
 from lastcall.checking import Request, check, duration, instant, resolve, where
 from lastcall.dossier import Question
-from lastcall.errors import UsageError
+from lastcall.errors import StoreError, UsageError
 from lastcall.journal import FLAG_ALLOWED
 from lastcall.sources import StoreSource
+from lastcall.store import Store
 from live_files import LiveProcess
 
 DAY = 86_400.0
@@ -330,6 +331,21 @@ def test_a_copy_of_a_living_store_does_not_take_its_processes_for_dead(tmp_path,
         process.close()
 
 
+@pytest.mark.parametrize(
+    "damage",
+    ["UPDATE use_count SET process = 99", "DELETE FROM site", "DELETE FROM scope", "UPDATE site SET target = 99", "DELETE FROM process"],
+)
+def test_a_store_that_lost_rows_gets_no_verdict(tmp_path, damage):
+    at = instant("2026-11-19")
+    path = tmp_path / "store.db"
+    LiveProcess(path, started=at).target().state().site(0).count(0, 3).close()
+    with Store.current(path) as store, store._database.transaction() as connection:
+        connection.execute(damage)
+    config = settings.load(environ={}, cwd=str(tmp_path))
+    with pytest.raises(StoreError, match="is damaged"):
+        check(Request(("pkg.mod:old",), Question(), (), instant("2026-11-20")), StoreSource(str(path)), config)
+
+
 def test_what_was_allowed_when_it_was_counted_counts_once_nothing_allows_it(tmp_path):
     at = instant("2026-11-19")
     process = LiveProcess(tmp_path / "store.db", started=at).target().state()
@@ -419,8 +435,6 @@ def test_many_targets_at_once_get_the_verdicts_that_each_gets_alone(year):
 
 
 def test_merging_stores_in_any_order_gives_the_same_verdicts(tmp_path):
-    from lastcall.store import Store
-
     shops = [Shop(tmp_path / name) for name in ("a", "b") if not (tmp_path / name).mkdir()]
     shops[0].serve(3, release="1")
     shops[1].serve(7, release="2")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lastcall.coverage import Fleet
 from lastcall.dossier import Caller, Dossier, Life, Mention, Scope, Watch, covers
+from lastcall.errors import StoreError
 from lastcall.evidence import Site
 from lastcall.intervals import Intervals, union
 from lastcall.sources.watching import Watching
@@ -54,6 +55,7 @@ def dossiers(
     in `thorough`. Raises StoreError.
     """
     with store._database.errors():
+        _look_for_damage(store)
         reader = _Reader(store, now)
         refs = {target.ref for target in targets}
         busy: dict[str, list[Caller]] = {}
@@ -62,6 +64,17 @@ def dossiers(
             busy = {ref: found[ref] for ref in refs & found.keys() if ref not in thorough}
         reader.read(refs - busy.keys())
         return [reader.dossier(target, busy.get(target.ref)) for target in targets]
+
+
+def _look_for_damage(store: Store) -> None:
+    """Uses whose call site, process or release is no more would be no evidence, and their silence a verdict."""
+    for table in ("use_count", "site", "process"):
+        for row in store._database.connection.execute(f"PRAGMA foreign_key_check({table})"):
+            raise StoreError(
+                "store-corrupt",
+                f"The store {store.path} is damaged: {table} refers to rows of {row[2]} that are not there. "
+                "Take a copy that is whole, or move it away; a new one will be made.",
+            )
 
 
 class _Reader:
