@@ -370,6 +370,9 @@ def test_what_was_allowed_when_it_was_counted_counts_once_nothing_allows_it(tmp_
         ("pkg/ab_test.py", "from pkg.mod import old\n", {"reference"}),  # no test, whatever it is called
         ("pkg/test_drive.py", "from pkg.mod import old\n\ndef drive(): ...\n", {"reference"}),
         ("pkg/old_test.py", "from pkg.mod import old\n\ndef test_old(): ...\n", set()),
+        ("pkg/jobs.py", "run(['python', '-c', 'from pkg.mod import other, old'])\n", {"perhaps-reference"}),
+        ("pkg/jobs.py", "run(['python', '-c', 'from pkg.mod import other'])\n", set()),
+        ("nightly.sh", "python -c 'from pkg.mod import old as made; made()'\n", {"perhaps-reference"}),
         ("tests/cases.py", "from pkg.mod import old\n", set()),
         (".made/hold.py", "from pkg.mod import old\n", {"reference"}),  # in no searched folder, but a process holds it
     ],

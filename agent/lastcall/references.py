@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lastcall.errors import UsageError
 from lastcall.scanning.finding import Skipped
-from lastcall.scanning.naming import TOKEN
+from lastcall.scanning.naming import TOKEN, imported_in
 from lastcall.scanning.passing import CONSTRUCTORS, passes
 from lastcall.scanning.referring import (
     Definition,
@@ -455,8 +455,8 @@ class _Search:
         for number, line in enumerate(text.splitlines(), 1):
             if _OWN_LINE.match(line):
                 continue
-            for match in TOKEN.finditer(line):
-                token = match.group()
+            tokens = [(match.group(), match.start()) for match in TOKEN.finditer(line)]
+            for token, start in (*tokens, *imported_in(line)):
                 if "." not in token and ":" not in token:
                     continue
                 for target, _, certain in self._hits(token.replace(":", "."), ""):
@@ -466,7 +466,7 @@ class _Search:
                         "entry-point" if is_entry else "string",
                         file,
                         number,
-                        match.start(),
+                        start,
                         "",
                         "",
                         token,

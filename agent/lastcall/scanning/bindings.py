@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from lastcall.scanning.detect import Unreadable, decode, parse
 from lastcall.scanning.emissions import last_name
-from lastcall.scanning.naming import IMPORTING, TOKEN, Names, Scope, parse_annotation, values_for_all
+from lastcall.scanning.naming import (
+    IMPORTING,
+    TOKEN,
+    Names,
+    Scope,
+    imported_in,
+    parse_annotation,
+    values_for_all,
+)
 from lastcall.scanning.resolving import UNKNOWN
 
 if TYPE_CHECKING:
@@ -369,6 +377,11 @@ class _Binder(Names):
                 self.uses.append(
                     [kind, path, line, node.col_offset, self._function, _shorten(repr(token)), None]
                 )
+
+        for path, start in imported_in(text):
+            if path.rpartition(".")[2] in self._names:
+                line = node.lineno + text.count("\n", 0, start)
+                self.uses.append([kind, path, line, node.col_offset, self._function, _shorten(repr(path)), None])
 
     def _note_docstring(self, node: ast.Module | Function | ast.ClassDef) -> None:
         first = node.body[0] if node.body else None

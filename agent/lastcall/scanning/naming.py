@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 TOKEN = re.compile(r"[A-Za-z_]\w*(?:[.:][A-Za-z_]\w*)*")
+_IMPORT_IN_TEXT = re.compile(r"\bfrom[ \t]+([A-Za-z_][\w.]*)[ \t]+import[ \t]+\(?[ \t]*([A-Za-z_][\w, \t]*)")
 IMPORTING = frozenset(
     (
         "import_module",
@@ -480,3 +481,12 @@ def parse_annotation(node: ast.Constant) -> ast.expr | None:
             item.lineno, item.col_offset = node.lineno, node.col_offset
             item.end_lineno, item.end_col_offset = node.end_lineno, node.end_col_offset
     return parsed
+
+
+def imported_in(text: str) -> Iterator[tuple[str, int]]:
+    """What code in a text imports, `python -c "from a.b import c"`: each as `a.b.c`, and where that begins."""
+    for match in _IMPORT_IN_TEXT.finditer(text):
+        for item in match[2].split(","):
+            name = item.split()[:1]
+            if name:
+                yield f"{match[1]}.{name[0]}", match.start()
