@@ -10,8 +10,9 @@ import textwrap
 import pytest
 
 import command_line
+from lastcall import config as settings
 from lastcall.errors import UsageError
-from lastcall.gate import Repository, covered, endpoints, removals
+from lastcall.gate import Repository, covered, endpoints, once_configured, removals
 from lastcall.targets import Target
 from live_files import LiveProcess
 from worlds import plain_environment
@@ -324,6 +325,17 @@ def test_a_target_whose_entry_goes_with_it_takes_a_verdict(project, config, left
     done = command_line.lastcall(*command, cwd=project.path, env=plain_environment())
     assert done.returncode == 2
     assert [v["target"] for v in json.loads(done.stdout)["verdicts"]] == ["shop.legacy:make"]
+
+
+def test_a_bare_repository_has_no_configuration_to_look_at(project, tmp_path_factory, monkeypatch):
+    (project.path / "lastcall.toml").write_text('[[target]]\nref = "shop.legacy:make"\n')
+    base = project.commit(shop__legacy=MAKE)
+    config = settings.load(environ={}, cwd=str(project.path))
+    assert [target.ref for target in once_configured(Repository(base), config)] == ["shop.legacy:make"]
+    bare = tmp_path_factory.mktemp("bare") / "it.git"
+    project.git("clone", "-q", "--bare", str(project.path), str(bare))
+    monkeypatch.chdir(bare)
+    assert once_configured(Repository(base), config) == []
 
 
 def test_a_change_that_deletes_no_target_passes(project):

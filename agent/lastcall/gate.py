@@ -237,7 +237,10 @@ def once_configured(base: Repository, config: Config) -> list[Target]:
     from lastcall.config import Config as Settings
     from lastcall.config_file import take
 
-    top = os.path.realpath(_git("rev-parse", "--show-toplevel").rstrip("\n"))
+    try:
+        top = os.path.realpath(_git("rev-parse", "--show-toplevel").rstrip("\n"))
+    except UsageError:
+        return []  # a repository without files of its own, as a server's hook runs in
     names = [config.file] if config.file else [f"{config.root}/{name}" for name in _CONFIG_FILES]
     for name in names:
         file = os.path.relpath(os.path.realpath(name), top).replace(os.sep, "/")
