@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from lastcall import cli
+from lastcall.store.opened import read_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ def lastcall(*arguments: object, cwd: Path, env: Mapping[str, str]) -> subproces
     given = [str(argument) for argument in arguments]
     out, err = io.StringIO(), io.StringIO()
     code: object = None
+    read_from.clear()
     with _as_in(cwd, env), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             cli.main(given)

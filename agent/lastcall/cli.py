@@ -142,8 +142,22 @@ def _explain(error: Exception) -> int:
         return _fail(f"{text}{'' if text.endswith('?') else '.'} Try '{path} --help'.")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
-    raise error
+        said: str | None = f"{where}{error.strerror or error}"
+    else:
+        said = _fault_in_stores()
+    if said is None:
+        raise error
+    return _fail(said)
+
+
+def _fault_in_stores() -> str | None:
+    """What a store that was read holds that nobody can understand, so that the failure is no defect of ours."""
+    stores = sys.modules.get("lastcall.store.opened")
+    if stores is None:
+        return None
+    from lastcall.store.soundness import fault_in
+
+    return next(filter(None, map(fault_in, stores.read_from)), None)
 
 
 def _broken_pipe() -> int:

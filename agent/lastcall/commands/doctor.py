@@ -183,11 +183,15 @@ def _interpreter(found: Findings) -> None:
 def _store(found: Findings, path: str, most: int) -> None:
     found.begin("Store")
     from lastcall.store import Store
+    from lastcall.store.soundness import fault_in
 
     try:
         with Store.current(path) as store:
-            _store_contents(found, store, path)
-            _targets(found, store.current_states(), most)
+            if fault := fault_in(store.path):
+                found.say(BAD, fault)
+            else:
+                _store_contents(found, store, path)
+                _targets(found, store.current_states(), most)
     except StoreError as error:
         if error.slug == "store-missing":
             found.say(

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from lastcall.evidence import TargetInfo
 
 EVERYTHING = Filter()
+read_from: list[str] = []
+"""The stores that this process has read, for who wants to know why one could not be understood."""
 
 
 class Store:
@@ -75,6 +77,8 @@ class Store:
         path = followed(os.fspath(path))
         if not os.path.exists(path) and not os.path.isdir(live_folder(path)):  # noqa: PTH110, PTH112 - plain paths
             raise StoreError("store-missing", f"There is no store at {path}.")
+        if path not in read_from:
+            read_from.append(path)
         store = cls.open(path, busy_seconds=1.0)
         try:
             store.unread = store.absorb_live(progress=progress).unread

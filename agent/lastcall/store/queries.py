@@ -427,7 +427,8 @@ def _in_chunks(connection: sqlite3.Connection, query: str, numbers: list[int]) -
     """The rows of a query on sites `s`, of these numbers."""
     for start in range(0, len(numbers), CHUNK):
         some = numbers[start : start + CHUNK]
-        yield from connection.execute(f"{query} WHERE s.id IN ({', '.join('?' * len(some))})", some)
+        # at once: who fails over a row leaves no statement behind that the connection's end would meet
+        yield from connection.execute(f"{query} WHERE s.id IN ({', '.join('?' * len(some))})", some).fetchall()
 
 
 def _site(row: Iterable[Any], frames: dict[int, Frame]) -> Site:
