@@ -9,11 +9,15 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from lastcall.errors import StoreError
+from lastcall.errors import InternalErrors, StoreError
+from lastcall.pipeline import Pipeline
 from lastcall.store import Store
+from lastcall.store.absorb import Absorber
+from lastcall.store.database import Database
 from worlds import World
 
 FILES = {
@@ -137,6 +141,29 @@ def test_a_locked_store_changes_nothing_and_loses_nothing(world):
         lock.close()
     with Store.current(store) as current:
         assert sum(row.count for row in current.uses()) == 62
+
+
+def test_a_store_that_others_write_for_long_is_no_failure(tmp_path, monkeypatch):
+    monkeypatch.delenv("LASTCALL_RERAISE", raising=False)
+    path = tmp_path / "store.db"
+    Store.open(path).close()
+    agent = SimpleNamespace(config=SimpleNamespace(exporters=("store",)), errors=InternalErrors(), id=None, has_exporters=False)
+    pipeline = Pipeline(agent)
+    pipeline._database = Database(str(path), busy_seconds=0.01)
+    pipeline._absorber = Absorber(pipeline._database)
+    lock = sqlite3.connect(path, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    pipeline.run()
+    lock.execute("ROLLBACK")
+    lock.close()
+    assert agent.errors.counts() == (), "what was not written is in the files, and is written with the next round"
+    pipeline.run()
+    for file in tmp_path.glob("store.db*"):
+        if file.is_file():
+            file.unlink()
+    path.write_bytes(b"no database at all " * 100)
+    pipeline.run()
+    assert agent.errors.counts() == (("store", 1),)
 
 
 def test_a_store_deleted_under_way_changes_nothing(tmp_path):
