@@ -6,6 +6,7 @@ As `warnings.warn` walks, in C: the import machinery's frames do not count, unle
 from __future__ import annotations
 
 import sys
+from operator import index
 from types import FunctionType
 
 from . import hotpath
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = None if sys.version_info >= (3, 14) else -1
 """Before, C leaves a name's last character out, so that a prefix which is the whole name (`__file__`) skips nothing."""
+
+
+def as_c_takes(level: Any, prefixes: Any) -> int | None:
+    """The `stacklevel`, None if C refuses it, or the `skip_file_prefixes` beside it, and gives no warning."""
+    if not issubclass(type(prefixes), tuple) or not all(issubclass(type(one), str) for one in prefixes):
+        return None
+    try:
+        number = index(level)
+    except TypeError:
+        return None
+    return number if abs(number) <= sys.maxsize else None
 
 
 def warned_about(

@@ -96,6 +96,17 @@ class Call:
         if isinstance(callee, ast.Attribute) and not _reads_another(arguments):
             self.read_at, self.only_read = _read_at(code, lasti, callee)
 
+    def tells(self, frame: FrameType) -> bool:
+        """Whether the arguments can be looked up in `frame`."""
+        names = frame.f_locals if self.needs_locals else {}
+        if not self.is_of_function and type(names) is not dict:  # looking would run what it does to be looked at
+            return False
+        try:
+            self.values(names, frame.f_globals)
+        except LookupError:
+            return False
+        return True
+
     @property
     def needs_locals(self) -> bool:
         """Whether the arguments cannot be told without the frame's own names."""
@@ -127,7 +138,7 @@ def dropped(frame: FrameType, watched: Any) -> tuple[Call | None, bool]:
         return None, False
     arguments = passed_by(node, frame, watched)
     call = Call(code, offset, node.func, arguments or {})
-    return (call if call.read_at == frame.f_lasti else None), arguments is not None
+    return (call if call.read_at == frame.f_lasti else None), arguments is not None and call.tells(frame)
 
 
 def passed_by(node: ast.Call, frame: FrameType, watched: Any) -> dict[str, ast.expr] | None:

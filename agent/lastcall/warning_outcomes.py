@@ -218,7 +218,7 @@ class Outcome:
 
 def outcome_of(module: ModuleType, changes: Changes, call: Call, text: Any, category: Any) -> Outcome | None:
     """What the warning of one call site comes to, None if that cannot be told before it is given."""
-    if not _IS_UNDERSTOOD or not call.is_bare or category not in CATEGORIES:
+    if not _IS_UNDERSTOOD or not call.is_bare or not any(category is one for one in CATEGORIES):
         return None
     if type(text) is not str:
         return None

@@ -216,17 +216,20 @@ class Reads:
         return self.looks_on if unseen else found
 
     def _call_has_to_be_seen(self, frame: FrameType) -> bool:
-        """Of a call that is not known: whether only the call itself shows its arguments, and drops what it gets."""
+        """Of a call that is not known, or is made while another function stands in `warnings`: whether only the call
+        itself shows its arguments, and drops what it gets."""
         code, address = frame.f_code, _address_of(frame)
-        if address in self._by_address or len(self._by_address) >= MAX_READS:
-            return False
+        known = self._by_address.get(address)
+        if known is not None or len(self._by_address) >= MAX_READS:
+            return known is not None and known[0] is code and known[1] == UNREADABLE
         kind = THROUGH
         try:
             # parses source: only for a program that warns; and refused to a finalizer when the interpreter ends
             from .warning_calls import is_dropped, read
 
-            if is_dropped(code, frame.f_lasti) and read(frame, self.wrapper) is None:
-                kind = UNREADABLE
+            if is_dropped(code, frame.f_lasti):
+                call = read(frame, self.wrapper)
+                kind = THROUGH if call is not None and call.tells(frame) else UNREADABLE
         except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
         self._by_address[address] = code, kind, None

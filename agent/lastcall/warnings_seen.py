@@ -21,7 +21,7 @@ from . import hotpath
 from .callsite import glob_match
 from .errors import getframe
 from .named import function_in, may_hold, may_wrap, reference_to, stands_for, wrapped_by
-from .stacklevel import among_importers, called_through, is_internal, is_skipped, warned_about
+from .stacklevel import among_importers, as_c_takes, called_through, is_internal, is_skipped, warned_about
 from .targets import FOUND, Target
 from .warning_outcomes import Changes, outcome_of
 from .warning_reads import (
@@ -125,6 +125,8 @@ class WarningsSeen:
         self.masks: dict[str, str] = {}
         self.holding: dict[int, str] = {}
         """By code: the variable that holds what a decorator's wrapper stands for, empty if it is no such wrapper."""
+        self.outside: set[tuple[int, int]] = set()
+        """Wrappers that warned by themselves, and not by what they stand for: the code of each, and what it wraps."""
         self.kept: list[CodeType] = []
         """Code whose id is a key above: alive, so that the id stays its own."""
         self.wrapper: Any = None
@@ -181,7 +183,10 @@ class WarningsSeen:
 
     def wants(self, category: Any) -> bool:
         """Whether warnings of this category are counted."""
-        known = self.by_category.get(category)
+        try:
+            known = self.by_category.get(category)
+        except TypeError:  # what cannot be in a registry either
+            return False
         return self._wanted(category) if known is None else known
 
     def _hook(self) -> Callable[[], bool]:  # noqa: C901 - the same twice, as in `hotpath`
@@ -271,7 +276,7 @@ class WarningsSeen:
         elif call.level == HELPERS_LEVEL - 1:
             if back is not None:
                 reads.put_caller(call, CALLER, counters, outcome, back)
-        else:
+        elif call.level is not None and call.level < HELPERS_LEVEL:
             reads.put_caller(call, OWN_LINE, counters, outcome, frame)
 
     def reads_of(self, call: Call) -> Reads | None:
@@ -305,7 +310,11 @@ class WarningsSeen:
 
         def look(frame: FrameType, back: FrameType | None) -> None:
             category = frame.f_globals.get(name, fallback)
-            if wanted.get(category) is False:
+            try:
+                unwanted = wanted.get(category) is False
+            except TypeError:  # C refuses it
+                return
+            if unwanted:
                 remember(call, frame, None)
                 return
             entry = count(text, category, level, (), frame, None)
@@ -319,7 +328,7 @@ class WarningsSeen:
     def _count_at_once(self, frame: FrameType, back: FrameType | None, level: int, counters: Counters) -> None:
         """Have the hook count the next warning of the same instruction: for callers by name, and before 3.11."""
         site = hotpath.site_key(frame)
-        if site not in self.looks:  # nothing keeps its code
+        if site not in self.looks or level > HELPERS_LEVEL:  # nothing keeps its code; or who is meant is further out
             return
         if level != HELPERS_LEVEL:
             self.counted[site] = level, counters
@@ -348,8 +357,11 @@ class WarningsSeen:
         return self._masked(message) if template is None else template
 
     def _with_frame(self, wrapped: Any, _instance: Any, args: Any, kwargs: Any) -> Any:
-        level = args[2] if len(args) > 2 else kwargs.get("stacklevel", 1)  # noqa: PLR2004 - its place
-        prefixes = kwargs.get("skip_file_prefixes") or ()
+        given = args[2] if len(args) > 2 else kwargs.get("stacklevel", 1)  # noqa: PLR2004 - its place
+        prefixes = kwargs.get("skip_file_prefixes", ())
+        level = as_c_takes(given, prefixes)
+        if level is None:  # an error of the host's, which it gets
+            return wrapped(*args, **kwargs)
         lowest = 2 if prefixes else 1
         ours, skipped, call, frame = 1, 0, wrapped, None
         try:
@@ -363,18 +375,19 @@ class WarningsSeen:
             hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
         if frame is not None and is_internal(frame):
             call, ours, skipped = among_importers(wrapped), ours + 1, 0
-        if isinstance(level, int) and len(args) < len(("message", "category", "stacklevel")):
-            return call(*args, **{**kwargs, "stacklevel": max(level, lowest) + ours - skipped})
-        if isinstance(level, int):
-            return call(*args[:2], max(level, lowest) + ours - skipped, *args[3:], **kwargs)
-        return call(*args, **kwargs)
+        level = min(max(level, lowest) + ours - skipped, sys.maxsize)
+        if len(args) < len(("message", "category", "stacklevel")):
+            return call(*args, **{**kwargs, "stacklevel": level})
+        return call(*args[:2], level, *args[3:], **kwargs)
 
     def _see_call(self, frame: FrameType | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Count the warning that `frame` gives with these arguments; None if C gives it, with no function running."""
         from .warning_calls import POSITIONAL
 
         values = dict(zip(POSITIONAL, args, strict=False)) | kwargs
-        message = values.get("message")
+        if "message" not in values or len(args) > len(POSITIONAL):
+            return  # an error of the host's
+        message = values["message"]
         category = category_of(message, values.get("category"))
         if frame is None:  # there is nothing to name that would be deprecated
             if self.wants(category):
@@ -404,14 +417,18 @@ class WarningsSeen:
             if where is not None and "importlib" in where.f_code.co_filename:
                 where, deprecated = warned_about(frame, level, ())
         else:
-            level = max(level, 2) if prefixes else level
-            where, deprecated = warned_about(frame, int(level), tuple(prefixes) if prefixes else ())
+            level = as_c_takes(level, prefixes)
+            if level is None:
+                return None
+            where, deprecated = warned_about(frame, max(level, 2) if prefixes else level, prefixes)
             if deprecated is not where:
                 deprecated = called_through(deprecated, frame, self.recorder.attribution.kind_of)
         wrapped = self.wrapped(deprecated, names if deprecated is frame else None)
         entry = self.warned.get((id(deprecated.f_code), text, id(wrapped)))
         if entry is None:
             entry = self._enter(deprecated, wrapped, text, category)
+            if entry is not None and wrapped is not None and not _called_by(deprecated, frame, wrapped):
+                self.outside.add((id(deprecated.f_code), id(wrapped)))
         if entry is None or (where is not deprecated and where and self._warned_outside(where, entry.target)):
             return None
         entry.count(where)
@@ -421,7 +438,8 @@ class WarningsSeen:
         """Whether the warning blames a decorator's wrapper around the same function, which has warned by itself."""
         if not self.holding.get(id(where.f_code)):
             return False
-        return reference_to(where, self.wrapped(where, None)) == target.ref
+        wrapped = self.wrapped(where, None)
+        return (id(where.f_code), id(wrapped)) in self.outside and reference_to(where, wrapped) == target.ref
 
     def wrapped(self, frame: FrameType, names: Mapping[str, Any] | None) -> Any:
         """What a decorator's wrapper stands for. Which of its variables holds it is looked for once."""
@@ -510,7 +528,10 @@ class _Looked:
             seen.count(words, category_of(message, category), level, prefixes, frame, names)
             return None
         key = message, category, id(seen.wrapped(frame, names))
-        entry = self.known.get(key)
+        try:
+            entry = self.known.get(key)
+        except TypeError:  # C refuses such a category
+            return None
         outside = bool(seen.holding.get(id(where.f_code)))
         if entry is not None and not outside:
             entry.count(where)
@@ -545,6 +566,17 @@ class _Looked:
             quick.remember(frame, where, entry.target, entry.tap.counters, outcome)
         elif not entry.is_found and entry.target.state in COUNTED_AS_CALLS:
             quick.remember(frame, where, entry.target, None, None)
+
+
+def _called_by(wrapper: FrameType, frame: FrameType, wrapped: Any) -> bool:
+    """Whether `frame`, which warns, is or was called by the function that `wrapper` stands for."""
+    code = getattr(wrapped, "__code__", None)
+    current: FrameType | None = frame
+    while current is not None and current is not wrapper:
+        if current.f_code is code:
+            return True
+        current = current.f_back
+    return False
 
 
 def category_of(message: Any, category: Any) -> Any:
