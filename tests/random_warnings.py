@@ -81,7 +81,7 @@ def see(frame, category, level, prefixes):
             where = back(where)
     if where is None and deprecated is not frame and not prefixes:
         where, deprecated = deprecated, called
-    if where is not deprecated and is_stdlib(deprecated) and not is_stdlib(frame):
+    if where is not deprecated and wrapped(deprecated) is None and is_stdlib(deprecated) and not is_stdlib(frame):
         found, outer = frame, back(frame)
         while outer is not None and outer is not deprecated:
             found = outer if not is_stdlib(outer) else found
@@ -99,7 +99,7 @@ class Warn:
         values = dict(zip(("message", "category", "stacklevel", "source"), args)) | given
         message, level, prefixes = values.get("message"), values.get("stacklevel", 1), values.get("skip_file_prefixes", ())
         category = type(message) if isinstance(message, Warning) else values.get("category") or UserWarning
-        if ("message" in values and len(args) < 5 and isinstance(level, int)):
+        if ("message" in values and len(args) < 5 and isinstance(level, int) and abs(level) <= sys.maxsize):
             see(back(sys._getframe()), category, level, prefixes)
             values["stacklevel"] = min(max(level, 2 if prefixes else 1) + 1, sys.maxsize)
             return real(**values)
@@ -121,6 +121,8 @@ def handle(self, record):
         logged = back(sys._getframe())
         while logged.f_globals.get("__name__") == "logging":
             logged = back(logged)
+        if any(one is not None and one.f_code.co_name == "_showwarnmsg" for one in (logged, back(logged))):
+            return handled(self, record)
         note(logged if logged.f_code.co_name == "<module>" else back(logged), target_of(logged))
     return handled(self, record)
 
@@ -212,7 +214,7 @@ class Changing:
         Changing.times += 1
         if Changing.times % 50 == 7:
             warnings.filters.insert(0, ("always", None, Warning, None, 0))
-        elif Changing.times % 50 == 9:
+        elif Changing.times % 50 == 9 and warnings.filters:
             del warnings.filters[0]
         return "changing"
 def mark(function):
@@ -375,7 +377,7 @@ CHANGES = (
     "with warnings.catch_warnings(): warnings.filters.insert(0, ('{a}', None, {c}, None, 0)); go({t})", "with warnings.catch_warnings(): pass", "for _ in range(5):\n    with warnings.catch_warnings(): warnings.simplefilter('{a}'); go(3)", "for _ in range(5):\n    with warnings.catch_warnings(record=True) as caught_: go(3)\n    told(caught_)",
     "registry({m}).clear()", "vars({m}).pop('__warningregistry__', None)", "vars({m})['__warningregistry__'] = {}", "vars({m})['__warningregistry__'] = dict(registry({m}))", "registry({m})['version'] = -1", "vars({m})['__warningregistry__'] = None", "registry({m}).update(dict.fromkeys(list(registry({m})), 0))", "registry({m}).pop('version', None)",
     "vars({m})['__warningregistry__'] = 7\ngo(2)\ndel {m}.__warningregistry__",
-    "warnings.showwarning = shown\ngo({t})\nwarnings.showwarning = showwarning", "warnings.showwarning = failing\ngo({t})\nwarnings.showwarning = showwarning", "warnings.showwarning = changing\ngo({t})\nwarnings.showwarning = showwarning", "warnings.formatwarning = lambda *a, **k: 'formatted\\n'\ngo({t})\nwarnings.formatwarning = formatwarning", "warnings.showwarning = warns\ngo({t})\nwarnings.showwarning = showwarning",
+    "warnings.showwarning = shown\ngo({t})\nwarnings.showwarning = showwarning", "warnings.showwarning = failing\ngo({t})\nwarnings.showwarning = showwarning", "warnings.showwarning = changing\ngo({t})\nwarnings.showwarning = showwarning", "warnings.formatwarning = lambda *a, **k: 'formatted\\n'\ngo({t})\nwarnings.formatwarning = formatwarning", "warnings.showwarning = logs\ngo({t})\nwarnings.showwarning = showwarning", "warnings.showwarning = warns\ngo({t})\nwarnings.showwarning = showwarning",
     "logging.captureWarnings(True); go({t}); logging.captureWarnings(False)",
     "here, warnings.warn = warnings.warn, instead\ngo({t})\nwarnings.warn = here", "here, warnings.warn = warnings.warn, lambda *a, **k: None\ngo({t})\nwarnings.warn = here", "here = warnings.warn; del warnings.warn\ngo({t})\nwarnings.warn = here", "warnings.warn = warnings.warn", "with mock.patch('warnings.warn') as m_: go({t})\nprint(m_.call_count, m_.call_args)",
     "with mock.patch('warnings.warn', side_effect=warnings.warn): go({t})", "with mock.patch.object(warnings, 'warn', wraps=warnings.warn): go(2)",
@@ -399,6 +401,7 @@ showwarning, formatwarning, Deprecation = warnings.showwarning, warnings.formatw
 def registry(module): return vars(module).setdefault("__warningregistry__", {{}})
 def told(log): print([(c.category.__name__, str(c.message), os.path.basename(c.filename), c.lineno) for c in log][:6], len(log))
 def shown(message, category, filename, lineno, file=None, line=None): sys.stderr.write(f"shown {{category.__name__}} {{message}} {{os.path.basename(filename)}} {{lineno}}\\n")
+def logs(message, *args, **named): logging.warning(f"deprecated {{message}}")
 def failing(*args, **named): raise KeyError("not shown")
 def changing(*args, **named): warnings.simplefilter("ignore", append=True)
 def warns(*args, **named):

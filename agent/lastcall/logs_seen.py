@@ -102,7 +102,7 @@ class LogsSeen:
         logged: FrameType | None = frame
         while logged is not None and logged.f_globals is home:
             logged = logged.f_back
-        if logged is None:
+        if logged is None or _shows_a_warning(logged) or _shows_a_warning(logged.f_back):
             return
         ref = reference_of(logged)
         known = self.agent.patcher.by_ref.get(ref)
@@ -147,3 +147,13 @@ class LogsSeen:
         tap.note = note
         target.own_codes += (logged.f_code,)
         return tap
+
+
+def _shows_a_warning(frame: FrameType | None) -> bool:
+    """Whether `frame` has a warning shown: what that logs (`logging.captureWarnings`, a host's own `showwarning`) is no
+    statement of anybody's, and the warning was counted where it was given."""
+    return (
+        frame is not None
+        and frame.f_code.co_name == "_showwarnmsg"
+        and frame.f_globals.get("__name__") in ("warnings", "_py_warnings")
+    )

@@ -421,7 +421,7 @@ class WarningsSeen:
             if level is None:
                 return None
             where, deprecated = warned_about(frame, max(level, 2) if prefixes else level, prefixes)
-            if deprecated is not where:
+            if deprecated is not where and self.wrapped(deprecated, None) is None:
                 deprecated = called_through(deprecated, frame, self.recorder.attribution.kind_of)
         wrapped = self.wrapped(deprecated, names if deprecated is frame else None)
         entry = self.warned.get((id(deprecated.f_code), text, id(wrapped)))
