@@ -14,6 +14,8 @@ import sys
 import textwrap
 from dataclasses import dataclass, field
 
+from worlds import wrapt_in_c
+
 V = sys.version_info
 LEDGER = '''
 import functools, os, re, sys, warnings
@@ -143,7 +145,7 @@ def caught(error, framed=False):
     trace, lines = error.__traceback__, []
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not framed or "lastcall" not in file:
+        if not framed or not ("/lastcall/" in file or "/wrapt/" in file):
             lines.append((os.path.basename(file), trace.tb_lineno))
         trace = trace.tb_next
     key = type(error).__name__, re.sub("0x[0-9a-f]+", "0x", str(error)), repr(error.__context__)[:60], repr(error.__cause__)[:60]
@@ -330,7 +332,7 @@ SLOW = {
     "asyncio": "async def in_{n}(x=0):\n    await asyncio.sleep(0)\n{body}\nasync def co_{n}(x=0): return await asyncio.gather(in_{n}(x), in_{n}(1))\ndef {n}(x=0): return asyncio.run(co_{n}(x))\n",
 }
 KINDS |= SLOW
-CALLED_BY_C = ("applied", "partial", "partial_here", "methodcaller", "mapped_warn")
+CALLED_BY_C = ("applied", "replaced", "partial", "partial_here", "methodcaller", "mapped_warn")
 RACY = ("logged", "logged_quietly", "replaced", "del", "weak")
 NO_YIELD = ("coroutine", "awaited", "agen", "asyncio")
 if V >= (3, 11):
@@ -474,7 +476,7 @@ class Program:
                       "mod": draw.choice(["", "host", "__main__", module, "callers0", "nowhere"]), "m": draw.choice(["L", "sys.modules[__name__]", "callers0", "callers1"]), "m2": draw.choice(["lib0", "lib1", "twin"])}
             steps.append(re.sub(r"\{(\w+)\}", lambda found, values=values: values[found[1]], change))  # type: ignore[misc]
             steps.append(f"go({times()})")
-        framed = framed or any("mock" in step for step in steps)
+        framed = framed or not wrapt_in_c() or any("mock" in step or "instead" in step for step in steps)
         lines = [f"import {of} as L", f"F = L.{name}", "callers0.Held.F = callers1.Held.F = staticmethod(F)", "class K:", "    held = staticmethod(F)",
                  "def go(n):", "    for i in range(n):", "        try:", textwrap.indent(drive, "            "), f"        except Exception as error: caught(error, {framed})"]
         if draw.random() < 0.7:

@@ -54,7 +54,7 @@ def difference(label: str, before: str, after: str) -> str:
 
 def parts(text: str) -> dict[str, str]:
     """What was written for each use, by its label, without addresses and without the frame of ours that a finalizer may show."""
-    text = re.sub(r'  File ".*/lastcall/.*\n    .*\n( +\^+\n)?', "", text)
+    text = re.sub(r'  File ".*/(lastcall|wrapt)/.*\n    .*\n( +\^+\n)?', "", text)
     pieces = re.sub("0x[0-9a-f]+|id='[0-9]+'", "", text).split(":: end of ")
     return {piece.partition("\n")[0]: before.partition("\n")[2] for before, piece in zip(pieces, pieces[1:], strict=False)}
 
@@ -64,6 +64,18 @@ def dropped(run: Run) -> list[tuple[str, int]]:
         return [one for row in store.processes() for one in row.dropped]
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_random_program_that_warns_is_counted_as_its_ledger_says(tmp_path: Path, seed: int) -> None:
-    assert mistakes(tmp_path, Program(seed)) == []
+def test_a_random_program_that_warns_is_counted_as_its_ledger_says(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, Program(1, uses=12)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("wrapt", ["", "1"], ids=["C", "Python"])
+def test_many_random_programs_that_warn_are_counted_as_their_ledgers_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrapt: str) -> None:
+    if wrapt:
+        monkeypatch.setattr("random_warnings.wrapt_in_c", lambda: False)
+    wrong: list[str] = []
+    for seed in range(100, 140):
+        (folder := tmp_path / str(seed)).mkdir()
+        wrong += mistakes(folder, Program(seed), **({"WRAPT_DISABLE_EXTENSIONS": wrapt} if wrapt else {}))
+    assert wrong == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lastcall.store import Store
-from worlds import CHECKOUT, Run, World
+from worlds import CHECKOUT, Run, World, wrapt_in_c
 
 DISCOVER = '[discover]\nwarnings = ["DeprecationWarning"]\nlogs = ["deprecated"]\n'
 NO_CALLER = ("", 0, "<no Python caller>")
@@ -486,3 +486,196 @@ def test_files_that_are_skipped_are_skipped_where_the_call_is_made_for_the_host(
     for use in watched.uses():
         found[use.file, use.line] = found.get((use.file, use.line), 0) + use.count
     assert found == ast.literal_eval(plain.out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("wrapt", ["", "1"])
+def test_what_python_refuses_to_warn_of_is_refused_and_no_use(tmp_path: Path, wrapt: str) -> None:
+    watched = run(tmp_path, """
+        import sys, warnings
+        from warnings import warn
+
+        class Meta(type):
+            __hash__ = None
+            def __eq__(self, other):
+                print("asked")
+                return NotImplemented
+
+        class Odd(DeprecationWarning, metaclass=Meta): pass
+
+        class Index:
+            def __index__(self): return 2
+
+        def plain(kind, level): warnings.warn("plain", kind, stacklevel=level)
+        def of_the_module(kind, level): warnings.warn("of the module", KIND, 2)
+        def spread(kind, level): warnings.warn(*("spread", kind, level))
+        def answered(kind, level): return warnings.warn(*("answered", kind, level))
+        def by_name(kind, level): warn("by name", kind, level)
+        def lacking(kind, level): warnings.warn(*(), category=kind, stacklevel=level)
+        def skipping(kind, level):
+            if sys.version_info >= (3, 12): warnings.warn("skipping", DeprecationWarning, skip_file_prefixes=kind)
+
+        for _ in range(3):
+            for kind in [], {}, 5, "x", int, object(), Odd, Meta, [""], ("", 5), DeprecationWarning:
+                for level in 2, "a", None, 1.5, [], 2**70, -2**70, sys.maxsize, Index():
+                    for function in plain, of_the_module, spread, answered, by_name, lacking, skipping:
+                        KIND = kind
+                        try:
+                            function(kind, level)
+                        except Exception as error:
+                            print(function.__name__, type(kind), type(level), type(error), error)
+    """, PYTHONWARNINGS="always", **({"WRAPT_DISABLE_EXTENSIONS": wrapt} if wrapt else {}))
+    found = {use.target: use.count for use in watched.uses() if use.target not in ("__main__", "__main__:of_the_module")}
+    assert found == {f"__main__:{name}": 3 * 3 for name in ("plain", "spread", "answered", "by_name")}
+
+
+def test_a_level_beyond_a_helpers_is_looked_for_each_time(tmp_path: Path) -> None:
+    """A function that calls itself is its own caller, at a line that was counted before."""
+    watched = run(tmp_path, """
+        import warnings
+
+        def old(deep=3):
+            warnings.warn("old", DeprecationWarning, stacklevel=4)
+            if deep:
+                old(deep - 1)
+
+        def calls():
+            old()
+
+        def outer():
+            calls()
+
+        for _ in range(10):
+            outer()
+    """)
+    assert counted(watched) == {
+        ("__main__:outer", "host.py", 16, "<module>"): 10, ("__main__:calls", "host.py", 13, "outer"): 10,
+        ("__main__:old", "host.py", 10, "calls"): 10, ("__main__:old", "host.py", 7, "old"): 10,
+    }
+
+
+def test_a_wrapper_through_which_others_warn_has_not_warned_by_itself(tmp_path: Path) -> None:
+    """One function accounts for the decorator around it, another does not: both are counted where they point."""
+    watched = run(tmp_path, """
+        import functools, warnings
+
+        def mark(function):
+            @functools.wraps(function)
+            def wrapper(*args, **named):
+                return function(*args, **named)
+            return wrapper
+
+        @mark
+        def accounts():
+            warnings.warn("accounts", DeprecationWarning, stacklevel=3)
+
+        @mark
+        def does_not():
+            warnings.warn("does not", DeprecationWarning, stacklevel=2)
+
+        for _ in range(5):
+            accounts()
+            does_not()
+    """)
+    assert {(use.target, use.line): use.count for use in watched.uses()} == {
+        ("__main__:accounts", 19): 5, ("__main__:does_not", 7): 5}
+
+
+@pytest.mark.skipif(not wrapt_in_c(), reason="there the call of a name of its own is made from a frame of ours")
+def test_a_warning_that_is_an_error_has_no_frame_of_ours_where_its_words_or_warn_itself_are_the_hosts(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import traceback, warnings
+        from warnings import warn
+        real = warnings.warn
+
+        class Words:
+            @property
+            def text(self):
+                return "words"
+
+        words = Words()
+
+        def asked():
+            warnings.warn(words.text, DeprecationWarning, stacklevel=2)
+
+        def asked_by_name():
+            warn(words.text, DeprecationWarning, stacklevel=2)
+
+        def spread(*given):
+            warn(*given)
+
+        warnings.simplefilter("error")
+        for _ in range(2):
+            for instead in real, lambda *given, **named: None:
+                warnings.warn = instead
+                for function, given in (asked, ()), (asked_by_name, ()), (spread, ("spread", DeprecationWarning, 2)):
+                    try:
+                        function(*given)
+                    except DeprecationWarning:
+                        print(traceback.format_exc())
+    """)
+    assert {use.target: use.count for use in watched.uses()} == {
+        "__main__:asked": 2, "__main__:asked_by_name": 4, "__main__:spread": 4}
+
+
+def test_what_logs_the_warnings_that_are_shown_is_no_use(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import logging, warnings
+        logging.basicConfig(format="%(message)s")
+        warnings.simplefilter("always")
+
+        def old():
+            warnings.warn("old() is deprecated", DeprecationWarning, stacklevel=2)
+
+        def show(message, category, filename, line, file=None, text=None):
+            logging.warning(f"{filename} {message}")
+
+        logging.captureWarnings(True)
+        for _ in range(3):
+            old()
+        logging.captureWarnings(False)
+        warnings.showwarning = show
+        for _ in range(3):
+            old()
+    """)
+    assert counted(watched) == {("__main__:old", "host.py", 14, "<module>"): 3, ("__main__:old", "host.py", 18, "<module>"): 3}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="@deprecated is the standard library's from there on")
+def test_what_warns_for_the_standard_librarys_decorator_is_not_the_target(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import warnings
+        real = warnings.warn
+
+        def instead(message, category=None, stacklevel=1, source=None):
+            return real(message, category, stacklevel + 1)
+
+        @warnings.deprecated("old")
+        def old():
+            pass
+
+        warnings.warn = instead
+        for _ in range(5):
+            old()
+    """)
+    assert counted(watched) == {("__main__:old", "host.py", 14, "<module>"): 5}
+
+
+def test_calls_on_one_line_are_told_apart_however_they_find_warn(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import warnings
+        from warnings import warn as other
+
+        def old(x=1):
+            warnings.warn("first", DeprecationWarning, stacklevel=2); getattr(warnings, "warn")("own", DeprecationWarning)
+
+        def older(x=1):
+            warnings.warn("first", DeprecationWarning, stacklevel=2); (warnings.warn if x else None)("own", DeprecationWarning)
+
+        def oldest(x=1):
+            warnings.warn("first", DeprecationWarning, stacklevel=2); other("own", DeprecationWarning)
+
+        for _ in range(5):
+            old(), older(), oldest()
+    """)
+    assert {(use.target, use.line): use.count for use in watched.uses()} == {
+        (f"__main__:{name}", line): 5 for name, own in (("old", 6), ("older", 9), ("oldest", 12)) for line in (own, 15)}

@@ -212,7 +212,7 @@ def quietly(source: bytes) -> bytes:
 
 
 def _only_call_on(filename: str, line: int, *, dropped: bool = False) -> ast.Call | None:
-    """Before 3.11, which kept no columns: the one call of something named warn that covers this line.
+    """Before 3.11, which kept no columns: the one call of what may be `warn` that covers this line.
 
     With `dropped`, if it is a statement.
     """
@@ -224,18 +224,24 @@ def _only_call_on(filename: str, line: int, *, dropped: bool = False) -> ast.Cal
 
 @lru_cache(maxsize=64)
 def _warning_calls(filename: str) -> tuple[tuple[ast.Call, bool], ...]:
-    """Every call of something named warn in a file, and whether it is a statement."""
+    """Every call in a file of what may be `warn`, and whether it is a statement: of something so named, or not named."""
     try:
         tree = ast.parse(quietly(b"\n".join(source_lines(filename))))
     except (SyntaxError, ValueError, RecursionError):
         return ()
     nodes = list(ast.walk(tree))
     statements = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    imported = (alias for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names)
+    names = {"warn", *(alias.asname for alias in imported if alias.name == "warn")}
     return tuple(
         (node, id(node) in statements)
         for node in nodes
         if isinstance(node, ast.Call)
-        and (getattr(node.func, "attr", None) == "warn" or getattr(node.func, "id", None) == "warn")
+        and (
+            not isinstance(node.func, (ast.Name, ast.Attribute))
+            or getattr(node.func, "attr", None) == "warn"
+            or getattr(node.func, "id", None) in names
+        )
     )
 
 

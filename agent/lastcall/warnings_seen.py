@@ -264,7 +264,7 @@ class WarningsSeen:
             if call.level != HELPERS_LEVEL and entry.target.state in COUNTED_AS_CALLS:
                 reads.put(call, CALLS, entry.target)
             return
-        if entry.tap is None:
+        if entry.tap is None or (call.level or 0) > HELPERS_LEVEL:
             return
         counters, back = entry.tap.counters, frame.f_back
         text = call.template if call.is_worded else None
@@ -276,7 +276,7 @@ class WarningsSeen:
         elif call.level == HELPERS_LEVEL - 1:
             if back is not None:
                 reads.put_caller(call, CALLER, counters, outcome, back)
-        elif call.level is not None and call.level < HELPERS_LEVEL:
+        else:
             reads.put_caller(call, OWN_LINE, counters, outcome, frame)
 
     def reads_of(self, call: Call) -> Reads | None:
