@@ -224,7 +224,7 @@ def _only_call_on(filename: str, line: int, *, dropped: bool = False) -> ast.Cal
 
 @lru_cache(maxsize=64)
 def _warning_calls(filename: str) -> tuple[tuple[ast.Call, bool], ...]:
-    """Every call in a file of what may be `warn`, and whether it is a statement: of something so named, or not named."""
+    """Every call in a file of what is named warn, or is no name and may be it, and whether it is a statement."""
     try:
         tree = ast.parse(quietly(b"\n".join(source_lines(filename))))
     except (SyntaxError, ValueError, RecursionError):
