@@ -236,7 +236,7 @@ nothing = nothing()
 __all__ = [name for name in globals() if name[0] != "_" and name not in ("functools", "warnings")]
 """
 CALLEES = (*["warnings.warn"] * 12, *["warn"] * 4, "w.warn", "alias", "K.warn", "K().warn", "getattr(warnings, 'warn')", "table['warn']",
-           "sys.modules['warnings'].warn", "(warnings\n.warn)", "(warnings.warn if x >= 0 else None)", "__import__('warnings').warn")
+           "sys.modules['warnings'].warn", "(warnings\n.warn)", "(\nwarnings.warn)", "warnings.\\\nwarn", "(warnings.warn if x >= 0 else None)", "__import__('warnings').warn")
 MESSAGES = (*["'{n} is deprecated'"] * 8, "'{n} ' 'is deprecated'", "'''{n}\n is deprecated'''", "f'{n} {x}'", "f'{n} {x!r} {x:3}'", "f'{n} {part_}'", "f'{n} {changing_}'", "'{n} %s' % x",
             "'{n} %s %s' % (x, part_)", "'{n} {}'.format(x)", "'{n}' + WORDS", "WORDS", "words", "kinds.words", "K.words", "Own('{n}')", "Soon('{n}', x)", "Both()",
             "DeprecationWarning('{n}')", "UserWarning('{n}')", "Text('{n}')", "('{n}' if x % 2 else 'other {n}')", "(m := '{n} is')", "str(x)", "given('{n}')[0]", "7", "('a', 1)", "rest_", "f'{{x}} {n}'",

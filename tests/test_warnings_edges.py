@@ -679,3 +679,18 @@ def test_calls_on_one_line_are_told_apart_however_they_find_warn(tmp_path: Path)
     """)
     assert {(use.target, use.line): use.count for use in watched.uses()} == {
         (f"__main__:{name}", line): 5 for name, own in (("old", 6), ("older", 9), ("oldest", 12)) for line in (own, 15)}
+
+
+def test_a_warning_of_its_own_line_is_at_the_line_of_the_call_wherever_warn_is_read(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import warnings
+
+        def old(level=1, words="words"):
+            (warnings
+                .warn)(words, DeprecationWarning, stacklevel=level)
+
+        for number in range(20):
+            old()
+            old(2)
+    """)
+    assert {use.line: use.count for use in watched.uses()} == {5: 20, 10: 20}

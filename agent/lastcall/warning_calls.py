@@ -50,6 +50,7 @@ class Call:
         "is_bare",
         "is_comparable",
         "is_of_function",
+        "is_read_there",
         "is_worded",
         "level",
         "line",
@@ -95,6 +96,8 @@ class Call:
         read it elsewhere."""
         if isinstance(callee, ast.Attribute) and not _reads_another(arguments):
             self.read_at, self.only_read = _read_at(code, lasti, callee)
+        self.is_read_there = self.read_at < 0 or _line_of(code, self.read_at) == self.line
+        """Whether who looks while `.warn` is read finds the line that the call blames if it blames its own."""
 
     def tells(self, frame: FrameType) -> bool:
         """Whether the arguments can be looked up in `frame`."""

@@ -294,7 +294,7 @@ class WarningsSeen:
             look = self._plain(call)
         else:
             look = _Looked(self, call).look
-            if (reads := self.reads_of(call)) is not None:
+            if (reads := self.reads_of(call)) is not None and call.is_read_there:
                 reads.put(call, LOOKED_UP, look)
         if len(self.looks) < MAX_INSTRUCTIONS:
             site = hotpath.site_key(frame)
@@ -553,7 +553,7 @@ class _Looked:
                 return  # which of its variables holds the function is still to be seen
             held = holding.get(id(call.code), "") if self.wraps else ""
             quick = self.quick = Quick(call, held, self.look, self.seen.recorder)
-            if reads is not None:
+            if reads is not None and call.is_read_there:
                 reads.put(call, quick.kind, quick.known)
             if call.read_at < 0 and (site := hotpath.site_key(frame)) in self.seen.looks:
                 self.seen.looks[site] = quick.look
