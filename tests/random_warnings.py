@@ -102,8 +102,10 @@ class Warn:
         message, level, prefixes = values.get("message"), values.get("stacklevel", 1), values.get("skip_file_prefixes", ())
         category = type(message) if isinstance(message, Warning) else values.get("category") or UserWarning
         if ("message" in values and len(args) < 5 and isinstance(level, int) and abs(level) <= sys.maxsize):
-            see(back(sys._getframe()), category, level, prefixes)
-            values["stacklevel"] = min(max(level, 2 if prefixes else 1) + 1, sys.maxsize)
+            frame = back(sys._getframe())
+            see(frame, category, level, prefixes)
+            ours = 0 if prefixes and is_skipped(frame, prefixes) else 1  # where that is not the first frame it is skipped
+            values["stacklevel"] = min(max(level, 2 if prefixes else 1) + ours, sys.maxsize)
             return real(**values)
         return real(*args, **given)
 
@@ -333,7 +335,7 @@ SLOW = {
 }
 KINDS |= SLOW
 CALLED_BY_C = ("applied", "replaced", "partial", "partial_here", "methodcaller", "mapped_warn")
-RACY = ("logged", "logged_quietly", "replaced", "del", "weak")
+RACY = ("cached", "logged", "logged_quietly", "replaced", "del", "weak")
 NO_YIELD = ("coroutine", "awaited", "agen", "asyncio")
 if V >= (3, 11):
     KINDS["own_action"] = "def {n}(x=0):\n    with warnings.catch_warnings(action='ignore'):\n{body1}\n"

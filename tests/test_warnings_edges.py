@@ -694,3 +694,18 @@ def test_a_warning_of_its_own_line_is_at_the_line_of_the_call_wherever_warn_is_r
             old(2)
     """)
     assert {use.line: use.count for use in watched.uses()} == {5: 20, 10: 20}
+
+
+def test_the_category_of_a_class_body_may_be_one_of_its_names(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import warnings
+
+        def old(turn):
+            class Made:
+                category = (UserWarning, DeprecationWarning)[turn % 2]
+                warnings.warn("made", category)
+
+        for turn in range(20):
+            old(turn)
+    """)
+    assert {use.line: use.count for use in watched.uses()} == {7: 10}

@@ -69,7 +69,7 @@ class Call:
         self.is_worded = isinstance(arguments.get("message"), ast.Constant)
         """Whether these are all of its words."""
         self.category = _global_name(code, arguments.get("category"))
-        """The name of the category, if no local variable hides it."""
+        """The name of the category, if no local variable can hide it: a class or module has any name among its own."""
         self.builtin = getattr(builtins, self.category, None)
         self.is_of_function = bool(code.co_flags & CO_OPTIMIZED)
         """Whether its names are a function's own, and not looked up in what may be a mapping of anybody's."""
@@ -348,7 +348,7 @@ def _global_name(code: CodeType, node: ast.expr | None) -> str:
     if not isinstance(node, ast.Name):
         return ""
     own = (*code.co_varnames, *code.co_cellvars, *code.co_freevars)
-    return "" if node.id in own or code.co_name == "<module>" else node.id
+    return "" if node.id in own or not code.co_flags & CO_OPTIMIZED else node.id
 
 
 def _own_names(code: CodeType) -> set[str]:

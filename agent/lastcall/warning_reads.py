@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     nothing: Any
     other: Any
     looks_on: Any
+    judge: Callable[[Outcome, FrameType, FrameType], None]
     missed: Callable[[], Any]
     failed: Callable[[Exception], None]
     getframe: Callable[[int], FrameType]
@@ -181,6 +182,7 @@ class Reads:
             "by_name": self._by_name,
             "by_address": self._by_address,
             "recorder": self.recorder,
+            "judge": self._judge,
             "missed": self._missed,
             "failed": self._failed,
             "getframe": frame_at,
@@ -196,6 +198,13 @@ class Reads:
         if sys.version_info < (3, 11):  # the plain name does as well, for the address decides
             code = code.replace(co_names=tuple({"co_qualname": "co_name"}.get(name, name) for name in code.co_names))
         return property(function(code, names, "read"), write, remove)
+
+    def _judge(self, outcome: Outcome, frame: FrameType, where: FrameType) -> None:
+        """As `Outcome.judge`. The use is counted: what fails here must not have it counted by the wrapper once more."""
+        try:
+            outcome.judge(frame, where)
+        except Exception as error:  # noqa: BLE001 - the named seam between our looking and the host's warning
+            hotpath.record_unless_hosts(self.recorder.errors, "warning", error)
 
     def _failed(self, error: Exception) -> None:
         """A name that is gone, a new call site, no caller: the wrapper's business. All else is not as it should be."""
