@@ -549,3 +549,18 @@ def test_a_profiler_sees_every_call_of_warn(tmp_path: Path) -> None:
     plain, watched = world.run(), world.run("auto")
     assert (plain.out, plain.err) == (watched.out, watched.err) == ("[50]\n", "")
     assert watched.total("library:literal") == 150
+
+
+@pytest.mark.skipif(not IS_DONE_HERE, reason="known of CPython 3.11 to 3.14")
+def test_a_warning_whose_judgement_fails_is_counted_once(tmp_path: Path) -> None:
+    world = World(tmp_path, {"library.py": LIBRARY, "callers.py": CALLERS, "lastcall.toml": DISCOVER, "host.py": """
+        import callers, operator
+        callers.literal(3)
+        from lastcall.warning_outcomes import Outcome
+        Outcome.judge = operator.getitem  # which a frame is nothing for
+        callers.literal(50)
+    """})
+    watched = world.run("auto")
+    assert watched.code == 0, watched.err
+    assert watched.total("library:literal") == 53
+    assert set(watched.internal_errors()) == {"warning"}
