@@ -709,3 +709,28 @@ def test_the_category_of_a_class_body_may_be_one_of_its_names(tmp_path: Path) ->
             old(turn)
     """)
     assert {use.line: use.count for use in watched.uses()} == {7: 10}
+
+
+def test_what_stands_for_warn_when_the_module_is_met_again_is_left_alone(tmp_path: Path) -> None:
+    watched = run(tmp_path, """
+        import gc, sys, warnings
+
+        def old():
+            warnings.warn("old", DeprecationWarning, stacklevel=2)
+
+        def instead(*given, **named):
+            print("instead", given)
+
+        real, warnings.warn = warnings.warn, instead
+        if "lastcall" in sys.modules:  # as our thread does when it looks for modules that came in unseen
+            from lastcall.warnings_seen import WarningsSeen
+            for one in gc.get_objects():
+                if type(one) is WarningsSeen:
+                    one.arm(warnings)
+        print(warnings.warn is instead)
+        old()
+        warnings.warn = real
+        for _ in range(5):
+            old()
+    """)
+    assert counted(watched) == {("__main__:old", "host.py", 20, "<module>"): 5}

@@ -130,6 +130,8 @@ class WarningsSeen:
         self.kept: list[CodeType] = []
         """Code whose id is a key above: alive, so that the id stays its own."""
         self.wrapper: Any = None
+        self.module: ModuleType | None = None
+        self.original: Any = None
 
     def arm(self, module: ModuleType) -> None:
         """Wrap `warnings.warn` and put the wrapper wherever `warn` was imported by name already."""
@@ -141,6 +143,9 @@ class WarningsSeen:
         original = names.get("warn")
         if original is None or wrapping.is_wrapper(original):  # a module of the host's that stands in for `warnings`
             return
+        if module is self.module and original is not self.original:
+            return  # our thread meets it again, and the host has another function there for a while
+        self.module, self.original = module, original
         kind = wrapping.a_kind_for(original)
         wrapper = self.wrapper = kind(original, self._with_frame, enabled=self._hook())
         to_undo = self.agent.patcher.to_undo
