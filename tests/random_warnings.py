@@ -150,7 +150,7 @@ def caught(error, framed=False):
         if not framed or not ("/lastcall/" in file or "/wrapt/" in file):
             lines.append((os.path.basename(file), trace.tb_lineno))
         trace = trace.tb_next
-    key = type(error).__name__, re.sub("0x[0-9a-f]+", "0x", str(error)), repr(error.__context__)[:60], repr(error.__cause__)[:60]
+    key = type(error).__name__, *(re.sub("0x[0-9a-f]+", "0x", text) for text in (str(error), repr(error.__context__), repr(error.__cause__)))
     known = errors.setdefault(key, [0, []])
     known[0] += 1
     if lines not in known[1][:4]:
@@ -500,6 +500,8 @@ class Program:
         if place not in ("W", "W; W", "W; V", "V; W") or "*" in one + other or "explicit" in kind:
             self.framed = True
         self.racy = any(part in place + one + other for part in ("changing_", "part_", "print"))
+        if 'f"""' in place:  # which may hold no backslash before 3.12
+            one, other = one.replace("\\\n", ""), other.replace("\\\n", "")
         body = LOCALS.replace("{level}", level)
         lines = []
         for line in place.splitlines():
