@@ -339,7 +339,7 @@ SEAMS = (
     Seam("warnings_seen:WarningsSeen._look_at", "warnings_seen", ".WarningsSeen", "_learn", "warning", "_look_at"),
     Seam("warnings_seen:WarningsSeen._with_frame", "warnings_seen", ".WarningsSeen", "count", "warning", "_with_frame",
          in_c=False),
-    Seam("warning_reads:Reads.property.read", "warnings_seen", ".WarningsSeen", "words", "warning", "read", "OSError"),
+    Seam("warning_reads:_read", "warnings_seen", ".WarningsSeen", "words", "warning", "_read", "OSError"),
     Seam("warning_reads:Reads._judge", "warning_outcomes", ".Outcome", "judge", "warning"),
     Seam("warning_reads:Reads._has_to_be_seen", "warning_calls", "", "dropped", "warning"),
     Seam("warning_reads:Reads._call_has_to_be_seen", "warning_calls", "", "is_dropped", "warning",
@@ -348,7 +348,7 @@ SEAMS = (
     Seam("warned_explicitly:arm.with_frame", "warned_explicitly", "", "_count", "warning"),
 )
 FREE_THREADED = "t" in sys.abiflags
-ONLY_IN_C = ("warnings_seen:WarningsSeen._look_at", "warning_reads:Reads.property.read", "warning_reads:Reads._call_has_to_be_seen",
+ONLY_IN_C = ("warnings_seen:WarningsSeen._look_at", "warning_reads:_read", "warning_reads:Reads._call_has_to_be_seen",
              "warning_reads:Reads._judge")
 """What is not gone through where wrapt has no C extension, as on free-threaded builds."""
 HERE = [

@@ -397,7 +397,7 @@ def _read(_module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a cas
                 for _ in outcome.wait:
                     break
                 else:
-                    outcome.judge(frame, where)
+                    judge(outcome, frame, where)
                 return original
             try:  # whether anything comes of it: see `warning_outcomes`
                 blamed, registry, named, mark, known, first, rest = known
