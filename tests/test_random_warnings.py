@@ -20,7 +20,9 @@ DISCOVER = '[discover]\nwarnings = ["DeprecationWarning", "PendingDeprecationWar
 
 def mistakes(folder: Path, program: Program, **environ: str) -> list[str]:
     """What one program shows otherwise, and each place of which other uses were counted than it says itself."""
-    world = World(folder, {**program.files, "lastcall.toml": DISCOVER}, environ={**program.environ, **environ, "LASTCALL_DEBUG": "1"})
+    # each run compiles the program anew: what the compiler warns of is shown in all of them
+    environ = {**program.environ, **environ, "LASTCALL_DEBUG": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    world = World(folder, {**program.files, "lastcall.toml": DISCOVER}, environ=environ)
     plain, watched, telling = world.run(), world.run("auto"), world.run(LEDGER=str(folder / "ledger.txt"))
     assert plain.code == 0, plain.err
     assert telling.code == 0, telling.err
@@ -55,7 +57,7 @@ def difference(label: str, before: str, after: str) -> str:
 def parts(text: str) -> dict[str, str]:
     """What was written for each use, by its label, without addresses and without the frame of ours that a finalizer may show."""
     text = re.sub(r'  File ".*/(lastcall|wrapt)/.*\n    .*\n( +\^+\n)?', "", text)
-    pieces = re.sub("0x[0-9a-f]+|id='[0-9]+'", "", text).split(":: end of ")
+    pieces = ("\n" + re.sub("0x[0-9a-f]+|id='[0-9]+'", "", text)).split(":: end of ")
     return {piece.partition("\n")[0]: before.partition("\n")[2] for before, piece in zip(pieces, pieces[1:], strict=False)}
 
 

@@ -310,6 +310,21 @@ def test_the_command_joins_with_what_ran(project, capsys):
     assert "would break if it were removed" in out
 
 
+def test_what_was_written_by_us_refers_to_nothing(project, capsys):
+    store = project / "store.db"
+    LiveProcess(store, root=str(project)).target(TARGET).state(TARGET).site(0, TARGET).count(0, 7).close()
+    (project / "lastcall.toml").write_text(f"[[target]]\nref = '{TARGET}'\n")
+    for name, arguments in {"certificate": ["certificate", TARGET], "report": ["report", "--format", "json"],
+                            "check": ["check", "--format", "json"], "sarif": ["check", "--format", "sarif"]}.items():
+        _, out, _ = lastcall(capsys, *arguments, "--store", store)
+        assert TARGET in out
+        (project / f"{name}.json").write_text(out)
+    (project / "entry.json").write_text(f'{{"schema": 1, "factory": "{TARGET}"}}')
+    _, out, _ = lastcall(capsys, "references", TARGET, "--store", store, "--format", "json")
+    files = {item["file"] for target in json.loads(out)["targets"] for item in target["references"]}
+    assert {file for file in files if file.endswith(".json")} == {"entry.json"}
+
+
 def test_a_function_that_is_only_handed_on_is_not_said_never_to_run(project, capsys):
     (project / "chat" / "hands.py").write_text(
         "from chat.core.factory import get_factory\n\ndef f(make):\n    return make()\n\nf(get_factory)\n"

@@ -44,6 +44,11 @@ _PROTOCOLS = frozenset(("typing.Protocol", "typing_extensions.Protocol"))
 
 _ENTRY_POINT_FILES = frozenset(("pyproject.toml", "setup.cfg", "setup.py", "entry_points.txt"))
 _OWN_FILES = frozenset(("lastcall.toml", "lastcall-baseline.toml"))
+_OWN_OUTPUT = re.compile(
+    rb'\s*\{\s*(?:"format": "lastcall-certificate/|"schema": 1,\s*(?:"targets": \[|"summary": \{\s*"in_use": )'
+    rb'|"\$schema": [^{]*"runs": \[\s*\{\s*"tool": \{\s*"driver": \{\s*"name": "lastcall")'
+)
+"""How a certificate, a report, a verdict and SARIF of ours begin: what they name they judge, and refer to nothing."""
 _OWN_LINE = re.compile(r"^\s*(?:ref|replacement)\s*=")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 _STAR = re.compile(rb"\bimport[ \t]*\(?[ \t]*\*")
@@ -448,7 +453,7 @@ class _Search:
                 data = Path(path).read_bytes()
             except OSError:
                 continue
-            if _mentions(data, names):
+            if _mentions(data, names) and not _OWN_OUTPUT.match(data):
                 yield from self._in_text(data.decode("utf-8", "replace"), file, base)
 
     def _in_text(self, text: str, file: str, base: str) -> Iterable[StaticReference]:
