@@ -235,7 +235,7 @@ def _warning_calls(filename: str) -> tuple[tuple[ast.Call, bool], ...]:
     nodes = list(ast.walk(tree))
     statements = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     imported = (alias for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names)
-    names = {"warn", *(alias.asname for alias in imported if alias.name == "warn")}
+    names = {"warn", *(alias.asname or alias.name for alias in imported if alias.name == "warn")}
     return tuple(
         (node, id(node) in statements)
         for node in nodes
