@@ -338,6 +338,15 @@ def test_a_bare_repository_has_no_configuration_to_look_at(project, tmp_path_fac
     assert once_configured(Repository(base), config) == []
 
 
+def test_a_configuration_outside_of_the_repository_is_as_it_is_today(project, tmp_path_factory):
+    apart = tmp_path_factory.mktemp("etc") / "lastcall.toml"
+    apart.write_text('[[target]]\nref = "shop.legacy:make"\n')
+    base = project.commit(shop__legacy=MAKE)
+    config = settings.load(environ={"LASTCALL_CONFIG": str(apart)}, cwd=str(project.path))
+    assert config.file == str(apart)
+    assert once_configured(Repository(base), config) == []
+
+
 def test_a_change_that_deletes_no_target_passes(project):
     project.commit(shop__legacy=MAKE)
     project.commit(shop__other="x = 1")

@@ -21,8 +21,9 @@ HOST = """
     import collections
     import ctypes
     import functools
-    import legacy
+    import legacy, sys
     from legacy import make as build
+    sys.modules["vendored.legacy"] = legacy  # one module under two names is no second holder
     from between import passed_on
 
     class Loud(type):

@@ -319,10 +319,14 @@ def test_what_was_written_by_us_refers_to_nothing(project, capsys):
         _, out, _ = lastcall(capsys, *arguments, "--store", store)
         assert TARGET in out
         (project / f"{name}.json").write_text(out)
+    for name in ("report", "check"):
+        _, out, _ = lastcall(capsys, name, "--store", store)
+        assert TARGET in out
+        (project / f"{name}.txt").write_text(out)
     (project / "entry.json").write_text(f'{{"schema": 1, "factory": "{TARGET}"}}')
     _, out, _ = lastcall(capsys, "references", TARGET, "--store", store, "--format", "json")
     files = {item["file"] for target in json.loads(out)["targets"] for item in target["references"]}
-    assert {file for file in files if file.endswith(".json")} == {"entry.json"}
+    assert {file for file in files if file.endswith((".json", ".txt"))} == {"entry.json"}
 
 
 def test_a_function_that_is_only_handed_on_is_not_said_never_to_run(project, capsys):

@@ -293,11 +293,15 @@ def test_a_wildcard_that_no_longer_covers_a_target_leaves_it_unwatched(tmp_path,
     assert ("not-armed" in {reason.code for reason in verdict.reasons}) == blind
 
 
-def test_a_store_that_is_known_by_a_link_has_its_live_files_beside_itself(tmp_path):
+def test_a_store_that_is_known_by_a_link_has_its_live_files_beside_itself(tmp_path, monkeypatch):
     """A process is told the link, who asks names the file, or the other way round."""
     (tmp_path / "data").mkdir()
     (tmp_path / "link.db").symlink_to("data/real.db")
     assert settings.store_path("link.db", str(tmp_path)) == f"{tmp_path}/data/real.db"
+    (tmp_path / "lastcall").mkdir()
+    (tmp_path / "lastcall" / "store.db").symlink_to("../data/real.db")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert settings.store_path("", "") == f"{tmp_path}/lastcall/../data/real.db"
     at = instant("2026-11-19")
     killed = LiveProcess(tmp_path / "data" / "real.db", started=at).target().state().site(0).count(0, 3)
     killed.close()
@@ -398,6 +402,7 @@ def test_source_that_may_not_be_read_is_not_taken_for_searched(tmp_path, monkeyp
     process = LiveProcess(tmp_path / "store.db", started=instant("2026-11-19")).target().state()
     process.close()
     (tmp_path / "secret").mkdir()
+    (tmp_path / "book.ipynb").symlink_to("nowhere")  # holds nothing
     scandir = os.scandir
 
     def refused(path):
@@ -412,6 +417,7 @@ def test_source_that_may_not_be_read_is_not_taken_for_searched(tmp_path, monkeyp
     (reason,) = [reason for reason in verdict.reasons if reason.code == "source-unread"]
     assert reason.blocks == "unproven"
     assert "secret/: cannot be listed: Permission denied" in reason.text
+    assert "book.ipynb" not in reason.text
 
 
 @pytest.fixture(scope="module")

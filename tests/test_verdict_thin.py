@@ -180,12 +180,19 @@ def test_one_process_that_could_not_see_it_is_enough(fleet, code, before, ref, s
     assert "not-armed" in codes
 
 
+ALIASED = """import vendored.shop.legacy, shop.legacy, waiting
+sys.modules["alias.shop.legacy"] = shop.legacy
+waiting.rounds()
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "word"),
     [
         ("import legacy\n", "unproven"),  # by a process that meets no target
         ("import shop.legacy, legacy, waiting\nwaiting.rounds()\n", "unproven"),
-        ("import vendored.shop.legacy\n", "safe"),  # a copy is no second name
+        # a copy is no second name, and one module under two names is no second module
+        (ALIASED, "safe"),
     ],
 )
 def test_a_second_module_of_the_same_file_is_not_seen_and_said_so(fleet, code, word):

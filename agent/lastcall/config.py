@@ -274,7 +274,7 @@ def store_path(configured: str, working: str) -> str:
         if os.access(folder if os.path.isdir(folder) else working, os.W_OK | os.X_OK):
             return followed(os.path.join(folder, "store.db"))
     state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(state, "lastcall", "store.db")
+    return followed(os.path.join(state, "lastcall", "store.db"))
 
 
 def followed(path: str) -> str:

@@ -200,14 +200,15 @@ class Repository:
     def _doubts(self, file: str) -> frozenset[str]:
         """What in a file may serve names that do not stand there; see `Found.doubt`."""
         tree = self.parsed(file) if file in self.files else None
-        found: set[str] = set()
-        for node in ast.walk(tree) if tree is not None else ():
+        if tree is None:
+            return frozenset()
+        made = _binding(tree, "__getattr__")
+        found = set() if made is None else {ast.dump(made)}
+        for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom):
                 found.update(_of_import(node, alias) for alias in node.names)
             elif isinstance(node, ast.ClassDef):
                 found.add(_of_bases(node))
-            if tree is not None and node is _binding(tree, "__getattr__"):
-                found.add(ast.dump(node))
         return frozenset(found)
 
     def holding(self, name: str) -> list[str]:
@@ -244,6 +245,8 @@ def once_configured(base: Repository, config: Config) -> list[Target]:
     names = [config.file] if config.file else [f"{config.root}/{name}" for name in _CONFIG_FILES]
     for name in names:
         file = os.path.relpath(os.path.realpath(name), top).replace(os.sep, "/")
+        if file.startswith("../"):
+            continue  # apart from what the change is of
         if _git("ls-tree", "--full-tree", "--name-only", base.commit, "--", file, empty=True):
             then = Settings()
             take(then, name, base.text(file).decode("utf-8", "replace"), may_be_pyproject=True)

@@ -66,6 +66,9 @@ class Holders:
                 if names is None or self._looked.get(name) == (id(module), len(names)):
                     continue
                 self._looked[name] = (id(module), len(names))
+                own = names.get("__name__")
+                if type(own) is str and own != name and sys.modules.get(own) is module:
+                    continue  # another name for it (`requests.packages.urllib3`) holds nothing of its own
                 file = names.get("__file__")
                 kind = (
                     APPLICATION

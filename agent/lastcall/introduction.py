@@ -86,7 +86,7 @@ def namesakes(wanted: Iterable[str]) -> dict[str, str]:
     for name in list(sys.modules):
         if name.__class__ is str and name != "__main__":
             for module in by_last.get(name.rpartition(".")[2], ()):
-                if name != module and _is_same_file(module, name):
+                if name != module and not _is_same_module(module, name) and _is_same_file(module, name):
                     found[module] = name
     return found
 
@@ -94,6 +94,12 @@ def namesakes(wanted: Iterable[str]) -> dict[str, str]:
 def seen_under(other: str) -> str:
     """The reason of a target's state whose module has a namesake."""
     return f"its file was imported as {other}, too: what is used through that is not seen"
+
+
+def _is_same_module(module: str, other: str) -> bool:
+    """Whether one object has both names, as `urllib3` and `requests.packages.urllib3`: then nothing goes unseen."""
+    known = sys.modules.get(module)
+    return known is not None and sys.modules.get(other) is known
 
 
 def _is_same_file(module: str, other: str) -> bool:

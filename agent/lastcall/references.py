@@ -47,8 +47,10 @@ _OWN_FILES = frozenset(("lastcall.toml", "lastcall-baseline.toml"))
 _OWN_OUTPUT = re.compile(
     rb'\s*\{\s*(?:"format": "lastcall-certificate/|"schema": 1,\s*(?:"targets": \[|"summary": \{\s*"in_use": )'
     rb'|"\$schema": [^{]*"runs": \[\s*\{\s*"tool": \{\s*"driver": \{\s*"name": "lastcall")'
+    rb"|Targets: \d+ in use, \d+ without a use seen\r?\n|(?:SAFE|IN USE|UNPROVEN) +\S+\r?\n {10}"
 )
-"""How a certificate, a report, a verdict and SARIF of ours begin: what they name they judge, and refer to nothing."""
+"""How a certificate, a report and a verdict (JSON or text) and SARIF of ours begin: what they name they judge, and
+refer to nothing."""
 _OWN_LINE = re.compile(r"^\s*(?:ref|replacement)\s*=")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 _STAR = re.compile(rb"\bimport[ \t]*\(?[ \t]*\*")

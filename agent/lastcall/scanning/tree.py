@@ -255,7 +255,8 @@ def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[t
         suffix = os.path.splitext(entry.name)[1]
         if suffix in FOREIGN:
             tree.foreign[suffix] += 1
-            tree.unparsed.append((entry.path, relative))
+            if entry.is_file():  # a link that leads nowhere holds nothing
+                tree.unparsed.append((entry.path, relative))
         elif not suffix and entry.name not in TEXT_NAMES and _is_script(entry):
             tree.scripts.append((entry.path, relative))
         is_text = suffix in TEXT_SUFFIXES or entry.name in TEXT_NAMES
