@@ -338,6 +338,33 @@ def test_a_bare_repository_has_no_configuration_to_look_at(project, tmp_path_fac
     assert once_configured(Repository(base), config) == []
 
 
+def test_a_copy_that_tests_keep_is_no_project_and_hides_no_deletion(project):
+    base = project.commit(shop__legacy=MAKE, tests__old__shop__legacy=MAKE)
+    beside = project.commit(tests__old__shop__legacy="")
+    assert not taken(base, beside, "shop.legacy:make")
+    head = project.commit(shop__legacy="", tests__old__shop__legacy=MAKE)
+    assert taken(base, head, "shop.legacy:make")
+
+
+def test_a_configuration_that_moves_to_another_file_is_read_where_it_was(project):
+    entry = '[[{}target]]\nref = "shop.legacy:make"\n'
+    (project.path / "pyproject.toml").write_text(entry.format("tool.lastcall."))
+    base = project.commit(shop__legacy=MAKE)
+    (project.path / "pyproject.toml").unlink()
+    (project.path / "lastcall.toml").write_text("[lastcall]\n")
+    project.commit(shop__legacy="")
+    config = settings.load(environ={}, cwd=str(project.path))
+    assert [target.ref for target in once_configured(Repository(base), config)] == ["shop.legacy:make"]
+
+
+def test_what_a_long_file_may_serve_is_looked_for_once(project, monkeypatch):
+    looks = []
+    monkeypatch.setattr("lastcall.gate._binding", lambda tree, name: looks.append(name))
+    base = project.commit(shop__legacy="class A(B): ...\n" * 50)
+    assert len(Repository(base).doubts("shop/legacy.py")) == 1
+    assert looks == ["__getattr__"]
+
+
 def test_a_configuration_outside_of_the_repository_is_as_it_is_today(project, tmp_path_factory):
     apart = tmp_path_factory.mktemp("etc") / "lastcall.toml"
     apart.write_text('[[target]]\nref = "shop.legacy:make"\n')

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lastcall.errors import UsageError
+from lastcall.scanning.tree import is_test_path
 from lastcall.wildcards import makes
 
 if TYPE_CHECKING:
@@ -222,6 +223,9 @@ def removals(base: Repository, head: Repository, refs: Sequence[str]) -> list[Re
     result = []
     for ref in refs:
         before, after = reach(base, ref), reach(head, ref)
+        if not all(is_test_path(found.home) for found in before):  # a copy that tests keep is no project of its own
+            before = [found for found in before if not is_test_path(found.home)]
+            after = [found for found in after if not is_test_path(found.home)]
         certain = [found for found in before if not found.doubt]
         if certain:
             # It stood there. What might have served it all along, and was not needed to, is no reason to think it does.
@@ -242,8 +246,8 @@ def once_configured(base: Repository, config: Config) -> list[Target]:
         top = os.path.realpath(_git("rev-parse", "--show-toplevel").rstrip("\n"))
     except UsageError:
         return []  # a repository without files of its own, as a server's hook runs in
-    names = [config.file] if config.file else [f"{config.root}/{name}" for name in _CONFIG_FILES]
-    for name in names:
+    names = [config.file, *(f"{config.root}/{name}" for name in _CONFIG_FILES)]  # it may have moved from one to another
+    for name in filter(None, names):
         file = os.path.relpath(os.path.realpath(name), top).replace(os.sep, "/")
         if file.startswith("../"):
             continue  # apart from what the change is of

@@ -79,15 +79,20 @@ def namesakes(wanted: Iterable[str]) -> dict[str, str]:
     A folder of a package that is on the path as well (`python pkg/tool.py`) makes two modules of one file, and what
     is used of the second one nobody sees.
     """
-    by_last: dict[str, list[str]] = {}
-    for module in wanted:
-        by_last.setdefault(module.rpartition(".")[2], []).append(module)
+    looked_for = set(wanted)
+    last_names = {module.rpartition(".")[2] for module in looked_for}
     found: dict[str, str] = {}
     for name in list(sys.modules):
-        if name.__class__ is str and name != "__main__":
-            for module in by_last.get(name.rpartition(".")[2], ()):
-                if name != module and not _is_same_module(module, name) and _is_same_file(module, name):
-                    found[module] = name
+        if name.__class__ is not str or name == "__main__" or name.rpartition(".")[2] not in last_names:
+            continue
+        file = _file_of(name)
+        end = "/__init__.py" if file.endswith("/__init__.py") else ".py"
+        folder, module = file.removesuffix(end) if file.endswith(end) else "", ""
+        while folder:  # the file of `a.b.c` may be that of `c`, `b.c` ...
+            folder, _, part = folder.rpartition("/")
+            module = f"{part}.{module}" if module else part
+            if module in looked_for and module != name and _is_second(name, file, module, folder):
+                found[module] = name
     return found
 
 
@@ -96,23 +101,16 @@ def seen_under(other: str) -> str:
     return f"its file was imported as {other}, too: what is used through that is not seen"
 
 
-def _is_same_module(module: str, other: str) -> bool:
-    """Whether one object has both names, as `urllib3` and `requests.packages.urllib3`: then nothing goes unseen."""
+def _is_second(other: str, file: str, module: str, folder: str) -> bool:
+    """Whether `other`, whose file is where `module` would have its own below `folder`, is a second module of it."""
     known = sys.modules.get(module)
-    return known is not None and sys.modules.get(other) is known
-
-
-def _is_same_file(module: str, other: str) -> bool:
-    file = _file_of(other)
-    path = "/" + module.replace(".", "/")
-    for end in (path + ".py", path + "/__init__.py"):
-        if file.endswith(end):
-            known = _file_of(module)
-            if known:
-                return known == file
-            # not another project's module that happens to lie in a folder of that name
-            return module.endswith("." + other) or (file[: -len(end)] or "/") in sys.path
-    return False
+    if known is not None and sys.modules.get(other) is known:
+        return False  # one module with two names, as `requests.packages.urllib3`: nothing goes unseen
+    known_file = _file_of(module)
+    if known_file:
+        return known_file == file
+    # not another project's module that happens to lie in a folder of that name
+    return module.endswith("." + other) or (folder or "/") in sys.path
 
 
 def _file_of(name: str) -> str:
