@@ -46,8 +46,9 @@ def damaged(sound: Path, folder: Path, statement: str, *values: object) -> Path:
     return path
 
 
-def test_nothing_is_said_of_a_sound_store(sound: Path) -> None:
+def test_nothing_is_said_of_a_sound_store_or_one_that_cannot_be_asked(sound: Path) -> None:
     assert fault_in(str(sound)) is None
+    assert fault_in(str(sound.with_name("gone.db"))) is None
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ def fault_in(path: str) -> str | None:
         with database.errors():
             found = next(_faults(database.connection), None)
     except StoreError as error:
-        return error.message
+        # that it is locked, or gone by now, says nothing of what it holds
+        return error.message if error.slug in {"store-corrupt", "store-failed"} else None
     finally:
         database.close()
     if found is None:
