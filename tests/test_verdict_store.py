@@ -371,6 +371,10 @@ def test_what_was_allowed_when_it_was_counted_counts_once_nothing_allows_it(tmp_
         ("pkg/two.py", "print 'of Python 2'\n", set()),
         ("pkg/fast.pyx", "from pkg.mod import old\n", {"perhaps-reference"}),
         ("book.ipynb", '{"source": ["pkg.mod.old()"]}', {"perhaps-reference"}),
+        ("run.ipynb", '{"cells": [{"cell_type": "code", "source": ["pkg.mod.old()"]}]}', {"perhaps-reference"}),
+        ("v3.ipynb", '{"worksheets": [{"cells": [{"cell_type": "code", "input": "old()"}]}]}', {"perhaps-reference"}),
+        ("said.ipynb", '{"cells": [{"cell_type": "markdown", "source": ["an old"]}]}', set()),
+        ("out.ipynb", '{"cells": [{"cell_type": "code", "source": "x", "outputs": [{"text": "old"}]}]}', set()),
         ("pkg/ab_test.py", "from pkg.mod import old\n", {"reference"}),  # no test, whatever it is called
         ("pkg/test_drive.py", "from pkg.mod import old\n\ndef drive(): ...\n", {"reference"}),
         ("pkg/old_test.py", "from pkg.mod import old\n\ndef test_old(): ...\n", set()),

@@ -10,6 +10,7 @@ are searched for in the same way, until no new one appears.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +52,7 @@ _OWN_OUTPUT = re.compile(
 )
 """How a certificate, a report and a verdict (JSON or text) and SARIF of ours begin: what they name they judge, and
 refer to nothing."""
+_PROSE = ("markdown", "raw", "heading")
 _OWN_LINE = re.compile(r"^\s*(?:ref|replacement)\s*=")
 _IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 _STAR = re.compile(rb"\bimport[ \t]*\(?[ \t]*\*")
@@ -497,13 +499,19 @@ class _Search:
             if _mentions(data, names):
                 kind = FOREIGN[Path(relative).suffix][0]
                 text = data.decode("utf-8", "replace")
-                yield from self._by_name(text, relative, "", is_test=is_test_path(relative), reason=f"a {kind}")
+                code = _code_of_notebook(text) if relative.endswith(".ipynb") else text
+                is_test = is_test_path(relative)
+                yield from self._by_name(text, relative, "", code, is_test=is_test, reason=f"a {kind}")
 
-    def _by_name(self, text: str, file: str, module: str, *, is_test: bool, reason: str) -> Iterable[StaticReference]:
-        """The lines of what cannot be parsed that say a target's name."""
+    def _by_name(
+        self, text: str, file: str, module: str, code: str | None = None, *, is_test: bool, reason: str
+    ) -> Iterable[StaticReference]:
+        """The lines of what cannot be parsed that say a target's name, if what of it is `code` does."""
         lines = text.splitlines()
         for target in self.targets:
             word = re.compile(rf"\b{re.escape(target.name)}\b")
+            if code is not None and not word.search(code):
+                continue
             for number, line in enumerate(lines, 1):
                 match = word.search(line)
                 if match:
@@ -520,6 +528,18 @@ class _Search:
                         certain=False,
                         note=f"not parsed: {reason}",
                     )
+
+
+def _code_of_notebook(text: str) -> str:
+    """What its cells run: words in its prose and its output use nothing. All of it where that cannot be told."""
+    try:
+        book = json.loads(text)
+        sheets = book.get("worksheets") or [book]  # as old ones are laid out
+        cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] not in _PROSE]
+        parts = [cell["source"] if "source" in cell else cell["input"] for cell in cells]
+        return "\n".join("".join(part) for part in parts)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return text
 
 
 def _mentions(data: bytes, names: set[bytes]) -> bool:
