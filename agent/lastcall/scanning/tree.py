@@ -43,7 +43,7 @@ TEXT_SUFFIXES = frozenset(
 )
 """Files that may name a callable for something else to import: entry points, settings, process managers."""
 FOREIGN = {".ipynb": ("notebook", "notebooks"), ".pyx": ("Cython file", "Cython files")}
-"""Files that hold Python code and are not read."""
+"""Files that hold Python code and are not parsed: a name is looked for in their text."""
 TEXT_NAMES = frozenset(("Procfile", "Dockerfile", "Makefile", "entry_points.txt"))
 MAX_TEXT_BYTES = 512_000
 
