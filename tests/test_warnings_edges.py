@@ -517,7 +517,7 @@ def test_what_python_refuses_to_warn_of_is_refused_and_no_use(tmp_path: Path, wr
 
         for _ in range(3):
             for kind in [], {}, 5, "x", int, object(), Odd, Meta, [""], ("", 5), DeprecationWarning:
-                for level in 2, "a", None, 1.5, [], 2**70, -2**70, sys.maxsize, Index():
+                for level in 2, "a", None, 2.0, [], 2**70, -2**70, sys.maxsize, Index():
                     for function in plain, of_the_module, spread, answered, by_name, lacking, skipping:
                         KIND = kind
                         try:

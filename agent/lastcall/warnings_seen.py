@@ -417,7 +417,8 @@ class WarningsSeen:
         if not self.wants(category):
             return None
         where: FrameType | None
-        if level == 2 and not prefixes and "importlib" not in frame.f_code.co_filename:  # noqa: PLR2004 - most of them
+        # a float that equals 2 is refused by C
+        if type(level) is int and level == 2 and not prefixes and "importlib" not in frame.f_code.co_filename:  # noqa: PLR2004 - most of them
             where, deprecated = frame.f_back, frame
             if where is not None and "importlib" in where.f_code.co_filename:
                 where, deprecated = warned_about(frame, level, ())
@@ -527,7 +528,7 @@ class _Looked:
             message, category, level, prefixes = call.values(names, frame.f_globals)
         except LookupError:  # the call itself will tell
             return True
-        simple = level == 2 and not prefixes and type(message) in _TEXT  # noqa: PLR2004 - most of them
+        simple = type(level) is int and level == 2 and not prefixes and type(message) in _TEXT  # noqa: PLR2004 - most of them
         if not simple or where is None or "importlib" in where.f_code.co_filename:
             words = seen.words(message, call.template)
             seen.count(words, category_of(message, category), level, prefixes, frame, names)
