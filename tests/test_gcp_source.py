@@ -107,6 +107,8 @@ ref = "shim:Thing"
 ref = "shim:gone"
 [[target]]
 ref = "not_imported:thing"
+[[target]]
+ref = "not_imported.*:old*"
 """
 
 

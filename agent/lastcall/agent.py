@@ -60,7 +60,7 @@ class Agent:
         self.latecomers = Latecomers(self.patcher)
         self.patcher.advices = self._advices
         self.patcher.asked = self._asked_for
-        self._to_write = self._all_targets()
+        self._to_write = self.all_targets()
         self._known: set[str] = set()
         self._parents_journal: Journal | None = None
         """In a forked child, until it has one of its own: to say there that it cannot have one."""
@@ -133,10 +133,10 @@ class Agent:
             self.patcher.loaded(module, name)
             raise
 
-    def _all_targets(self) -> list[Target]:
-        """What the journal is told first. A wildcard is among it: who has it would see what it covers, if that came."""
+    def all_targets(self) -> list[Target]:
+        """What is told of. A wildcard is among it: who has it would see what it covers, if that came."""
         wild = (target for some in self.patcher.wanted.wild.values() for _, target in some)
-        return [*self.patcher.by_ref.values(), *wild]
+        return [*list(self.patcher.by_ref.values()), *wild]
 
     def _changed(self, target: Target) -> None:
         self._to_write.append(target)
@@ -374,7 +374,7 @@ class Agent:
                 self._parents_journal.close()
             self._parents_journal = inherited
         self._known = set()
-        self._to_write = self._all_targets()
+        self._to_write = self.all_targets()
         self._pipeline = None
         self._holders = None
         self.references = []

@@ -146,15 +146,16 @@ class Exporting:
         # A spelling is part of a site's identity: without it one site would be sent as two.
         self.agent._write_spellings()
         counts = self._counts(records, now)
+        targets = self.agent.all_targets()
         states = tuple(
             TargetState(t.ref, t.state, t.reason, t.engine, (t.state_ns or self.agent.started_ns) * NANO)  # type: ignore[arg-type]
-            for t in list(self.agent.patcher.by_ref.values())
+            for t in targets
         )
         findings = self._findings()
         batch = Batch(
             process=self.process,
             at=now,
-            targets=tuple(_info(t, self.process.root) for t in list(self.agent.patcher.by_ref.values())),
+            targets=tuple(_info(t, self.process.root) for t in targets),
             states=states,
             sites={self._site(r).id: self._site(r) for r in records},
             counts=counts,

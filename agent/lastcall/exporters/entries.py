@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lastcall.evidence import STATES
 from lastcall.exporters import names
+from lastcall.wildcards import wild
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -507,7 +508,7 @@ def _process_fields(process: Process) -> dict[str, Any]:
 
 
 def _statement(observation: Observation, uses: int, dropped: dict[str, int]) -> dict[str, Any]:
-    states = [state.state for state in observation.states]
+    states = [state.state for state in observation.states if not wild(state.ref)]  # which only makes targets
     fields: dict[str, Any] = {
         "event": names.EVENT_OBSERVATION,
         "since": rfc3339(observation.since),

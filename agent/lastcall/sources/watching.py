@@ -29,7 +29,6 @@ Odd = dict[tuple[int, int], list[tuple[int, float, float, int]]]
 """By target and scope: (process, since, until, outcome)."""
 Groups = Mapping[tuple[state_sets.Member, ...], list[int]]
 """Processes by their target states."""
-_NONE: frozenset[int] = frozenset()
 CHUNK = 500
 """Values bound in one statement: SQLite allows 999 in the oldest versions."""
 
@@ -82,7 +81,8 @@ class Watching:
         """Processes that did not have a target among theirs, where others of their service did.
 
         They were started before it was named, by another configuration, or by a release that had lost it. Where a
-        wildcard makes the target, who has that wildcard is not among them: it may not have imported the module.
+        wildcard makes the target, who has that wildcard is not among them: it may not have imported the module. Where
+        nobody told of that wildcard (an older agent, and what it sent to Cloud Logging), nothing is known of that.
         """
         covering = self._covering(refs)
         by_scope: dict[int, list[tuple[set[int], list[int]]]] = defaultdict(list)
@@ -101,7 +101,8 @@ class Watching:
             here = self.scopes[scope]
             everywhere = set.intersection(*(named for named, _ in parts))
             in_reach = in_service[here.where]
-            known = {target for target in refs if target in in_reach or covering.get(target, _NONE) & in_reach}
+            told_of = {target for target in refs if covering.get(target, {target})}
+            known = {target for target in told_of if not in_reach.isdisjoint((target, *covering.get(target, ())))}
             for target in sorted(known - everywhere):
                 speaking = {target, *covering.get(target, ())}
                 without = [p for named, members in parts if speaking.isdisjoint(named) for p in members]
