@@ -300,7 +300,7 @@ def looking_on(original: Any, recorder: Recorder, see: See) -> Any:
 def _read(_module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a case for each kind of call, and no call but this
     """What a read of `warnings.warn` gives: see `Reads.property`, whose names this has for globals.
 
-    Each variable costs each call, used or not: what only some calls need is an item of what they have.
+    Each variable costs each call, used or not: so one holds several things, where they are taken out of what is known.
     """
     try:
         if namespace["warn"] is wrapper:
@@ -329,18 +329,18 @@ def _read(_module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a cas
             elif kind == "variable":
                 where = frame.f_back
                 code = where.f_code
-                known = found[1][where.f_lasti]
-                if known[0] is not code:
-                    known = found[1][id(code) + where.f_lasti]
-                    if known[0] is not code:
+                named, found, kind = found  # who looks, the callers, the variable's name
+                known, slot, outcome, at = found[where.f_lasti]  # `at` is what it held
+                if known is not code:
+                    known, slot, outcome, at = found[id(code) + where.f_lasti]
+                    if known is not code:
                         return missed()
-                if frame.f_locals[found[2]] is known[3]:
-                    slot, uses = known[1]
+                if frame.f_locals[kind] is at:
+                    slot, uses = slot
                     for recorder.table[slot] in uses:
                         break
-                    outcome = known[2]
                 else:
-                    outcome = found[0](frame, where)
+                    outcome = named(frame, where)
                     if outcome is True:
                         return other
             elif kind == "helper":
@@ -362,24 +362,25 @@ def _read(_module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a cas
             elif kind == "variables":
                 where = frame.f_back
                 code = where.f_code
-                known = found[1][where.f_lasti]
-                if known[0] is not code:
-                    known = found[1][id(code) + where.f_lasti]
-                    if known[0] is not code:
+                # who looks, the callers, four names, no name where there are not so many; and then what they held
+                named, found, kind, blamed, registry, mark = found
+                known, slot, outcome, at, first, rest, uses = found[where.f_lasti]
+                if known is not code:
+                    known, slot, outcome, at, first, rest, uses = found[id(code) + where.f_lasti]
+                    if known is not code:
                         return missed()
-                at = frame.f_locals
+                held = frame.f_locals
                 if (
-                    at[found[2]] is known[3]
-                    and at[found[3]] is known[4]
-                    and (not found[4] or at[found[4]] is known[5])  # no name where there are not so many
-                    and (not found[5] or at[found[5]] is known[6])
+                    held[kind] is at
+                    and held[blamed] is first
+                    and (not registry or held[registry] is rest)
+                    and (not mark or held[mark] is uses)
                 ):
-                    slot, uses = known[1]
+                    slot, uses = slot
                     for recorder.table[slot] in uses:
                         break
-                    outcome = known[2]
                 else:
-                    outcome = found[0](frame, where)
+                    outcome = named(frame, where)
                     if outcome is True:
                         return other
             elif kind == "looked up":
@@ -401,20 +402,17 @@ def _read(_module: Any) -> Any:  # noqa: C901, PLR0911, PLR0912, PLR0915 - a cas
                 return original
             try:  # whether anything comes of it: see `warning_outcomes`
                 blamed, registry, named, mark, known, first, rest = known
+                if named is None:
+                    at = None
+                else:  # the globals, the name of the category and itself, where it is found, where it must not be
+                    at, kind, code, found, slot = named
                 if (
                     profiler() is None
                     and (tools is None or tools(2) is None)
                     # Nothing is called from here on: where something is, another thread may come between.
                     and where.f_globals is blamed
                     and blamed["__warningregistry__"] is registry
-                    and (
-                        named is None
-                        or (
-                            frame.f_globals is named[0]
-                            and named[3][named[1]] is named[2]
-                            and named[1] not in named[4]
-                        )
-                    )
+                    and (at is None or (frame.f_globals is at and found[kind] is code and kind not in slot))
                     and (
                         (
                             namespace["filters"] is known
