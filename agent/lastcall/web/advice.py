@@ -55,6 +55,7 @@ _CHECKED = {
         "--path .",
     ),
     "source-not-read": ("Judge it from a checkout of the source:", "--path ."),
+    "source-unread": ("Ask as a user who may read all of it, or name the folders that hold the source:", "--path ."),
     "service-missing": (
         "Switch the agent on there. If that service is retired or cannot use the target, leave it out:",
         "--ignore",
