@@ -12,7 +12,9 @@ import pytest
 import command_line
 from lastcall import config as settings
 from lastcall.errors import UsageError
-from lastcall.gate import Repository, covered, endpoints, once_configured, removals
+from lastcall.gate import covered, endpoints, once_configured, removals
+from lastcall.reaching import doubts
+from lastcall.repository import Repository
 from lastcall.targets import Target
 from live_files import LiveProcess
 from worlds import plain_environment
@@ -359,9 +361,9 @@ def test_a_configuration_that_moves_to_another_file_is_read_where_it_was(project
 
 def test_what_a_long_file_may_serve_is_looked_for_once(project, monkeypatch):
     looks = []
-    monkeypatch.setattr("lastcall.gate._binding", lambda tree, name: looks.append(name))
+    monkeypatch.setattr("lastcall.reaching.binding", lambda tree, name: looks.append(name))
     base = project.commit(shop__legacy="class A(B): ...\n" * 50)
-    assert len(Repository(base).doubts("shop/legacy.py")) == 1
+    assert len(doubts(Repository(base), "shop/legacy.py")) == 1
     assert looks == ["__getattr__"]
 
 
