@@ -7,10 +7,11 @@ the watched one, in an order drawn anew each round; for the first the module is 
 agent: the look at who reads the name is part of what is added. "warn" is what the statement costs a program by itself:
 the callable with Python's own function less a twin of it that has no such statement. "added" is the watched one less
 Python's own; both are medians of the paired differences. A warning should cost less added than by itself.
-"floor" is what the least adds that could count and leave the rest to Python: a property that looks which instruction
-asks and which one called it, or that one's caller, draws from the counter in memory that these two have, and gives
-Python's own function back. It knows neither category nor message, but for the rows in which variables tell these: there
-it looks those up, all that decide what is counted and where. For `imported`, which calls `warn` by its own name, the
+"floor" is what the least adds that could count, keep what is promised and leave the rest to Python: a property that
+looks whether the name still means what it should, which instruction asks and which one called it, or that one's caller,
+draws from the counter that these two have, puts the total into a table, and gives Python's own function back. It knows
+one kind of call, and neither category nor message, but for the rows in which variables tell these: there it looks those
+up, all that decide what is counted and where. For `imported`, which calls `warn` by its own name, the
 property is the `__call__` of what has that name. What is below the floor does not call Python's own
 function (see `warning_outcomes`): "left out" is what the same property adds that gives back a C function that does
 nothing, without a look at whether that may be.
@@ -368,10 +369,11 @@ def _warning_row(calls, variants, rounds, made, name) -> dict:
     figures = {key: [] for key in variants}
     watched_class = type(warnings)
     floors = {"floor": variants["own"], "left out": type.__prepare__}
-    classes = {"watched": watched_class, **{key: _module_with(_read(own, name)) for key, own in floors.items()}}
+    looks = {key: _read(variants["own"], gives, name) for key, gives in floors.items()}
+    classes = {"watched": watched_class, **{key: _module_with(look) for key, look in looks.items()}}
     named = dict(variants)
     if name == "imported":
-        named.update({key: _callable_with(_read(own, name)) for key, own in floors.items()})
+        named.update({key: _callable_with(look) for key, look in looks.items()})
     for turn in range(rounds + 2):
         for key in random.sample(list(variants), len(variants)):
             vars(warnings)["warn"], vars(library)["warn"] = variants[key], named[key]
@@ -392,66 +394,120 @@ def _warning_row(calls, variants, rounds, made, name) -> dict:
     return {"own": own, "added": added, "ratio": added / own, **least}
 
 
-def _read(own, name: str):
-    """A property's function that counts by the two instructions, and by variables if those have to be looked at."""
-    counts: dict[object, dict[object, object]] = {}
-    getframe, (first, second, third, fourth) = sys._getframe, (*VARIABLES.get(name, ()), *[""] * 4)[:4]
+def _read(own, gives, name: str):
+    """A property's function that counts by the two instructions, and by variables if those have to be looked at.
+
+    It does what every one has to do that keeps what is promised, and nothing else: see that the name still means what
+    it should, for a host may have put its own function there; know an instruction by its code and offset, for others
+    share a name or an offset; and put each total into a table that outlives the process.
+    """
+    known: dict[str, object] = {}
+    namespace, getframe, table = vars(warnings), sys._getframe, memoryview(bytearray(8 * 64)).cast("Q")
+    first, second, third, fourth = (*VARIABLES.get(name, ()), *[""] * 4)[:4]
+
+    def counter():
+        return len(known) % 64, count()
 
     def read(_holder):
-        frame = getframe(1)
-        at, where = id(frame.f_code) + frame.f_lasti, frame.f_back
-        try:
-            counts[at][id(where.f_code) + where.f_lasti]()
-        except KeyError:
-            counts.setdefault(at, {})[id(where.f_code) + where.f_lasti] = count().__next__
-        return own
+        if namespace["warn"] is own:
+            frame = getframe(1)
+            code = frame.f_code
+            where = frame.f_back
+            caller = where.f_code
+            try:
+                meant, callers = known[code.co_qualname]
+                calling, slot, uses = callers[where.f_lasti]
+                if meant is code and calling is caller:
+                    for table[slot] in uses:
+                        break
+            except KeyError:
+                known[code.co_qualname] = code, {where.f_lasti: (caller, *counter())}
+            return gives
+        return namespace["warn"]
 
     def read_own(_holder):
-        frame = getframe(1)
-        try:
-            counts[id(frame.f_code) + frame.f_lasti]()
-        except KeyError:
-            counts[id(frame.f_code) + frame.f_lasti] = count().__next__
-        return own
+        if namespace["warn"] is own:
+            frame = getframe(1)
+            code = frame.f_code
+            try:
+                meant, slot, uses = known[code.co_qualname]
+                if meant is code:
+                    for table[slot] in uses:
+                        break
+            except KeyError:
+                known[code.co_qualname] = code, *counter()
+            return gives
+        return namespace["warn"]
 
     def read_third(_holder):
-        frame = getframe(1)
-        at, helped = id(frame.f_code) + frame.f_lasti, frame.f_back
-        where = helped.f_back
-        try:
-            code, draw = counts[at][id(where.f_code) + where.f_lasti]
-            if code is helped.f_code:
-                draw()
-        except KeyError:
-            counts.setdefault(at, {})[id(where.f_code) + where.f_lasti] = helped.f_code, count().__next__
-        return own
+        if namespace["warn"] is own:
+            frame = getframe(1)
+            code = frame.f_code
+            helped = frame.f_back
+            where = helped.f_back
+            helper, caller = helped.f_code, where.f_code
+            try:
+                meant, callers = known[code.co_qualname]
+                helping, calling, slot, uses = callers[where.f_lasti]
+                if meant is code and helping is helper and calling is caller:
+                    for table[slot] in uses:
+                        break
+            except KeyError:
+                known[code.co_qualname] = code, {where.f_lasti: (helper, caller, *counter())}
+            return gives
+        return namespace["warn"]
 
     def read_variable(_holder):
-        frame = getframe(1)
-        at, where, held = id(frame.f_code) + frame.f_lasti, frame.f_back, frame.f_locals[first]
-        try:
-            known, draw = counts[at][id(where.f_code) + where.f_lasti]
-            if known is held:
-                draw()
-        except KeyError:
-            counts.setdefault(at, {})[id(where.f_code) + where.f_lasti] = held, count().__next__
-        return own
+        if namespace["warn"] is own:
+            frame = getframe(1)
+            code = frame.f_code
+            where = frame.f_back
+            caller = where.f_code
+            held = frame.f_locals[first]
+            try:
+                meant, callers = known[code.co_qualname]
+                calling, was, slot, uses = callers[where.f_lasti]
+                if meant is code and calling is caller and was is held:
+                    for table[slot] in uses:
+                        break
+            except KeyError:
+                known[code.co_qualname] = code, {where.f_lasti: (caller, held, *counter())}
+            return gives
+        return namespace["warn"]
 
     def read_variables(_holder):
-        frame = getframe(1)
-        at, where, held = id(frame.f_code) + frame.f_lasti, frame.f_back, frame.f_locals
-        try:
-            a, b, c, d, draw = counts[at][id(where.f_code) + where.f_lasti]
-            if held[first] is a and held[second] is b and held[third] is c and held[fourth] is d:
-                draw()
-        except KeyError:
-            values = held[first], held[second], held[third], held[fourth]
-            counts.setdefault(at, {})[id(where.f_code) + where.f_lasti] = *values, count().__next__
-        return own
+        if namespace["warn"] is own:
+            frame = getframe(1)
+            code = frame.f_code
+            where = frame.f_back
+            caller = where.f_code
+            held = frame.f_locals
+            try:
+                meant, callers = known[code.co_qualname]
+                calling, a, b, c, d, slot, uses = callers[where.f_lasti]
+                if (
+                    meant is code
+                    and calling is caller
+                    and held[first] is a
+                    and held[second] is b
+                    and held[third] is c
+                    and held[fourth] is d
+                ):
+                    for table[slot] in uses:
+                        break
+            except KeyError:
+                values = held[first], held[second], held[third], held[fourth]
+                known[code.co_qualname] = code, {where.f_lasti: (caller, *values, *counter())}
+            return gives
+        return namespace["warn"]
 
+    function = {1: read_own, 3: read_third}.get(LEVELS.get(name), read)
     if first:
-        return read_variables if fourth else read_variable
-    return {1: read_own, 3: read_third}.get(LEVELS.get(name), read)
+        function = read_variables if fourth else read_variable
+    if sys.version_info < (3, 11):
+        names = tuple("co_name" if name == "co_qualname" else name for name in function.__code__.co_names)
+        function.__code__ = function.__code__.replace(co_names=names)
+    return function
 
 
 def _module_with(read) -> type:
