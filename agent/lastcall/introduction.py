@@ -82,8 +82,13 @@ def namesakes(wanted: Iterable[str]) -> dict[str, str]:
     looked_for = set(wanted)
     last_names = {module.rpartition(".")[2] for module in looked_for}
     found: dict[str, str] = {}
-    for name in list(sys.modules):
-        if name.__class__ is not str or name == "__main__" or name.rpartition(".")[2] not in last_names:
+    names = list(sys.modules)
+    try:
+        names = [name for name in names if (name.rpartition(".")[2] if "." in name else name) in last_names]
+    except (AttributeError, TypeError):  # some are no strings
+        names = [name for name in names if name.__class__ is str]
+    for name in names:
+        if name == "__main__":
             continue
         file = _file_of(name)
         end = "/__init__.py" if file.endswith("/__init__.py") else ".py"
