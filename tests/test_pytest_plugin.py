@@ -148,7 +148,7 @@ PLUGINS = [
     ("pytest_randomly", ("-n", "2", "--randomly-seed=5")),
 ]
 RUNNERS = [
-    ("--random-order",),
+    pytest.param(("--random-order",), marks=pytest.mark.slow),
     ("-p", "forking"),
     pytest.param(("-n", "2", "--random-order"), marks=pytest.mark.slow),
     pytest.param(("-n", "2"), marks=pytest.mark.slow),

@@ -448,7 +448,7 @@ SCRIPTS = st.lists(scripts(), min_size=60, max_size=60)
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisWarning")  # that what it drew is long to print
 def test_random_changes_of_the_filters_show_the_same_warnings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    @settings(max_examples=int(os.environ.get("WARNING_EXAMPLES", "6")), deadline=None, phases=[Phase.generate], verbosity=Verbosity.quiet,
+    @settings(max_examples=int(os.environ.get("WARNING_EXAMPLES", "5")), deadline=None, phases=[Phase.generate], verbosity=Verbosity.quiet,
               suppress_health_check=list(HealthCheck))
     @given(SCRIPTS)
     def check(scripts: list[Any]) -> None:
