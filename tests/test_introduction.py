@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastcall.introduction import pending_lines, state_record, target_record
+from lastcall.introduction import namesakes, pending_lines, state_record, target_record
 from lastcall.targets import Target
 from lastcall.words import KINDS, METADATA
 
@@ -28,3 +31,14 @@ def test_a_target_that_was_met_is_written_as_it_is(changes):
     vars(target).update(changes)
     written = [ascii(target_record(target)), ascii(state_record(target, 5))]
     assert pending_lines(target, 5).split("\n") == [*written, ""]
+
+
+@pytest.mark.parametrize("odd", [None, 5, b"shop.legacy"], ids=repr)
+def test_a_second_name_is_found_beside_names_that_are_no_strings(tmp_path, monkeypatch, odd):
+    module = ModuleType("legacy")
+    module.__file__ = str(tmp_path / "shop" / "legacy.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(sys.modules, "legacy", module)
+    if odd is not None:
+        monkeypatch.setitem(sys.modules, odd, module)
+    assert namesakes(["shop.legacy", "shop.other"]) == {"shop.legacy": "legacy"}
