@@ -31,7 +31,7 @@ browser: $(READY)  ## the web page in a real browser, if chromium is here
 	$(BIN)/python -m pytest -q -m 'browser and not slow' -n auto tests/test_web_browser.py
 
 test-all: $(READY)  ## every test that can run here
-	$(BIN)/python -m pytest -q -n auto
+	TEST_EXAMPLES=all $(BIN)/python -m pytest -q -n auto
 
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check
@@ -63,8 +63,9 @@ labels: $(READY)  ## how well `scan` finds, on 146 labelled libraries (2 GB to d
 	$(BIN)/python tests/labels/measure.py $(LABELS)
 	LASTCALL_LABELLED=$(LABELS) $(BIN)/python -m pytest -q tests/test_scan_labels.py
 
-soak: $(READY)  ## long runs: kill -9 at random instants, an outage of the backends
+soak: $(READY)  ## long runs: kill -9 at random instants, an outage of the backends, all examples of property tests
 	$(BIN)/python -m pytest -q -m slow --timeout 1800
+	TEST_EXAMPLES=all $(BIN)/python -m pytest -q -n auto $$(grep -l 'how_many import' tests/test_*.py)
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) .venvs build dist .cache .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

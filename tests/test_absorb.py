@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from how_many import examples
 from lastcall.errors import StoreError
 from lastcall.evidence import Frame
 from lastcall.journal import FLAG_ALLOWED, FLAG_BY_TEST, FLAG_SCANNER, HEADER_SLOTS, live_folder
@@ -359,7 +360,7 @@ _STEPS = st.lists(
 
 
 @given(steps=_STEPS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_who_knows_what_it_last_read_comes_to_what_others_come_to(tmp_path_factory, steps):
     """A process looks only at what has changed since it last looked; a reader that does not know, at everything."""
     found = []

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from how_many import examples
 from lastcall import config
 from lastcall.certificate import as_text, certificate, digest, verify
 from lastcall.errors import UsageError
@@ -90,7 +91,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.dictionaries(st.text(), json_values, max_size=4))
 def test_the_digest_is_of_the_content_not_of_its_order(content):
     shuffled = dict(reversed(list(content.items())))

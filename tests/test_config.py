@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from how_many import examples
 from lastcall import config as configuration
 from lastcall.config_file import TARGET_KEYS
 
@@ -194,7 +195,7 @@ JSON = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.floats
 KEY = st.one_of(st.sampled_from(sorted(configuration.BY_NAME)), st.text(max_size=6))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.dictionaries(KEY, JSON, max_size=4), st.lists(st.one_of(JSON, st.dictionaries(st.sampled_from(TARGET_KEYS), JSON)), max_size=3), JSON)
 def test_no_value_whatever_makes_loading_fail(values, targets, discover):
     config = configuration.load({}, {**values, "targets": targets, "discover": discover}, cwd="/")
@@ -203,7 +204,7 @@ def test_no_value_whatever_makes_loading_fail(values, targets, discover):
     assert 0 < config.flush_interval < 1e9
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.dictionaries(st.sampled_from([variable for s in configuration.SETTINGS for variable in s.env]
                                        + ["LASTCALL_TARGETS", "OTEL_RESOURCE_ATTRIBUTES", "LASTCALL_DISCOVER_LOGS", "LASTCALL_X"]),
                        st.text(alphabet=st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=12), max_size=6))

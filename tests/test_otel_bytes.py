@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from how_many import examples
 from lastcall.exporters import ExporterSettings, create
 from lastcall.exporters.entries import EntryBuilder
 from lastcall.exporters.otel_bytes import SpanEncoder
@@ -73,7 +74,7 @@ def test_one_encoder_used_again_and_again_stays_right(monkeypatch):
         assert ExportTraceServiceRequest.FromString(encoder.request(items)) == encode_spans(SpanMaker().spans(items))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     text=st.text(max_size=300),
     line=st.integers(0, 2**40),

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from how_many import examples
 from lastcall import callsite, hotpath
 from lastcall.errors import InternalErrors
 from lastcall.journal import HEADER_SLOTS, Journal
@@ -61,7 +62,7 @@ def in_memory(monkeypatch):
 STEPS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 5), st.integers(0, 7), st.sampled_from(["", "", "sample", "publish", "publish new", "take"])), max_size=25)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(STEPS)
 def test_any_sequence_of_uses_counts_as_the_naive_recorder_counts(steps):
     with pytest.MonkeyPatch.context() as monkeypatch:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from how_many import examples
 from lastcall.errors import internal_errors
 from lastcall.exporters import ExporterSettings, spool
 from lastcall.exporters.entries import EntryBuilder, from_rfc3339, rfc3339, rfc3339_ns
@@ -89,7 +90,7 @@ def lines_on_disk(folder):
 # -- files ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(st.one_of(
     st.tuples(st.just("put"), st.integers(0, 40), st.integers(0, 3000)),
     st.tuples(st.just("take"), st.integers(1, 50), st.integers(1, 20_000)),
@@ -437,7 +438,7 @@ def test_a_kill_between_sending_and_noting_it_resends_one_chunk_and_loses_none(t
 # -- merging ---------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("pq"), st.integers(0, 3), st.booleans(), st.integers(1, 9)), max_size=40))
 def test_merging_keeps_first_sights_and_sums_and_merging_twice_changes_nothing(uses):
     items = [use_item(f"{at}", first, f"s{site}", count, process) for at, (process, site, first, count) in enumerate(uses)]

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from how_many import examples
 from lastcall.dossier import Question
 from lastcall.errors import StoreError
 from lastcall.journal import FLAG_ALLOWED, live_folder
@@ -338,7 +339,7 @@ def merged(folder, name, paths):
         return everything(into)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(lives=LIVES, order=st.randoms(use_true_random=False))
 def test_merging_is_commutative_and_idempotent(lives, order):
     with tempfile.TemporaryDirectory() as name:
@@ -349,7 +350,7 @@ def test_merging_is_commutative_and_idempotent(lives, order):
         assert merged(folder, "a.db", paths) == merged(folder, "b.db", shuffled)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=examples(15))
 @given(lives=LIVES)
 def test_merging_copies_gives_what_one_store_of_all_would_say(lives):
     with tempfile.TemporaryDirectory() as name:

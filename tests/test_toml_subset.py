@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from how_many import examples
 from lastcall import config_file
 
 if sys.version_info >= (3, 11):
@@ -76,7 +77,7 @@ LINES = st.one_of(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(st.lists(LINES, max_size=8), st.sampled_from(["\n", "\r\n", "\n\n"]))
 @example(["[a]", "b = 1", "[a.b]"], "\n")
 @example(["[[a]]", "[a.b]", "c = 1", "[[a]]"], "\n")
@@ -88,13 +89,13 @@ def test_made_up_documents_are_read_alike(lines, ending):
     agrees(ending.join(lines))
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(st.text(alphabet=" \t\r\n=[]{}#,.\"'\\abt10_-+é\x00\x7f\u2028", max_size=40))
 def test_any_text_is_read_alike(text):
     agrees(text)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.integers(0, len(CONFIGURATION)), st.integers(0, 5), st.text(alphabet="[]{}\"'=\n#. a1", max_size=3))
 def test_a_damaged_configuration_is_read_alike(at, removed, inserted):
     agrees(CONFIGURATION[:at] + inserted + CONFIGURATION[at + removed:])
@@ -111,7 +112,7 @@ ROWS = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(
     st.sampled_from(["", '[x]\ny = "z"\n', "[target]\n", "# c\n\n", "target = []\n", "a = [\n[[1]],\n]\n"]),
     st.lists(st.tuples(ROWS, st.booleans()), min_size=1, max_size=5),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from how_many import examples
 from lastcall.dossier import Caller, Scope
 from lastcall.evidence import Finding
 from lastcall.intervals import clip, measure, union
@@ -16,7 +17,7 @@ from verdict_evidence import BACKEND, DAY, HOUR, NOW, OLD, QUESTION, REF, dossie
 SAFETY = {"safe": 0, "unproven": 1, "in-use": 2}
 WORKER = Scope("worker", "production", "7")
 SCOPES = (OLD, BACKEND, WORKER)
-many = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 
 days = st.one_of(st.floats(0.05, 500), st.sampled_from([0.5, 29.9, 30.1, 35.9, 36.1, 40, 359, 361]))
 
