@@ -422,6 +422,7 @@ BROKEN = {
     "a wrong value": ('[lastcall]\nengine = "magic"\n', ["lastcall.toml", "engine", "wrapping", "magic"]),
     "an unknown key": ('[lastcall]\nenviroment = "x"\n', ["lastcall.toml", "enviroment", "environment"]),
     "an unknown table": ('[[targets]]\nref = "legacy:old"\n', ["lastcall.toml", "targets", "target"]),
+    "a table in another": ("[lastcall.discover]\npep702 = true\n", ["lastcall.toml", "write [discover]"]),
     "a target's unknown key": (
         '[[target]]\nref = "legacy:old"\nreplacment = "new"\n', ["lastcall.toml", "legacy:old", "replacment", "replacement"],
     ),
