@@ -109,7 +109,7 @@ def _take_settings(config: Config, settings: Any, where: str) -> None:
             _take_refs(config, value, where)
         elif key in _TABLES:  # as in pyproject.toml, where it is [tool.lastcall.discover]
             heading = "[[target]]" if key == "target" else f"[{key}]"
-            config.problems.append(f"{where}: [lastcall] holds no {key!r} in this file: write {heading}, a table of its own")
+            config.problems.append(f"{where}: {key!r} is no part of [lastcall]: write {heading}, a table of its own")
         else:
             config.problems.append(
                 f"{where}: unknown key {key!r} in [lastcall]{nearest(key, tuple(BY_NAME))}"
