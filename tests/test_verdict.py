@@ -423,3 +423,13 @@ def test_hours_are_not_needed_for_a_verdict():
 )
 def test_the_exit_code_is_that_of_the_worst_verdict_and_none_is_no_proof(words, code):
     assert exit_code([replace(judge(dossier(), QUESTION), word=word) for word in words]) == code
+
+
+def test_nobody_is_asked_to_change_a_library():
+    (reason,) = [one for one in judge(dossier(caller(1)), QUESTION).reasons if one.code == "used"]
+    assert reason.remedy == "Move shop/checkout.py:12 to the replacement."
+    (reason,) = [one for one in judge(dossier(caller(1, origin="indirect")), QUESTION).reasons if one.code == "used"]
+    assert reason.remedy.startswith("That line is a library's")
+    both = dossier(caller(1), caller(2, name="refund", origin="indirect"))
+    (reason,) = [one for one in judge(both, QUESTION).reasons if one.code == "used"]
+    assert reason.remedy.startswith("Some of these lines are a library's")

@@ -44,8 +44,16 @@ def used(callers: Sequence[Caller], now: float, question: Question) -> Reason:
         f"{plural(len(callers), 'caller')} used it in the last {span(question.window)} "
         f"({plural(total, 'use')} in all); last {ago(now - latest.last_seen)} by {caller_name(latest)} "
         f"on {scope_name(latest.scope)}.",
-        f"Move {place(latest)} to the replacement." if len(callers) == 1 else "Move these callers first.",
+        _way_out(callers),
     )
+
+
+def _way_out(callers: Sequence[Caller]) -> str:
+    """What to do about the callers. A library's line is not the reader's to change."""
+    if any(c.site.origin == "indirect" for c in callers):
+        whose = "That line is" if len(callers) == 1 else "Some of these lines are"
+        return f"{whose} a library's: change what hands it the target. `lastcall report --format json` has the stack."
+    return f"Move {place(callers[0])} to the replacement." if len(callers) == 1 else "Move these callers first."
 
 
 def used_by_dead_release(callers: Sequence[Caller], now: float) -> Reason:

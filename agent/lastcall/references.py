@@ -28,6 +28,7 @@ from lastcall.scanning.referring import (
     without_weaker,
 )
 from lastcall.scanning.resolving import Graph
+from lastcall.scanning.templates import asked_for
 from lastcall.scanning.tree import FOREIGN, SourceFile, Tree, holds_tests, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
 from lastcall.targets import BadReferenceError, Ref
@@ -110,7 +111,7 @@ def search(
 class _Target:
     """A reference, taken apart."""
 
-    __slots__ = ("constructs", "name", "owner", "parameter", "path", "ref", "top")
+    __slots__ = ("constructs", "leaf", "name", "owner", "parameter", "path", "ref", "top")
 
     def __init__(self, ref: str) -> None:
         try:
@@ -131,7 +132,7 @@ class _Target:
         self.name = self.path.rpartition(".")[2]
         self.owner = self.path[: -len(self.name) - 1] if "." in qualname else ""
         """The class, for a method: the tree's name for it."""
-        self.top = parsed.module.partition(".")[0]
+        self.top, self.leaf = parsed.module.partition(".")[0], parsed.module.rpartition(".")[2]
 
 
 class _Search:
@@ -189,7 +190,7 @@ class _Search:
                     self._of_relatives.setdefault(f"{ancestor}.{target.name}", []).append(target)
         result = StaticSearch(self._tree.root)
         result.references = sorted(
-            {*self._from_python(), *self._from_text(), *self._from_unreadable(result)},
+            {*self._from_python(), *self._from_text(), *self._from_templates(), *self._from_unreadable(result)},
             key=lambda item: (item.target, item.file, item.line, item.column, item.kind),
         )
         result.unread = [*self._tree.unread, *self._unread.values()]
@@ -481,6 +482,33 @@ class _Search:
                         token,
                         is_test_path(file),
                         certain,
+                    )
+
+    def _from_templates(self) -> Iterable[StaticReference]:
+        named = [target for target in self.targets if target.path != target.ref]  # templates name no modules
+        names = {target.name.encode() for target in named}
+        for path, file in self._tree.templates if named else ():
+            try:
+                data = Path(path).read_bytes()
+            except OSError as error:
+                self._unread[file] = Skipped(file, f"cannot be read: {error.strerror}")
+                continue
+            if not _mentions(data, names):
+                continue
+            text = data.decode("utf-8", "replace")
+            for target in named:
+                for line, column in asked_for(text, target.name, "" if target.owner else target.leaf):
+                    yield StaticReference(
+                        target.ref,
+                        "template",
+                        file,
+                        line,
+                        column,
+                        "",
+                        "",
+                        target.name,
+                        is_test_path(file),
+                        certain=False,
                     )
 
     def _from_unreadable(self, result: StaticSearch) -> Iterable[StaticReference]:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 ReferenceKind = Literal[
     "import", "re-export", "access", "call", "subclass", "decorator", "annotation", "patch", "all", "entry-point",
-    "string", "docs", "text",
+    "string", "docs", "template", "text",
 ]  # fmt: skip
 KINDS: tuple[ReferenceKind, ...] = get_args(ReferenceKind)
 """The one that says most of a place comes first."""
-_HARMLESS = frozenset(("docs", "string", "text"))
+_HARMLESS = frozenset(("docs", "string", "template", "text"))
 
 
 @dataclass(frozen=True, slots=True)

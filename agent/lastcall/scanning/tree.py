@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from lastcall.errors import UsageError
 from lastcall.scanning.finding import Skipped
+from lastcall.scanning.templates import is_template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,6 +89,8 @@ class Tree:
     """The same for Python programs without a suffix, told by their first line."""
     unparsed: list[tuple[str, str]] = field(default_factory=list)
     """The same for files that hold Python code in a form that is not read."""
+    templates: list[tuple[str, str]] = field(default_factory=list)
+    """The same for templates, which may call what they are given."""
     foreign: Counter[str] = field(default_factory=Counter)
     """How many files hold Python code in a form that is not read, by suffix."""
 
@@ -183,6 +186,7 @@ def read_tree(path: str | os.PathLike[str], exclude: Sequence[str] = ()) -> Tree
     tree.texts.sort()
     tree.scripts.sort()
     tree.unparsed.sort()
+    tree.templates.sort()
     return tree
 
 
@@ -260,8 +264,10 @@ def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[t
         elif not suffix and entry.name not in TEXT_NAMES and _is_script(entry):
             tree.scripts.append((entry.path, relative))
         is_text = suffix in TEXT_SUFFIXES or entry.name in TEXT_NAMES
-        if is_text and entry.is_file() and entry.stat().st_size <= MAX_TEXT_BYTES:
-            tree.texts.append((entry.path, relative))
+        kinds = [tree.texts] * is_text + [tree.templates] * is_template(relative)
+        if kinds and entry.is_file() and entry.stat().st_size <= MAX_TEXT_BYTES:
+            for kind in kinds:
+                kind.append((entry.path, relative))
     except OSError as error:
         circle = error.errno == ELOOP
         reason = "a link that leads in a circle" if circle else f"cannot be looked at: {error.strerror}"
