@@ -11,6 +11,7 @@ import pytest
 
 import captured_shapes
 from captured_shapes import ALIKE, STAYS, module_of, target_of
+from how_many import examples
 from worlds import ENGINES, World
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if sys.version_info >= (3, 14):
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     pairs = captured_shapes.combinations(sys.version_info[:2])
+    if examples(3) == 1:  # the thirds of three versions make all
+        pairs = pairs[sys.version_info[1] % 3 :: 3]
     return World(tmp_path_factory.mktemp("shapes"), captured_shapes.files_for(pairs), ()), pairs
 
 
@@ -85,7 +88,7 @@ def test_a_use_through_what_captured_a_target_is_counted_or_its_state_says_so(en
     assert mistakes(run, plain, pairs) == []
     states = [state for state, _, _ in run.states().values()]
     assert len(states) == len(pairs)
-    assert states.count("armed") > len(pairs) * (0.8 if engine != "wrapping" else 0.1 if FREE_THREADED else 0.45)
+    assert states.count("armed") > len(pairs) * (0.75 if engine != "wrapping" else 0.1 if FREE_THREADED else 0.4)
 
 
 def test_a_wildcard_sees_the_same(world, plain):
