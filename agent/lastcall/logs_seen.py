@@ -14,7 +14,7 @@ from .hotpath import site_key
 from .importing import is_unfinished
 from .named import reference_of
 from .targets import FOUND, Target
-from .warnings_seen import masked
+from .warning_words import masked
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from . import hotpath
 from .callsite import MAX_FRAMES
 from .errors import getframe
-from .warnings_seen import category_of
+from .warning_words import category_of
 from .words import OWN_PACKAGES
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms

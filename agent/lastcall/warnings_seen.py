@@ -23,6 +23,7 @@ from .errors import getframe
 from .named import function_in, may_hold, may_wrap, reference_to, stands_for, wrapped_by
 from .stacklevel import among_importers, as_c_takes, called_through, is_internal, is_skipped, warned_about
 from .targets import FOUND, Target
+from .warning_looked import MAX_MESSAGES, Looked
 from .warning_outcomes import Changes, outcome_of
 from .warning_reads import (
     CALLER,
@@ -32,9 +33,9 @@ from .warning_reads import (
     LOOKED_UP,
     NOT_WANTED,
     OWN_LINE,
-    Quick,
     Reads,
 )
+from .warning_words import category_of, masked, text_of
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -47,16 +48,10 @@ if TYPE_CHECKING:
     from .warning_calls import Call
     from .warning_reads import Look
 
-MAX_TAPS = 5_000
-MAX_NOTE = 300
-"""Characters of a message that are kept."""
 MAX_INSTRUCTIONS = 20_000
 """Instructions whose arguments are kept; their code stays alive with them."""
 HELPERS_LEVEL = 3
 """The `stacklevel` of a function that warns for its caller."""
-_NO_NAMES: dict[str, Any] = {}
-_TEXT = (str, type(None))
-_PLAIN = (int, float, bool, bytes, type(None))
 
 
 class Warned:
@@ -298,7 +293,7 @@ class WarningsSeen:
         elif call.is_plain and not may_wrap(frame.f_code):
             look = self._plain(call)
         else:
-            look = _Looked(self, call).look
+            look = Looked(self, call).look
             if (reads := self.reads_of(call)) is not None and call.is_read_there:
                 reads.put(call, LOOKED_UP, look)
         if len(self.looks) < MAX_INSTRUCTIONS:
@@ -470,18 +465,18 @@ class WarningsSeen:
         return known
 
     def _masked(self, message: Any) -> str:
-        text = message if type(message) is str else _text_of(message)
+        text = message if type(message) is str else text_of(message)
         known = self.masks.get(text)
         if known is None:
             known = masked(text)
-            if len(self.masks) < MAX_TAPS:
+            if len(self.masks) < MAX_MESSAGES:
                 self.masks[text] = known
         return known
 
     # -- at the first sight of a message ------------------------------------------------------------
 
     def _enter(self, deprecated: FrameType, wrapped: Any, text: str, category: Any) -> Warned | None:
-        if len(self.warned) >= MAX_TAPS:
+        if len(self.warned) >= MAX_MESSAGES:
             self.recorder.drop("warning-limit")
             return None
         ref = reference_to(deprecated, wrapped)
@@ -506,74 +501,6 @@ class WarningsSeen:
         return tap
 
 
-class _Looked:
-    """An instruction whose arguments have to be looked up: which message, and for a wrapper, of which function."""
-
-    __slots__ = ("call", "known", "quick", "seen", "wraps")
-
-    def __init__(self, seen: WarningsSeen, call: Call) -> None:
-        self.seen = seen
-        self.call = call
-        self.wraps = may_wrap(call.code)
-        self.known: dict[Any, Warned] = {}
-        self.quick: Quick | None = None
-
-    def look(self, frame: FrameType, where: FrameType | None) -> bool | None:
-        """Count what `frame` is warning of; whether the call itself has to be seen for that."""
-        seen, call = self.seen, self.call
-        names = frame.f_locals if call.needs_locals or self.wraps else _NO_NAMES
-        if not call.is_of_function and type(names) is not dict:  # looking would run what it does to be looked at
-            return True
-        try:
-            message, category, level, prefixes = call.values(names, frame.f_globals)
-        except LookupError:  # the call itself will tell
-            return True
-        simple = type(level) is int and level == 2 and not prefixes and type(message) in _TEXT  # noqa: PLR2004 - most of them
-        if not simple or where is None or "importlib" in where.f_code.co_filename:
-            words = seen.words(message, call.template)
-            seen.count(words, category_of(message, category), level, prefixes, frame, names)
-            return None
-        key = message, category, id(seen.wrapped(frame, names))
-        try:
-            entry = self.known.get(key)
-        except TypeError:  # C refuses such a category
-            return None
-        outside = bool(seen.holding.get(id(where.f_code)))
-        if entry is not None and not outside:
-            entry.count(where)
-        else:
-            entry = seen.count(seen.words(message, call.template), category, level, (), frame, names)
-            if entry is not None and len(self.known) < MAX_TAPS:
-                self.known[key] = entry
-        if entry is not None and not outside:
-            self._remember(frame, where, entry, message, category)
-        return None
-
-    def _remember(self, frame: FrameType, where: FrameType, entry: Warned, message: Any, category: Any) -> None:
-        reads, call, holding = self.seen.reads_of(self.call), self.call, self.seen.holding
-        if not call.is_comparable:
-            return
-        quick = self.quick
-        if quick is None:
-            if self.wraps and id(call.code) not in holding:
-                return  # which of its variables holds the function is still to be seen
-            held = holding.get(id(call.code), "") if self.wraps else ""
-            quick = self.quick = Quick(call, held, self.look, self.seen.recorder)
-            if reads is not None and call.is_read_there:
-                reads.put(call, quick.kind, quick.known)
-            if call.read_at < 0 and (site := hotpath.site_key(frame)) in self.seen.looks:
-                self.seen.looks[site] = quick.look
-                self.seen.counted[site] = None, quick.look
-        if entry.is_found and entry.tap is not None:
-            outcome = None
-            if reads is not None:
-                words = call.template if call.is_worded else message
-                outcome = outcome_of(reads.module, reads.changes, call, words, category)
-            quick.remember(frame, where, entry.target, entry.tap.counters, outcome)
-        elif not entry.is_found and entry.target.state in COUNTED_AS_CALLS:
-            quick.remember(frame, where, entry.target, None, None)
-
-
 def _called_by(wrapper: FrameType, frame: FrameType, wrapped: Any) -> bool:
     """Whether `frame`, which warns, is or was called by the function that `wrapper` stands for."""
     code = getattr(wrapped, "__code__", None)
@@ -585,22 +512,6 @@ def _called_by(wrapper: FrameType, frame: FrameType, wrapped: Any) -> bool:
     return False
 
 
-def category_of(message: Any, category: Any) -> Any:
-    """What Python takes for the category: an instance given as the message brings its own."""
-    return type(message) if issubclass(type(message), Warning) else category
-
-
-def _text_of(message: Any) -> str:
-    """The words of a message that is no plain string, without asking it: a translation may only be made when shown."""
-    kind = type(message)
-    if issubclass(kind, str):
-        return str.__str__(message)
-    if issubclass(kind, Warning):
-        given = vars(BaseException)["args"].__get__(message)
-        return _text_of(given[0]) if given else ""
-    return str(message) if kind in _PLAIN else "{}"
-
-
 def _want_the_call(_frame: FrameType, _back: FrameType | None) -> bool:
     return True
 
@@ -609,22 +520,4 @@ def _name_of(value: Any, frame: FrameType) -> str:
     return next((name for name, held in frame.f_locals.items() if function_in(held) is value), "")
 
 
-def masked(message: str) -> str:
-    """A message without what may be somebody's data: quoted text becomes `{}`, digits `#`; long ones are cut."""
-    out: list[str] = []
-    quote = ""
-    for c in message[:2000]:
-        if quote:
-            if c == quote:
-                out.append("{}" + c)
-                quote = ""
-        elif c in "'\"`" and (not out or not out[-1][-1:].isalnum()):
-            quote = c
-            out.append(c)
-        else:
-            out.append("#" if c.isdigit() else c)
-    text = "".join(out)
-    return text if len(text) <= MAX_NOTE else text[:MAX_NOTE] + "..."
-
-
-__all__ = ["WarningsSeen", "category_of", "install", "masked"]
+__all__ = ["WarningsSeen", "install"]
