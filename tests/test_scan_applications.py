@@ -171,6 +171,19 @@ def test_names_that_another_module_holds_are_not_those_of_this_one():
     assert not marks(source)
 
 
+def test_a_modules_statement_may_name_what_it_deprecates_by_keyword():
+    source = """
+        from . import utils
+        MESSAGE = "Old ciphers are deprecated and will be removed."
+        class Old: ...
+        Older = library.Older
+        utils.deprecated(Old, __name__, MESSAGE, utils.DeprecatedIn50, name="Old")
+        utils.deprecated(Older, __name__, "Older has been moved to new.place:Older.", utils.DeprecatedIn50, name="Older")
+        """
+    assert found(source, "Old") == found(source, "Older") == {("decorator", "high")}
+    assert set(marks(source)) == {"Old", "Older"}
+
+
 def test_words_about_a_use_of_a_class_are_not_about_the_class():
     assert found("class C:\n    '''Do.\n\n    The use as a decorator is deprecated.\n    '''", "C") <= {("docstring", "low")}
     assert found("def f():\n    '''Converts legacy (from a URL) places.'''", "f") <= {("docstring", "low")}

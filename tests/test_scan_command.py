@@ -83,6 +83,8 @@ def test_json_has_everything(tree, capsys):
     first = document["findings"][0]
     assert [(item["kind"], item["line"]) for item in first["evidence"]] == [("warning", 9), ("docstring", 6)]
     assert first["seen"] is None
+    _, out, _ = lastcall(capsys, "scan", "--format", "json", "--confidence", "high")
+    assert json.loads(out)["findings"] == document["findings"][:2]
     assert document["skipped"] == [
         {"file": "pkg/broken.py", "reason": f"line 1: invalid syntax (read as Python {VERSION})"}
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, cast
 
@@ -56,7 +57,7 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
         str,
         typer.Option(
             help="Show and write what is at least this sure: high, medium, low. "
-            "Default: medium to show, high to write."
+            "Default: medium to show (JSON: all), high to write."
         ),
     ] = "",
     write: Annotated[
@@ -85,7 +86,8 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
         kept.close()
     seen_of = sightings.of if sightings else None
     if output_format == "json":
-        text = rendering.survey_as_json(found, seen_of)
+        asked = at_least(found.findings, cast("Confidence", confidence)) if confidence else found.findings
+        text = rendering.survey_as_json(replace(found, findings=asked), seen_of)
     elif output_format == "sarif":
         text = rendering.survey_as_sarif(found, shown, seen_of)
     else:

@@ -160,11 +160,16 @@ class _Detector:
 
     def _declared(self, body: Sequence[ast.stmt]) -> None:
         """`deprecated("name", "use other")` as a statement of its own: a name of the module."""
+        defined: dict[str, tuple[Kind, int]] = {}
         for statement in flatten(body):
+            if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+                kind: Kind = "class" if isinstance(statement, ast.ClassDef) else "function"
+                defined[statement.name] = kind, statement.lineno
             for name in declared_names(statement):
                 at = statement.lineno
-                text = next((item for item in strings(statement) if " " in item), name)
-                self._add(name, "attribute", at, "decorator", "high", text)
+                written = [self._constants.get(getattr(item, "id", ""), "") for item in ast.walk(statement)]
+                text = next((item for item in (*strings(statement), *written) if " " in item), name)
+                self._add(name, *defined.get(name, ("attribute", at)), "decorator", "high", text, at)
 
     def _names_that_mention(self) -> set[str]:
         """The names here that may mean deprecation, whatever they say."""

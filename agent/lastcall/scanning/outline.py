@@ -38,8 +38,8 @@ def string_constants(body: Sequence[ast.stmt]) -> dict[str, str]:
 
 
 def declared_names(statement: ast.stmt) -> list[str]:
-    """The names of `deprecated("name", "use other")`, of `deprecated_alias(module, {"name": value})` and of
-    `deprecated("use other", name="other.module:name")`."""
+    """The names of `deprecated("name", "use other")`, of `deprecated_alias(module, {"name": value})`, of
+    `deprecated("use other", name="other.module:name")` and of `deprecated(value, ..., "use other", name="name")`."""
     call = statement.value if isinstance(statement, ast.Expr) else None
     if not isinstance(call, ast.Call) or not DECORATOR.match(last_name(call.func)):
         return []
@@ -57,6 +57,9 @@ def declared_names(statement: ast.stmt) -> list[str]:
     moved = [item.arg for item in call.keywords if item.arg and _PLACE.fullmatch(_text_of(item.value))]
     if moved:
         return moved
+    called = [_text_of(item.value) for item in call.keywords if item.arg == "name"]
+    if called and called[0].isidentifier():
+        return called
     names = [item for item in map(_text_of, call.args) if item.isidentifier()]
     return names if len(names) == 1 and len(call.args) > 1 else []
 
