@@ -184,6 +184,12 @@ def test_a_modules_statement_may_name_what_it_deprecates_by_keyword():
     assert set(marks(source)) == {"Old", "Older"}
 
 
+def test_a_name_spelled_alike_in_another_library_is_not_this_one():
+    words = "'Return it.\\n\\n    This is a replacement for os.path.commonprefix which is deprecated in Python 3.15.\\n    '"
+    assert found(f"def common_prefix(m):\n    {words}", "common_prefix") <= {("docstring", "low")}
+    assert found("def common_prefix(m):\n    'commonprefix is deprecated.'", "common_prefix") == {("docstring", "high")}
+
+
 def test_words_about_a_use_of_a_class_are_not_about_the_class():
     assert found("class C:\n    '''Do.\n\n    The use as a decorator is deprecated.\n    '''", "C") <= {("docstring", "low")}
     assert found("def f():\n    '''Converts legacy (from a URL) places.'''", "f") <= {("docstring", "low")}

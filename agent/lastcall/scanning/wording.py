@@ -468,8 +468,10 @@ def names_itself(text: str, name: str) -> bool:
     """Whether the words call the callable `name` deprecated by its name, or as "this function"."""
     last = name.rsplit(".", 1)[-1]
     loud = last.upper() if len(last) > 3 else last  # noqa: PLR2004 - as commands are written
-    spelled = "|".join(map(re.escape, {last, last.replace("_", ""), loud}))
-    named = rf"[\w.]*\b(?:{spelled})s?\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)"
+    spelled = "|".join(map(re.escape, {last, loud}))
+    alike = re.escape(last.replace("_", ""))  # behind a dot another library's: "os.path.commonprefix is deprecated"
+    own = rf"(?:[\w.]*\b(?:{spelled})|(?<![\w.]){alike})s?"
+    named = rf"{own}\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)"
     # Much faster than the expression.
     is_there = last and (last in text or last.replace("_", "") in text or loud in text)
     for match in re.finditer(named, text) if is_there else ():
