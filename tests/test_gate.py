@@ -105,7 +105,10 @@ def test_a_move_takes_the_old_name_away_and_says_where_it_is(project):
         "from .fresh import make as make",
         "from shop.fresh import *",
         "from shop import fresh\nmake = fresh.make",
-        "def __getattr__(name):\n    raise AttributeError(name)",
+        "def __getattr__(name):\n    return vars(fresh)[name]",
+        "def __getattr__(name):\n    if name in ('make', 'keep'):\n        return 1\n    raise AttributeError(name)",
+        "async def __getattr__(name): ...",
+        "import shop.fresh\nmake = shop.fresh.make\n",
         "try:\n    from shop.fresh import make\nexcept ImportError:\n    make = None",
     ],
 )
@@ -164,14 +167,25 @@ SERVES_OTHERS = "def __getattr__(name):\n    if name == 'lazy':\n        return 
         ("def make(): ...", "if TYPE_CHECKING:\n    from elsewhere import make", "make"),
         ("with open('x') as make: ...", "", "make"),
         ("from shop.parts import *", "from shop.parts import * # less", "listed"),
+        ("def make(): ...", "def __getattr__(name):\n    raise AttributeError(name)", "make"),
+        ("def make(): ...", SERVES_OTHERS.replace("== 'lazy'", "in ('lazy', 'late')"), "make"),
+        ("def make(): ...\nmake.short = 1", "make.short = 1", "make"),
+        ("class A:\n    def make(self): ...\nA.x = A.y = 1", "class A: ...\nA.x = A.y = 1", "A.make"),
+        ("class A: ...\nA.make = 1", "class A: ...\nA.x = 1", "A.make"),
+        ("class A:\n    def make(self): ...", "import typing as t\nclass A(t.Generic[T]): ...", "A.make"),
+        ("class A:\n    def make(self): ...", "from abc import ABC\nclass A(ABC, dict): ...", "A.make"),
+        ("class A(dict):\n    def clear(self): ...", "class A: ...", "A.clear"),
+        ("class A:\n    def make(self): ...", "from shop import parts\nclass A(parts.B): ...", "A.make"),
+        ("from typing import cast", "", "cast"),  # though there is a `shop/typing.py`
     ],
 )
 def test_what_might_have_served_a_name_before_does_not_hide_that_it_is_deleted(project, before, after, ref):
-    project.commit(shop__init="")
+    project.commit(shop__init="", shop__typing="x = 1")
     commits = []
     for text in (before, after):
         (project.path / "shop" / "legacy.py").write_text(text, "utf-8", "surrogateescape")
-        (project.path / "shop" / "parts.py").write_text("listed = 1\n" + "__all__ = ['other']\n" * ("less" in text))
+        listed = "\n__all__ = ['other']\n" if "less" in text else "\n__all__ = []\n__all__.extend(['listed'])\n"
+        (project.path / "shop" / "parts.py").write_text("listed = 1\nclass B: ...\n" + listed)
         commits.append(project.commit())
     assert list(taken(*commits, f"shop.legacy:{ref}")) == [f"shop.legacy:{ref}"]
 
@@ -183,6 +197,9 @@ def test_what_might_have_served_a_name_before_does_not_hide_that_it_is_deleted(p
         ("class A(Base):\n    def make(self): ...", "class A(Mixin, Base): ..."),
         ("class A:\n    def make(self): ...", "from shop.parts import B\nclass A(B): ..."),
         ("class A(Base): ...", "class A(Base):\n    x = 1"),
+        ("class A:\n    def make(self): ...", "def make(self): ...\nclass A: ...\nA.make = make"),
+        ("class A:\n    def make(self): ...", "from shop import parts\nclass A(parts.B): ..."),
+        ("class A:\n    def make(self): ...", "import enum\nclass A(Unknown, enum.Enum): ..."),
     ],
 )
 def test_a_method_that_is_inherited_by_now_stays(project, before, after):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from dataclasses import dataclass, replace
 from functools import cache
@@ -76,7 +77,7 @@ def _find(repository: Repository, module: str, tree: ast.Module, parts: list[str
     for number, part in enumerate(parts[1:], 1):
         if not isinstance(node, ast.ClassDef):
             break  # set on an object
-        inner = binding(node, part)
+        inner = binding(node, part) or _attached(tree, parts[:number], part)
         if inner is None:
             return _inherited(repository, module, node, parts[number:], depth)
         node = inner
@@ -101,9 +102,48 @@ def _inherited(
             if found is not None and not found.doubt:
                 return found
             doubt = doubt or (_of_bases(node) if found is not None else "")
-        elif name != ["object"]:
-            doubt = _of_bases(node)
+        else:
+            known = _standard_class(tree, name) if name and tree is not None else None
+            if known is None:
+                doubt = _of_bases(node)
+            elif hasattr(known, parts[0]):
+                return Found(file, node.lineno, node, module)
     return Found(file, node.lineno, node, module, doubt, file) if doubt else None
+
+
+def _attached(tree: ast.Module, owner: list[str], name: str) -> ast.stmt | None:
+    """The statement that gives a class a member from outside: `Class.name = ...`."""
+    for node in tree.body:
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Attribute) and target.attr == name and _dotted(target.value) == owner:
+                return node
+    return None
+
+
+def _standard_class(tree: ast.Module, name: list[str]) -> object:
+    """The class that a base is, if it is one of those that Python's own modules of classes have; else None."""
+    node = binding(tree, name[0])
+    if node is None:
+        path = ["builtins", *name]
+    elif isinstance(node, ast.Import):
+        alias = next(a for a in node.names if (a.asname or a.name.partition(".")[0]) == name[0])
+        path = [*alias.name.split("."), *name[1:]] if alias.asname else name
+    elif isinstance(node, ast.ImportFrom) and not node.level:
+        alias = next(a for a in node.names if (a.asname or a.name) == name[0])
+        path = [*(node.module or "").split("."), alias.name, *name[1:]]
+    else:
+        return None
+    module = ".".join(path[:-1])
+    if module not in _OF_CLASSES:
+        return None
+    found = getattr(importlib.import_module(_OF_CLASSES[module]), path[-1], None)
+    return found if isinstance(getattr(found, "__origin__", found), type) else None
+
+
+_OF_CLASSES = {
+    **{name: name for name in ("abc", "builtins", "collections", "collections.abc", "enum", "typing")},
+    "typing_extensions": "typing",
+}
 
 
 def _dotted(node: ast.expr) -> list[str]:
@@ -126,9 +166,35 @@ def _served(repository: Repository, module: str, tree: ast.Module, parts: list[s
             return found
         perhaps = perhaps or found
     made = binding(tree, "__getattr__")
-    if made is not None:
+    if made is not None and _may_serve(made, parts[0]):
         return Found(file, made.lineno, made, module, ast.dump(made), file)
     return perhaps
+
+
+def _may_serve(made: ast.stmt, name: str) -> bool:
+    """Whether a module's `__getattr__` may give a name: one that only compares serves those that it compares with."""
+    if not isinstance(made, ast.FunctionDef) or not made.args.args:
+        return True
+    asked = made.args.args[0].arg
+    told: set[int] = set()
+    served: set[object] = set()
+    for node in ast.walk(made):
+        if isinstance(node, ast.Compare):
+            parts = [node.left, *node.comparators]
+            others = [part for part in parts if not (isinstance(part, ast.Name) and part.id == asked)]
+            if all(_is_plain(part) for part in others):
+                told.update(map(id, parts))
+                served.update(n.value for part in others for n in ast.walk(part) if isinstance(n, ast.Constant))
+        elif isinstance(node, ast.Raise):
+            told.update(map(id, ast.walk(node)))
+    asks = (n for n in ast.walk(made) if isinstance(n, ast.Name) and n.id == asked and id(n) not in told)
+    return name in served or any(asks)
+
+
+def _is_plain(node: ast.expr) -> bool:
+    """Whether an expression is a constant, or constants in brackets."""
+    items = node.elts if isinstance(node, (ast.Tuple, ast.List, ast.Set)) else [node]
+    return all(isinstance(item, ast.Constant) for item in items)
 
 
 def _through_import(
@@ -142,7 +208,9 @@ def _through_import(
     if repository.file_of(f"{source}.{name}") and alias.name != "*":
         tree = repository.module(source)
         if tree is None or binding(tree, name) in (None, node):
-            return here  # a module of the package
+            source, parts = f"{source}.{name}", parts[1:]  # a module of the package
+            if not parts:
+                return here
     tree = repository.module(source)
     if tree is None:
         if repository.file_of(source):
@@ -150,9 +218,8 @@ def _through_import(
         if repository.has_top(source.partition(".")[0]):
             return None
         return replace(here, doubt=_of_import(node, alias), doubtful=file)
-    if alias.name == "*" and not _hands_on(tree, name):
-        return None
-    found = _find(repository, source, tree, parts, depth - 1)
+    handed_on = alias.name != "*" or _hands_on(tree, name)
+    found = _find(repository, source, tree, parts, depth - 1) if handed_on else None
     return None if found is None else replace(found, file=file, line=node.lineno)
 
 
@@ -181,14 +248,16 @@ def _hands_on(tree: ast.Module, name: str) -> bool:
     listed = [n for n in tree.body if isinstance(n, ast.Assign) and _names_in(n.targets) == {"__all__"}]
     if len(listed) == 1 and isinstance(listed[0].value, (ast.List, ast.Tuple)):
         items = listed[0].value.elts
-        grows = any("__all__" in _names_in([n.target]) for n in ast.walk(tree) if isinstance(n, ast.AugAssign))
+        grows = sum(isinstance(n, ast.Name) and n.id == "__all__" for n in ast.walk(tree)) > 1
         if not grows and all(isinstance(item, ast.Constant) for item in items):
             return name in {item.value for item in items if isinstance(item, ast.Constant)}
     return bool(listed) or not name.startswith("_")
 
 
 def _names_in(targets: Iterable[ast.AST]) -> set[str]:
-    return {n.id for target in targets for n in ast.walk(target) if isinstance(n, ast.Name)}
+    """The names that are bound: none by `name.attribute = ...`, which is something done to what the name holds."""
+    nodes = (n for target in targets for n in ast.walk(target))
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 def binding(scope: ast.AST, name: str) -> ast.stmt | None:

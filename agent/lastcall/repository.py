@@ -82,7 +82,9 @@ class Repository:
             for file in self._ends.get(end, ())
             if file == whole or file.endswith(f"/{whole}")
         ]
-        return [home for home in found if f"{home}__init__.py" not in self.files] or found[: len(found) == 1]
+        apart = [home for home in found if f"{home}__init__.py" not in self.files]
+        # A package's folder that is on the path itself; not that of its `typing.py`, which nobody imports so.
+        return apart or found[: len(found) == 1 and module.partition(".")[0] not in sys.stdlib_module_names]
 
     def file_of(self, module: str) -> str:
         """The file of a module, or an empty string if this commit has none."""
