@@ -398,3 +398,31 @@ def test_an_unknown_name_is_one_sentence_and_exit_code_3(project, capsys, ref, w
     assert code == 3
     assert words in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_names_given_together_and_names_that_strings_hold_in_part_are_followed(tmp_path):
+    """`__getattr__, __dir__ = attach(...)` of a lazy package, `app.Model` of Django, what `attrgetter` is told."""
+    pair = "import chat.core.factory as f\nA, [Alias, *_], c = 1, *rest\nAlias, (b, c) = f.get_factory, (2, f.Manager)\n"
+    use = """from operator import attrgetter, methodcaller
+import django.db as db
+from chat.lazy import get_factory
+from chat.pair import Alias, b, c
+Alias()
+b()
+c().old_send()
+owner = db.ForeignKey("chat.Manager", to_field="chat.other.Manager")
+attrgetter("size", "factory.get_factory.name")
+methodcaller("old_send", "get_factory")
+"chat.Manager is old"
+"""
+    lazy = "import lazy_loader\n__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)\n"
+    make(tmp_path, {"chat/pair.py": pair, "chat/lazy.py": lazy, "use.py": use})
+    places = {
+        ref: [(item.line, item.kind, item.certain) for item in static_references(tmp_path, [ref]) if item.file == "use.py"]
+        for ref in (TARGET, CLASS, METHOD)
+    }
+    assert places[TARGET] == [
+        (3, "re-export", False), (4, "import", True), (5, "call", True), (9, "access", False), (10, "string", False),
+    ]  # fmt: skip
+    assert places[CLASS] == [(4, "import", True), (7, "call", True), (8, "string", False)]
+    assert places[METHOD] == [(7, "call", True), (10, "access", False)]

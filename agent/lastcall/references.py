@@ -296,7 +296,10 @@ class _Search:
             file = self._tree.files[index]
             for use in result["uses"]:
                 path = use[1].removeprefix("~")
-                for target, whole, is_sure in self._hits(path, file.module):
+                hits = self._hits(path, file.module)
+                if not hits and use[0] == "string" and use[6]:
+                    hits = self._in_short(path)
+                for target, whole, is_sure in hits:
                     # Under another name: an alias, if this place can be reached with nothing else in it.
                     named = target.name in use[5]
                     parts = use[5].split(".")
@@ -397,6 +400,13 @@ class _Search:
             and path.rpartition(".")[2] == target.name
             and (not target.owner or target.owner.rpartition(".")[2] in path)
         ]
+
+    def _in_short(self, path: str) -> list[tuple[_Target, bool, bool]]:
+        """Targets that a string may name with parts left out: `app.Model` of Django, for `app.models:Model`."""
+        parts = path.split(".")
+        named = [target for target in self.targets if target.name == parts[-1] and len(parts) > 1]
+        ways = [(target, iter(target.path.split("."))) for target in named]
+        return [(target, True, False) for target, way in ways if all(part in way for part in parts)]
 
     def _reference(
         self, target: _Target, file: SourceFile, use: list[Any], *, whole: bool, certain: bool

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 
     from lastcall.scanning.naming import Function
 
-BINDER = 5
+BINDER = 6
 """Raise it when the same file would give another result: old cache entries are then not used."""
 
 _REFLECTION = frozenset(("getattr", "hasattr", "setattr", "delattr", "attrgetter", "methodcaller"))
+_GETTERS = frozenset(("attrgetter", "methodcaller"))
 _PATCHING = frozenset(("patch", "setattr", "delattr", "object", "spy", "stub", "replace", "multiple"))
 _PARTIAL = frozenset(("partial", "partialmethod"))
 _LONGEST = 120
@@ -51,7 +52,8 @@ def bind(data: bytes, module: str, *, is_package: bool, names: frozenset[str]) -
     `parameters` maps a function's qualified name to its positional parameters, a bound one left out, and
     `instance_methods` lists those whose bound one is passed by hand where they are called through the class; `uses`
     lists [kind, path, line, column, function, expression, detail], where detail is the local name of an
-    import, or what a call passes: the number of positional arguments, then the keywords. Raises Unreadable.
+    import, or what a call passes: the number of positional arguments, then the keywords; of a string whether the name
+    is all of it. Raises Unreadable.
     """
     tree = parse(decode(data))
     binder = _Binder(module, is_package=is_package, names=names)
@@ -326,11 +328,13 @@ class _Binder(Names):
         named = {keyword.arg: keyword.value for keyword in node.keywords}
         attribute = node.args[1] if len(node.args) > 1 else named.get("attribute") or named.get("name")
         kind = "patch"
-        if isinstance(node.func, ast.Name) or name in {"attrgetter", "methodcaller"}:
+        if isinstance(node.func, ast.Name):
             kind = "access"
         owner = node.args[0] if node.args else named.get("target")
         if owner is None:
             return []
+        if name in _GETTERS:
+            return self._got_later(node.args if name == "attrgetter" else [owner], name)
         if name == "multiple":
             return self._patched_together(node, owner, scope)
         if not isinstance(attribute, ast.Constant) or attribute.value not in self._names:
@@ -338,6 +342,16 @@ class _Binder(Names):
         text = str(attribute.value)
         self._member(kind, owner, text, node, scope)
         return [attribute]
+
+    def _got_later(self, arguments: list[ast.expr], name: str) -> list[ast.expr]:
+        """`attrgetter("module.name", ...)`, `methodcaller("name", ...)`: of an object that comes later."""
+        shown: list[ast.expr] = []
+        for item in arguments:
+            text = item.value if isinstance(item, ast.Constant) else None
+            if isinstance(text, str) and self._matters(text):
+                self._use("access", f"{UNKNOWN}.{text}", item, f"{name}({text!r})")
+                shown.append(item)
+        return shown
 
     def _patched_together(self, node: ast.Call, owner: ast.expr, scope: Scope) -> list[ast.expr]:
         """`patch.multiple("pkg.mod", name=DEFAULT)`."""
@@ -375,7 +389,7 @@ class _Binder(Names):
                 path = ".".join(parts) if len(parts) > 1 else "?." + token
                 line = node.lineno + text.count("\n", 0, match.start())
                 self.uses.append(
-                    [kind, path, line, node.col_offset, self._function, _shorten(repr(token)), None]
+                    [kind, path, line, node.col_offset, self._function, _shorten(repr(token)), whole]
                 )
 
         for path, start in imported_in(text):

@@ -218,11 +218,10 @@ class Names:
 
     def _assign(self, node: ast.Assign | ast.AnnAssign | ast.AugAssign, scope: Scope, prefix: str) -> None:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        paths = self._paths(node.value, scope) if node.value is not None else []
-        paths = self._beyond_imports(paths)
-        if isinstance(node, ast.AnnAssign):
-            paths = self._annotated(node.annotation, scope) or paths
-        for target in targets:
+        promised = self._annotated(node.annotation, scope) if isinstance(node, ast.AnnAssign) else []
+        for target, value in [pair for whole in targets for pair in _given(whole, node.value)]:
+            known = self._beyond_imports(self._paths(value, scope)) if value is not None else []
+            paths = promised or known
             if isinstance(target, ast.Name):
                 for path in paths or [UNKNOWN]:
                     scope.bind(target.id, path)
@@ -426,6 +425,17 @@ class Names:
         if last_name(node) in _ANYTHING:
             return []
         return [path + "()" for path in self._paths(node, scope)]
+
+
+def _given(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[ast.expr, ast.expr | None]]:
+    """Each target of `a, (b, c) = x, y` with what it is given, or None where only running it tells."""
+    if not isinstance(target, (ast.Tuple, ast.List)):
+        yield target, value
+        return
+    parts = value.elts if isinstance(value, (ast.Tuple, ast.List)) else []
+    is_told = len(parts) == len(target.elts) and not any(isinstance(p, ast.Starred) for p in (*parts, *target.elts))
+    for number, item in enumerate(target.elts):
+        yield from _given(item, parts[number] if is_told else None)
 
 
 def statements_of(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
