@@ -414,9 +414,10 @@ owner = db.ForeignKey("chat.Manager", to_field="chat.other.Manager")
 attrgetter("size", "factory.get_factory.name")
 methodcaller("old_send", "get_factory")
 "chat.Manager is old"
+"chat.Manager.old_send", "chat.factory.old_send"
 """
     lazy = "import lazy_loader\n__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)\n"
-    make(tmp_path, {"chat/pair.py": pair, "chat/lazy.py": lazy, "use.py": use})
+    make(tmp_path, {"chat/pair.py": pair, "chat/lazy.py": lazy, "use.py": use, "chat/factory/old_send.py": ""})
     places = {
         ref: [(item.line, item.kind, item.certain) for item in static_references(tmp_path, [ref]) if item.file == "use.py"]
         for ref in (TARGET, CLASS, METHOD)
@@ -425,4 +426,4 @@ methodcaller("old_send", "get_factory")
         (3, "re-export", False), (4, "import", True), (5, "call", True), (9, "access", False), (10, "string", False),
     ]  # fmt: skip
     assert places[CLASS] == [(4, "import", True), (7, "call", True), (8, "string", False)]
-    assert places[METHOD] == [(7, "call", True), (10, "access", False)]
+    assert places[METHOD] == [(7, "call", True), (10, "access", False), (12, "string", False)]

@@ -297,7 +297,7 @@ class _Search:
             for use in result["uses"]:
                 path = use[1].removeprefix("~")
                 hits = self._hits(path, file.module)
-                if not hits and use[0] == "string" and use[6]:
+                if not hits and use[0] == "string" and use[6] and not self._has(path):
                     hits = self._in_short(path)
                 for target, whole, is_sure in hits:
                     # Under another name: an alias, if this place can be reached with nothing else in it.
