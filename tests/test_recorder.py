@@ -509,3 +509,37 @@ def test_a_count_that_cannot_be_stored_is_no_failure_of_the_hosts(monkeypatch, w
     recorder.hooks.set_table(None)
     function(3)
     assert recorder.errors.counts() == (("count", 3), ("journal-open", 1))
+
+
+@pytest.mark.parametrize("where", ["what comes before it", "its journal", "the place where it is remembered"])
+def test_a_call_site_whose_first_sight_is_broken_off_is_on_disk_with_its_next_use(tmp_path, monkeypatch, where):
+    """It was remembered before it was written: nobody ever heard of it, although all its later uses were counted."""
+    in_memory(monkeypatch)
+    recorder = make(tmp_path)
+    tap = recorder.tap(Target("application:one"), "call")
+    first, second = callers(tap.hook, 3)[::2]
+    first(1)
+
+    def fail(*_records):
+        raise TimeoutError
+
+    class Forgetful(dict):
+        __setitem__ = fail
+
+    with monkeypatch.context() as broken:
+        if where == "what comes before it":
+            broken.setattr(recorder, "before_site", fail)
+        elif where == "its journal":
+            broken.setattr(recorder, "write", fail)
+        else:
+            broken.setattr(recorder, "_by_identity", Forgetful())
+        with pytest.raises(TimeoutError):  # as of a signal's handler: it goes on to the host
+            second(1)
+    second(4)
+    first(1)
+    recorder.retry_unwritten()
+    lines = [ast.literal_eval(line) for line in next(tmp_path.glob("*.journal")).read_text().splitlines()]
+    counts = {line[6]: recorder.table[HEADER_SLOTS + line[1]] for line in lines if line[0] == "S"}
+    assert counts == {"/application/made0.py": 2, "/application/made2.py": 4}
+    assert {line[13][-1] for line in lines if line[0] == "S"} <= {line[1] for line in lines if line[0] == "K"}
+    recorder.journal.close()

@@ -264,11 +264,15 @@ class Agent:
         """The T and A records of targets whose state was decided since the last call."""
         changed, self._to_write = self._to_write, []
         records: list[tuple[object, ...]] = []
-        for target in changed:
-            if target.ref not in self._known or target.state != "pending":
-                records.append(target_record(target))
-                self._known.add(target.ref)
-            records.append(state_record(target, self.started_ns))
+        try:
+            for target in changed:
+                if target.ref not in self._known or target.state != "pending":
+                    records.append(target_record(target))
+                records.append(state_record(target, self.started_ns))
+            self._known.update([target.ref for target in changed])
+        except BaseException:  # a signal handler's, while the host's thread is here for a call site
+            self._to_write[:0] = changed
+            raise
         return records
 
     def _before_site(self) -> list[tuple[object, ...]]:

@@ -228,8 +228,8 @@ class Recorder:
             if frame is None or tap.target.is_finalizer or self.attribution.kind_of(frame.f_code) != cs.OWN:
                 self._defer(see, tap, frame)
             return
-        self._busy.add(me)
         try:
+            self._busy.add(me)
             with self.lock:
                 see(tap, frame)
                 self._see_deferred()
@@ -386,18 +386,21 @@ class Recorder:
             self.drop("call-site-limit")
             return None, False
         record, written, behind = self._capture(tap, frame, kind, line)
-        self._by_identity[quick] = record
-        self.records.append(record)
-        lines: list[tuple[object, ...] | str] = [*self.before_site()]
-        if behind.number not in self._behind_written and behind.frames:
-            self._behind_written.add(behind.number)
-            lines.append(behind.journal_line())
-        lines.append(written)
+        lines: list[tuple[object, ...] | str] = []
         try:
-            self.write(*lines)
-        except BaseException:  # a signal handler's, or the stack is exhausted
+            lines += self.before_site()
+            if behind.number not in self._behind_written and behind.frames:
+                lines.append(behind.journal_line())
+            self.records.append(record)  # first, for then its slot is nobody else's
+            self._by_identity[quick] = record
+            self.write(*lines, written)
+        except BaseException:  # a signal handler's, or memory or the stack is exhausted
+            # Known but not on disk it would be lost for good: its next use is a first sight again.
+            self._by_identity.pop(quick, None)
             self._keep_unwritten(lines)
             raise
+        if behind.frames:
+            self._behind_written.add(behind.number)
         return record, True
 
     def _capture(self, tap: Tap, frame: FrameType, kind: int, line: int) -> tuple[SiteRecord, str, cs.Behind]:
@@ -430,10 +433,10 @@ class Recorder:
                 return
             record = SiteRecord(HEADER_SLOTS + len(self.records), tap.target, tap.use, tap.note, self.clock())
             record.mark_without_caller()
-            self._by_identity[quick] = record
-            self.records.append(record)
             site = record.file, record.line, record.function
+            self.records.append(record)
             self.write(record.journal_line(ascii(site), "()"))
+            self._by_identity[quick] = record  # last, as above
             self.samples.first(record, 1)
         self._count((record.slot, record.counter))
 
