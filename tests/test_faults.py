@@ -352,3 +352,26 @@ def test_sigterm_while_the_store_is_locked_still_ends_at_once(world, tmp_path):
         process.stdout.close()
     finally:
         lock.close()
+
+
+def test_a_journal_whose_first_line_is_refused_is_had_at_the_next_attempt(tmp_path):
+    """The lock of the first attempt stayed held: none that followed could have the file, and all uses were lost."""
+    host = """
+        import posix
+
+        def refuse_once(fd, data, write=posix.write):
+            if data.startswith(b"('P'"):
+                posix.write = write
+                raise OSError(28, "No space left on device")
+            return write(fd, data)
+
+        posix.write = refuse_once
+        import legacy
+        for number in range(3):
+            legacy.old()
+    """
+    world = World(tmp_path, {"legacy.py": "def old():\n    return 1\n", "host.py": host}, ("legacy:old",))
+    run = world.run("auto")
+    assert (run.out, run.err, run.code) == ("", "", 0)
+    assert run.internal_errors() == {"journal-open": 1}
+    assert run.total("legacy:old") == 3

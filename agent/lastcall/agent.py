@@ -178,12 +178,15 @@ class Agent:
 
     def _open_journal(self) -> Journal:
         parents, self._parents_journal = self._parents_journal, None
+        journal = None
         try:
             journal = Journal(live_folder(self.config.store_path()), self.id, self.config.max_sites)
             journal.append(process_record(self.config, self.id, self.pid, self.started_ns))
-        except OSError:
+        except BaseException as error:
+            if journal is not None:
+                journal.discard()
             # What this process uses nobody will see: its parent's zero must not be taken for everybody's.
-            if parents is not None:
+            if parents is not None and isinstance(error, OSError):
                 parents.append(("O", time_ns(), (), (("child-journal-open", 1),)))
             raise
         finally:

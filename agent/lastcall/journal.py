@@ -146,6 +146,12 @@ class Journal:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self.fd = fd
 
+    def discard(self) -> None:
+        """Take back what could not say whose it is: its lock would keep the next attempt out of the same files."""
+        self.close()
+        for ending in (".journal", ".counts"):
+            posix.unlink(self.path + ending)
+
     def close(self) -> None:
         """Let go of the files, which frees the lock. The counters stay readable in memory."""
         if self.fd >= 0 and self._is_ours():
