@@ -263,10 +263,10 @@ class Agent:
             with recorder.lock:
                 recorder.write(("O", time_ns(), *counters))
 
-    def _changed_targets(self) -> list[tuple[object, ...]]:
+    def _changed_targets(self) -> list[tuple[object, ...] | str]:
         """The T and A records of targets whose state was decided since the last call."""
         changed, self._to_write = self._to_write, []
-        records: list[tuple[object, ...]] = []
+        records: list[tuple[object, ...] | str] = []
         try:
             for target in changed:
                 if target.ref not in self._known or target.state != "pending":
@@ -278,7 +278,7 @@ class Agent:
             raise
         return records
 
-    def _before_site(self) -> list[tuple[object, ...]]:
+    def _before_site(self) -> list[tuple[object, ...] | str]:
         """What must be on disk with a first call site: a process killed before its first flush had these targets."""
         return self._changed_targets() if self._to_write else []
 

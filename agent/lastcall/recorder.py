@@ -105,7 +105,7 @@ class Recorder:
         self.own_threads: set[int] = set()
         self.observe_use: Callable[[SiteRecord, Callable[[], int]], Callable[[], int]] | None = None
         """Extends the counting step of a site by something that has to happen at every use."""
-        self.before_site: Callable[[], list[tuple[object, ...]]] = list
+        self.before_site: Callable[[], list[tuple[object, ...] | str]] = list
         """Records that have to be on disk before a call site's."""
         self.check_process: Callable[[], None] = lambda: None
         """Called before a lock is taken: in the child of a fork that nobody told of, it may be held for ever."""
@@ -388,7 +388,7 @@ class Recorder:
         record, written, behind = self._capture(tap, frame, kind, line)
         lines: list[tuple[object, ...] | str] = []
         try:
-            lines += self.before_site()
+            lines = self.before_site()  # kept by that very list if there is no memory for another
             if behind.number not in self._behind_written and behind.frames:
                 lines.append(behind.journal_line())
             self.records.append(record)  # first, for then its slot is nobody else's
