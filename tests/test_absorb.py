@@ -174,7 +174,8 @@ def test_a_living_process_is_waited_for_to_finish_its_line(store, path):
 @pytest.mark.parametrize(
     "garbage",
     [b"\0\0\0\0", b"\xff\xfe", b"()", b"('S',)", b"('S', -1)", b"('Q', 1)", b"(" * 5000, b"('X', 1e400, 'a')",
-     b"('P', 1, 2)", b"__import__('os')", b"('X', 99999999999999999999999999, 'x')", b"'" * 9],
+     b"('P', 1, 2)", b"__import__('os')", b"('X', 99999999999999999999999999, 'x')", b"'" * 9,
+     b"('A', 'pkg.mod:old', 'arled', '', 'wrapping', 1)"],
 )  # fmt: skip
 def test_a_garbage_line_is_counted_and_costs_nothing_else(store, path, garbage):
     process = LiveProcess(path).site(0)

@@ -95,6 +95,7 @@ def test_a_folder_of_the_file_is_found_from_below(project):
     [
         ('window = "soon"', "window in [check] must be a length of time"),
         ("window = 30", "window in [check] must be a text, not 30"),
+        ('window = ""', "window in [check] must be a text that says something, not ''"),
         ('window = "0d"', "window in [check] must be a length of time"),
         ('require = "worker"', "require in [check] takes service=NAME"),
         ("ignore = 3", "ignore in [check] must be a text or a list of texts"),
@@ -110,8 +111,8 @@ def test_a_wrong_value_is_named_with_its_file(project, command, line, words):
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-    if "folder" not in words:
-        assert "lastcall.toml" in done.stderr
+    assert "lastcall.toml" in done.stderr
+    assert "--path" not in done.stderr
 
 
 def test_an_unknown_key_is_a_problem_with_the_nearest_one_named(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,16 @@ def test_the_file_is_found_upwards_and_in_pyproject(tmp_path):
     ("[lastcall]\nflush_interval = 0\n", "flush_interval must be a number of seconds above 0"),
     ("[lastcall]\nflush_interval = 'soon'\n", "flush_interval must be"),
     ("[lastcall]\nmax_sites = true\n", "max_sites must be a whole number"),
+    ("[lastcall]\nmax_sites = inf\n", "max_sites must be a whole number"),
+    ("[lastcall]\nmax_sites = 10.5\n", "max_sites must be a whole number from 1 to 1000000, not 10.5"),
+    (f"[lastcall]\nspan_budget = {'9' * 400}\n", "span_budget must be a number of at least 0, not 9999"),
+    (f"[lastcall]\nservice = 0x{'f' * 5000}\n", "service must be a string, not "),
+    (f"[[target]]\nref = 'a:b'\nkind = [0x{'f' * 5000}]\n", "kind must be one of"),
+    (f"[lastcall]\nstack_depth = {'9' * 5000}\n", "is not valid TOML" if sys.version_info >= (3, 11) else "stack_depth"),
+    ('[lastcall]\nstore = "a\\u0000b"\n', "store must be a string"),
+    ("[lastcall]\nrelease = 2026-11-22\n", "release must be a string, not 2026-11-22"),
+    ("[lastcall]\ntarget = 'a:b'\n", "did you mean 'targets'"),
+    ("[[target]]\nref = 'a:b'\nmode = 'brownout'\nbrownout = 0.01\n", "takes a table: brownout = { share = 0.01, environments = ['staging'] }, not 0.01"),
     ("[lastcall]\nservise = 'x'\n", "did you mean 'service'"),
     ("[lastcal]\nservice = 'x'\n", "unknown table"),
     ("[[target]]\nreference = 'a:b'\n", "a target needs ref"),
@@ -156,6 +167,16 @@ def test_a_tool_table_that_is_no_table_is_a_problem_at_most(tmp_path, text):
     ):
         assert [target.ref for target in config.targets] == ["good.module:name"]
         assert not [problem for problem in config.problems if "[lastcall] must be a table" not in problem and "tool" not in problem]
+
+
+def test_a_file_of_ours_may_say_it_as_pyproject_does(tmp_path):
+    config = load(tmp_path, '[tool.lastcall]\nservice = "shop"\n[[tool.lastcall.target]]\nref = "a:b"\n')
+    assert (config.service, [target.ref for target in config.targets], config.problems) == ("shop", ["a:b"], [])
+
+
+def test_what_a_table_says_of_a_target_holds_though_a_list_names_it_too(tmp_path):
+    config = load(tmp_path, '[lastcall]\ntargets = ["a:b", "a:c"]\n[[target]]\nref = "a:b"\nowner = "shop"\n')
+    assert [(target.ref, target.metadata) for target in config.targets] == [("a:b", {"owner": "shop"}), ("a:c", {})]
 
 
 def test_a_store_in_the_home_folder_is_there_and_not_in_a_folder_called_tilde(tmp_path, monkeypatch):

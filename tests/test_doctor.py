@@ -171,6 +171,16 @@ def test_a_store_that_cannot_be_written_or_made_is_told(
     assert [(level, text) for _, level, text in found.lines] == [(level, text.format(tmp_path)) for level, text in told]
 
 
+def test_what_is_in_the_way_of_the_store_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "circle.db").symlink_to("circle.db")
+    for path, why in (("file/store.db", "file is no folder"), ("circle.db", "circle.db is a link that leads in circles")):
+        found = command.Findings()
+        command._room(found, str(tmp_path / path))
+        assert [text for _, _, text in found.lines] == [f"nothing can be recorded at {tmp_path / path}: {tmp_path}/{why}"]
+        assert not found.healthy
+
+
 def test_a_store_that_could_not_be_made_where_the_disk_was_full_is_no_foreign_database(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "store.db")) as begun, pytest.raises(StoreError, match="no room for them"):
         _checked_schema(begun, str(tmp_path / "store.db"))

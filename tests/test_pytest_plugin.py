@@ -11,6 +11,8 @@ import warnings
 import pytest
 from _pytest.assertion import rewrite
 
+from lastcall.baseline import Baseline, Key
+
 FILES = {
     "lastcall.toml": """
         [lastcall]
@@ -247,6 +249,18 @@ def test_allowed_callers_do_not_count(project):
     project.write("lastcall.toml", textwrap.dedent(FILES["lastcall.toml"]).replace('replacement = "shop.cart:Cart"', allow))
     code, output = project.run("--lastcall")
     assert code == 0, output
+
+
+def test_a_baseline_keeps_the_line_ends_and_the_mark_of_a_windows_editor(tmp_path):
+    file = tmp_path / "lastcall-baseline.toml"
+    file.write_bytes(b'\xef\xbb\xbf# ours\r\n[[use]]\r\ntarget = "a:b"\r\ncaller = "c:d"\r\nreason = "old"\r\n')
+    known = Baseline.load(file)
+    known.add([Key("a:b", "c:new")], "new")
+    known.save()
+    after = file.read_bytes()
+    assert after.startswith(b"\xef\xbb\xbf# ours\r\n[[use]]\r\n")
+    assert after.count(b"\n") == after.count(b"\r\n") > 8
+    assert len(Baseline.load(file).reasons) == 2
 
 
 def test_a_failing_test_stays_a_failing_test(project):

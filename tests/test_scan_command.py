@@ -165,6 +165,23 @@ def test_write_keeps_the_line_ends_and_the_mark_of_a_windows_editor(tree, capsys
     assert (loaded.problems, loaded.service, len(loaded.targets)) == ([], "backend", 2)
 
 
+def test_write_goes_to_where_a_file_of_another_name_is_read(tree, capsys, monkeypatch):
+    (tree / "watched.toml").write_text("[tool.lastcall]\nservice = 'y'\n")
+    monkeypatch.setenv("LASTCALL_CONFIG", "watched.toml")
+    assert lastcall(capsys, "scan", "--write")[0] == 0
+    loaded = config.load()
+    assert (loaded.problems, loaded.service, len(loaded.targets)) == ([], "y", 2)
+
+
+@pytest.mark.parametrize("text", ["tool = 1\n", "[tool]\nlastcall = 1\n"])
+def test_write_into_what_is_no_table_is_one_sentence(tree, capsys, monkeypatch, text):
+    (tree / "pyproject.toml").write_text(text)
+    monkeypatch.setenv("LASTCALL_CONFIG", "pyproject.toml")
+    code, _, err = lastcall(capsys, "scan", "--write")
+    assert (code, "[tool.lastcall] must be a table; nothing was changed" in err) == (3, True)
+    assert (tree / "pyproject.toml").read_text() == text
+
+
 @pytest.mark.parametrize("pattern", ["pkg.**:*", "pkg.mod:*", "**:old", "pkg.m?d:o*"])
 def test_a_wildcard_that_covers_a_finding_is_enough(tree, capsys, pattern):
     (tree / "lastcall.toml").write_text(f"[[target]]\nref = '{pattern}'\n")

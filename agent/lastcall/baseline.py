@@ -81,7 +81,7 @@ class Baseline:
         from tomlkit.exceptions import TOMLKitError
 
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8").removeprefix(whole_file.BOM)
         except FileNotFoundError:
             text = HEADER
         except OSError as error:
@@ -160,7 +160,7 @@ class Baseline:
         import tomlkit
 
         try:
-            whole_file.write(self.path, [tomlkit.dumps(self._document)])
+            whole_file.rewrite(self.path, tomlkit.dumps(self._document))
         except OSError as error:
             raise UsageError(f"Cannot write {self.path}: {error.strerror}.") from error
 

@@ -70,7 +70,11 @@ class CheckSettings:
         """Source folders; those of the file are relative to it."""
         if given or "path" not in self._table:
             return given or []
-        return [self._root / text for text in self._texts("path")]
+        folders = [self._root / text for text in self._texts("path")]
+        for folder in folders:
+            if not folder.is_dir():
+                raise UsageError(f"{self._file}: path in [check] is {folder}, and {folder} is no folder.")
+        return folders
 
     def one_of(self, key: Literal["releases", "source"], given: str, choices: tuple[str, ...]) -> str:
         """One of `choices`, the first of which is the default."""
@@ -88,7 +92,7 @@ class CheckSettings:
     def _text(self, key: str) -> str:
         value = self._table[key]
         if not isinstance(value, str) or not value:
-            raise self._wrong(key, "a text")
+            raise self._wrong(key, "a text that says something" if value == "" else "a text")
         return value
 
     def _texts(self, key: str) -> list[str]:

@@ -49,8 +49,8 @@ class Setting:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("a string")  # noqa: TRY004 - the message is what was expected, for every reader alike
+    if not isinstance(value, str) or "\0" in value:  # which no path may hold
+        raise ValueError("a string")
     return value
 
 
@@ -62,34 +62,33 @@ def names_in(value: Any) -> tuple[str, ...]:
     return tuple(item.strip() for item in value if item.strip())
 
 
-def _seconds(value: Any) -> float:
+def _number(value: Any) -> float:
+    """`value` as a number; -1 if it is none, or one that no setting takes."""
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if isinstance(value, bool) or not 0 < number < LARGEST:
+        return -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):  # an integer in TOML may have any number of digits
+        return -1.0
+
+
+def _seconds(value: Any) -> float:
+    number = _number(value)
+    if not 0 < number < LARGEST:
         raise ValueError("a number of seconds above 0")
     return number
 
 
 def _rate(value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if isinstance(value, bool) or not 0 <= number < LARGEST:
+    number = _number(value)
+    if not 0 <= number < LARGEST:
         raise ValueError("a number of at least 0")
     return number
 
 
 def _amount(value: Any) -> int:
-    try:
-        number = int(value)
-    except (TypeError, ValueError):
-        number = -1
-    if isinstance(value, bool) or not 1 <= number <= MOST:
+    number = _number(value)
+    if not 1 <= number <= MOST or number % 1:
         raise ValueError(f"a whole number from 1 to {MOST}")
-    return number
+    return int(number)
 
 
 def _one_of(*choices: str) -> Callable[[Any], str]:
@@ -226,7 +225,7 @@ class Config:
         try:
             self.values[setting.name] = setting.read(value)
         except ValueError as expected:
-            self.problems.append(f"{where}: {setting.name} must be {expected}, not {value!r}")
+            self.problems.append(f"{where}: {setting.name} must be {expected}, not {shown(value)}")
         else:
             self.provenance[setting.name] = where
 
@@ -370,7 +369,7 @@ def _load_file(config: Config, env: Mapping[str, str], cwd: str) -> None:
         if text is not None:
             from . import config_file
 
-            config_file.take(config, path, text, may_be_pyproject=True)
+            config_file.take(config, path, text)
         return
     folder = os.path.abspath(cwd)
     while not _take_from(config, folder):
@@ -416,6 +415,19 @@ def _text_of(config: Config, path: str, *, required: bool) -> str | None:
                 f"{path}: cannot be read ({error}); a readable UTF-8 TOML file was expected"
             )
     return None
+
+
+def shown(value: Any) -> str:
+    """`value` as a problem quotes it, which is one sentence."""
+    try:
+        text = str(value) if type(value).__module__ == "datetime" else repr(value)  # a date as TOML writes it
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number that long"
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+
+
+_LONGEST = 100
+"""Characters of a value that a problem quotes."""
 
 
 def said_where(place: tuple[str, int], ref: str = "") -> str:

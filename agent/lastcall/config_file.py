@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from .config import BY_NAME, add_target, names_in, nearest, said_where
+from .config import BY_NAME, add_target, names_in, nearest, said_where, shown
 from .words import METADATA, SCHEDULES, day_number
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -29,11 +29,11 @@ _good_dates: set[str] = set()
 _TABLES = ("target", "discover", "check")
 
 
-def take(config: Config, path: str, text: str, *, may_be_pyproject: bool = False) -> None:
-    """Take what the file at `path`, whose text this is, says."""
+def take(config: Config, path: str, text: str) -> None:
+    """Take what the file at `path`, whose text this is, says: as a pyproject.toml would, if it does that."""
     document = _parse(config, path, text)
     if document is not None:
-        tool = _tool_settings(document) if may_be_pyproject else None
+        tool = _tool_settings(document)
         _take_document(config, document if tool is None else tool)
 
 
@@ -78,16 +78,22 @@ def _parse(config: Config, path: str, text: str) -> dict[str, Any] | None:
 def _take_document(config: Config, document: dict[str, Any]) -> None:
     where = config.file
     for key in document:
-        if key not in ("lastcall", "tool", *_TABLES):
+        if key not in ("lastcall", *_TABLES):
             known = ("[lastcall]", "[[target]]", "[discover]", "[check]")
             config.problems.append(f"{where}: unknown table [{key}]{nearest(f'[{key}]', known)}")
-    _take_settings(config, document.get("lastcall", {}), where)
+    settings = document.get("lastcall", {})
+    if not isinstance(settings, dict):
+        config.problems.append(f"{where}: [lastcall] must be a table")
+        settings = {}
+    _take_settings(config, settings, where)
     targets = document.get("target", [])
     if not isinstance(targets, list):
         config.problems.append(f"{where}: targets are written [[target]], with two brackets")
         targets = [targets]
     for number, table in enumerate(targets, 1):
         take_target(config, table, (where, number))
+    if "targets" in settings:
+        _take_refs(config, settings["targets"], where)  # last: one that has a table of its own, too, is that
     if "discover" in document:
         from .config_tables import take_discover
 
@@ -98,21 +104,16 @@ def _take_document(config: Config, document: dict[str, Any]) -> None:
         take_check(config, document["check"], where)
 
 
-def _take_settings(config: Config, settings: Any, where: str) -> None:
-    if not isinstance(settings, dict):
-        config.problems.append(f"{where}: [lastcall] must be a table")
-        return
+def _take_settings(config: Config, settings: dict[str, Any], where: str) -> None:
     for key, value in settings.items():
         if key in BY_NAME:
             config.set(BY_NAME[key], value, where)
-        elif key == "targets":
-            _take_refs(config, value, where)
         elif key in _TABLES:  # as in pyproject.toml, where it is [tool.lastcall.discover]
             heading = "[[target]]" if key == "target" else f"[{key}]"
             config.problems.append(f"{where}: {key!r} is no part of [lastcall]: write {heading}, a table of its own")
-        else:
+        elif key != "targets":
             config.problems.append(
-                f"{where}: unknown key {key!r} in [lastcall]{nearest(key, tuple(BY_NAME))}"
+                f"{where}: unknown key {key!r} in [lastcall]{nearest(key, ('targets', *BY_NAME))}"
             )
 
 
@@ -120,7 +121,7 @@ def _take_refs(config: Config, value: Any, where: str) -> None:
     try:
         refs = names_in(value)
     except ValueError as expected:
-        config.problems.append(f"{where}: targets must be {expected}, not {value!r}")
+        config.problems.append(f"{where}: targets must be {expected}, not {shown(value)}")
         return
     for ref in refs:
         add_target(config, ref, {}, {}, (where, 0))
@@ -153,10 +154,10 @@ def take_target(config: Config, table: Any, place: tuple[str, int]) -> None:
 
 def _metadata(config: Config, key: str, value: Any, where: str) -> str:
     if isinstance(value, (list, dict, bool)):
-        config.problems.append(f"{where}: {key} must be a text, not {value!r}")
+        config.problems.append(f"{where}: {key} must be a text, not {shown(value)}")
         return ""
     if not isinstance(value, str):
-        value = str(value)  # a TOML date, or a number that is an issue's
+        value = shown(value)  # a TOML date, or a number that is an issue's
     if key not in _CHECKED or value in _good_dates:
         return str(value)
     if key in ("since", "remove_by"):
@@ -175,6 +176,8 @@ def _metadata(config: Config, key: str, value: Any, where: str) -> str:
 # -- the part of TOML -------------------------------------------------------------------------------
 
 _PRINTABLE = bytes(range(0x20, 0x7F))
+_MOST_DIGITS = 18
+"""Of a number: TOML's are of 64 bits."""
 _BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 
 
@@ -466,7 +469,7 @@ class _Reader:
             self.at += 1
         digits = self.text[start : self.at]
         whole, dot, part = digits.partition(".")
-        if not whole.isdigit() or (len(whole) > 1 and whole[0] == "0"):
+        if not whole.isdigit() or (len(whole) > 1 and whole[0] == "0") or len(whole) > _MOST_DIGITS:
             raise NotInSubset
         if not dot:
             return int(whole)

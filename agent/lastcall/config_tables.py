@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from .config import DISCOVER_KEYS, names_in
+from .config import DISCOVER_KEYS, names_in, shown
 from .targets import Allow, wild
 from .words import KINDS, MODES, day_number
 
@@ -33,7 +33,7 @@ def conduct(config: Config, table: dict[str, Any], where: str) -> dict[str, Any]
     """What a table says besides the target's name and its metadata, as arguments of Target."""
     kind = table.get("kind", "")
     if kind and kind not in KINDS:
-        config.problems.append(f"{where}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        config.problems.append(f"{where}: kind must be one of {', '.join(KINDS)}, not {shown(kind)}")
         kind = ""
     return {
         "kind": kind,
@@ -50,11 +50,11 @@ def _mode(config: Config, table: dict[str, Any], where: str) -> str:
     mode = table.get("mode", "observe")
     wrong = ""
     if mode not in MODES:
-        wrong = f"mode must be one of {', '.join(MODES)}, not {mode!r}"
+        wrong = f"mode must be one of {', '.join(MODES)}, not {shown(mode)}"
     elif mode == "brownout":
         from .modes import problem
 
-        wrong = problem(table["brownout"] if isinstance(table.get("brownout"), dict) else {})
+        wrong = problem(table.get("brownout"))
     if wrong:
         config.problems.append(f"{where}: {wrong}")
         return "observe"
@@ -82,7 +82,7 @@ def _allow(config: Config, value: Any, where: str) -> tuple[Allow, ...]:
     entries = []
     for item in value if isinstance(value, list) else [value]:
         if not isinstance(item, dict) or not isinstance(item.get("caller"), str):
-            config.problems.append(f"{where}: allow must be a list of tables with a caller, not {item!r}")
+            config.problems.append(f"{where}: allow must be a list of tables with a caller, not {shown(item)}")
             continue
         for key in item:
             if key not in ALLOW_KEYS:
@@ -126,7 +126,7 @@ def take_discover(config: Config, table: Any, where: str) -> None:
         try:
             config.discover[key] = names_in(value)
         except ValueError as expected:
-            config.problems.append(f"{where}: {key} in [discover] must be {expected}, not {value!r}")
+            config.problems.append(f"{where}: {key} in [discover] must be {expected}, not {shown(value)}")
 
 
 def read_toml(config: Config, path: str, text: str) -> dict[str, Any] | None:
@@ -141,7 +141,7 @@ def read_toml(config: Config, path: str, text: str) -> dict[str, Any] | None:
             return None
     try:
         document: dict[str, Any] = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or a number of more than 4,300 digits
         config.problems.append(f"{path}: is not valid TOML: {error}")
         return None
     return document

@@ -8,6 +8,7 @@ Times are UTC seconds since the epoch as `float`, nanoseconds where a name ends 
 
 from __future__ import annotations
 
+from . import words
 from .identity import Frame, Site
 from .values import dataclass, field
 
@@ -33,7 +34,7 @@ __all__ = [
     "TargetState",
 ]
 
-STATES: tuple[State, ...] = ("armed", "pending", "missing", "failed", "partial", "removed")
+STATES: tuple[State, ...] = words.STATES
 
 
 @dataclass(frozen=True, slots=True)

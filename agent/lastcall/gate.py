@@ -123,7 +123,7 @@ def once_configured(base: Repository, config: Config) -> list[Target]:
             continue  # apart from what the change is of
         if git("ls-tree", "--full-tree", "--name-only", base.commit, "--", file, empty=True):
             then = Settings()
-            take(then, name, base.text(file).decode("utf-8", "replace"), may_be_pyproject=True)
+            take(then, name, base.text(file).decode("utf-8", "replace"))
             return then.targets
     return []
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import random
 import time
 
+from .config import shown
 from .errors import native_lock
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -56,8 +57,11 @@ def advice(target: Target, environment: str) -> Warn | Refuse | None:
     return Refuse(target, Brownout(share), f"a brownout of {share:.2%} of the calls")
 
 
-def problem(settings: dict[str, Any]) -> str:
+def problem(settings: Any) -> str:
     """What is wrong with a `brownout` table, empty if nothing is."""
+    if not isinstance(settings, dict):
+        instead = "" if settings is None else f", not {shown(settings)}"
+        return f"mode = 'brownout' takes a table: brownout = {{ share = 0.01, environments = ['staging'] }}{instead}"
     unknown = sorted(settings.keys() - {"share", "environments"})
     if unknown:
         return f"unknown key {unknown[0]!r} in brownout; it takes share and environments"

@@ -39,6 +39,23 @@ def write(path: str | os.PathLike[str], pieces: Iterable[str]) -> None:
         raise
 
 
+BOM = "\ufeff"
+"""The mark that some editors put first; TOML knows none."""
+
+
+def rewrite(path: str | os.PathLike[str], text: str) -> None:
+    """`write`, with the line ends and the mark at its begin that the file has. Raises OSError."""
+    old = b""
+    if os.path.exists(path):  # noqa: PTH110
+        with open(path, "rb") as file:  # noqa: PTH123
+            old = file.read()
+    if b"\r\n" in old:
+        text = text.replace("\n", "\r\n")
+    if old.startswith(BOM.encode()):
+        text = BOM + text
+    write(path, [text])
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

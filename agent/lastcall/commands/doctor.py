@@ -246,6 +246,9 @@ def _store_contents(found: Findings, store: Store, path: str) -> None:
 def _room(found: Findings, path: str) -> None:
     """Whether whoever asks could write there, and has room to. A host that cannot is not told so."""
     folder = _nearest_folder(path)
+    if obstacle := _in_the_way(path):
+        found.say(BAD, f"nothing can be recorded at {path}: {obstacle}")
+        return
     disk = os.statvfs(folder)
     if not disk.f_blocks or not os.access(folder, os.W_OK | os.X_OK):  # /proc has no blocks
         why = "its file system is read-only" if disk.f_flag & os.ST_RDONLY else "you may not write there"
@@ -253,6 +256,17 @@ def _room(found: Findings, path: str) -> None:
         found.say(NOTE if exists else BAD, f"nothing can be recorded in {folder}: {why}")
     elif (free := disk.f_bavail * disk.f_frsize) < SMALLEST_ROOM:
         found.say(BAD, f"the disk of {folder} is full: {free / 1e3:,.0f} KB are left")
+
+
+def _in_the_way(path: str) -> str:
+    """What stands where the store, or a folder that it needs, could never be made; empty if nothing does."""
+    store = configuration.followed(path)
+    if os.path.islink(store):  # noqa: PTH114 - a path as text
+        return f"{store} is a link that leads in circles"
+    folder = Path(store).absolute().parent
+    places = (Path(live_folder(store)), folder, *folder.parents)
+    file = next((place for place in places if os.path.lexists(place) and not place.is_dir()), None)
+    return f"{file} is no folder" if file else ""
 
 
 def _nearest_folder(path: str) -> Path:

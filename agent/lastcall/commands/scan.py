@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional, cast
 
 import typer
 
+from lastcall import whole_file
 from lastcall.commands.progress import progress
 from lastcall.errors import StoreError, UsageError
 
@@ -158,7 +158,7 @@ def put(text: str, output: str) -> None:
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         return
     try:
-        Path(output).write_text(text, encoding="utf-8", errors="backslashreplace")
+        whole_file.write(output, [text.encode("utf-8", "backslashreplace").decode("utf-8")])
     except OSError as error:
         raise UsageError(
             f"{output}: cannot be written ({error.strerror}); name a file in a folder that exists"

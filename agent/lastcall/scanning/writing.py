@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
-BOM = "\ufeff"
-"""The mark that some editors put first; TOML knows none."""
-
-
 def config_file(root: str) -> str:
     """The file that `--write` changes: `lastcall.toml` at the root, or `pyproject.toml` if it holds our
     section."""
@@ -88,8 +84,12 @@ def _opened(path: str) -> tuple[tomlkit.TOMLDocument, Any, AoT | None]:
     """The document, the table in it that holds our settings, and the targets in that, if there are any."""
     document = _load(path)
     container: Any = document
-    if os.path.basename(path) == "pyproject.toml":
-        container = document.setdefault("tool", tomlkit.table(True)).setdefault("lastcall", tomlkit.table())
+    tool = document.get("tool", {})
+    if os.path.basename(path) == "pyproject.toml" or (isinstance(tool, dict) and "lastcall" in tool):  # as it is read
+        for name, made in (("tool", tomlkit.table(True)), ("lastcall", tomlkit.table())):
+            container = container.setdefault(name, made)
+            if not isinstance(container, dict):
+                raise UsageError(f"{path}: [tool.lastcall] must be a table; nothing was changed")
     existing = container.get("target")
     if existing is not None and not isinstance(existing, AoT):
         raise UsageError(
@@ -100,7 +100,7 @@ def _opened(path: str) -> tuple[tomlkit.TOMLDocument, Any, AoT | None]:
 
 def _load(path: str) -> tomlkit.TOMLDocument:
     try:
-        text = Path(path).read_text(encoding="utf-8").removeprefix(BOM)
+        text = Path(path).read_text(encoding="utf-8").removeprefix(whole_file.BOM)
     except FileNotFoundError:
         return tomlkit.document()
     except (OSError, UnicodeDecodeError) as error:
@@ -144,13 +144,8 @@ def _table(item: Finding) -> Table:
 
 
 def _replace(path: str, text: str) -> None:
-    """Write the file, with the line ends and the mark at its begin that it has. Raises UsageError."""
+    """Write the file. Raises UsageError."""
     try:
-        old = Path(path).read_bytes() if os.path.exists(path) else b""
-        if b"\r\n" in old:
-            text = text.replace("\n", "\r\n")
-        if old.startswith(BOM.encode()):
-            text = BOM + text
-        whole_file.write(path, [text])
+        whole_file.rewrite(path, text)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error

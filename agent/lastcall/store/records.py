@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lastcall.store import json_text
 from lastcall.values import dataclass
+from lastcall.words import STATES
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms, and 1 ms more at its end
 if TYPE_CHECKING:
@@ -218,6 +219,12 @@ def _slot(value: object) -> int:
     return number
 
 
+def _state(value: object) -> str:
+    if value not in STATES:  # what a broken disk left would make the whole store one that nobody understands
+        raise ValueError(value)
+    return str(value)
+
+
 def _seconds(nanoseconds: object) -> float:
     return _int(nanoseconds) / 1e9
 
@@ -259,7 +266,7 @@ def _site(*fields: Any) -> SiteRecord:
 _SHAPES: dict[str, tuple[Callable[..., Record], tuple[Callable[[Any], object], ...]]] = {
     "P": (ProcessRecord, (_int, str, _int, str, str, str, str, str, _seconds, str, _pairs)),
     "T": (TargetRecord, (str, str, str, str, str, str, str, str, str, str, _int, str)),
-    "A": (StateRecord, (str, str, str, str, _seconds)),
+    "A": (StateRecord, (str, _state, str, str, _seconds)),
     "S": (_site, (_slot, str, str, _seconds, _int, str, _int, str, str, str, str, str, tuple)),
     "K": (BehindRecord, (_slot, _frames)),
     "X": (SpellingRecord, (_slot, str)),
