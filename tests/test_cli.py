@@ -126,6 +126,24 @@ cli.main([{command!r}])
     assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+@pytest.mark.parametrize(("ends", "code", "said"), [(">/dev/full", 3, "lastcall: No space left on device\n"), (">&- 2>/dev/full", 3, "")])
+def test_an_output_that_takes_nothing_more_ends_with_the_code_for_what_the_user_can_mend(ends, code, said):
+    """Python's own, 120, would come with a traceback. A group without a subcommand prints its help after all else."""
+    wrong = "--nonsense" if "2>" in ends else ""
+    done = subprocess.run(["sh", "-c", f"{sys.executable} -m lastcall gcp {wrong} {ends}"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
+
+
+def test_who_is_to_confirm_and_has_no_standard_input_is_told(monkeypatch):
+    from lastcall.commands.gcp import _confirm
+
+    monkeypatch.setattr(sys, "stdin", None)
+    cli._open_what_is_closed()
+    with sys.stdin, pytest.raises(UsageError, match="nobody is there to confirm"):
+        _confirm(yes=False)
+
+
 def test_ctrl_c_ends_a_running_command_with_130_and_without_a_word(tmp_path):
     LiveProcess(tmp_path / "store.db").target().state().close()
     watching = subprocess.Popen(

@@ -17,6 +17,7 @@ from lastcall.errors import LastcallError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
 COMMANDS = (
     "run",
@@ -108,7 +109,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _open_what_is_closed() -> None:
-    """`lastcall check >&-` wants the exit code alone; Python has no stream there to write to."""
+    """`lastcall check >&-` wants the exit code alone; Python has no stream there to write to, or to read from."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as we live
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - for as long as we live
     if sys.stderr is None:
@@ -132,8 +135,7 @@ def _explain(error: Exception) -> int:
         return 130
     message = getattr(error, "format_message", None)  # click's errors, vendored by typer or not
     if callable(message) and type(error).__name__ == "NoArgsIsHelpError":
-        print(message())  # a group without a subcommand: its help, as for `lastcall` alone
-        return 0
+        return _print_help(message())
     if callable(message):
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "lastcall"
@@ -141,6 +143,7 @@ def _explain(error: Exception) -> int:
         text = message().replace("Value error, ", "").rstrip(".")
         return _fail(f"{text}{'' if text.endswith('?') else '.'} Try '{path} --help'.")
     if isinstance(error, OSError):
+        _give_up_if_full(sys.stdout)
         where = f"{error.filename}: " if error.filename else ""
         said: str | None = f"{where}{error.strerror or error}"
     else:
@@ -160,15 +163,38 @@ def _fault_in_stores() -> str | None:
     return next(filter(None, map(fault_in, stores.read_from)), None)
 
 
+def _print_help(text: str) -> int:
+    """The help of a group that was given no subcommand, as for `lastcall` alone."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        return _explain(error)
+    return 0
+
+
 def _broken_pipe() -> int:
     """`lastcall report | head`: nobody reads on. As if SIGPIPE had come: 0 would mean `safe` elsewhere."""
-    # Python would complain again when it flushes at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _give_up(sys.stdout)
     return 141
 
 
+def _give_up_if_full(stream: TextIO) -> None:
+    try:
+        stream.flush()
+    except OSError:
+        _give_up(stream)
+
+
+def _give_up(stream: TextIO) -> None:
+    """Python would complain again when it flushes at exit, and end with a code of its own."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _fail(message: str) -> int:
-    print(f"lastcall: {message}", file=sys.stderr)
+    try:
+        print(f"lastcall: {message}", file=sys.stderr, flush=True)
+    except OSError:
+        _give_up(sys.stderr)
     return 3
 
 
