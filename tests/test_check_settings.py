@@ -96,6 +96,7 @@ def test_a_folder_of_the_file_is_found_from_below(project):
         ('window = "soon"', "window in [check] must be a length of time"),
         ("window = 30", "window in [check] must be a text, not 30"),
         ('window = ""', "window in [check] must be a text that says something, not ''"),
+        (f'window = "{"9" * 400}d"', "window in [check] must be a length of time"),
         ('window = "0d"', "window in [check] must be a length of time"),
         ('require = "worker"', "require in [check] takes service=NAME"),
         ("ignore = 3", "ignore in [check] must be a text or a list of texts"),

@@ -220,7 +220,7 @@ def test_moments_in_words():
 
 
 @pytest.mark.parametrize(
-    ("text", "back"), [("90m", 5400), ("24h", 86400), ("30d", 30 * 86400), ("2w", 14 * 86400), ("1.5h", 5400)]
+    ("text", "back"), [("90m", 5400), ("24h", 86400), ("30d", 30 * 86400), ("2w", 14 * 86400), ("1.5h", 5400), (" 2 w ", 14 * 86400)]
 )
 def test_spans_back_from_now(text, back):
     assert report_words.moment(text, NOW) == NOW - back

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-import re
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -12,6 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from lastcall import report_words
+from lastcall.config import shown
 from lastcall.coverage import Fleet
 from lastcall.dossier import Mention, Question
 from lastcall.errors import UsageError
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from lastcall.verdict import Verdict
 
 YEAR = 400 * DAY
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": DAY, "w": 7 * DAY}
 
 
 @dataclass(slots=True)
@@ -274,11 +273,10 @@ def _written(searches: Iterable[StaticSearch]) -> dict[str, list[Mention]]:
 
 def duration(text: str, option: str = "--window") -> float:
     """Seconds of `30d`, `12h`, `90m`, `2w`. Raises UsageError, for zero too."""
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
-    seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
-    if seconds <= 0:
+    seconds = report_words.length(text)
+    if not seconds:
         raise UsageError(
-            f"{option} must be a length of time above zero, such as 30d, 12h or 2w, not {text!r}."
+            f"{option} must be a length of time above zero, such as 30d, 12h or 2w, not {shown(text)}."
         )
     return seconds
 
@@ -301,7 +299,6 @@ def where(text: str, option: str) -> tuple[str, str]:
 def instant(text: str) -> float:
     """UTC seconds of an RFC 3339 time or a date. Raises UsageError."""
     try:
-        at = dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return report_words.instant(text)
     except ValueError:
         raise UsageError(f"--at takes a time such as 2026-11-22T10:00:00Z, not {text!r}.") from None
-    return (at if at.tzinfo else at.replace(tzinfo=dt.timezone.utc)).timestamp()

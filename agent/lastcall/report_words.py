@@ -16,6 +16,8 @@ _SKEW = 60
 _LONG_AGO = 60 * 86400
 """Seconds after which a date says more than a span."""
 _LETTERS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_LONGEST = 100 * 365 * 86400
+"""Seconds. A number of any length is one that Python holds as infinite."""
 
 
 def span(seconds: float) -> str:
@@ -48,18 +50,27 @@ def moment(text: str, now: float) -> float:
 
     Raises UsageError.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw])", text.strip())
-    if found:
-        return max(0.0, now - float(found[1]) * _LETTERS[found[2]])
+    if back := length(text):
+        return max(0.0, now - back)
     try:
-        parsed = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+        return instant(text)
     except ValueError:
         raise UsageError(
             f"--since {text!r} is no time: expected a span such as 24h or 30d, or a date such as 2026-11-22."
         ) from None
-    if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=timezone.utc)
-    return parsed.timestamp()
+
+
+def length(text: str) -> float:
+    """Seconds of `90m`, `12h`, `30d`, `2w`; 0 for what is no length of time, or of more than 100 years."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])\s*", text)
+    seconds = float(found[1]) * _LETTERS[found[2]] if found else 0.0
+    return seconds if seconds <= _LONGEST else 0.0
+
+
+def instant(text: str) -> float:
+    """UTC seconds of an RFC 3339 time or a date. Raises ValueError."""
+    at = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    return (at if at.tzinfo else at.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def number(count: int, noun: str) -> str:
