@@ -94,6 +94,7 @@ def test_wrong_usage_is_one_sentence_and_exit_code_3(capsys, arguments):
         (UsageError("Say what."), 3, "lastcall: Say what.\n"),
         (LastcallError("some-slug", "It broke."), 3, "lastcall: It broke.\n"),
         (PermissionError(13, "Permission denied", "/etc/x"), 3, "lastcall: /etc/x: Permission denied\n"),
+        (FileNotFoundError(2, "No such file or directory"), 3, "lastcall: The folder that this command was started in is gone. Go to another one.\n"),
         (KeyboardInterrupt(), 130, ""),
         (typer.Exit(2), 2, ""),
     ],
@@ -197,12 +198,17 @@ def test_a_terminal_whose_encoding_lacks_a_name_sees_it_escaped(command, tmp_pat
     assert done.returncode == {"check": 1, "baseline": 1}.get(command, 0)
 
 
-def test_a_defect_of_ours_keeps_its_traceback(monkeypatch):
+@pytest.mark.parametrize("defect", [ZeroDivisionError, EOFError])
+def test_a_defect_of_ours_keeps_its_traceback(monkeypatch, defect):
     app = typer.Typer(pretty_exceptions_enable=False)
     app.callback()(lambda: None)
-    app.command("fail")(lambda: 1 / 0)
+
+    @app.command("fail")
+    def fail() -> None:
+        raise defect
+
     monkeypatch.setattr(cli, "build_app", lambda: app)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(defect):
         cli.main(["fail"])
 
 

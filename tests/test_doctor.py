@@ -44,6 +44,7 @@ def test_it_says_what_is_wrong_and_exits_with_1(tmp_path: Path) -> None:
     told = doctor(tmp_path, "--quick")
     assert told.returncode == 1
     assert "did you mean 'service'?" in told.stdout
+    assert "service: each process goes by its program's name" in told.stdout
     assert "not of the form" in told.stdout
     assert "Traceback" not in told.stdout + told.stderr
 

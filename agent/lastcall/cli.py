@@ -132,6 +132,8 @@ def _explain(error: Exception) -> int:
     if isinstance(error, BrokenPipeError):
         return _broken_pipe()
     if type(error).__name__ == "Abort":
+        if isinstance(error.__cause__, EOFError):
+            raise error.__cause__  # a broken .pyc file, say, and no end of what somebody types, as typer thinks
         return 130
     message = getattr(error, "format_message", None)  # click's errors, vendored by typer or not
     if callable(message) and type(error).__name__ == "NoArgsIsHelpError":
@@ -146,6 +148,8 @@ def _explain(error: Exception) -> int:
         _give_up_if_full(sys.stdout)
         where = f"{error.filename}: " if error.filename else ""
         said: str | None = f"{where}{error.strerror or error}"
+        if isinstance(error, FileNotFoundError) and not where:  # only `os.getcwd` names no file
+            said = "The folder that this command was started in is gone. Go to another one."
     else:
         said = _fault_in_stores()
     if said is None:

@@ -117,7 +117,9 @@ def _configuration(found: Findings, config: Config) -> None:
     config.find_release()
     for name, value in config.values.items():
         where = config.provenance[name]
-        if where != "default":
+        if where == "the program's name":  # which is ours here
+            found.say(OK, f"{name}: each process goes by its program's name")
+        elif where != "default":
             shown = ", ".join(value) if isinstance(value, tuple) else value
             found.say(OK, f"{name} = {shown} ({where})")
     if not config.targets and not config.discover:

@@ -76,7 +76,11 @@ class Store:
         """
         path = followed(os.fspath(path))
         if not os.path.exists(path) and not os.path.isdir(live_folder(path)):  # noqa: PTH110, PTH112 - plain paths
-            raise StoreError("store-missing", f"There is no store at {path}.")
+            raise StoreError(
+                "store-missing",
+                f"There is no store at {path}. A process that is watched makes it (LASTCALL_ENABLED=1); "
+                "`lastcall doctor` tells why nothing arrives, and --store names another one.",
+            )
         if path not in read_from:
             read_from.append(path)
         store = cls.open(path, busy_seconds=1.0)
