@@ -306,6 +306,7 @@ def test_interrupting_a_scan_ends_it_with_130_and_no_traceback(tree):
 
 def test_write_goes_to_the_file_that_the_agent_reads(tree, capsys, monkeypatch):
     lastcall(capsys, "scan", "pkg", "--write")
+    assert (tree / "lastcall.toml").read_text().startswith("[[target]] # ")
     assert "pkg.mod:old" in (tree / "lastcall.toml").read_text()
     (tree / "lastcall.toml").write_text("[lastcall]\nservice = 'x'\n")
     lastcall(capsys, "scan", "pkg/mod.py", "--write")

@@ -47,10 +47,10 @@ def write_targets(path: str, findings: Sequence[Finding]) -> list[str]:
     added = [item for item in findings if not any(_covers(ref, item.ref) for ref in known)]
     if not added:
         return []
-    if existing is None:
-        container["target"] = existing = tomlkit.aot()
     tables = [_table(item) for item in added]
     before = existing[-1].as_string() if existing else document.as_string()
+    if existing is None:
+        container["target"] = existing = tomlkit.aot()
     if not before or before.endswith("\n\n"):  # the blank line is there
         tables[0].trivia.indent = ""
     tail = next(iter(document.as_string().rpartition(before)[2:]), "") if existing else ""
