@@ -145,6 +145,13 @@ def test_who_is_to_confirm_and_has_no_standard_input_is_told(monkeypatch):
         _confirm(yes=False)
 
 
+def test_ctrl_c_before_the_command_line_is_there_ends_with_130_and_without_a_word(tmp_path):
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run([sys.executable, "-m", "lastcall", "report"], capture_output=True, check=False, timeout=60,
+                          env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{AGENT}"})  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
 def test_ctrl_c_ends_a_running_command_with_130_and_without_a_word(tmp_path):
     LiveProcess(tmp_path / "store.db").target().state().close()
     watching = subprocess.Popen(
