@@ -12,6 +12,7 @@ import pytest
 from _pytest.assertion import rewrite
 
 from lastcall.baseline import Baseline, Key
+from lastcall.errors import UsageError
 
 FILES = {
     "lastcall.toml": """
@@ -204,14 +205,48 @@ def test_uses_at_import_and_in_session_fixtures_count(project):
 
 @pytest.mark.parametrize("narrow", [
     ("-k", "refund"),
+    ("--collect-only",),
     pytest.param(("tests/test_views.py::test_refund",), marks=pytest.mark.slow),
     pytest.param(("--deselect", "tests/test_views.py::test_nothing", "-k", "refund"), marks=pytest.mark.slow),
     pytest.param(("-x", "-k", "refund"), marks=pytest.mark.slow),
 ], ids=" ".join)
 def test_a_part_of_the_suite_says_nothing_about_stale_entries(project, narrow):
     project.write("lastcall-baseline.toml", BASELINE)
-    code, output = project.run("--lastcall", *narrow)
+    code, output = project.run("--lastcall-update", *narrow)
     assert code == 0, output
+    assert project.baseline == textwrap.dedent(BASELINE)
+
+
+@pytest.mark.slow
+def test_a_run_from_a_folder_below_or_past_what_could_not_be_collected_is_a_part_of_the_suite(project):
+    project.write("lastcall-baseline.toml", BASELINE)
+    project.write("tests/test_views.py", "from shop import views\ndef test_refund(): assert views.Refund().run()\n")
+    project.write("tests/test_broken.py", "import nowhere\n")
+    code, output = project.run("--lastcall-update", "--continue-on-collection-errors")
+    assert (code, "No longer used" in output) == (1, False), output
+    (project.path / "tests" / "test_broken.py").unlink()
+    kept = project.baseline
+    project.path /= "tests"
+    code, output = project.run("--lastcall-update")
+    assert code == 0, output
+    project.path = project.path.parent
+    assert project.baseline == kept == textwrap.dedent(BASELINE)
+
+
+@pytest.mark.slow
+def test_where_nothing_is_watched_nothing_is_known_to_be_unused(project):
+    project.write("lastcall-baseline.toml", BASELINE)
+    project.write("lastcall.toml", "")
+    code, output = project.run("--lastcall-update")
+    assert (code, "No target is configured." in output) == (0, True), output
+    assert project.baseline == textwrap.dedent(BASELINE)
+
+
+@pytest.mark.slow
+def test_a_baseline_that_cannot_be_written_is_one_sentence(project):
+    code, output = project.run("--lastcall-accept", "why not", "--lastcall-baseline", "nowhere/base.toml")
+    assert (code, "Cannot write " in output, "Traceback" in output) == (1, True, False), output
+    assert "shop.views:checkout uses" in output
 
 
 def test_update_takes_stale_entries_out_and_keeps_comments(project):
@@ -277,6 +312,12 @@ def test_a_broken_baseline_is_one_sentence(project, text):
     assert code == pytest.ExitCode.USAGE_ERROR
     assert "lastcall-baseline.toml" in output
     assert "Traceback" not in output
+
+
+def test_a_file_of_another_kind_is_no_baseline_and_is_not_written_to(tmp_path):
+    (tmp_path / "lastcall.toml").write_text("[lastcall]\nservice = 'shop'\n")
+    with pytest.raises(UsageError, match=r"lastcall\.toml is no baseline, or 'lastcall' in it is wrong"):
+        Baseline.load(tmp_path / "lastcall.toml")
 
 
 def test_a_broken_configuration_is_one_sentence(project):

@@ -225,6 +225,10 @@ def test_a_baseline_from_the_store(shop):
     assert 'caller = "shop.views:checkout"' in text
     assert "line" not in text.partition("[[use]]")[2]
     assert shop.lastcall("baseline")[0] == 0
+    (shop.path / "empty.db").touch()
+    code, _, err = shop.lastcall("baseline", "--update", "--store", "empty.db")
+    assert (code, "No process was watched within 30d" in err) == (3, True)
+    assert (shop.path / "lastcall-baseline.toml").read_text() == text
 
 
 def test_what_the_pull_request_deletes_is_judged_alone(shop):

@@ -97,6 +97,9 @@ class Baseline:
         return baseline
 
     def _check(self) -> None:
+        other = next((key for key in self._document if key != "use"), None)
+        if other is not None:
+            raise UsageError(f"{self.path} is no baseline, or {other!r} in it is wrong: entries are written [[use]].")
         seen = set()
         for number, entry in enumerate(self._entries(), 1):
             where = f"{self.path}: entry {number}"

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "lastcall_uses"
 """On a test's last report: the uses that came up in its process since the report before."""
-NARROWING = ("keyword", "markexpr", "lf", "failedfirst", "stepwise", "deselect", "ignore", "ignore_glob")
+NARROWING = (
+    "keyword", "markexpr", "lf", "failedfirst", "stepwise", "deselect", "ignore", "ignore_glob", "collectonly",
+    "setuponly", "setupplan",
+)  # fmt: skip
 """Options after which a run is not the whole suite."""
 
 
@@ -77,6 +80,7 @@ class Ratchet:
         self.comparison: Comparison | None = None
         self.deselected = False
         self.lost_worker = False
+        self.said = ""
         self._totals: dict[int, int] = {}
         self._start()
 
@@ -91,9 +95,12 @@ class Ratchet:
             self._folder = tempfile.TemporaryDirectory(prefix="lastcall-pytest-")
             bootstrap.start(store=f"{self._folder.name}/store.db", exporters=[], service="tests")
             self.config.add_cleanup(self._stop)
-        problems = settings.load().problems
-        if problems:
-            raise pytest.UsageError(f"lastcall: {problems[0]}")
+        configured = settings.load()
+        if configured.problems:
+            raise pytest.UsageError(f"lastcall: {configured.problems[0]}")
+        if not configured.targets and not configured.discover:
+            self.said = "No target is configured."
+            self.deselected = True  # of what nobody watched, nobody knows that it is not used any more
 
     def _stop(self) -> None:
         from lastcall import bootstrap
@@ -150,6 +157,10 @@ class Ratchet:
         """Not the whole suite ran."""
         self.deselected = True
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Nor did it where a module's tests could not be collected (`--continue-on-collection-errors`)."""
+        self.deselected |= report.failed
+
     # -- workers of pytest-xdist ------------------------------------------------------------------------
 
     @pytest.hookimpl(optionalhook=True)
@@ -193,7 +204,8 @@ class Ratchet:
             and self.config.args_source is not pytest.Config.ArgsSource.INVOCATION_DIR
         )
         narrowed = any(getattr(option, name, None) for name in NARROWING)
-        return not (named or narrowed or self.deselected or self.lost_worker or option.maxfail)
+        below = not self.config.rootpath.samefile(self.config.invocation_params.dir)
+        return not (named or narrowed or below or self.deselected or self.lost_worker or option.maxfail)
 
     def _write(self, comparison: Comparison) -> None:
         """What the update options ask for; what they settled is no failure."""
@@ -203,14 +215,18 @@ class Ratchet:
         if self.config.getoption("lastcall_update") and comparison.stale:
             self.baseline.remove(comparison.stale)
         if (reason and comparison.new) or (self.config.getoption("lastcall_update") and comparison.stale):
-            self.baseline.save()
+            from lastcall.errors import UsageError
+
+            try:
+                self.baseline.save()
+            except UsageError as error:
+                self.said = error.message
+                return
             self.said = f"{self.baseline.path.name} was updated."
             if reason:
                 comparison.new = []
             if self.config.getoption("lastcall_update"):
                 comparison.stale = []
-
-    said = ""
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what is new, what is stale, and what to do."""
@@ -234,3 +250,5 @@ class Ratchet:
             for key in self.comparison.stale:
                 write(f"  {key.caller} -> {key.target}", red=True)
             write("Take them out with --lastcall-update.")
+        if self.said:
+            write(self.said, red=True)

@@ -65,7 +65,10 @@ def baseline(  # noqa: PLR0917 - typer passes them by name
 
 
 def seen(store: str, since: str) -> list[Use]:
-    """The uses of a store that count: not allowed, no test, no scanner. Raises LastcallError."""
+    """The uses of a store that count: not allowed, no test, no scanner. Raises LastcallError.
+
+    For a store in which nobody was watched, too: that says nothing of what is no longer used.
+    """
     import time
 
     from lastcall import config as settings
@@ -75,8 +78,11 @@ def seen(store: str, since: str) -> list[Use]:
 
     config = settings.load()
     instead = {target.ref: target.metadata.get("replacement", "") for target in config.targets}
+    filter_ = Filter(since=time.time() - duration(since, "--since"))
     with Store.current(store or config.store_path()) as opened:
-        rows = opened.uses(Filter(since=time.time() - duration(since, "--since")), stacks=False)
+        if not opened.observations(filter_, states=False):
+            raise UsageError(f"No process was watched within {since}, says {opened.path}: try a longer --since, or another --store.")
+        rows = opened.uses(filter_, stacks=False)
     found = []
     for row in rows:
         site = row.site
