@@ -81,7 +81,9 @@ def seen(store: str, since: str) -> list[Use]:
     filter_ = Filter(since=time.time() - duration(since, "--since"))
     with Store.current(store or config.store_path()) as opened:
         if not opened.observations(filter_, states=False):
-            raise UsageError(f"No process was watched within {since}, says {opened.path}: try a longer --since, or another --store.")
+            raise UsageError(
+                f"No process was watched within {since}, says {opened.path}. Try a longer --since, or another --store."
+            )
         rows = opened.uses(filter_, stacks=False)
     found = []
     for row in rows:
