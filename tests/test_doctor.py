@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from lastcall import config as configuration
 from lastcall.commands import doctor as command
 from lastcall.errors import StoreError
 from lastcall.store.database import _checked_schema
@@ -116,6 +117,9 @@ def test_a_thousand_targets_are_summarised_and_only_what_is_not_armed_is_listed(
     assert max(len(line) for line in told.stdout.splitlines() if "/" not in line) <= 80  # a path stays in one piece
     whole = doctor(tmp_path, "--quick", "--all", "--store", str(store), LASTCALL_TARGETS="a:b").stdout
     assert all(f"module_{number:04}" in whole for number in range(1_000))
+    assert "metrics_by_site = false (default). Also a metric series" in " ".join(whole.split())
+    assert all(f"  {name} = " in whole or f"  {name}: " in whole for name in configuration.BY_NAME)
+    assert "(default)" not in words
 
 
 def test_it_says_what_the_store_takes_and_how_fast_it_grows(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ First steps:
     $ lastcall report            # who used what, from which line, how often
     $ lastcall check             # may we delete it? exit code 0: yes
 
-Settings live in lastcall.toml or in LASTCALL_* variables; `lastcall doctor` shows which hold, and why.
+Settings live in lastcall.toml or in LASTCALL_* variables; `lastcall doctor` shows which hold, and why, and
+`lastcall doctor --all` which there are.
 """
 
 

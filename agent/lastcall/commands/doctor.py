@@ -24,6 +24,8 @@ from lastcall.report_text import printable
 from lastcall.report_words import number
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from lastcall.config import Config
     from lastcall.store import StateCount, Store
 
@@ -80,7 +82,8 @@ def doctor(
         bool, typer.Option("--quick", help="Leave out the use that is sent end to end.")
     ] = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="List every target, not only a summary and what is not armed.")
+        bool,
+        typer.Option("--all", help="List every target, not only a summary and what is not armed; and every setting."),
     ] = False,
 ) -> None:
     """Say what is configured, what is armed, why not, and whether a use arrives.
@@ -90,7 +93,7 @@ def doctor(
     most = sys.maxsize if everything else MOST
     found = Findings()
     config = configuration.load()
-    _configuration(found, config)
+    _configuration(found, config, everything=everything)
     _allowances(found, config, most, time.time())
     _interpreter(found)
     path = str(store) if store else config.store_path()
@@ -102,7 +105,7 @@ def doctor(
     raise typer.Exit(0 if found.healthy else 1)
 
 
-def _configuration(found: Findings, config: Config) -> None:
+def _configuration(found: Findings, config: Config, *, everything: bool) -> None:
     found.begin("Configuration")
     found.say(
         OK if config.file else NOTE, f"file: {config.file or 'none; environment variables and defaults hold'}"
@@ -117,11 +120,11 @@ def _configuration(found: Findings, config: Config) -> None:
     config.find_release()
     for name, value in config.values.items():
         where = config.provenance[name]
+        meaning = f". {configuration.BY_NAME[name].doc}" if everything else ""
         if where == "the program's name":  # which is ours here
-            found.say(OK, f"{name}: each process goes by its program's name")
-        elif where != "default":
-            shown = ", ".join(value) if isinstance(value, tuple) else value
-            found.say(OK, f"{name} = {shown} ({where})")
+            found.say(OK, f"{name}: each process goes by its program's name{meaning}")
+        elif everything or where != "default":
+            found.say(OK, f"{name} = {_as_written(value)} ({where}){meaning}")
     if not config.targets and not config.discover:
         found.say(
             BAD,
@@ -131,6 +134,12 @@ def _configuration(found: Findings, config: Config) -> None:
     else:
         discover = "; discovery: " + ", ".join(sorted(config.discover)) if config.discover else ""
         found.say(OK, f"{number(len(config.targets), 'target')} named{discover}")
+
+
+def _as_written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (", ".join(value) if isinstance(value, tuple) else str(value)) or "nothing"
 
 
 def _allowances(found: Findings, config: Config, most: int, now: float) -> None:
