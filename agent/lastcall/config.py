@@ -141,9 +141,14 @@ SETTINGS = (
     Setting("exit_timeout", _seconds, 2.0, "Seconds that leaving may take, all exporters together."),
     Setting("max_sites", _amount, 10_000, "Call sites a process may hold; more are counted as dropped."),
     Setting("stack_depth", _amount, 50, "Frames of the stack kept at first sight."),
-    Setting("engine", _one_of("auto", "wrapping", "inplace"), "auto", "How targets are armed: auto, wrapping, inplace."),
     Setting(
-        "spans", _one_of("sampled", "all", "none"), "sampled", "sampled, none, or all: a true current span around every call."
+        "engine", _one_of("auto", "wrapping", "inplace"), "auto", "How targets are armed: auto, wrapping, inplace."
+    ),
+    Setting(
+        "spans",
+        _one_of("sampled", "all", "none"),
+        "sampled",
+        "sampled, none, or all: a true current span around every call.",
     ),
     Setting("span_budget", _rate, 1.0, "Sampled repeats a minute for each call site."),
     Setting("span_budget_process", _rate, 600.0, "Sampled repeats a minute for the process."),
@@ -159,7 +164,12 @@ SETTINGS = (
         "",
         "A private Cloud Logging/Monitoring endpoint; http:// for REST without credentials.",
     ),
-    Setting("gcp_mode", _one_of("auto", "api", "stdout", "stderr"), "auto", "How Cloud Logging is written: auto, api, stdout, stderr."),
+    Setting(
+        "gcp_mode",
+        _one_of("auto", "api", "stdout", "stderr"),
+        "auto",
+        "How Cloud Logging is written: auto, api, stdout, stderr.",
+    ),
     Setting(
         "impact", _switch, False, "Join uses to how their request ended (5xx, exception, close code 1011)."
     ),
