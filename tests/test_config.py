@@ -174,6 +174,12 @@ def test_a_file_of_ours_may_say_it_as_pyproject_does(tmp_path):
     assert (config.service, [target.ref for target in config.targets], config.problems) == ("shop", ["a:b"], [])
 
 
+def test_a_pyproject_that_is_named_and_says_nothing_to_us_is_one_problem(tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'x'\n[build-system]\nrequires = []\n[tool.other]\na = 1\n")
+    config = load(tmp_path, None, {"LASTCALL_CONFIG": str(tmp_path / "pyproject.toml")})
+    assert config.problems == [f"{tmp_path}/pyproject.toml: has no table [tool.lastcall]"]
+
+
 def test_what_a_table_says_of_a_target_holds_though_a_list_names_it_too(tmp_path):
     config = load(tmp_path, '[lastcall]\ntargets = ["a:b", "a:c"]\n[[target]]\nref = "a:b"\nowner = "shop"\n')
     assert [(target.ref, target.metadata) for target in config.targets] == [("a:b", {"owner": "shop"}), ("a:c", {})]

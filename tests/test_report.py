@@ -293,6 +293,17 @@ def test_bad_input_is_one_sentence_and_exit_code_3(store, path, capsys, argument
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize("command", ["report", "check"])
+def test_from_a_folder_below_the_store_is_named(tmp_path, monkeypatch, capsys, command):
+    (tmp_path / "below" / "that").mkdir(parents=True)
+    (tmp_path / ".lastcall").mkdir()
+    Store.open(tmp_path / ".lastcall" / "store.db").targets()
+    monkeypatch.chdir(tmp_path / "below" / "that")
+    code, out, err = lastcall(capsys, command)
+    assert f"There is one at {tmp_path}/.lastcall/store.db, which --store can name." in out + err
+    assert code == (0 if command == "report" else 3)
+
+
 def test_a_store_that_was_named_must_be_there(tmp_path, capsys):
     code, _, err = lastcall(capsys, "report", "--store", tmp_path / "typo.db")
     assert (code, err) == (3, f"lastcall: There is no store at {tmp_path / 'typo.db'}. Check --store.\n")

@@ -34,7 +34,10 @@ def take(config: Config, path: str, text: str) -> None:
     document = _parse(config, path, text)
     if document is not None:
         tool = _tool_settings(document)
-        _take_document(config, document if tool is None else tool)
+        if tool is None and os.path.basename(path) == "pyproject.toml":
+            config.problems.append(f"{path}: has no table [tool.lastcall]")
+        else:
+            _take_document(config, document if tool is None else tool)
 
 
 def take_pyproject(config: Config, path: str, text: str) -> bool:

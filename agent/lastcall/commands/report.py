@@ -25,6 +25,7 @@ from lastcall.errors import StoreError, UsageError
 from lastcall.report import Document, document, overview
 from lastcall.report_words import ago, moment
 from lastcall.store import Filter, Store
+from lastcall.store.opened import store_above
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -49,7 +50,7 @@ LIMIT_MOST = 2**31 - 1
 """More than any store holds, and a number that SQLite can count to."""
 
 NO_STORE = """\
-Nothing was observed yet: there is no store at {path}.
+Nothing was observed yet: there is no store at {path}.{above}
 
 Start your application with the agent switched on, use it, and come back:
 
@@ -190,7 +191,8 @@ def _rendered(
         return _Text(report_json.pieces(_EMPTY))
     if format_ is Format.html:
         return _Text([_html(path, None, filter_, limit=limit, stacks=stacks)], page=True)
-    return _Text([NO_STORE.format(path=path)])
+    above = store_above(path)
+    return _Text([NO_STORE.format(path=path, above=above and f"\nThere is one at {above}, which --store can name.")])
 
 
 _EMPTY: Document = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lastcall.config import followed
@@ -41,6 +42,24 @@ read_from: list[str] = []
 """The stores that this process has read, for who wants to know why one could not be understood."""
 
 
+_NOT_MADE = (
+    "A process that is watched makes it (LASTCALL_ENABLED=1); `lastcall doctor` tells why nothing arrives, and --store "
+    "names another one."
+)
+
+
+def store_above(path: str) -> str:
+    """The store of a folder above, if the one at `path` is that of the folder that somebody is in; else nothing.
+
+    A process that started above has its store there, while the configuration is found from below as well.
+    """
+    store = Path(path)
+    if store.parent.name != ".lastcall":
+        return ""
+    places = (folder / ".lastcall" / store.name for folder in store.parent.parent.parents)
+    return next((str(above) for above in places if above.exists() or Path(live_folder(str(above))).is_dir()), "")
+
+
 class Store:
     """A store at a path. All methods raise StoreError for what the database cannot do.
 
@@ -76,11 +95,9 @@ class Store:
         """
         path = followed(os.fspath(path))
         if not os.path.exists(path) and not os.path.isdir(live_folder(path)):  # noqa: PTH110, PTH112 - plain paths
-            raise StoreError(
-                "store-missing",
-                f"There is no store at {path}. A process that is watched makes it (LASTCALL_ENABLED=1); "
-                "`lastcall doctor` tells why nothing arrives, and --store names another one.",
-            )
+            above = store_above(path)
+            instead = f"There is one at {above}, which --store can name." if above else _NOT_MADE
+            raise StoreError("store-missing", f"There is no store at {path}. {instead}")
         if path not in read_from:
             read_from.append(path)
         store = cls.open(path, busy_seconds=1.0)
