@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -132,7 +133,7 @@ cli.main([{command!r}])
 def test_an_output_that_takes_nothing_more_ends_with_the_code_for_what_the_user_can_mend(ends, code, said):
     """Python's own, 120, would come with a traceback. A group without a subcommand prints its help after all else."""
     wrong = "--nonsense" if "2>" in ends else ""
-    done = subprocess.run(["sh", "-c", f"{sys.executable} -m lastcall gcp {wrong} {ends}"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(["sh", "-c", f"{shlex.quote(sys.executable)} -m lastcall gcp {wrong} {ends}"], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
 
 
@@ -348,7 +349,7 @@ def test_a_closed_stream_leaves_the_exit_code(tmp_path, closed):
     """Who wants the exit code alone may close the output; 1 would say that a target is in use."""
     empty = tmp_path / "store.db"
     Store.open(empty).targets()
-    command = f"{sys.executable} -m lastcall check --store {empty} never.seen:target {closed}"
+    command = f"{shlex.quote(sys.executable)} -m lastcall check --store {empty} never.seen:target {closed}"
     environ = {"PYTHONPATH": AGENT, "PATH": os.environ["PATH"], "LASTCALL_CONFIG": os.devnull}
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, env=environ, cwd=tmp_path)
     whole = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -130,7 +129,7 @@ def test_the_file_is_found_upwards_and_in_pyproject(tmp_path):
     (f"[lastcall]\nspan_budget = {'9' * 400}\n", "span_budget must be a number of at least 0, not 9999"),
     (f"[lastcall]\nservice = 0x{'f' * 5000}\n", "service must be a string, not "),
     (f"[[target]]\nref = 'a:b'\nkind = [0x{'f' * 5000}]\n", "kind must be one of"),
-    (f"[lastcall]\nstack_depth = {'9' * 5000}\n", "is not valid TOML" if sys.version_info >= (3, 11) else "stack_depth"),
+    (f"[lastcall]\nstack_depth = {'9' * 5000}\n", "TOML"),  # valid, or, before 3.11, without tomli
     ('[lastcall]\nstore = "a\\u0000b"\n', "store must be a string"),
     ("[lastcall]\nrelease = 2026-11-22\n", "release must be a string, not 2026-11-22"),
     ("[lastcall]\ntarget = 'a:b'\n", "did you mean 'targets'"),

@@ -58,6 +58,11 @@ def agrees(text: str) -> None:
         assert repr(mine) == repr(theirs)  # True is not 1, and -0.0 not 0.0
 
 
+def test_a_string_that_begins_where_the_rows_before_end_is_no_row():
+    agrees('[[target]]\na = "u"\nb = "v"\n[[target]]\na = ""\nb = """\n[[target]]\na = "u"\nb = "v"\n')
+    agrees('[[target]]\na = "u"\nb = "v"\n[[target]]\na = ""\nb = """\n[[target]]\na = "u"\nb = "v"\n"""\n')
+
+
 def test_our_own_configuration_needs_no_tomllib():
     text = CONFIGURATION.replace("10_000", "10000")
     assert config_file.loads(text) == tomllib.loads(text)

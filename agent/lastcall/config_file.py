@@ -221,7 +221,7 @@ def _rows_alike(text: str) -> dict[str, Any] | None:
                 return None
             if list(table.values()) == pieces[1::2]:
                 seen[around] = list(table), block.count("\n")
-        elif block.count("\n") != lines:
+        elif block.count("\n") != lines or len(pieces) % 2 == 0:
             return None  # a string that does not end in its line
         else:
             table = dict(zip(keys, pieces[1::2]))  # noqa: B905 - as many, and `strict` would cost as much again
