@@ -132,7 +132,7 @@ def test_the_file_is_found_upwards_and_in_pyproject(tmp_path):
     (f"[lastcall]\nstack_depth = {'9' * 5000}\n", "TOML"),  # valid, or, before 3.11, without tomli
     ('[lastcall]\nstore = "a\\u0000b"\n', "store must be a string"),
     ("[lastcall]\nrelease = 2026-11-22\n", "release must be a string, not 2026-11-22"),
-    ("[lastcall]\ntarget = 'a:b'\n", "did you mean 'targets'"),
+    ("[lastcall]\ntargetz = 'a:b'\n", "did you mean 'targets'"),
     ("[[target]]\nref = 'a:b'\nmode = 'brownout'\nbrownout = 0.01\n", "takes a table: brownout = { share = 0.01, environments = ['staging'] }, not 0.01"),
     ("[lastcall]\nservise = 'x'\n", "did you mean 'service'"),
     ("[lastcal]\nservice = 'x'\n", "unknown table"),
