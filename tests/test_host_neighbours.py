@@ -616,3 +616,66 @@ def test_a_trace_function_that_is_a_target_is_called_for_our_functions_too_and_t
     if engine == "wrapping":  # in place, from 3.12 on, nobody is told what a trace function calls
         assert "late.py" in {use.file for use in run.uses() if use.target == "tracers:bare"}
     assert run.internal_errors() == {}
+
+
+OTHER_CODE = """
+    def helper(self): raise AssertionError
+    class Old:
+        def method(self): return 1
+        async def later(self): return 3
+        def known(self): return 5
+        def last(self): return 6
+    class Base:
+        def __init__(self): self.value = 7
+    class Sub(Base): pass
+"""
+REPLACES_CODE = """
+    import sys, types
+    import legacy, waiting
+    def use():
+        one = legacy.Old()
+        coroutine = one.later()
+        coroutine.close()
+        return one.method(), one.known(), legacy.Sub().value, one.last()
+    print(use())
+    first = [legacy.Old.method.__code__]
+    legacy.inner = types.FunctionType(first[0], {})  # as a tracer does, which calls the function inside of its own code
+    legacy.Old.method.__code__ = (lambda self: 10 + inner(self)).__code__
+    async def later(self): return 30
+    legacy.Old.later.__code__ = later.__code__
+    def known(self): return 50
+    codes = {known.__code__}  # as a reloader does, to find the function by
+    legacy.Old.known.__code__ = known.__code__
+    def init(self): self.value = 70
+    legacy.Base.__init__.__code__ = init.__code__
+    waiting.rounds(2)
+    print(use(), legacy.Old.known.__code__ in codes)
+    legacy.Old.method.__code__ = first[0]
+    waiting.rounds(2)
+    print(use())
+    def last(self): return 60
+    legacy.Old.last.__code__ = last.__code__
+    print(use())
+"""
+
+
+def test_what_the_host_gives_other_code_is_watched_anew_or_said_to_be_lost(tmp_path):
+    """IPython's autoreload, jurigged and ddtrace assign `__code__`, and so take with it what was watched in place."""
+    targets = [f"legacy:{name}" for name in ("Old.method", "Old.later", "Old.known", "Sub", "Old.last")]
+    world = World(tmp_path, {"legacy.py": OTHER_CODE, "host.py": REPLACES_CODE}, (*targets, "legacy:helper"))
+    watched = world.run("auto", LASTCALL_FLUSH_INTERVAL="60")
+    assert (watched.out, watched.err, watched.code) == (
+        "(1, 5, 7, 6)\n(11, 50, 70, 6) True\n(1, 50, 70, 6)\n(1, 50, 70, 60)\n", "", 0,
+    )
+    in_place = sys.version_info >= (3, 11)  # before, a coroutine function is wrapped
+    sees_code = sys.version_info >= (3, 12)  # events, for which the code stays what it is
+    assert {target: watched.total(target) for target in targets} == {
+        "legacy:Old.method": 4 if sees_code else 2, "legacy:Old.later": 4, "legacy:Old.known": 4 if sees_code else 1,
+        "legacy:Sub": 4, "legacy:Old.last": 3,
+    }
+    states = watched.states()
+    assert {target for target in targets if states[target][0] == "armed"} == ({"legacy:Old.later"} if not in_place else set())
+    assert all("`__code__`" in states[target][1] for target in targets if states[target][0] == "partial")
+    assert states["legacy:helper"][0] == "armed"
+    assert {use.function for use in watched.uses()} == {"use"}
+    assert watched.internal_errors() == {}

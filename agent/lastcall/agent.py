@@ -329,6 +329,7 @@ class Agent:
                 self._look_for_references(lines=False)
             elif self._holders is not None:
                 self._look_for_references(lines=False)
+            self.latecomers.look_for_other_code()
             self.write_pending(spell=self._write_places)
             self.recorder.publish()
             self._write_counters()  # of what a finalizer used meanwhile, too

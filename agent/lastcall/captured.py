@@ -82,6 +82,11 @@ def code_is_known_elsewhere(function: FunctionType) -> bool:
     return id(code) in known
 
 
+def look_again_for_known_codes(function: FunctionType) -> None:
+    """Ask anew for the module of a function: it has got other code since."""
+    _known_codes.pop(function.__module__, None)
+
+
 def _codes_of(module: str) -> list[CodeType]:
     found = []
     for value in list(getattr(sys.modules.get(module), "__dict__", {}).values()):

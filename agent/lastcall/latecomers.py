@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 BY_HAND = "its module was not imported, but run or replaced by the program itself: earlier uses were not seen"
 DEFINED_LATE = "defined by code that ran after its module, or anew: uses within a flush interval of that were not seen"
+OTHER_CODE = "the program gave it other code since (`__code__`): uses within a flush interval of that were not seen"
+OTHER_CODE_LEFT = "the program gave it other code since (`__code__`), which cannot be watched: later uses are not seen"
 """Why uses of what is met only now may have been missed: all of them, since our last look."""
 
 
@@ -90,6 +92,11 @@ class Latecomers:
             patcher.arm(target, module, late=DEFINED_LATE)
             patcher.unsettled[target.ref] = (target, captured.weakly(definition_in(module, target)))
         self._look_for_more_in_modules_run_by_hand()
+        self.look_for_other_code()
+
+    def look_for_other_code(self) -> None:
+        """Watch what was given other code (IPython's autoreload, ddtrace)."""
+        self.patcher.watch_other_code(OTHER_CODE, OTHER_CODE_LEFT)
 
     def _look_for_more_in_modules_run_by_hand(self) -> None:
         """Such a module may have been met while its code still ran: what it defines behind that is found now."""

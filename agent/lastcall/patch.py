@@ -445,6 +445,16 @@ class Patcher:
         target.engine = "inplace"
         return None
 
+    def watch_other_code(self, reason: str, left: str) -> None:
+        """Watch anew what the host has given other code, where that can be watched: `reason`, or why it is `left`."""
+        for target, function, undo in [] if self._in_place is None else self._in_place.watch_other_code():
+            if undo is not None:
+                self.to_undo(undo, function)
+            unsettled = self.unsettled.get(target.ref)
+            self.decide(target, "partial", left if undo is None else reason)
+            if unsettled is not None:
+                self.unsettled[target.ref] = unsettled
+
     @property
     def in_place(self) -> Any:
         """The in-place engine of this process, made when first needed."""

@@ -14,12 +14,12 @@ from types import FunctionType
 
 from ..asking import class_made, inherits
 from ..callsite import qualname_of
-from ..captured import Weakly, code_is_known_elsewhere
+from ..captured import Weakly, code_is_known_elsewhere, look_again_for_known_codes
 from ..errors import getframe
 from ..hotpath import Reported, frames, without_turn
 from ..sites import NOT_COUNTED
 from . import Undo
-from .prologue import Unavailable, before_creation, with_prologue
+from .prologue import Constant, Unavailable, before_creation, constant_of, with_prologue
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
@@ -73,11 +73,13 @@ class InPlace:
         self.shared: dict[int, ByClass] = {}
         self.functions: dict[int, ref[FunctionType]] = {}
         self.claims: dict[tuple[int, int], _Claim] = {}
+        self.watched: dict[int, _Watched] = {}
         self.targets: dict[int, tuple[Target, ...]] = {}
         """Before 3.12: whose hooks are written into a code object."""
         self.tool: int | None = None
         # bound once, not once for each of them
         self._on_claim_gone, self._on_code_gone = self._claim_gone, self._code_gone
+        self._on_watched_gone = self._watched_gone
 
     def arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         """Report each call of `function` to `tap`. Returns the undo. Raises Unavailable."""
@@ -93,7 +95,9 @@ class InPlace:
         except BaseException:  # also of a signal's handler: then it is tried again
             self.claims.pop(key, None)
             raise
-        return Undo(InPlace._undo_claim, self, key, undo)
+        made = Undo(InPlace._undo_claim, self, key, undo)
+        self._note(function, tap, None, made)
+        return made
 
     def _claim_gone(self, claim: _Claim) -> None:
         self.claims.pop(claim.key, None)
@@ -178,7 +182,46 @@ class InPlace:
             if not shared.classes and shared.everybody is None:
                 shared.undo()
 
+        self._note(function, tap, cls, undo)
         return undo
+
+    def _note(self, function: FunctionType, tap: Tap, cls: type | None, undo: Callable[[], None]) -> None:
+        known = self.watched.get(id(function))
+        if known is None:
+            known = self.watched[id(function)] = _Watched(function, self._on_watched_gone)
+            known.number, known.parts = id(function), ()
+        part = tap, None if cls is None else ref(cls), undo
+        known.parts = (*(other for other in known.parts if other[0] is not tap), part)
+
+    def _watched_gone(self, function: _Watched) -> None:
+        self.watched.pop(function.number, None)
+
+    def watch_other_code(self) -> list[tuple[Target, FunctionType, Callable[[], None] | None]]:
+        """Watch anew each function that the host has given other code (`f.__code__ = ...`), as reloaders, tracers do.
+
+        Whose it is, the function, and the undo; none where it cannot be watched any more.
+        """
+        found: list[tuple[Target, FunctionType, Callable[[], None] | None]] = []
+        for number, known in list(self.watched.items()):
+            function = known()
+            if function is None or id(function.__code__) in self.codes:
+                continue
+            self.watched.pop(number, None)
+            for _tap, _cls, undo in known.parts:
+                undo()  # what the host has made of the code before may still run, inside of what is there now
+            look_again_for_known_codes(function)
+            for tap, named, _undo in known.parts:
+                cls = None if named is None else named()
+                again: Callable[[], None] | None = None
+                try:
+                    if named is None:
+                        again = self.arm(function, tap)
+                    elif cls is not None:
+                        again = self.arm_for_class(function, cls, tap)
+                except Unavailable:  # and a wrapper would be what the host knows nothing of
+                    pass
+                found.append((tap.target, function, again))
+        return found
 
     def _share(self, function: FunctionType) -> ByClass:
         shared = ByClass(self.recorder)
@@ -238,8 +281,9 @@ class InPlace:
         ):
             # every closure made by one `def` has one code object: give this function its own
             code = shared.replace()
+        self._keep_track_of(code)  # first: see `watch_other_code`
+        if code is not shared:
             function.__code__ = code
-        self._keep_track_of(code)
         known, armed = Weakly(function), ref(code)
         self.functions[id(code)] = known
         monitoring.set_local_events(tool, code, monitoring.events.PY_START)
@@ -291,15 +335,20 @@ class InPlace:
             raise Unavailable("its code object is known elsewhere, and this engine would give it another one")
         original = function.__code__
         code = rewrite(original, hook)
+        self._keep_track_of(code)  # first: see `watch_other_code`
         function.__code__ = code
-        self._keep_track_of(code)
         earlier = self.targets.pop(id(original), ())
         for target in earlier:  # watched already: its frames run this code from now on
             target.has_code(code)
         self.targets[id(code)] = earlier
-        return code, Undo(InPlace._take_prologue, self, Weakly(function), ref(code), original)
+        return code, Undo(
+            InPlace._take_prologue, self, Weakly(function), ref(code), original, constant_of(code, hook)
+        )
 
-    def _take_prologue(self, known: ref[FunctionType], armed: ref[CodeType], original: CodeType) -> None:
+    def _take_prologue(
+        self, known: ref[FunctionType], armed: ref[CodeType], original: CodeType, constant: Constant
+    ) -> None:
+        constant.silence()
         code, function = armed(), known()
         if code is not None:
             self._forget(id(code))
@@ -314,6 +363,16 @@ class _Claim(Weakly):
 
     key: tuple[int, int]
     tap: Tap
+
+
+class _Watched(Weakly):
+    """A function that is watched, for as long as the host keeps it: by which taps, each with the class that it is for,
+    if not for all, and its undo."""
+
+    __slots__ = ("number", "parts")
+
+    number: int
+    parts: tuple[tuple[Tap, ref[type] | None, Callable[[], None]], ...]
 
 
 class _Kept(ref):  # type: ignore[type-arg]
