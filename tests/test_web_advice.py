@@ -33,11 +33,19 @@ def remedies():
             continue
         calls = [n for n in ast.walk(function) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "Reason"]
         assigned = [n.value for n in ast.walk(function) if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "remedy"]
+        called = {n.func.id for call in calls for n in call.args[3:4] if isinstance(n, ast.Call)}
         for call in calls:
-            given = [*call.args[3:4], *assigned]
+            given = [*(arg for arg in call.args[3:4] if not isinstance(arg, ast.Call)), *assigned, *given_by(called)]
             texts = {text for node in given for text in spelled(node)}
             found += [(call.args[0].value, text) for text in sorted(texts)]
     return found
+
+
+def given_by(names):
+    """What the functions of these names return."""
+    for function in ast.parse(inspect.getsource(reasons)).body:
+        if getattr(function, "name", "") in names:
+            yield from (node.value for node in ast.walk(function) if isinstance(node, ast.Return))
 
 
 def spelled(node):

@@ -52,7 +52,7 @@ def _way_out(callers: Sequence[Caller]) -> str:
     """What to do about the callers. A library's line is not the reader's to change."""
     if any(c.site.origin == "indirect" for c in callers):
         whose = "That line is" if len(callers) == 1 else "Some of these lines are"
-        return f"{whose} a library's: change what hands it the target. `lastcall report --format json` has the stack."
+        return f"{whose} a library's: change what hands it the target."
     return f"Move {place(callers[0])} to the replacement." if len(callers) == 1 else "Move these callers first."
 
 

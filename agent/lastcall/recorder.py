@@ -393,11 +393,14 @@ class Recorder:
                 lines.append(behind.journal_line())
             self.records.append(record)  # first, for then its slot is nobody else's
             self._by_identity[quick] = record
-            self.write(*lines, written)
+            lines.append(written)
+            self.write(*lines)
         except BaseException:  # a signal handler's, or memory or the stack is exhausted
-            # Known but not on disk it would be lost for good: its next use is a first sight again.
+            # Known but not on disk it would be lost. If it cannot be kept, its next use is a first sight again.
             self._by_identity.pop(quick, None)
             self._keep_unwritten(lines)
+            if lines and lines[-1] is written:
+                self._by_identity[quick] = record
             raise
         if behind.frames:
             self._behind_written.add(behind.number)

@@ -109,6 +109,8 @@ class InPlace:
         shared = None if function is None else self.shared.get(id(function.__code__))
         if claim is not None and shared is not None and shared.everybody is claim.tap:
             shared.forget_everybody()  # since classes that inherit it are watched, it is they who have it watched
+        if claim is not None:
+            self._strike(key[0], claim.tap)
 
     def _arm(self, function: FunctionType, tap: Tap) -> Callable[[], None]:
         if suspends(function):
@@ -176,8 +178,10 @@ class InPlace:
         entry = ref(cls), self.recorder.hooks.frame_callback(tap)
         shared.classes = [*(known for known in shared.classes if known[0]() is not None), entry]
         tap.target.has_code(function.__code__)
+        number = id(function)  # not the function, which `undo` would keep alive
 
         def undo() -> None:
+            self._strike(number, tap)
             shared.classes = [known for known in shared.classes if known is not entry]
             if not shared.classes and shared.everybody is None:
                 shared.undo()
@@ -193,6 +197,14 @@ class InPlace:
         part = tap, None if cls is None else ref(cls), undo
         known.parts = (*(other for other in known.parts if other[0] is not tap), part)
 
+    def _strike(self, number: int, tap: Tap) -> None:
+        """Forget what was noted of the function with this id: we ourselves watch it no more."""
+        known = self.watched.get(number)
+        if known is not None:
+            known.parts = tuple(part for part in known.parts if part[0] is not tap)
+            if not known.parts:
+                self.watched.pop(number, None)
+
     def _watched_gone(self, function: _Watched) -> None:
         self.watched.pop(function.number, None)
 
@@ -207,10 +219,11 @@ class InPlace:
             if function is None or id(function.__code__) in self.codes:
                 continue
             self.watched.pop(number, None)
-            for _tap, _cls, undo in known.parts:
+            parts = known.parts
+            for _tap, _cls, undo in parts:
                 undo()  # what the host has made of the code before may still run, inside of what is there now
             look_again_for_known_codes(function)
-            for tap, named, _undo in known.parts:
+            for tap, named, _undo in parts:
                 cls = None if named is None else named()
                 again: Callable[[], None] | None = None
                 try:
