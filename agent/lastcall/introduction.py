@@ -45,7 +45,7 @@ def process_record(config: Config, process_id: str, pid: int, started_ns: int) -
 
 def target_record(target: Target) -> tuple[object, ...]:
     """The T record."""
-    text = (target.metadata.get(key, "") for key in _TEXT)
+    text = [target.metadata.get(key, "") for key in _TEXT]
     return ("T", target.ref, target.kind, *text, target.defined_file, target.defined_line, target.source)
 
 
