@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lastcall.references import static_references
+from lastcall.references import search, static_references
 
 TEXT = (Path(__file__).parent / "labels" / "references" / "places.txt").read_text()
 SURE, AT_LEAST_POSSIBLE, NOT_SURE, ANY = "#!", "#?", "#x", "#."
@@ -63,3 +63,27 @@ def test_a_place_is_found_as_its_label_says(tmp_path, case):
         if not is_right:
             wrong.append((number, line, "sure" if number in sure else "possible" if number in possible else "not found"))
     assert wrong == []
+
+
+def test_a_method_may_be_called_through_a_class_of_another_package_that_it_inherits_from(tmp_path):
+    (tmp_path / "legacy.py").write_text(
+        "import logging\nfrom collections.abc import MutableMapping\n\n\n"
+        "class OldHandler(logging.Handler):\n    def emit(self, record): ...\n\n\n"
+        "class OldCache(MutableMapping):\n    def get(self, key): ...\n\n\n"
+        "class OldDict(dict):\n    def get(self, key): ...\n"
+    )
+    (tmp_path / "app.py").write_text(
+        "import logging\nimport typing as t\n\n"
+        "def send(handler: logging.Handler): handler.emit(1)  # 4\n"
+        "def made() -> logging.Handler: ...\n"
+        "made().emit(2)  # 6\n"
+        "class Keeps:\n    def __init__(self, handler: logging.Handler): self.handler = handler\n"
+        "    def go(self): self.handler.emit(3)  # 9\n"
+        "def ask(cache: 't.Mapping[str, int]'): return cache.get(1)  # 10\n"
+        "def count(numbers: t.Sequence): return numbers.get(1)\n"
+        "table = {}\ntable.get(1)\n"
+        "logging.StreamHandler().emit(4)\n"
+    )
+    refs = ["legacy:OldHandler.emit", "legacy:OldCache.get", "legacy:OldDict.get"]
+    found = [(one.target, one.line) for one in search(tmp_path, refs).references if not one.certain]
+    assert found == [("legacy:OldCache.get", 10), *(("legacy:OldHandler.emit", line) for line in (4, 6, 9))]

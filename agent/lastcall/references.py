@@ -27,7 +27,7 @@ from lastcall.scanning.referring import (
     StaticSearch,
     without_weaker,
 )
-from lastcall.scanning.resolving import Graph
+from lastcall.scanning.resolving import Graph, abstract_bases
 from lastcall.scanning.templates import asked_for
 from lastcall.scanning.tree import FOREIGN, SourceFile, Tree, holds_tests, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
@@ -184,10 +184,7 @@ class _Search:
             self._names |= new
             self._bind_files_that_mention(new)
             names = self._aliases() | self._heirs()
-        for target in self.targets:
-            if target.owner:
-                for ancestor in self._graph.ancestors(target.owner):
-                    self._of_relatives.setdefault(f"{ancestor}.{target.name}", []).append(target)
+        self._note_overridden()
         result = StaticSearch(self._tree.root)
         result.references = sorted(
             {*self._from_python(), *self._from_text(), *self._from_templates(), *self._from_unreadable(result)},
@@ -379,6 +376,14 @@ class _Search:
         """An attribute of something unknown: it may be the target if the name agrees."""
         unknown, _, last = name.partition(".")
         return [target for target in self.targets if target.name == last and (target.owner or unknown == "?")]
+
+    def _note_overridden(self) -> None:
+        for target in self.targets:
+            for ancestor in self._graph.ancestors(target.owner) if target.owner else ():
+                for name in (ancestor, *abstract_bases(ancestor)):
+                    self._of_relatives.setdefault(f"{name}.{target.name}", []).append(target)
+                    if not name.startswith("builtins."):  # what an annotation promises; `{}` is nothing but a dict
+                        self._of_relatives.setdefault(f"{name}().{target.name}", []).append(target)
 
     def _relatives(self, name: str) -> list[_Target]:
         """A method that a target overrides, or one of a Protocol that its class may fit."""

@@ -4,12 +4,15 @@ instances."""
 from __future__ import annotations
 
 import builtins
+import collections.abc
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_ABSTRACT = ("collections.abc", "typing")
+"""Where Python keeps its abstract classes, under the same names."""
 _DEEPEST = 30
 """Longer chains of re-exports are circles."""
 _WIDEST = 8
@@ -333,6 +336,14 @@ class Graph:
         bindings = self.bindings(owner) if owner and qualname else None
         found: list[Any] | None = bindings["exports"].get(qualname) if bindings else None
         return found
+
+
+def abstract_bases(name: str) -> Iterator[str]:
+    """What Python's own abstract class of this name is as well: a `MutableMapping` is a `typing.Mapping`."""
+    module, _, last = name.rpartition(".")
+    known = getattr(collections.abc, last, None) if module in _ABSTRACT else None
+    for base in known.__mro__[:-1] if isinstance(known, type) else ():
+        yield from (f"{home}.{base.__name__}" for home in _ABSTRACT)
 
 
 def _split(path: str) -> list[str]:
