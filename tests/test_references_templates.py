@@ -92,3 +92,22 @@ def test_files_are_templates_by_suffix_or_folder(shop):
 
 def test_what_never_closes_is_read_in_a_time_that_grows_with_it():
     assert list(asked_for("{{" * 200_000 + "{% raw %}" * 20_000, "old_money", "filters")) == []
+
+
+@pytest.mark.parametrize("file", [
+    ".env", ".env.production", "Dockerfile.worker", "Jenkinsfile", "app.yaml.j2", "crontab", "justfile", "units/app.timer",
+])
+def test_a_name_that_something_is_to_import_is_found_in_what_configures_processes(shop, file):
+    (shop / file).parent.mkdir(exist_ok=True)
+    (shop / file).write_text("COMMAND=run shop.filters:old_money\n")
+    (shop / "notes.rst").write_text("COMMAND=run shop.filters:old_money\n")
+    assert [(one.kind, one.file) for one in search(shop, [FUNCTION]).references] == [("string", file)]
+
+
+@pytest.mark.parametrize(("file", "first"), [("app.wsgi", ""), ("run.pyw", ""), ("hook.cgi", "#!/usr/bin/env python3\n")])
+def test_programs_with_another_suffix_are_read(shop, file, first):
+    (shop / file).write_text(first + "from shop.filters import old_money\nold_money(1)\n")
+    (shop / "perl.cgi").write_text("#!/usr/bin/perl\nuse old_money;\n")
+    found = search(shop, [FUNCTION])
+    assert [(one.kind, one.file, one.breaks) for one in found.references] == [("import", file, True), ("call", file, True)]
+    assert found.skipped == []

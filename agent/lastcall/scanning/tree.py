@@ -25,27 +25,30 @@ MAX_LINES = 50_000
 """Longer files are generated: no person keeps a shim in one, and one of them costs as much as a thousand
 others."""
 
-TEXT_SUFFIXES = frozenset(
-    (
-        ".toml",
-        ".cfg",
-        ".ini",
-        ".yaml",
-        ".yml",
-        ".json",
-        ".env",
-        ".sh",
-        ".txt",
-        ".conf",
-        ".service",
-        ".tf",
-        ".xml",
-    )
-)
+TEXT_SUFFIXES = frozenset((
+    ".bash", ".bat", ".bzl", ".cfg", ".cmd", ".conf", ".cron", ".desktop", ".env", ".hcl", ".in", ".ini", ".json",
+    ".json5", ".jsonc", ".mk", ".nomad", ".plist", ".properties", ".ps1", ".pth", ".service", ".sh", ".tf", ".tfvars",
+    ".timer", ".toml", ".txt", ".xml", ".yaml", ".yml", ".zsh",
+    # templates of such files
+    ".erb", ".j2", ".jinja", ".jinja2", ".mako", ".tmpl", ".tpl",
+))  # fmt: skip
 """Files that may name a callable for something else to import: entry points, settings, process managers."""
-FOREIGN = {".ipynb": ("notebook", "notebooks"), ".pyx": ("Cython file", "Cython files")}
+FOREIGN = {
+    ".ipynb": ("notebook", "notebooks"),
+    ".pyx": ("Cython file", "Cython files"),
+    ".pxd": ("Cython declaration", "Cython declarations"),
+    ".pxi": ("Cython include", "Cython includes"),
+}
 """Files that hold Python code and are not parsed: a name is looked for in their text."""
-TEXT_NAMES = frozenset(("Procfile", "Dockerfile", "Makefile", "entry_points.txt"))
+TEXT_NAMES = frozenset((
+    "BUILD", "Containerfile", "Dockerfile", "GNUmakefile", "Jenkinsfile", "Justfile", "Makefile", "Pipfile", "Procfile",
+    "Vagrantfile", "WORKSPACE", "crontab", "entry_points.txt", "justfile", "makefile", ".env", ".envrc", ".coveragerc",
+))  # fmt: skip
+"""The same, by their name or what comes before a dot in it (`Dockerfile.worker`, `.env.production`)."""
+_SCRIPTS = (".pyw", ".wsgi")
+"""Python programs that nobody imports."""
+_PERHAPS_SCRIPTS = ("", ".cgi", ".fcgi")
+"""The same, if their first line says so."""
 MAX_TEXT_BYTES = 512_000
 
 _NEVER = frozenset(("__pycache__", "node_modules", "site-packages", "dist-packages"))
@@ -261,9 +264,9 @@ def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[t
             tree.foreign[suffix] += 1
             if entry.is_file():  # a link that leads nowhere holds nothing
                 tree.unparsed.append((entry.path, relative))
-        elif not suffix and entry.name not in TEXT_NAMES and _is_script(entry):
+        is_text = suffix in TEXT_SUFFIXES or _is_named_as_text(entry.name)
+        if suffix in _SCRIPTS or (suffix in _PERHAPS_SCRIPTS and not is_text and _is_script(entry)):
             tree.scripts.append((entry.path, relative))
-        is_text = suffix in TEXT_SUFFIXES or entry.name in TEXT_NAMES
         kinds = [tree.texts] * is_text + [tree.templates] * is_template(relative)
         if kinds and entry.is_file() and entry.stat().st_size <= MAX_TEXT_BYTES:
             for kind in kinds:
@@ -272,6 +275,10 @@ def _take_file(entry: os.DirEntry[str], relative: str, tree: Tree, found: list[t
         circle = error.errno == ELOOP
         reason = "a link that leads in a circle" if circle else f"cannot be looked at: {error.strerror}"
         tree.skipped.append(Skipped(relative, reason))
+
+
+def _is_named_as_text(name: str) -> bool:
+    return name in TEXT_NAMES or name[0] + name[1:].partition(".")[0] in TEXT_NAMES
 
 
 def _is_script(entry: os.DirEntry[str]) -> bool:
