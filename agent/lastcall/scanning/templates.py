@@ -28,7 +28,7 @@ _QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
 def is_template(file: str) -> bool:
     """Whether the file at this relative path is a template, by its suffix or its folder."""
     *folders, name = file.split("/")
-    return any(name.endswith(suffix) for suffix in _SUFFIXES) or not _FOLDERS.isdisjoint(folders)
+    return "." + name.rpartition(".")[2] in _SUFFIXES or not _FOLDERS.isdisjoint(folders)
 
 
 def asked_for(text: str, name: str, module: str) -> Iterator[tuple[int, int]]:
