@@ -647,6 +647,28 @@ def test_two_readers_of_one_dead_process_count_it_once(path):
         assert sum(row.count for row in store.activity()) == 100
 
 
+@pytest.mark.parametrize("times", [0, 1, 7, 1000])
+def test_who_is_refused_the_write_ahead_log_of_a_new_file_tries_again(path, monkeypatch, times):
+    """SQLite lets nobody wait who turns it on while another does: three commands at once on a new store."""
+    left = [times]
+
+    class Refused(CONNECTION):
+        def execute(self, statement, *rest):
+            if "journal_mode" in statement and left[0]:
+                left[0] -= 1
+                raise sqlite3.OperationalError("database is locked")
+            return super().execute(statement, *rest)
+
+    monkeypatch.setattr("lastcall.store.database.CONNECTION", Refused)
+    database = Database(str(path))
+    if times < 20:
+        assert database.connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+    else:
+        with pytest.raises(StoreError, match="locked by another process"):
+            database.connection.execute("SELECT 1")
+    database.close()
+
+
 def test_ten_thousand_sites_are_taken_over_in_a_time_that_grows_with_them(tmp_path):
     frames = tuple((f"/srv/app/layer_{i}.py", i, f"layer_{i}") for i in range(25))
     spent = []

@@ -59,6 +59,7 @@ class _ReadAtOnce(sqlite.Connection):
 
 
 CONNECTION = sqlite.Connection if sys.version_info >= (3, 11) else _ReadAtOnce
+_MOST_ATTEMPTS = 20
 
 
 class _Errors:
@@ -196,8 +197,7 @@ class Database:
                 # NORMAL: a commit survives a crash of the process, and the last ones not a power cut; the
                 # journals are deleted only later, so even then the counts are in one of the two.
                 connection.execute("PRAGMA synchronous = NORMAL")
-                # read to its end: a cursor with rows to come is busy with the statement while we close
-                connection.execute("PRAGMA journal_mode = WAL").fetchall()
+                _write_ahead(connection)
                 _create_if_empty(connection)
             version = _checked_schema(connection, self.path)
             if version < SCHEMA_VERSION:
@@ -292,6 +292,27 @@ def _copy_of(connection: sqlite.Connection) -> sqlite.Connection:
         copy.close()
         raise
     return copy
+
+
+def _write_ahead(connection: sqlite.Connection) -> None:
+    """Choose the journal mode. Of two who do so at once for a new file SQLite refuses one without letting it wait."""
+    for _ in range(_MOST_ATTEMPTS):
+        if _is_write_ahead(connection):
+            return
+        connection.execute("BEGIN IMMEDIATE")  # which waits
+        connection.execute("COMMIT")
+    _is_write_ahead(connection, last=True)
+
+
+def _is_write_ahead(connection: sqlite.Connection, *, last: bool = False) -> bool:
+    try:
+        # read to its end: a cursor with rows to come is busy with the statement while we close
+        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    except sqlite.OperationalError as error:
+        if last or "locked" not in str(error):
+            raise
+        return False
+    return True
 
 
 def _create_if_empty(connection: sqlite.Connection) -> None:
