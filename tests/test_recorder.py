@@ -543,3 +543,27 @@ def test_a_call_site_whose_first_sight_is_broken_off_is_on_disk_with_its_next_us
     assert counts == {"/application/made0.py": 2, "/application/made2.py": 4}
     assert {line[13][-1] for line in lines if line[0] == "S"} <= {line[1] for line in lines if line[0] == "K"}
     recorder.journal.close()
+
+
+def test_states_whose_writing_is_broken_off_are_written_later(monkeypatch):
+    from lastcall import agent as agents
+
+    class Bare:
+        _known = {"application:two"}
+        _to_write = [Target("application:one"), Target("application:two")]
+        started_ns = 1
+
+    bare = Bare()
+    waiting = list(bare._to_write)
+    changed = agents.Agent._changed_targets
+
+    def interrupted(*_):
+        raise TimeoutError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(agents, "state_record", interrupted)
+        with pytest.raises(TimeoutError):  # as of a signal's handler
+            changed(bare)
+    assert bare._to_write == waiting
+    assert bare._known == {"application:two"}
+    assert [record[:2] for record in changed(bare)] == [("T", "application:one"), ("A", "application:one"), ("A", "application:two")]
