@@ -170,6 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
+    parser.add_argument("--only", action="append", choices=WARNING_ROWS, help="this kind of warning, and no log records")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help=argparse.SUPPRESS)
@@ -181,14 +182,15 @@ def main() -> None:
         _serve()
         return
     if options.measure:
-        print(json.dumps(_measure(options.rounds)))
+        print(json.dumps(_measure(options.rounds, options.only or WARNING_ROWS)))
         return
     with tempfile.TemporaryDirectory() as folder:
         _write(Path(folder))
         plain = _run(Path(folder), "--list", watched=False)
         watched = _run(Path(folder), "--list", watched=True)
-        result = _run(Path(folder), "--measure", "--rounds", str(options.rounds), watched=True)
-        result["logs"] = _logs(Path(folder), options.rounds, result["made"])
+        only = [f"--only={name}" for name in options.only or ()]
+        result = _run(Path(folder), "--measure", "--rounds", str(options.rounds), *only, watched=True)
+        result["logs"] = [] if only else _logs(Path(folder), options.rounds, result["made"])
         _check_counts(Path(folder), result)
     result["differs"] = sorted(name for name in watched if watched[name] != plain.get(name, watched[name]))
     if options.json:
@@ -315,7 +317,7 @@ def _shape(value: object) -> str:
     return code.co_code.hex() + (events if set(events) - set("[0, ]") else "")
 
 
-def _measure(rounds: int) -> dict:
+def _measure(rounds: int, names: tuple[str, ...]) -> dict:
     import caller
     import twin_caller
 
@@ -331,7 +333,7 @@ def _measure(rounds: int) -> dict:
     result = {"python": platform.python_version(), "load": os.getloadavg()[0], "warnings": [], "made": {}}
     variants = {"without": own, "own": own, "floor": own, "left out": own, "watched": watched}
     for filters in FILTERS:
-        for name in WARNING_ROWS:
+        for name in names:
             calls = dict.fromkeys(variants, getattr(caller, f"call_{name}"))
             calls["without"] = getattr(twin_caller, f"call_{name}")
             with warnings.catch_warnings():
