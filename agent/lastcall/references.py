@@ -10,7 +10,6 @@ are searched for in the same way, until no new one appears.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lastcall.errors import UsageError
 from lastcall.scanning.finding import Skipped
-from lastcall.scanning.naming import TOKEN, imported_in
+from lastcall.scanning.outside_python import OutsidePython, mentioned, mentions
 from lastcall.scanning.passing import CONSTRUCTORS, passes
 from lastcall.scanning.referring import (
     Definition,
@@ -28,8 +27,7 @@ from lastcall.scanning.referring import (
     without_weaker,
 )
 from lastcall.scanning.resolving import Graph, abstract_bases
-from lastcall.scanning.templates import asked_for
-from lastcall.scanning.tree import FOREIGN, SourceFile, Tree, holds_tests, is_test_path, read_tree
+from lastcall.scanning.tree import SourceFile, Tree, holds_tests, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
 from lastcall.targets import BadReferenceError, Ref
 
@@ -44,22 +42,8 @@ _BODIES = frozenset(("def", "class", "property", "module"))
 """Definitions that have an inside."""
 _PROTOCOLS = frozenset(("typing.Protocol", "typing_extensions.Protocol"))
 
-_ENTRY_POINT_FILES = frozenset(("pyproject.toml", "setup.cfg", "setup.py", "entry_points.txt"))
-_OWN_FILES = frozenset(("lastcall.toml", "lastcall-baseline.toml"))
-_OWN_OUTPUT = re.compile(
-    rb'\s*\{\s*(?:"format": "lastcall-certificate/|"schema": 1,\s*(?:"targets": \[|"summary": \{\s*"in_use": )'
-    rb'|"\$schema": [^{]*"runs": \[\s*\{\s*"tool": \{\s*"driver": \{\s*"name": "lastcall")'
-    rb"|Targets: \d+ in use, \d+ without a use seen\r?\n|(?:SAFE|IN USE|UNPROVEN) +\S+\r?\n {10}"
-)
-"""How a certificate, a report and a verdict (JSON or text) and SARIF of ours begin: what they name they judge, and
-refer to nothing."""
-_PROSE = ("markdown", "raw", "heading")
-_OWN_LINE = re.compile(r"^\s*(?:ref|replacement)\s*=")
-_IDENTIFIER = re.compile(rb"[A-Za-z_]\w*")
 _STAR = re.compile(rb"\bimport[ \t]*\(?[ \t]*\*")
 _MOST_ROUNDS = 6
-_FEW_NAMES = 20
-"""Up to so many names are looked for one by one; for more, all identifiers are taken out first."""
 
 
 def static_references(
@@ -187,7 +171,7 @@ class _Search:
         self._note_overridden()
         result = StaticSearch(self._tree.root)
         result.references = sorted(
-            {*self._from_python(), *self._from_text(), *self._from_templates(), *self._from_unreadable(result)},
+            {*self._from_python(), *self._from_the_rest(result)},
             key=lambda item: (item.target, item.file, item.line, item.column, item.kind),
         )
         result.unread = [*self._tree.unread, *self._unread.values()]
@@ -222,11 +206,11 @@ class _Search:
             except OSError as error:
                 self._unread[file.file] = Skipped(file.file, f"cannot be read: {error.strerror}")
                 continue
-            if not _mentions(data, fresh) and not (_STAR.search(data) and _mentions(data, modules)):
+            if not mentions(data, fresh) and not (_STAR.search(data) and mentions(data, modules)):
                 continue
             if file.is_test and not holds_tests(file.file, data):
                 self._take_for_production(index)
-            names = sorted(encoded[name] for name in _mentioned(data, set(encoded)))
+            names = sorted(encoded[name] for name in mentioned(data, set(encoded)))
             names += constructors
             items.append(Item(file.path, [file.module, file.is_package, names]))
             places.append(index)
@@ -284,6 +268,15 @@ class _Search:
                         found.update(qualname.rpartition(".")[2] for item in more if item not in heir)
                         heir.extend(item for item in more if item not in heir)
         return found
+
+    def _from_the_rest(self, result: StaticSearch) -> Iterable[StaticReference]:
+        """From what is not Python, and from Python that cannot be read."""
+        unreadable = [(self._tree.files[index], reason) for index, reason in self._unreadable.items()]
+        result.skipped += [Skipped(file.file, reason) for file, reason in unreadable]
+        rest = OutsidePython(self._tree, self.targets, self._unread)
+        yield from rest.texts(self._names, lambda name: self._hits(name, ""))
+        yield from rest.templates()
+        yield from rest.words(unreadable)
 
     # -- from uses to references
 
@@ -460,141 +453,6 @@ class _Search:
         if bindings is None:
             return sorted(self._by_module)
         return [f"{module}:{name}" for name in bindings["exports"] if "()" not in name]
-
-    # -- outside of Python, and in Python that cannot be read
-
-    def _from_text(self) -> Iterable[StaticReference]:
-        names = {name.encode() for name in self._names}
-        for path, file in self._tree.texts:
-            base = file.rpartition("/")[2]
-            if base in _OWN_FILES:
-                continue
-            try:
-                data = Path(path).read_bytes()
-            except OSError:
-                continue
-            if _mentions(data, names) and not _OWN_OUTPUT.match(data):
-                yield from self._in_text(data.decode("utf-8", "replace"), file, base)
-
-    def _in_text(self, text: str, file: str, base: str) -> Iterable[StaticReference]:
-        for number, line in enumerate(text.splitlines(), 1):
-            if _OWN_LINE.match(line):
-                continue
-            tokens = [(match.group(), match.start()) for match in TOKEN.finditer(line)]
-            for token, start in (*tokens, *imported_in(line)):
-                if "." not in token and ":" not in token:
-                    continue
-                for target, _, certain in self._hits(token.replace(":", "."), ""):
-                    is_entry = base in _ENTRY_POINT_FILES and ":" in token
-                    yield StaticReference(
-                        target.ref,
-                        "entry-point" if is_entry else "string",
-                        file,
-                        number,
-                        start,
-                        "",
-                        "",
-                        token,
-                        is_test_path(file),
-                        certain,
-                    )
-
-    def _from_templates(self) -> Iterable[StaticReference]:
-        named = [target for target in self.targets if target.path != target.ref]  # templates name no modules
-        names = {target.name.encode() for target in named}
-        for path, file in self._tree.templates if named else ():
-            try:
-                data = Path(path).read_bytes()
-            except OSError as error:
-                self._unread[file] = Skipped(file, f"cannot be read: {error.strerror}")
-                continue
-            if not _mentions(data, names):
-                continue
-            text = data.decode("utf-8", "replace")
-            for target in named:
-                for line, column in asked_for(text, target.name, "" if target.owner else target.leaf):
-                    yield StaticReference(
-                        target.ref,
-                        "template",
-                        file,
-                        line,
-                        column,
-                        "",
-                        "",
-                        target.name,
-                        is_test_path(file),
-                        certain=False,
-                    )
-
-    def _from_unreadable(self, result: StaticSearch) -> Iterable[StaticReference]:
-        for index, reason in self._unreadable.items():
-            file = self._tree.files[index]
-            result.skipped.append(Skipped(file.file, reason))
-            text = Path(file.path).read_bytes().decode("utf-8", "replace")
-            yield from self._by_name(text, file.file, file.module, is_test=file.is_test, reason=reason)
-        names = {target.name.encode() for target in self.targets}
-        for path, relative in self._tree.unparsed:
-            try:
-                data = Path(path).read_bytes()
-            except OSError as error:
-                self._unread[relative] = Skipped(relative, f"cannot be read: {error.strerror}")
-                continue
-            if _mentions(data, names):
-                kind = FOREIGN[Path(relative).suffix][0]
-                text = data.decode("utf-8", "replace")
-                code = _code_of_notebook(text) if relative.endswith(".ipynb") else text
-                is_test = is_test_path(relative)
-                yield from self._by_name(text, relative, "", code, is_test=is_test, reason=f"a {kind}")
-
-    def _by_name(
-        self, text: str, file: str, module: str, code: str | None = None, *, is_test: bool, reason: str
-    ) -> Iterable[StaticReference]:
-        """The lines of what cannot be parsed that say a target's name, if what of it is `code` does."""
-        lines = text.splitlines()
-        for target in self.targets:
-            word = re.compile(rf"\b{re.escape(target.name)}\b")
-            if code is not None and not word.search(code):
-                continue
-            for number, line in enumerate(lines, 1):
-                match = word.search(line)
-                if match:
-                    yield StaticReference(
-                        target.ref,
-                        "text",
-                        file,
-                        number,
-                        match.start(),
-                        module,
-                        "",
-                        target.name,
-                        is_test,
-                        certain=False,
-                        note=f"not parsed: {reason}",
-                    )
-
-
-def _code_of_notebook(text: str) -> str:
-    """What its cells run: words in its prose and its output use nothing. All of it where that cannot be told."""
-    try:
-        book = json.loads(text)
-        sheets = book.get("worksheets") or [book]  # as old ones are laid out
-        cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] not in _PROSE]
-        parts = [cell["source"] if "source" in cell else cell["input"] for cell in cells]
-        return "\n".join("".join(part) for part in parts)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        return text
-
-
-def _mentions(data: bytes, names: set[bytes]) -> bool:
-    if len(names) <= _FEW_NAMES:
-        return any(name in data for name in names)
-    return not names.isdisjoint(_IDENTIFIER.findall(data))
-
-
-def _mentioned(data: bytes, names: set[bytes]) -> set[bytes]:
-    if len(names) <= _FEW_NAMES:
-        return {name for name in names if name in data}
-    return names.intersection(_IDENTIFIER.findall(data))
 
 
 def _kind_of(file: SourceFile, use: list[Any], *, whole: bool) -> tuple[ReferenceKind, str]:
