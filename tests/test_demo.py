@@ -128,6 +128,16 @@ def test_lastcall_demo_shows_both_callers_with_their_counts(tmp_path: Path) -> N
         assert word in done.stdout
 
 
+def test_lastcall_demo_ends_quietly_when_its_reader_has_read_enough(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "lastcall", "demo", "--keep", str(tmp_path / "shop")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def test_lastcall_demo_says_what_is_wrong_with_a_folder_it_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = _run("-m", "lastcall", "demo", "--keep", str(tmp_path / "file" / "shop"))

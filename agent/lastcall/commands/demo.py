@@ -117,9 +117,14 @@ def _play(folder: Path) -> None:
 
 def _step(shown: list[str], command: list[str], folder: Path, environ: dict[str, str]) -> None:
     print("$", shlex.join(shown), flush=True)
-    code = subprocess.run(command, cwd=folder, env=environ, check=False).returncode  # noqa: S603 - our own program
-    if code:
-        raise LastcallError("demo-failed", f"demo: {shlex.join(shown)} ended with exit code {code}")
+    # Whoever reads a pipe may have read enough: that is for us to meet, and no error of the program's.
+    output = None if sys.stdout.isatty() else subprocess.PIPE
+    done = subprocess.run(command, cwd=folder, env=environ, check=False, stdout=output)  # noqa: S603 - our own program
+    if done.stdout:
+        sys.stdout.buffer.write(done.stdout)
+        sys.stdout.flush()
+    if done.returncode:
+        raise LastcallError("demo-failed", f"demo: {shlex.join(shown)} ended with exit code {done.returncode}")
     print(flush=True)
 
 
