@@ -7,6 +7,8 @@ A frame of ours lies under such a module's code, and under no other's.
 
 from __future__ import annotations
 
+from _weakref import ref
+
 from .errors import getframe
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
@@ -23,6 +25,7 @@ def watch(finder: Finder, util: ModuleType) -> None:
     if lazy_loader is None or "loader" in vars(lazy_loader):
         return
     making = lazy_loader.exec_module.__code__
+    living = ref(finder)  # or the class, which stays to the end, would keep all of ours until then
 
     def get_loader(lazy: Any) -> Any:
         try:
@@ -30,7 +33,8 @@ def watch(finder: Finder, util: ModuleType) -> None:
         except KeyError:
             raise AttributeError(f"{type(lazy).__name__!r} object has no attribute 'loader'") from None
         frame = getframe(1)
-        if frame.f_code is making:
+        finder = living()
+        if frame.f_code is making and finder is not None:
             with finder.errors.guard_in_host("lazy-module"):
                 spec = vars(frame.f_locals[making.co_varnames[1]]).get("__spec__")
                 if spec is not None and finder.wants(spec.name):

@@ -256,7 +256,8 @@ def is_not_an_import(frame: FrameType) -> bool:
     """Of a read of a module's `__spec__`."""
     if is_import_machinery(frame):
         # `import_module` of a loaded module ends here; the other readers of `__spec__` only look
-        return frame.f_code.co_name != "_find_and_load"
+        looks_for = frame.f_back if frame.f_code.co_name == "_is_initializing" else frame  # from 3.15 on
+        return looks_for is None or looks_for.f_code.co_name != "_find_and_load"
     doing = _opcode(frame)
     if doing.startswith("CALL") and "__import__" in frame.f_code.co_names:
         # Who calls `__import__` in a function hardly calls `getattr(module, "__spec__")` there. This one is of
@@ -280,6 +281,8 @@ def _is_aliasing(frame: FrameType) -> bool:
         at -= 2
     while at > 0:
         at -= 2
+        if opname[raw[at]] == "LOAD_COMMON_CONSTANT":  # from 3.15 on: None, for a list of names is none of these
+            return True
         if opname[raw[at]] == "LOAD_CONST":
             return frame.f_code.co_consts[raw[at + 1]] is None
         if opname[raw[at]] not in ("EXTENDED_ARG", "CACHE"):

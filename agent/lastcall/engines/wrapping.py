@@ -125,6 +125,21 @@ class Unseen(metaclass=_Kind):
         # C's own functions, so that no line of ours is in the traceback of what goes wrong
         __setattr__: Any = property(lambda self: MethodType(setattr, wrapped_by(self)))
         __delattr__: Any = property(lambda self: MethodType(delattr, wrapped_by(self)))
+        if sys.version_info >= (3, 15):  # where `ExitStack` looks past a type's own `__getattribute__`
+            __enter__ = property(lambda self: _entered_by(wrapped_by(self), "__enter__"))
+            __aenter__ = property(lambda self: _entered_by(wrapped_by(self), "__aenter__"))
+            # `push` takes what has none for the callback itself
+            __exit__ = property(lambda self: getattr(wrapped_by(self), "__exit__", self))
+            __aexit__ = property(lambda self: getattr(wrapped_by(self), "__aexit__", self))
+
+
+def _entered_by(wrapped: Any, name: str) -> Any:
+    """Raises what `contextlib` does of a type that has no such method."""
+    method = getattr(wrapped, name, None)
+    if method is None:
+        cls, kind = type(wrapped), "asynchronous context manager" if name == "__aenter__" else "context manager"
+        raise TypeError(f"'{cls.__module__}.{cls.__qualname__}' object does not support the {kind} protocol")
+    return method
 
 
 class Wrapper(Unseen, wrapt.FunctionWrapper):

@@ -14,24 +14,29 @@ try:
     from _json import encode_basestring_ascii as string
     from _json import make_scanner
 except ImportError:  # an interpreter without them
-    from json import JSONDecoder
     from json.encoder import py_encode_basestring_ascii as string
 
     def make_scanner(_meant: object) -> Any:  # type: ignore[no-redef]
-        return vars(JSONDecoder())["scan_once"]
+        raise AttributeError
 
 
 class _AsJson:
     """What `json.loads` means by default."""
 
     strict = True
-    object_hook = object_pairs_hook = None
+    object_hook = object_pairs_hook = array_hook = None
     parse_float = float
     parse_int = int
     parse_constant = float
 
 
-_scan: Any = make_scanner(_AsJson)  # type: ignore[arg-type]  # its attributes are all that is read
+_scan: Any
+try:
+    _scan = make_scanner(_AsJson)  # type: ignore[arg-type]  # its attributes are all that is read
+except AttributeError:  # a Python that asks for more than is known here
+    from json import JSONDecoder as Decoder
+
+    _scan = vars(Decoder())["scan_once"]
 _SPACE = " \t\n\r"
 
 
