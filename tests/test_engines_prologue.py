@@ -212,6 +212,7 @@ def test_what_does_not_suspend_has_nothing_before_its_creation() -> None:
         before_creation(sample.__code__, nothing)
 
 
+@rewritten
 def test_the_hook_is_no_constant_of_the_functions_own() -> None:
     """It passes for the empty bytes with whoever looks; the function's own empty bytes are another object."""
 

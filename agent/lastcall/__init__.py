@@ -4,11 +4,9 @@ PYTEST_DONT_REWRITE: pytest would rewrite the assertions of every package that b
 is imported already, which ends a run where warnings are errors.
 """
 
-from __future__ import annotations
-
 __version__ = "0.1.0"
 
-TYPE_CHECKING = False  # this module is imported at the start of the host
+TYPE_CHECKING = False  # this module is imported at the start of the host, which may need no `__future__` either
 if TYPE_CHECKING:
     from typing import Any
 
@@ -23,7 +21,7 @@ def start_from_environment() -> None:
         bootstrap.start_from_environment()
 
 
-def start(**settings: Any) -> None:
+def start(**settings: "Any") -> None:
     """Start the agent in this process, once. See `lastcall.bootstrap.start`."""
     from . import bootstrap
 

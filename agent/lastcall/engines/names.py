@@ -136,7 +136,7 @@ def arm_name(
 def arm_module(recorder: Recorder, module: ModuleType, tap: Tap) -> Callable[[], None]:
     """Count every import statement that names `module`, and `from parent import it`."""
     tap.ignores = is_not_an_import
-    undo = [_watch(recorder, module, "__spec__", tap)]
+    undo = [_watch(recorder, module, "__spec__", tap, _of_who_asks(recorder.hooks.frame_callback(tap)))]
     parent_name, _, name = module.__name__.rpartition(".")
     parent = sys.modules.get(parent_name)
     if parent is not None:
@@ -147,6 +147,17 @@ def arm_module(recorder: Recorder, module: ModuleType, tap: Tap) -> Callable[[],
             step()
 
     return undo_all
+
+
+def _of_who_asks(count: Callable[[FrameType | None], None]) -> Callable[[FrameType | None], None]:
+    """From 3.15 on a function of importlib's reads `__spec__`, at one place for those who import and those who look."""
+    if sys.version_info < (3, 15):
+        return count
+    return lambda frame: count(_who_asks(frame) if frame else None)
+
+
+def _who_asks(frame: FrameType) -> FrameType:
+    return frame.f_back or frame if frame.f_code.co_name == "_is_initializing" else frame
 
 
 def _from_parent(recorder: Recorder, tap: Tap) -> Tap:
@@ -248,16 +259,17 @@ def _opcode(frame: FrameType) -> str:
 
 
 def _is_not_a_read(frame: FrameType) -> bool:
-    # `from package import name` first has importlib ask whether the name is there; the read comes after
-    return is_import_machinery(frame)
+    # `from package import name` first has importlib ask whether the name is there; the read comes after. From 3.15 on
+    # `traceback` looks through all that an object has for a name that somebody may have meant.
+    asks = frame.f_code.co_name == "_check_for_nested_attribute" and frame.f_globals.get("__name__") == "traceback"
+    return asks or is_import_machinery(frame)
 
 
 def is_not_an_import(frame: FrameType) -> bool:
     """Of a read of a module's `__spec__`."""
     if is_import_machinery(frame):
         # `import_module` of a loaded module ends here; the other readers of `__spec__` only look
-        looks_for = frame.f_back if frame.f_code.co_name == "_is_initializing" else frame  # from 3.15 on
-        return looks_for is None or looks_for.f_code.co_name != "_find_and_load"
+        return _who_asks(frame).f_code.co_name != "_find_and_load"
     doing = _opcode(frame)
     if doing.startswith("CALL") and "__import__" in frame.f_code.co_names:
         # Who calls `__import__` in a function hardly calls `getattr(module, "__spec__")` there. This one is of
