@@ -823,3 +823,37 @@ def test_one_look_at_all_modules_finds_what_each_look_finds():
     wants = Wanted([])
     wants.also_exactly("c", lambda _module: None)
     assert wants.any_of(names)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy import statements came with 3.15")
+@pytest.mark.parametrize("all_lazy", ["", "all"])
+def test_lazy_imports_stay_lazy_and_give_what_they_name(tmp_path, all_lazy):
+    """A watched module's attributes are looked up in another way, which must load what is still to be loaded."""
+    world = World(tmp_path, {
+        "legacy.py": """
+            import warnings
+            lazy import json as later
+            lazy from math import sqrt
+            lazy import never
+            lazy from other import again
+            VALUE = 1
+            def old():
+                warnings.warn("old() is deprecated", DeprecationWarning, stacklevel=2)
+            """,
+        "other.py": "again = 2\n",
+        "never.py": "print('never')\n",
+        "host.py": """
+            import sys
+            lazy import legacy
+            lazy from legacy import old
+            print("legacy" in sys.modules)
+            old()
+            print(legacy.VALUE, legacy.later.dumps([1]), legacy.sqrt(4), "never" in sys.modules)
+            from legacy import again
+            print(again, hasattr(legacy, "nothing"))
+            """,
+    }, ("legacy:old", "legacy:VALUE", "legacy:again", "never"))
+    settings = {"PYTHON_LAZY_IMPORTS": all_lazy} if all_lazy else {}
+    watched = differing(world, LASTCALL_DISCOVER_WARNINGS="DeprecationWarning", **settings)
+    uses = sorted((use.target, use.line, use.count) for use in watched.uses())
+    assert uses == [("legacy:VALUE", 7, 1), ("legacy:again", 9 if all_lazy else 8, 1), ("legacy:old", 6, 1)]

@@ -41,6 +41,15 @@ if sys.version_info >= (3, 14):
     _LOOK_HERE = {"__getattribute__": object.__getattribute__, "__getattr__": type(sys).__getattribute__}
 
 
+LAZY: Any = None
+"""The type of what stands for a module, or a name of it, that an import statement is to load when it is first used
+(PEP 810). What looks attributes up as `types.ModuleType` does has it loaded; nothing else does."""
+if sys.version_info >= (3, 15):
+    import _types
+
+    LAZY = _types.LazyImportType
+
+
 def _stands_for(cls: Any) -> Any:
     """The class that a watched module had. A class that the host has made from a watched one stands for itself."""
     return cls.__base__ if _MARK in cls.__dict__ else cls
@@ -118,6 +127,36 @@ class _Name:
             delattr(type(sys)("module"), self.name)  # raises what Python raises
 
 
+class _Lazy:
+    """A data descriptor for a name that stands for what is still to be imported, in a module that is watched."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, module: Any, owner: Any = None) -> Any:
+        if module is None:
+            return self
+        load_lazy(module.__dict__, self.name)
+        try:
+            return module.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(self.name) from None
+
+    __set__ = _Name.__set__
+    __delete__ = _Name.__delete__
+
+
+def load_lazy(names: dict[str, Any], name: str) -> None:
+    """Import what a module's name stands for, if that is still to be done. Raises what the import does."""
+    lazy: Any = names.get(name)
+    if LAZY is not None and type(lazy) is LAZY:
+        found = lazy.resolve()
+        if names.get(name) is lazy:
+            names[name] = found
+
+
 def arm_name(
     recorder: Recorder,
     module: ModuleType,
@@ -193,19 +232,34 @@ def _watch(
 ) -> Callable[[], None]:
     cls = _watched_class(module)
     previous = cls.__dict__.get(name)
-    taps = [] if previous is None else list(previous.taps)
+    taps = list(previous.taps) if type(previous) is _Name else []
     if any(known is tap for known, _ in taps):
         return lambda: None
     unseen = recorder.hooks.unseen
-    setattr(cls, name, _Name(name, [*taps, (tap, count or recorder.hooks.frame_callback(tap))], unseen))
+    count = count or recorder.hooks.frame_callback(tap)
+    if LAZY is not None and type(vars(module).get(name)) is LAZY:
+        count = _after_loading(module, name, count)
+    setattr(cls, name, _Name(name, [*taps, (tap, count)], unseen))
 
     return Undo(_unwatch, cls, name, tap, unseen)
+
+
+def _after_loading(
+    module: ModuleType, name: str, count: Callable[[FrameType | None], None]
+) -> Callable[[FrameType | None], None]:
+    def load_and_count(reader: FrameType | None) -> None:
+        load_lazy(vars(module), name)
+        count(reader)
+
+    return load_and_count
 
 
 def _unwatch(cls: type, name: str, tap: Tap, unseen: list[Tap | None]) -> None:
     rest = [entry for entry in cls.__dict__[name].taps if entry[0] is not tap]
     if rest:
         setattr(cls, name, _Name(name, rest, unseen))
+    elif LAZY is not None:
+        setattr(cls, name, _Lazy(name))
     else:
         delattr(cls, name)
 
@@ -225,6 +279,7 @@ def put(module: ModuleType, name: str, descriptor: Any) -> Callable[[], None]:
 def _watched_class(module: ModuleType) -> Any:
     cls: Any = type(module)
     if _MARK in cls.__dict__:
+        _have_loaded(cls, module)
         return cls
     body = {
         _MARK: True,
@@ -239,7 +294,16 @@ def _watched_class(module: ModuleType) -> Any:
     make: Any = _Unseen if type(cls) is type else type(cls)
     watched = make(cls.__name__, (cls,), body)
     module.__class__ = watched
+    _have_loaded(watched, module)
     return watched
+
+
+def _have_loaded(watched: Any, module: ModuleType) -> None:
+    """Have the names that an import statement is still to load loaded when they are read, as in any module."""
+    if LAZY is not None and "__getattribute__" in watched.__dict__:
+        for name, value in list(vars(module).items()):
+            if type(value) is LAZY and name not in watched.__dict__:
+                setattr(watched, name, _Lazy(name))
 
 
 def give_back(module: ModuleType, plain: type) -> None:
