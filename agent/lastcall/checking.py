@@ -112,12 +112,7 @@ def gather(
     """
     from lastcall.sources.dossiers import dossiers
 
-    if config.problems:
-        more = f" (and {len(config.problems) - 1} more)" if len(config.problems) > 1 else ""
-        raise UsageError(
-            f"No verdict on half a configuration: {config.problems[0].removesuffix('?')}{more}"
-            f"{'?' if config.problems[0].endswith('?') and not more else '.'} Mend it first; see `lastcall doctor`."
-        )
+    look_at_problems(config)
     with source.gather(request.refs, request.since, progress) as store:
         known = known_targets(store, config)
         for ref in request.written:
@@ -131,6 +126,16 @@ def gather(
         )
     joined = [_configured(d, configured[d.target.ref]) if d.target.ref in configured else d for d in found]
     return _with_source(joined, request, config, progress)
+
+
+def look_at_problems(config: Config) -> None:
+    """Raises UsageError if something in the configuration was not understood."""
+    if config.problems:
+        more = f" (and {len(config.problems) - 1} more)" if len(config.problems) > 1 else ""
+        raise UsageError(
+            f"No verdict on half a configuration: {config.problems[0].removesuffix('?')}{more}"
+            f"{'?' if config.problems[0].endswith('?') and not more else '.'} Mend it first; see `lastcall doctor`."
+        )
 
 
 def known_targets(store: Store, config: Config) -> dict[str, TargetInfo]:

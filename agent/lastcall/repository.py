@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import ast
+import posixpath
+import re
 import subprocess
 import sys
+import weakref
 from collections import defaultdict
 from copy import copy
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from lastcall.errors import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 SOURCE_FOLDERS = ("", "src/", "lib/", "agent/")
 """Where a top-level package may lie in a repository."""
+SUFFIXES = ("/__init__.py", ".py", ".pyx", "/__init__.pyi", ".pyi")
+"""What the file of a module ends with, in the order in which Python takes one; a stub speaks for what is compiled."""
+_WORD = re.compile(rb"[A-Za-z_\x80-\xff][\w\x80-\xff]*")
 
 
 def commit_of(revision: str) -> str:
@@ -47,6 +57,39 @@ def git_bytes(*arguments: str, empty: bool = False) -> bytes:
     return done.stdout
 
 
+_TREES: dict[str, ast.Module | None] = {}
+"""By the name of their content, which two commits mostly share."""
+
+
+class _Objects:
+    """The contents of a repository, asked for one by one: a new git for each takes longer than all of the rest."""
+
+    def __init__(self) -> None:
+        command = ["git", "cat-file", "--batch"]
+        self._git = subprocess.Popen(  # noqa: S603 - as above
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        weakref.finalize(self, _ended, self._git)
+
+    def content(self, name: str) -> bytes:
+        assert self._git.stdin is not None
+        assert self._git.stdout is not None
+        try:
+            self._git.stdin.write(name.encode() + b"\n")
+            self._git.stdin.flush()
+        except OSError:
+            told = []  # it has ended
+        else:
+            told = self._git.stdout.readline().split()
+        if len(told) != len(("name", "type", "size")):
+            raise UsageError(f"git cannot read object {name} of this repository.")
+        return self._git.stdout.read(int(told[2]) + 1)[:-1]
+
+
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    process.communicate()  # it ends when nothing more is asked
+
+
 class Repository:
     """The Python modules of one commit, as those of one of its projects see them."""
 
@@ -54,50 +97,54 @@ class Repository:
         self.commit = commit
         self.home = home
         """The folder, with a slash at its end, whose modules come first: a repository may hold many projects."""
-        listed = git("ls-tree", "-r", "-z", "--full-tree", "--name-only", commit).split("\0")
-        self.files = {file for file in listed if file.endswith((".py", ".pyi"))}
+        self.files = _listed(commit)
+        """The name of its content for each file that may be a module."""
         self._ends: dict[str, list[str]] = defaultdict(list)
         for file in sorted(self.files):
-            self._ends["/".join(file.split("/")[-2 if file.endswith("/__init__.py") else -1 :])].append(file)
+            self._ends["/".join(file.split("/")[-2 if "/__init__." in file else -1 :])].append(file)
+        self._objects = _Objects()
         self.text = lru_cache(maxsize=None)(self._text)
-        self.parsed = lru_cache(maxsize=None)(self._parsed)
         self.at = lru_cache(maxsize=None)(self._at)
         self.module = lru_cache(maxsize=None)(self._module)
+        self.homes = lru_cache(maxsize=None)(self._homes)
+        self.file_of = lru_cache(maxsize=None)(self._file_of)
+        self.has_top = lru_cache(maxsize=None)(self._has_top)
 
     def _at(self, home: str) -> Repository:
         """The same commit, as the project in another folder sees it."""
         view = copy(self)
         view.home = home
         view.module = lru_cache(maxsize=None)(view._module)
+        view.file_of = lru_cache(maxsize=None)(view._file_of)
+        view.has_top = lru_cache(maxsize=None)(view._has_top)
         return view
 
-    def homes(self, module: str) -> list[str]:
+    def _homes(self, module: str) -> list[str]:
         """The folders of the projects that have such a module: that folder is no package itself."""
         path = module.replace(".", "/")
         last = path.rpartition("/")[2]
-        ends = [(f"{last}.py", f"{path}.py"), (f"{last}/__init__.py", f"{path}/__init__.py")]
-        found = [
-            file.removesuffix(whole)
-            for end, whole in ends
-            for file in self._ends.get(end, ())
-            if file == whole or file.endswith(f"/{whole}")
-        ]
+        found = {
+            file.removesuffix(path + suffix): None
+            for suffix in SUFFIXES
+            for file in self._ends.get(last + suffix, ())
+            if file == path + suffix or file.endswith(f"/{path}{suffix}")
+        }
         apart = [home for home in found if f"{home}__init__.py" not in self.files]
         # A package's folder that is on the path itself; not that of its `typing.py`, which nobody imports so.
-        return apart or found[: len(found) == 1 and module.partition(".")[0] not in sys.stdlib_module_names]
+        return apart or [*found][: len(found) == 1 and module.partition(".")[0] not in sys.stdlib_module_names]
 
-    def file_of(self, module: str) -> str:
+    def _file_of(self, module: str) -> str:
         """The file of a module, or an empty string if this commit has none."""
         path = module.replace(".", "/")
         for folder in (self.home, *SOURCE_FOLDERS):
-            for candidate in (f"{folder}{path}.py", f"{folder}{path}/__init__.py"):
-                if candidate in self.files:
-                    return candidate
+            for suffix in SUFFIXES:
+                if f"{folder}{path}{suffix}" in self.files:
+                    return f"{folder}{path}{suffix}"
         # A repository of many projects: the one file whose path ends so.
         homes = self.homes(module)
         return self.at(homes[0]).file_of(module) if len(homes) == 1 and homes[0] != self.home else ""
 
-    def has_top(self, name: str) -> bool:
+    def _has_top(self, name: str) -> bool:
         """Whether a top-level module or package of this name, or a part of it, lies in this commit."""
         if self.file_of(name):
             return True
@@ -110,15 +157,40 @@ class Repository:
         return self.parsed(file) if file else None
 
     def _text(self, file: str) -> bytes:
-        return git_bytes("show", f"{self.commit}:{file}")
+        return self._objects.content(self.files[file])
 
-    def _parsed(self, file: str) -> ast.Module | None:
-        try:
-            return ast.parse(self.text(file))  # bytes: the file says its encoding itself
-        except (SyntaxError, ValueError, RecursionError):
-            return None
+    def parsed(self, file: str) -> ast.Module | None:
+        """The syntax tree of a file; None if this Python cannot parse it."""
+        name = self.files[file]
+        if name not in _TREES:
+            try:
+                _TREES[name] = ast.parse(self.text(file))  # bytes: the file says its encoding itself
+            except (SyntaxError, ValueError, RecursionError):
+                _TREES[name] = None
+        return _TREES[name]
 
-    def holding(self, name: str) -> list[str]:
-        """The files in which a name stands."""
-        listed = git("grep", "-lzwF", "--full-name", "-e", name, self.commit, "--", ":/*.py", empty=True)
-        return sorted(entry.partition(":")[2] for entry in listed.split("\0") if entry)
+    def changed(self, other: Repository) -> list[str]:
+        """The files of this commit that another one has not, or has with other content."""
+        return [file for file, name in self.files.items() if other.files.get(file) != name]
+
+    def holding(self, words: Iterable[str]) -> Mapping[str, list[str]]:
+        """The Python files in which each of these words stands."""
+        wanted = {word.encode(): word for word in words}
+        found: dict[str, list[str]] = {word: [] for word in wanted.values()}
+        for file, name in sorted(self.files.items()):
+            if wanted and file.endswith(".py"):
+                for word in wanted.keys() & set(_WORD.findall(self._objects.content(name))):
+                    found[wanted[word]].append(file)
+        return found
+
+
+def _listed(commit: str) -> dict[str, str]:
+    """The name of the content of each file that may be a module; that of what it leads to for a link."""
+    listed = git_bytes("ls-tree", "-r", "-z", "--full-tree", commit).decode("utf-8", "surrogateescape").split("\0")
+    entries = [entry.partition("\t") for entry in listed if entry]
+    names = {file: about.split()[2] for about, _, file in entries}
+    links = [file for about, _, file in entries if about.startswith("120000") and file.endswith(SUFFIXES)]
+    for file in links:
+        to = git("cat-file", "blob", names[file])
+        names[file] = names.get(posixpath.normpath(posixpath.join(posixpath.dirname(file), to)), names[file])
+    return {file: name for file, name in names.items() if file.endswith(SUFFIXES)}
