@@ -12,7 +12,7 @@ import pytest
 import command_line
 from lastcall import config as settings
 from lastcall.errors import UsageError
-from lastcall.gate import covered, endpoints, once_configured, removals
+from lastcall.gate import covered, deletes_nothing, endpoints, once_configured, removals
 from lastcall.reaching import doubts
 from lastcall.repository import Repository
 from lastcall.targets import Target
@@ -400,3 +400,148 @@ def test_a_change_that_deletes_no_target_passes(project):
     command = [sys.executable, "-m", "lastcall", "check", "--diff", "HEAD~1..HEAD"]
     done = subprocess.run(command, cwd=project.path, env=plain_environment(), capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+REDIS = """
+    NAMES = ("GET USER", "OLD")
+    class Pipeline(Base):
+        pass
+    def blocked(name): ...
+    for name in NAMES:
+        name = name.replace(" ", "_").lower()
+        setattr(Pipeline, name, blocked(name))
+"""
+
+AT_RUN_TIME = [
+    # (before, after, what is gone)
+    (REDIS, REDIS.replace(', "OLD"', ","), "Pipeline.old"),
+    (REDIS.replace("(Base)", ""), REDIS.replace("(Base)", "").replace(', "OLD"', ","), "Pipeline.old"),
+    (REDIS, "x = 1", "Pipeline.old"),
+    ("class A:\n    def old(self): ...\n", "class A: ...\nfor name in dir(object):\n    setattr(A, name, 1)", "A.old"),
+    ("class A: ...\nsetattr(A, 'old', 1)", "class A: ...\nsetattr(A, 'new', 1)", "A.old"),
+    ("class A: ...\nif True:\n    A.old = 1", "class A: ...", "A.old"),
+    ("class A: ...\nclass B(A): ...\nA.old = 1", "class A: ...\nclass B(A): ...", "B.old"),
+    ("class A: ...\nfor c in (A,):\n    setattr(c, 'old', 1)", "class A: ...", "A.old"),
+    ("@adds('old')\nclass A: ...", "@adds()\nclass A: ...", "A.old"),
+    ("@adds('old')\nclass A:\n    def old(self): ...", "@adds('old')\nclass A: ...", "A.old"),
+    ("globals()['old'] = 1", "x = 1", "old"),
+    ("globals().update(old=1)", "globals().update(new=1)", "old"),
+    ("for name in ('old', 'new'):\n    globals()[name] = 1", "for name in ('new',):\n    globals()[name] = 1", "old"),
+    ("import sys\nfor n in 'old', 'b': setattr(sys.modules[__name__], n, 1)", "import sys\nsetattr(sys.modules[__name__], 'b', 1)", "old"),
+    ("def old(): ...", "def old(): ...\ndel old", "old"),
+    ("class A:\n    def old(self): ...", "class A:\n    def old(self): ...\n    del old", "A.old"),
+    ("if (old := 1): ...", "if 1: ...", "old"),
+    ("match [1]:\n    case [old, *more]: ...", "x = 1", "old"),
+    ("def set():\n    global old\n    old = 1\nset()", "def set(): ...", "old"),
+    ("try:\n    from shop.kept import kept as old\nexcept ImportError:\n    old = None", "try:\n    from shop.kept import gone as old\nexcept ImportError:\n    old = None", "old"),
+    ("from ._compiled import old", "x = 1", "old"),
+    ("def old(): ...", "if not TYPE_CHECKING:\n    pass\nelse:\n    def old(): ...", "old"),
+]  # fmt: skip
+LEFT_AT_RUN_TIME = [
+    ("class Pipeline(Base):\n    def get_user(self): ...\n    def old(self): ...", REDIS, "Pipeline.old"),
+    (REDIS, REDIS + "\n    # later\n", "Pipeline.old"),
+    ("class A:\n    def old(self): ...", "class A: ...\nwith x:\n    A.old = 1", "A.old"),
+    ("def old(): ...", "for n in ('old',):\n    globals()[n] = 1", "old"),
+    ("def old(): ...", "def old(): ...\ndel old\ndef old(): ...", "old"),
+    ("def old(): ...", "def old(): ...\nif x:\n    del old", "old"),
+    ("if a:\n    def old(): ...\nelse:\n    def old(): ...", "def old(): ...", "old"),
+    ("from ._compiled import old", "from ._compiled import old, new", "old"),
+    ("import sys\nif sys.version_info < (3, 8):\n    class A:\n        def old(self): ...\nelse:\n    from elsewhere import A", "import sys\nfrom elsewhere import A", "A.old"),
+    ("def old(): ...", "[old := 1]", "old"),
+]  # fmt: skip
+
+
+def in_modules(project, texts, suffix=".py"):
+    (project.path / "shop").mkdir(exist_ok=True)
+    for number, text in enumerate(texts):
+        (project.path / "shop" / f"m{number}{suffix}").write_text(textwrap.dedent(text))
+    return project.commit(shop__init="", shop__kept="kept = 1")
+
+
+def test_what_is_given_at_run_time_or_bound_in_odd_ways_is_missed_when_it_goes(project):
+    cases = [*AT_RUN_TIME, *LEFT_AT_RUN_TIME]
+    base = in_modules(project, [before for before, _, _ in cases])
+    head = in_modules(project, [after for _, after, _ in cases])
+    refs = [f"shop.m{number}:{ref}" for number, (_, _, ref) in enumerate(cases)]
+    found = taken(base, head, *refs)
+    assert [ref for ref in refs if ref in found] == refs[: len(AT_RUN_TIME)]
+
+
+@pytest.mark.parametrize("suffix", [".pyi", ".pyx"])
+def test_a_compiled_module_is_read_as_far_as_its_source_says(project, suffix):
+    cases = [("def old(): ...", "x = 1"), ("def old(): ...", "def old(): ...\ny = 1"), ("cdef int old(int x): ...", "cdef int x")]
+    base = in_modules(project, [before for before, _ in cases], suffix)
+    head = in_modules(project, [after for _, after in cases], suffix)
+    assert list(taken(base, head, "shop.m0:old", "shop.m1:old", "shop.m2:old")) == ["shop.m0:old", "shop.m2:old"]
+
+
+def test_a_package_is_imported_before_a_module_of_its_name_and_a_link_is_what_it_leads_to(project):
+    (project.path / "shop").mkdir()
+    (project.path / "shop" / "linked.py").symlink_to("real.py")
+    base = project.commit(shop__init="", shop__legacy=MAKE, shop__real=MAKE)
+    head = project.commit(shop__legacy__init="", shop__real="x = 1")
+    assert list(taken(base, head, "shop.legacy:make", "shop.linked:make")) == ["shop.legacy:make", "shop.linked:make"]
+
+
+KEEPS_ALL = [
+    ("def old(): ...", "import os\ndef old(more=1): ...\n"),
+    ("class A(Base):\n    def old(self): ...", "class A(Base):\n    def old(self): ...\n    x = 1"),
+    ("__all__ = ['old']\nold = 1", "__all__ = ['old', 'new']\nold = new = 1"),
+]
+LOSES_SOME = [
+    ("class A(Base): ...", "class A: ..."),
+    ("from elsewhere import *", "x = 1"),
+    ("def old(a, b): ...", "def old(a): ..."),
+    ("class A:\n    def __init__(self, a): ...", "class A:\n    def __init__(self): ..."),
+    ("def _old(): ...", "x = 1"),
+    ("old = new = 1", "__all__ = ['new']\nold = new = 1"),
+    ("def __getattr__(name): ...", "def __getattr__(name):\n    raise AttributeError(name)"),
+    ("x = 1", "x ="),
+]
+
+
+def test_a_change_that_takes_no_name_away_can_have_deleted_no_target(project, monkeypatch):
+    cases = [*LEFT_AT_RUN_TIME, *KEEPS_ALL, *AT_RUN_TIME, *LOSES_SOME]
+    base = Repository(in_modules(project, [case[0] for case in cases]))
+    head = Repository(in_modules(project, [case[1] for case in cases]))
+    keeps = {}
+    for number, case in enumerate(cases):
+        monkeypatch.setattr(base, "changed", lambda _, number=number: [f"shop/m{number}.py"])
+        keeps[case[:2]] = deletes_nothing(base, head)
+    lose = [case[:2] for case in (*AT_RUN_TIME, *LOSES_SOME) if case[0] != case[1]]
+    assert [case for case in lose if keeps[case]] == []
+    assert [case for case in KEEPS_ALL if not keeps[case]] == []
+
+
+def test_files_that_come_and_go_may_take_names_away(project):
+    empty = Repository(project.commit(one__x="", shop__init=""))
+    assert deletes_nothing(empty, Repository(project.commit(shop__legacy=MAKE)))
+    assert not deletes_nothing(Repository(project.git("rev-parse", "HEAD")), Repository(project.commit(shop__legacy=None)))
+    assert not deletes_nothing(empty, Repository(project.commit(one__x__init="")))
+    assert not deletes_nothing(empty, Repository(project.commit(one__init="")))
+
+
+def test_no_store_is_needed_where_nothing_is_deleted(project):
+    (project.path / "lastcall.toml").write_text('[[target]]\nref = "shop.legacy:make"\n')
+    project.commit(shop__legacy=MAKE)
+    project.commit(shop__other="x = 1")
+
+    def check(*options):
+        done = command_line.lastcall("check", "--diff", "HEAD~1..HEAD", *options, cwd=project.path, env=plain_environment())
+        return done.returncode, done.stdout
+
+    assert check() == (0, "The change deletes no target.\n")
+    code, text = check("--format", "json")
+    assert (code, json.loads(text)["exit_code"]) == (0, 0)
+    project.commit(shop__legacy="")
+    assert check()[0] == 3  # which other targets there are, and how they fare, a store says
+
+
+def test_half_a_configuration_hides_no_deletion(project):
+    (project.path / "lastcall.toml").write_text('[[target]]\nrif = "shop.legacy:make"\n')
+    project.commit(shop__legacy=MAKE)
+    project.commit(shop__legacy="")
+    LiveProcess(project.path / ".lastcall" / "store.db").target("shop.other:make").state("shop.other:make").close()
+    done = command_line.lastcall("check", "--diff", "HEAD~1..HEAD", cwd=project.path, env=plain_environment())
+    assert done.returncode == 3
+    assert "half a configuration" in done.stderr

@@ -240,9 +240,10 @@ def _perhaps_given(
     if _as_name(name) in _strings(tree):
         if owner.decorator_list:
             return Found(file, owner.lineno, owner, module, _of_gift(owner.decorator_list[0]), file, weak=True)
-        bound = bindings(tree)
         for gift in _gifts(tree):
-            if gift.name in {"", name} and len(gift.owner) == 1 and gift.owner[0] not in {"self", *bound}:
+            if gift.name not in {"", name} or len(gift.owner) != 1:
+                continue
+            if not isinstance(binding(tree, gift.owner[0]), (*DEFINITIONS, ast.Import, ast.ImportFrom)):
                 return Found(file, gift.node.lineno, gift.node, module, _of_gift(gift.node), file, weak=True)
     return None
 
@@ -421,12 +422,21 @@ def _bind(nodes: Iterable[ast.AST], found: dict[str, list[ast.AST]], *, always: 
             for target in node.targets:
                 if isinstance(target, ast.Name):
                     found.pop(target.id, None)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in _dotted(node.test)[-1:]:
-            _bind(node.orelse, found, always=False)  # the rest is there for type checkers only
+        elif isinstance(node, ast.If):
+            _bind(_running(node), found, always=False)
         elif isinstance(node, ast.ExceptHandler):
             _bind((n for n in node.body if not _is_nothing(n)), found, always=False)
         elif not isinstance(node, (*DEFINITIONS, ast.Lambda)):
             _bind(ast.iter_child_nodes(node), found, always=False)
+
+
+def _running(node: ast.If) -> Iterable[ast.AST]:
+    """What of an `if` may run: what is under `TYPE_CHECKING` is there for type checkers only."""
+    negated = isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)
+    test = node.test.operand if isinstance(node.test, ast.UnaryOp) and negated else node.test
+    if "TYPE_CHECKING" in _dotted(test)[-1:]:
+        return node.body if negated else node.orelse
+    return ast.iter_child_nodes(node)
 
 
 def _is_nothing(node: ast.AST) -> bool:
@@ -495,10 +505,9 @@ def doubts(repository: Repository, file: str) -> frozenset[str]:
         return frozenset()
     made = binding(tree, "__getattr__")
     found = set() if made is None else {ast.dump(made)}
+    found.update(_of_import(star, star.names[0]) for star in _star_imports(tree))
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            found.update(_of_import(node, alias) for alias in node.names)
-        elif isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.ClassDef):
             found.add(_of_bases(node))
             found.update(_of_gift(decorator) for decorator in node.decorator_list)
     found.update(_of_gift(gift.node) for gift in _gifts(tree) if not gift.name)
@@ -511,6 +520,7 @@ def offers(repository: Repository, file: str) -> frozenset[str]:
     found = set(doubts(repository, file))
     if tree is not None:
         found.update(f"* {name}" for name in bindings(tree) if _hands_on(tree, name))
+        found.update(f"{'.'.join(gift.owner)}.{gift.name}" for gift in _gifts(tree))
         if any(isinstance(n, ast.ClassDef) and n.decorator_list for n in ast.walk(tree)) or not all(
             gift.name for gift in _gifts(tree)
         ):

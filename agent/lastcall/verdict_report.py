@@ -26,11 +26,11 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """0 if all are safe, 1 if any is in use, else 2. No verdict at all is nothing proven: 2."""
+    """0 if all are safe, 1 if any is in use, else 2. None at all is there only for a change that deletes none: 0."""
     words = {verdict.word for verdict in verdicts}
     if "in-use" in words:
         return EXIT_CODES["in-use"]
-    return EXIT_CODES["safe"] if words == {"safe"} else EXIT_CODES["unproven"]
+    return EXIT_CODES["safe"] if words <= {"safe"} else EXIT_CODES["unproven"]
 
 
 def ordered(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -40,6 +40,8 @@ def ordered(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 def summary(verdicts: Sequence[Verdict]) -> str:
     """`12 targets: 3 safe to delete, 2 in use, 7 unproven.`"""
+    if not verdicts:
+        return "The change deletes no target."
     counts = {word: sum(v.word == word for v in verdicts) for word in ORDER}
     return (
         f"{plural(len(verdicts), 'target')}: {counts['safe']} safe to delete, {counts['in-use']} in use, "

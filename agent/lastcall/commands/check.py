@@ -149,7 +149,7 @@ def check(  # noqa: PLR0917 - typer passes them by name
         else:
             verdicts = check(request, evidence, config, advance)
     write(FORMATS[format_.value](verdicts), output)
-    return exit_code(verdicts) if verdicts or not diff else 0
+    return exit_code(verdicts)
 
 
 def asked(
