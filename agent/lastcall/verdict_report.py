@@ -26,11 +26,11 @@ SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def exit_code(verdicts: Sequence[Verdict]) -> int:
-    """0 if all are safe, 1 if any is in use, else 2. None at all is there only for a change that deletes none: 0."""
+    """0 if all are safe, 1 if any is in use, else 2. No verdict at all is nothing proven: 2."""
     words = {verdict.word for verdict in verdicts}
     if "in-use" in words:
         return EXIT_CODES["in-use"]
-    return EXIT_CODES["safe"] if words <= {"safe"} else EXIT_CODES["unproven"]
+    return EXIT_CODES["safe"] if words == {"safe"} else EXIT_CODES["unproven"]
 
 
 def ordered(verdicts: Sequence[Verdict]) -> list[Verdict]:
@@ -133,12 +133,12 @@ def proof_sentence(verdict: Verdict) -> str:
 # -- JSON -------------------------------------------------------------------------------------------
 
 
-def as_json(verdicts: Sequence[Verdict]) -> str:
+def as_json(verdicts: Sequence[Verdict], code: int | None = None) -> str:
     """For scripts; the keys are documented in docs/verdict.md."""
     document = {
         "schema": SCHEMA,
         "summary": {word.replace("-", "_"): sum(v.word == word for v in verdicts) for word in ORDER},
-        "exit_code": exit_code(verdicts),
+        "exit_code": exit_code(verdicts) if code is None else code,
         "verdicts": [verdict_document(verdict) for verdict in ordered(verdicts)],
     }
     return json.dumps(document, indent=2) + "\n"

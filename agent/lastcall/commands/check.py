@@ -130,7 +130,7 @@ def check(  # noqa: PLR0917 - typer passes them by name
 
     from lastcall import config as settings
     from lastcall.checking import check
-    from lastcall.verdict_report import FORMATS, exit_code
+    from lastcall.verdict_report import FORMATS, as_json, exit_code
 
     gc.disable()  # a short life with very many small values, none of them in a cycle: a seventh of the time
 
@@ -148,6 +148,9 @@ def check(  # noqa: PLR0917 - typer passes them by name
             verdicts = check_diff(diff, request, evidence, config, advance)
         else:
             verdicts = check(request, evidence, config, advance)
+    if diff and not verdicts:  # the change deletes no target
+        write(as_json(verdicts, 0) if format_ is Format.json else FORMATS[format_.value](verdicts), output)
+        return 0
     write(FORMATS[format_.value](verdicts), output)
     return exit_code(verdicts)
 
