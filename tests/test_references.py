@@ -427,3 +427,41 @@ methodcaller("old_send", "get_factory")
     ]  # fmt: skip
     assert places[CLASS] == [(4, "import", True), (7, "call", True), (8, "string", False)]
     assert places[METHOD] == [(7, "call", True), (10, "access", False), (12, "string", False)]
+
+
+@pytest.mark.parametrize("copy", ["build/lib", "vendor", "zeta"])
+def test_another_file_of_a_modules_name_hides_no_use(tmp_path, copy):
+    """A second service with an `app` of its own, an old copy of this one: either may be the one that is imported."""
+    files = {
+        "app/__init__.py": "from .legacy import *\nfrom .legacy import old as vintage\n",
+        "app/legacy.py": "def old(): ...\nclass K:\n    def go(self): ...\n",
+        "run.py": "import app\nfrom app import old as v, vintage\nv()\nvintage()\napp.K().go()\n",
+        f"{copy}/setup.py": "",
+        f"{copy}/app/__init__.py": "from .legacy import x\nclass vintage: ...\n",
+        f"{copy}/app/legacy.py": "\n\ndef x():\n    old()\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    uses = search(tmp_path, ["app.legacy:old", "app.legacy:K.go"])
+    at = {(item.target[11:], item.line, item.kind) for item in uses.references if item.file == "run.py"}
+    assert at == {("old", 2, "import"), ("old", 3, "call"), ("old", 4, "call"), ("K.go", 5, "call")}
+    assert {one.file for one in uses.definitions.values()} == {"app/legacy.py"}
+
+
+def test_a_comment_of_cythons_refers_to_nothing(tmp_path):
+    text = '# get_factory was here\ncdef int x = <int>y  # not get_factory\ncdef extern from *:\n    """\n    #define get_factory\n    """\n'
+    make(tmp_path, {"chat/fast.pyx": text, "chat/odd.pyx": "cdef x = ?'  # get_factory\nx = '''\n"})
+    assert [(item.file, item.line) for item in static_references(tmp_path, [TARGET]) if item.kind == "text"] == [
+        ("chat/fast.pyx", 5),
+        ("chat/odd.pyx", 1),
+    ]
+
+
+def test_a_module_that_is_called_tests_is_one_if_it_holds_tests(tmp_path):
+    use = "from chat.core.factory import get_factory\n"
+    files = {"lab/tests.py": use, "shop/tests.py": "from django.test import TestCase\nclass UseTest(TestCase): ...\n" + use}
+    make(tmp_path, files)
+    tests = {item.file: item.test for item in static_references(tmp_path, [TARGET]) if item.file in files}
+    assert tests == {"lab/tests.py": False, "shop/tests.py": True}

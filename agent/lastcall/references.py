@@ -26,14 +26,14 @@ from lastcall.scanning.referring import (
     StaticSearch,
     without_weaker,
 )
-from lastcall.scanning.resolving import Graph, abstract_bases
+from lastcall.scanning.resolving import Graph, abstract_bases, together
 from lastcall.scanning.tree import SourceFile, Tree, holds_tests, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
 from lastcall.targets import BadReferenceError, Ref
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lastcall.scanning.cache import Cache
     from lastcall.scanning.work import Progress
@@ -130,11 +130,16 @@ class _Search:
         self._cache = cache
         self._progress = progress
         self._workers = workers
-        self._by_module: dict[str, SourceFile] = {}
+        self._by_module: dict[str, list[int]] = {}
+        """The files that go by a module's name: two services may both have an `app`, and old copies lie about."""
         self._packages: set[str] = set()
-        for file in tree.files:
-            if file.path.endswith(".py") or file.module not in self._by_module:
-                self._by_module[file.module] = file
+        for index, file in enumerate(tree.files):
+            known = self._by_module.setdefault(file.module, [])
+            if file.path.endswith(".pyi") and any(not tree.files[one].path.endswith(".pyi") for one in known):
+                continue
+            if not file.path.endswith(".pyi"):
+                known[:] = [one for one in known if not tree.files[one].path.endswith(".pyi")]
+            known.append(index)
             parts = file.module.split(".")
             self._packages.update(".".join(parts[:end]) for end in range(1, len(parts)))
         self._by_path: dict[str, list[_Target]] = {}
@@ -152,12 +157,16 @@ class _Search:
         return module in self._by_module or module in self._packages
 
     def _load(self, module: str) -> dict[str, Any] | None:
-        file = self._by_module.get(module)
-        if file is None:
-            return None
-        item = Item(file.path, [file.module, file.is_package, []])
-        found: dict[str, Any] | None = analyse([item], "bind", workers=1)[0].value
-        return found
+        found = [bound for index in self._by_module.get(module, ()) if (bound := self._bound(index)) is not None]
+        return together(found) if found else None
+
+    def _bound(self, index: int) -> dict[str, Any] | None:
+        """What one file binds; None if it cannot be read."""
+        known = self._results.get(index)
+        if known is None and index not in self._unreadable:
+            file = self._tree.files[index]
+            known = analyse([Item(file.path, [file.module, file.is_package, []])], "bind", workers=1)[0].value
+        return known
 
     def run(self) -> StaticSearch:
         names = {target.name for target in self.targets}
@@ -221,15 +230,14 @@ class _Search:
                 continue
             self._results[index] = outcome.value
             file = self._tree.files[index]
-            if self._by_module.get(file.module) is file:
+            if self._by_module.get(file.module) == [index]:
                 self._graph.replace(file.module, outcome.value)
+            else:
+                self._graph.forget(file.module)
 
     def _take_for_production(self, index: int) -> None:
         """A file is no test, whatever it is called: what it refers to would break."""
-        file = self._tree.files[index]
-        self._tree.files[index] = replace(file, is_test=False)
-        if self._by_module.get(file.module) is file:
-            self._by_module[file.module] = self._tree.files[index]
+        self._tree.files[index] = replace(self._tree.files[index], is_test=False)
 
     def _aliases(self) -> set[str]:
         """Names at module or class level by which other files can reach a target, or a method target's
@@ -318,10 +326,11 @@ class _Search:
 
     def _is_inside_definition(self, item: StaticReference, target: _Target) -> bool:
         """A recursive call, a class naming itself: it goes with the definition."""
-        definition = self.definition(target)
-        if definition is None or definition.file != item.file or definition.how not in _BODIES:
-            return False
-        return definition.how == "module" or definition.line < item.line <= definition.end_line
+        return any(
+            found.file == item.file
+            and (found.how == "module" or (found.how in _BODIES and found.line < item.line <= found.end_line))
+            for found in self._definitions(target)
+        )
 
     def _as_re_export(self, item: StaticReference, path: str, index: int, used: set[str]) -> StaticReference:
         """An import at module level is a re-export if others may, or do, get the name from here."""
@@ -434,17 +443,20 @@ class _Search:
 
     def definition(self, target: _Target) -> Definition | None:
         """Where the tree binds a target's name."""
+        return next(self._definitions(target), None)
+
+    def _definitions(self, target: _Target) -> Iterator[Definition]:
+        """The same in each of the files that go by the name of its module."""
         module, qualname = self._graph.locate(target.path)
-        file = self._by_module.get(module) if module else None
-        if file is None or module is None:
-            return None
-        if not qualname:
-            return Definition(target.ref, file.file, 1, 1, "module")
-        bindings = self._graph.bindings(module)
-        export = bindings["exports"].get(qualname) if bindings else None
-        if export is None:
-            return None
-        return Definition(target.ref, file.file, export[1], export[2], export[0])
+        for index in self._by_module.get(module or "", ()):
+            file = self._tree.files[index]
+            if not qualname:
+                yield Definition(target.ref, file.file, 1, 1, "module")
+                continue
+            bindings = self._bound(index)
+            export = bindings["exports"].get(qualname) if bindings else None
+            if export is not None:
+                yield Definition(target.ref, file.file, export[1], export[2], export[0])
 
     def neighbours(self, target: _Target) -> list[str]:
         """What the target's module defines, or the modules of the tree if there is no such module."""

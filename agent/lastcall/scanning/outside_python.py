@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tokenize
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -93,6 +94,8 @@ class OutsidePython:
             yield from self._by_name(text, source.file, source.module, is_test=source.is_test, reason=reason)
         for path, file in self._tree.unparsed:
             text = self._text(path, file, names)
+            if text and not file.endswith(".ipynb"):
+                text = _without_comments(text)
             if text:
                 kind = FOREIGN[Path(file).suffix][0]
                 code = _code_of_notebook(text) if file.endswith(".ipynb") else text
@@ -151,6 +154,21 @@ def _in_text(text: str, file: str, base: str, hits: Hits) -> Iterable[StaticRefe
             for target, _, certain in hits(token.replace(":", ".")):
                 kind: ReferenceKind = "entry-point" if base in _ENTRY_POINT_FILES and ":" in token else "string"
                 yield StaticReference(target.ref, kind, file, number, start, "", "", token, is_test, certain)
+
+
+def _without_comments(text: str) -> str:
+    """Cython's code on the same lines; all of it where its words are not like Python's."""
+    lines = re.findall(r"[^\n]*\n|[^\n]+", text)
+    try:
+        for token in tokenize.generate_tokens(iter(lines[:]).__next__):
+            if token.type == tokenize.ERRORTOKEN and not token.string.isspace():
+                return text
+            if token.type == tokenize.COMMENT:
+                row, column = token.start
+                lines[row - 1] = lines[row - 1][:column] + "\n"
+    except (tokenize.TokenError, SyntaxError):
+        return text
+    return "".join(lines)
 
 
 def _code_of_notebook(text: str) -> str:

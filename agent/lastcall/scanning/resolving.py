@@ -9,10 +9,12 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 _ABSTRACT = ("collections.abc", "typing")
 """Where Python keeps its abstract classes, under the same names."""
+_LEADING = ("import", "assign")
+"""Bindings that lead on to something else."""
 _DEEPEST = 30
 """Longer chains of re-exports are circles."""
 _WIDEST = 8
@@ -60,6 +62,10 @@ class Graph:
     def replace(self, module: str, bindings: dict[str, Any]) -> None:
         """Take a module's bindings that were computed elsewhere."""
         self._loaded[module] = bindings
+
+    def forget(self, module: str) -> None:
+        """Load a module's bindings again when they are next asked for."""
+        self._loaded.pop(module, None)
 
     def trail(self, path: str, home: str = "") -> Iterator[tuple[str, bool]]:
         """Every name that `path` stands for on its way, with whether it is the end of the path or a part
@@ -336,6 +342,34 @@ class Graph:
         bindings = self.bindings(owner) if owner and qualname else None
         found: list[Any] | None = bindings["exports"].get(qualname) if bindings else None
         return found
+
+
+def together(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What a module binds that several files may be: all that one of them does, since any may be meant."""
+    first, *others = found
+    if not others:
+        return first
+    result = {**first, "exports": dict(first["exports"]), "stars": [*first["stars"]]}
+    for other in others:
+        for key, value in other.items():
+            if isinstance(value, dict) and key != "exports":
+                result[key] = {**value, **result[key]}
+        result["stars"] += [star for star in other["stars"] if star not in result["stars"]]
+        result["all"] = None if None in (result["all"], other["all"]) else [*result["all"], *other["all"]]
+        for name, export in other["exports"].items():
+            known = result["exports"].get(name)
+            result["exports"][name] = export if known is None else _either(known, export)
+    return result
+
+
+def _either(one: list[Any], other: list[Any]) -> list[Any]:
+    """Two bindings of a name: what leads on comes first, and to wherever both of them do."""
+    if one[0] not in _LEADING and other[0] in _LEADING:
+        one, other = other, one
+    if (one[0] in _LEADING) != (other[0] in _LEADING):
+        return one
+    lists = zip(one[3:], other[3:], strict=True)
+    return [*one[:3], *(list(dict.fromkeys([*mine, *theirs])) for mine, theirs in lists)]
 
 
 def abstract_bases(name: str) -> Iterator[str]:

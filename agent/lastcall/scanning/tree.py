@@ -140,7 +140,7 @@ def is_test_path(file: str) -> bool:
 def holds_tests(file: str, data: bytes) -> bool:
     """Whether a file that is called a test is one, by its folder or what stands in it: `ab_test.py` may be none."""
     *folders, name = file.split("/")
-    if name.startswith(("conftest.", "tests.")) or not _TEST_FOLDERS.isdisjoint(folders):
+    if name.startswith("conftest.") or not _TEST_FOLDERS.isdisjoint(folders):
         return True
     return not set(_PERHAPS_TEST_FOLDERS).isdisjoint(folders) or _TESTS.search(data) is not None
 
