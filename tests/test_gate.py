@@ -14,7 +14,7 @@ from lastcall import config as settings
 from lastcall.errors import UsageError
 from lastcall.gate import covered, deletes_nothing, endpoints, once_configured, removals
 from lastcall.reaching import doubts
-from lastcall.repository import Repository
+from lastcall.repository import Repository, lacks, missing_on_disk
 from lastcall.targets import Target
 from live_files import LiveProcess
 from worlds import plain_environment
@@ -545,3 +545,34 @@ def test_half_a_configuration_hides_no_deletion(project):
     done = command_line.lastcall("check", "--diff", "HEAD~1..HEAD", cwd=project.path, env=plain_environment())
     assert done.returncode == 3
     assert "half a configuration" in done.stderr
+
+
+def test_source_that_is_not_checked_out_is_source_that_was_not_read(project, tmp_path_factory):
+    apart = Project(tmp_path_factory.mktemp("apart"))
+    apart.commit(use="from shop.legacy import make\nmake()\n")
+    project.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(apart.path), "vendor/lib")
+    base = project.commit(shop__legacy=MAKE, other__use="from shop.legacy import make\n", other__more="")
+    assert missing_on_disk(project.path) == []
+    project.git("sparse-checkout", "set", "shop")
+    told = ["other: 2 files of Python are not checked out", "vendor/lib: a submodule that is not checked out"]
+    project.git("submodule", "deinit", "-q", "--force", "vendor/lib")
+    assert missing_on_disk(project.path) == told
+    assert missing_on_disk(project.path / "shop") == []
+    assert missing_on_disk(tmp_path_factory.mktemp("none")) == []
+    assert not lacks(base, [project.path])
+    project.git("checkout", "-q", "-b", "work")
+    head = project.commit(shop__legacy="x = 1")
+    project.git("checkout", "-q", "main")
+    assert lacks(head, [project.path / "shop"])
+    assert not lacks(head, [apart.path])
+
+
+def test_a_change_that_is_not_checked_out_is_not_safe(project):
+    project.commit(shop__init="", shop__legacy=MAKE)
+    project.git("checkout", "-q", "-b", "work")
+    project.commit(shop__legacy="", shop__use="from shop.legacy import make\nmake()\n")
+    project.git("checkout", "-q", "main")
+    LiveProcess(project.path / ".lastcall" / "store.db").target("shop.legacy:make").state("shop.legacy:make").close()
+    done = command_line.lastcall("check", "--diff", "main..work", "--format", "json", cwd=project.path, env=plain_environment())
+    (verdict,) = json.loads(done.stdout)["verdicts"]
+    assert "source-unread" in {reason["code"] for reason in verdict["reasons"]}

@@ -46,6 +46,8 @@ class Request:
     now: float = field(default_factory=time.time)
     written: Sequence[str] = ()
     """Targets that only the source knows of: what a wildcard covers, and no process ever imported."""
+    head: str = ""
+    """The commit that the source is to be of, if it is to be of one."""
 
     @property
     def since(self) -> float:
@@ -215,17 +217,21 @@ def _with_source(
     if not paths:
         return dossiers
     from lastcall.fates import SourceTree
+    from lastcall.repository import lacks, missing_on_disk
 
     tree = SourceTree(paths)
     searches = _searched(dossiers, paths, progress)
     written = _written(searches)
     read = {os.path.realpath(file) for search in searches for file in search.read}
-    unread = tuple(f"{item.file}: {item.reason}" for search in searches for item in search.unread)
+    unread = [f"{item.file}: {item.reason}" for search in searches for item in search.unread]
+    unread += [place for path in paths for place in missing_on_disk(path)]
+    if request.head and lacks(request.head, paths):
+        unread.append(f"{request.head[:12]}: another commit is checked out, which does not have its changes")
     return [
         replace(
             dossier,
             source_read=True,
-            source_unread=unread,
+            source_unread=tuple(unread),
             callers=tree.with_fates(dossier.callers),
             mentions=(
                 *written.get(dossier.target.ref, ()),

@@ -69,7 +69,7 @@ def check_diff(
     if not removed:
         return []
     places = {removal.ref: removal for removal in removed}
-    verdicts = check(replace(request, refs=sorted(places), written=written), source, config, progress)
+    verdicts = check(replace(request, refs=sorted(places), written=written, head=head.commit), source, config, progress)
     return [_placed(verdict, places[verdict.target.ref]) for verdict in verdicts]
 
 

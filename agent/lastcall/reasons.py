@@ -102,7 +102,7 @@ def source_unread(places: Sequence[str]) -> Reason:
         "source-unread",
         "unproven",
         f"{plural(len(places), 'place')} of the source could not be looked into: {listed}{more}.",
-        "Ask as a user who may read all of it, or name the folders that hold source with --path.",
+        "Check it out, ask as a user who may read all of it, or name the folders that hold source with --path.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import posixpath
 import re
 import subprocess
@@ -11,6 +12,7 @@ import weakref
 from collections import defaultdict
 from copy import copy
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lastcall.errors import UsageError
@@ -22,6 +24,7 @@ SOURCE_FOLDERS = ("", "src/", "lib/", "agent/")
 """Where a top-level package may lie in a repository."""
 SUFFIXES = ("/__init__.py", ".py", ".pyx", "/__init__.pyi", ".pyi")
 """What the file of a module ends with, in the order in which Python takes one; a stub speaks for what is compiled."""
+_CODE = (".py", ".pyi", ".pyw", ".pyx", ".pxd", ".pxi", ".ipynb", ".wsgi")
 _WORD = re.compile(rb"[A-Za-z_\x80-\xff][\w\x80-\xff]*")
 
 
@@ -59,6 +62,40 @@ def git_bytes(*arguments: str, empty: bool = False) -> bytes:
 
 _TREES: dict[str, ast.Module | None] = {}
 """By the name of their content, which two commits mostly share."""
+
+
+def missing_on_disk(root: Path) -> list[str]:
+    """What version control has below a folder, and the folder has not: `path: why`. Nothing where there is none."""
+    try:
+        entries = git("-C", str(root), "ls-files", "-z", "-t", "--stage").split("\0")
+    except UsageError:
+        return []
+    found: dict[str, int] = {}
+    modules = []
+    for about, _, file in (entry.partition("\t") for entry in entries):
+        path = Path(root, file)
+        if file.startswith(".") or "/." in file:
+            continue  # not read anyway
+        if " 160000 " in about:
+            if not path.is_dir() or not any(path.iterdir()):
+                modules.append(f"{file}: a submodule that is not checked out")
+            else:
+                modules += [f"{file}/{place}" for place in missing_on_disk(path)]
+        elif about.startswith("S") and file.endswith(_CODE) and not os.path.lexists(path):
+            folder = file.partition("/")[0] if "/" in file else "."
+            found[folder] = found.get(folder, 0) + 1
+    hidden = (f"{folder}: {number} files of Python are not checked out" for folder, number in found.items())
+    return [*(text.replace(": 1 files of Python are", ": 1 file of Python is") for text in hidden), *modules]
+
+
+def lacks(commit: str, roots: Iterable[Path]) -> bool:
+    """Whether what is checked out in one of these folders is without a commit of this repository."""
+    try:
+        top = os.path.realpath(git("rev-parse", "--show-toplevel").rstrip("\n"))
+        lacking = bool(git("rev-list", "-n", "1", commit, "^HEAD"))
+    except UsageError:
+        return False  # a repository without files of its own, as a server's hook runs in
+    return lacking and any(f"{os.path.realpath(root)}/".startswith(f"{top}/") for root in roots)
 
 
 class _Objects:
