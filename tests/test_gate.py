@@ -435,6 +435,8 @@ AT_RUN_TIME = [
     ("def set():\n    global old\n    old = 1\nset()", "def set(): ...", "old"),
     ("try:\n    from shop.kept import kept as old\nexcept ImportError:\n    old = None", "try:\n    from shop.kept import gone as old\nexcept ImportError:\n    old = None", "old"),
     ("from ._compiled import old", "x = 1", "old"),
+    ("class A:\n    def old(self): ...\nB = A", "class A: ...\nB = A", "B.old"),
+    ("class A:\n    __slots__ = ('old', 'new')", "class A:\n    __slots__ = ('new',)", "A.old"),
     ("def old(): ...", "if not TYPE_CHECKING:\n    pass\nelse:\n    def old(): ...", "old"),
 ]  # fmt: skip
 LEFT_AT_RUN_TIME = [
@@ -448,6 +450,9 @@ LEFT_AT_RUN_TIME = [
     ("from ._compiled import old", "from ._compiled import old, new", "old"),
     ("import sys\nif sys.version_info < (3, 8):\n    class A:\n        def old(self): ...\nelse:\n    from elsewhere import A", "import sys\nfrom elsewhere import A", "A.old"),
     ("def old(): ...", "[old := 1]", "old"),
+    ("class A:\n    def old(self): ...", "class B:\n    def old(self): ...\nA = B", "A.old"),
+    ("class A:\n    def old(self): ...", "A = made()", "A.old"),
+    ("class A:\n    def emit(self): ...", "import logging\nclass A(logging.Handler): ...", "A.emit"),
 ]  # fmt: skip
 
 

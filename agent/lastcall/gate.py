@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ast
 import os
+from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from lastcall.errors import UsageError
@@ -238,14 +240,23 @@ def _became(base: Repository, head: Repository, ref: str, holding: Iterable[str]
     old = binding(before, name) if before is not None else None
     if after is None or not isinstance(old, DEFINITIONS):
         return ""
-    same = [
-        node.name for node in ast.walk(after) if isinstance(node, DEFINITIONS) and _body(node) == _body(old)
-    ]
+    same = _by_body(after).get(_body(old), ())
     return f"{module}:{'.'.join([same[0], *qualname.split('.')[1:]])}" if len(same) == 1 else ""
 
 
-def _body(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[str]:
-    return [ast.dump(statement) for statement in node.body]
+@cache
+def _by_body(tree: ast.Module) -> dict[str, list[str]]:
+    """The names of what is defined with the same body, by that."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for node in ast.walk(tree):
+        if isinstance(node, DEFINITIONS):
+            found[_body(node)].append(node.name)
+    return found
+
+
+@cache
+def _body(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:
+    return "\n".join(map(ast.dump, node.body))
 
 
 def _module_name(file: str) -> str:

@@ -95,6 +95,11 @@ def _follow(
         # A chain that goes round in circles holds nothing.
         parts = [alias.name, *parts[1:]]
         return _through_import(repository, module, node, alias, parts, depth=depth) if depth else None
+    other = _dotted(node.value) if isinstance(node, ast.Assign) and parts[1:] and depth else []
+    meant = _find(repository, module, tree, other, depth - 1) if other and other[0] != parts[0] else None
+    if meant is not None and isinstance(meant.node, ast.ClassDef):  # another name of a class
+        found = _find(repository, module, tree, [*other, *parts[1:]], depth - 1)
+        return None if found is None else replace(found, file=file, line=getattr(node, "lineno", 1))
     if isinstance(node, ast.ClassDef) and parts[1:]:
         return _member(repository, module, tree, node, parts, depth=depth)
     return Found(file, getattr(node, "lineno", 1), node, module)  # what is set on an object, too
@@ -273,9 +278,13 @@ def _standard_class(tree: ast.Module, name: list[str]) -> object:
 
 
 _OF_CLASSES = {
-    **{name: name for name in ("abc", "builtins", "collections", "collections.abc", "enum", "typing")},
-    "typing_extensions": "typing",
-}
+    name: name
+    for name in (
+        "abc", "argparse", "builtins", "collections", "collections.abc", "configparser", "contextlib", "datetime",
+        "enum", "html.parser", "http.server", "io", "json", "logging", "logging.handlers", "optparse", "queue",
+        "socketserver", "string", "threading", "typing", "unittest",
+    )
+} | {"typing_extensions": "typing"}  # fmt: skip
 
 
 def _dotted(node: ast.expr) -> list[str]:
@@ -372,6 +381,7 @@ def _absolute(module: str, node: ast.ImportFrom, *, is_package: bool) -> str:
     return ".".join([*parts[:keep], *((node.module or "").split(".") if node.module else [])])
 
 
+@cache
 def _star_imports(tree: ast.AST) -> list[ast.ImportFrom]:
     return [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.names[0].name == "*"]
 
@@ -455,7 +465,10 @@ def _bound(node: ast.AST) -> Iterable[str]:
         return [a.asname or a.name for a in node.names]
     if isinstance(node, (ast.MatchAs, ast.MatchStar)):
         return [node.name] if node.name else []
-    return _names_in(_stored_to(node))
+    names = _names_in(_stored_to(node))
+    if "__slots__" in names and isinstance(node, ast.Assign):
+        names.update(_text(n) for n in ast.walk(node.value) if isinstance(n, ast.Constant))
+    return names
 
 
 def _made_global(function: ast.stmt) -> Iterator[str]:
