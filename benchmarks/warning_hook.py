@@ -170,7 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--json", type=Path, help="write the figures there as well")
-    parser.add_argument("--only", action="append", choices=WARNING_ROWS, help="this kind of warning, and no log records")
+    parser.add_argument("--only", action="append", choices=WARNING_ROWS, help="this kind, and no log records")
     parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--list", action="store_true", help=argparse.SUPPRESS)
