@@ -42,6 +42,7 @@ _BODIES = frozenset(("def", "class", "property", "module"))
 """Definitions that have an inside."""
 _PROTOCOLS = frozenset(("typing.Protocol", "typing_extensions.Protocol"))
 
+_WORD = re.compile(r"\w+")
 _STAR = re.compile(rb"\bimport[ \t]*\(?[ \t]*\*")
 _MOST_ROUNDS = 6
 
@@ -247,9 +248,9 @@ class _Search:
             module = self._tree.files[index].module
             for qualname, export in result["exports"].items():
                 name = qualname.rpartition(".")[2]
-                if name in self._names or export[0] not in ("import", "assign"):
+                if name in self._names:
                     continue
-                for path in export[3]:
+                for path in export[3] if export[0] in ("import", "assign") else export[4]:
                     last = path.rpartition(".")[2]
                     if last in self._names and self._hits(path, module):
                         found.add(name)
@@ -300,7 +301,7 @@ class _Search:
                 for target, whole, is_sure in hits:
                     # Under another name: an alias, if this place can be reached with nothing else in it.
                     named = target.name in use[5]
-                    parts = use[5].split(".")
+                    parts = _WORD.findall(use[5])
                     if "()" in path and self._is_apart(target, parts, named=named or whole, sure=is_sure):
                         continue
                     certain = is_sure and (named or (path == use[1] and self._graph.is_clear(path)))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lastcall.scanning.detect import Unreadable, decode, parse
 from lastcall.scanning.emissions import last_name
 from lastcall.scanning.naming import (
+    ACCESSORS,
     IMPORTING,
     TOKEN,
     Names,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from lastcall.scanning.naming import Function
 
-BINDER = 6
+BINDER = 7
 """Raise it when the same file would give another result: old cache entries are then not used."""
 
 _REFLECTION = frozenset(("getattr", "hasattr", "setattr", "delattr", "attrgetter", "methodcaller"))
@@ -47,8 +48,9 @@ _DOUBT = "~"
 def bind(data: bytes, module: str, *, is_package: bool, names: frozenset[str]) -> dict[str, Any]:
     """What the file binds and, for `names` (last parts of targets), where they are used.
 
-    JSON-ready: `exports` maps a qualified name to [how, line, last line, paths], `how` being `import`, `def`,
-    `class`, `property` or `assign`; `stars` lists the modules imported with `*`; `all` is `__all__` or None;
+    JSON-ready: `exports` maps a qualified name to [how, line, last line, paths, others], `how` being `import`, `def`,
+    `class`, `property` or `assign`, and `others` what a defined name is bound to elsewhere in the file;
+    `stars` lists the modules imported with `*`; `all` is `__all__` or None;
     `parameters` maps a function's qualified name to its positional parameters, a bound one left out, and
     `instance_methods` lists those whose bound one is passed by hand where they are called through the class; `uses`
     lists [kind, path, line, column, function, expression, detail], where detail is the local name of an
@@ -173,7 +175,8 @@ class _Binder(Names):
     def _enter_function(self, node: Function, scope: Scope) -> None:
         self._note_docstring(node)
         for decorator in node.decorator_list:
-            self._visit(decorator, scope, "decorator")
+            if not _continues(decorator, node.name):
+                self._visit(decorator, scope, "decorator")
         inner = Scope("", scope)
         every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         for argument in [*every, *filter(None, (node.args.vararg, node.args.kwarg))]:
@@ -281,7 +284,7 @@ class _Binder(Names):
                 self._use(context, doubt + path, node, _spelling(node))
 
     def _has_canonical(self, root: ast.expr, scope: Scope) -> bool:
-        place = scope.place_of(root.id) if isinstance(root, ast.Name) else None
+        place = scope.place_of(root) if isinstance(root, ast.Name) else None
         return place is not None and bool(place.path)
 
     def _call(self, node: ast.Call, scope: Scope, context: str) -> None:
@@ -410,6 +413,16 @@ class _Binder(Names):
         if kind == "import" and self._conditional:
             kind = "import?" + self._conditional[-1]
         self.uses.append([kind, path, line, column, self._function, _shorten(expression), detail])
+
+
+def _continues(decorator: ast.expr, name: str) -> bool:
+    """Whether it is the `@name.setter` of a property `name`: more of the definition, and no use of it."""
+    return (
+        isinstance(decorator, ast.Attribute)
+        and decorator.attr in ACCESSORS
+        and isinstance(decorator.value, ast.Name)
+        and decorator.value.id == name
+    )
 
 
 def _catches_import(handler: ast.ExceptHandler) -> bool:

@@ -31,7 +31,9 @@ IMPORTING = frozenset(
         "symbol_by_name",
     )
 )
-_READ_AS_VALUES = frozenset(("reify", "memoized_attribute"))
+ACCESSORS = frozenset(("getter", "setter", "deleter"))
+"""`@size.setter` makes the property `size` once more."""
+_READ_AS_VALUES = ACCESSORS | {"reify", "memoized_attribute"}
 """Decorators that make a property, and do not say so."""
 _TRANSPARENT = frozenset(("staticmethod", "classmethod", "property", "cached_property", "wraps", "cast"))
 _ANYTHING = frozenset(("Any", "object", "Self", "Callable"))
@@ -52,6 +54,8 @@ _OPTIONAL = frozenset(
     )
 )
 
+_LEADS = frozenset(("import", "assign"))
+"""Bindings that lead on to what is defined elsewhere."""
 _GROWS = frozenset(("append", "extend", "insert"))
 _MOST_PATHS = 6
 """A name bound to more things than this may as well be unknown."""
@@ -72,7 +76,7 @@ _LITERALS: dict[type[ast.expr], str] = {
 class Scope:
     """The names bound in a module, class or function body. `?` among the paths is a binding to who knows what."""
 
-    __slots__ = ("bound", "elsewhere", "is_class", "parent", "path")
+    __slots__ = ("bound", "elsewhere", "here", "is_class", "parent", "path", "since")
 
     def __init__(self, path: str, parent: Scope | None, *, is_class: bool = False) -> None:
         self.path = path
@@ -80,6 +84,9 @@ class Scope:
         self.parent = parent
         self.is_class = is_class
         self.bound: dict[str, list[str]] = {}
+        self.here = (0, 0)
+        self.since: dict[str, tuple[int, int]] = {}
+        """Where each name is bound first: `here` at that time. In a class body it is an outer one's until then."""
         self.elsewhere: dict[str, Scope] = {}
         """Names declared `global` or `nonlocal`: a binding of theirs is one of that scope."""
 
@@ -87,18 +94,22 @@ class Scope:
         if name in self.elsewhere:
             self.elsewhere[name].bind(name, path)
             return
+        self.since.setdefault(name, self.here)
         paths = self.bound.setdefault(name, [])
         if path not in paths:
             paths.append(path if len(paths) < _MOST_PATHS else UNKNOWN)
 
-    def place_of(self, name: str) -> Scope | None:
+    def place_of(self, node: ast.Name) -> Scope | None:
         """The scope that a name used here is bound in."""
+        name, too_early = node.id, None
         scope: Scope | None = self.elsewhere.get(name, self)
         while scope is not None:
             if name in scope.bound and (scope is self or not scope.is_class):
-                return scope
+                if not scope.is_class or (node.lineno, node.col_offset) >= scope.since.get(name, (0, 0)):
+                    return scope
+                too_early = scope  # `@name def name`; in quotes it may be meant all the same
             scope = scope.parent
-        return None
+        return too_early
 
 
 class Names:
@@ -143,6 +154,7 @@ class Names:
 
     def _collect(self, body: Sequence[ast.stmt], scope: Scope, prefix: str) -> None:
         for statement in statements_of(body):
+            scope.here = _binds_from(statement)
             if isinstance(statement, ast.Import):
                 self._import(statement, scope, prefix)
             elif isinstance(statement, ast.ImportFrom):
@@ -162,11 +174,20 @@ class Names:
 
     def _export(self, name: str, how: str, node: ast.stmt, paths: list[str]) -> None:
         known = self.exports.get(name)
+        new = [how, node.lineno, node.end_lineno or node.lineno, paths, []]
+        if known is None:
+            self.exports[name] = new
+            return
         # Bound twice, in the branches of an `if` or a `try`.
-        if known is not None and (known[0] == how or (known[0], how) == ("import", "assign")):
+        is_lead, was_lead = how in _LEADS, known[0] in _LEADS
+        if known[0] == how or (known[0], how) == ("import", "assign"):
             known[3].extend(path for path in paths if path not in known[3])
-        elif known is None or how != "assign":
-            self.exports[name] = [how, node.lineno, node.end_lineno or node.lineno, paths]
+        elif is_lead and not was_lead:
+            known[4].extend(path for path in paths if path not in known[4])
+        elif was_lead and not is_lead:
+            self.exports[name] = [*new[:4], known[3]]
+        elif not is_lead or how == "import":
+            self.exports[name] = new
 
     def _import(self, node: ast.Import, scope: Scope, prefix: str) -> None:
         for alias in node.names:
@@ -320,7 +341,7 @@ class Names:
     def _paths(self, node: ast.expr, scope: Scope) -> list[str]:  # noqa: C901, PLR0911 - one case a node type
         """The paths that an expression may stand for; empty if nothing is known."""
         if isinstance(node, ast.Name):
-            place = scope.place_of(node.id)
+            place = scope.place_of(node)
             if place is None:
                 if hasattr(builtins, node.id):
                     return ["builtins." + node.id]
@@ -436,6 +457,15 @@ def _given(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[ast.expr,
     is_told = len(parts) == len(target.elts) and not any(isinstance(p, ast.Starred) for p in (*parts, *target.elts))
     for number, item in enumerate(target.elts):
         yield from _given(item, parts[number] if is_told else None)
+
+
+def _binds_from(node: ast.stmt) -> tuple[int, int]:
+    """From where on what a statement binds is bound: a block's head binds for its body, all else when it is done."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or not hasattr(node, "body"):
+        return node.end_lineno or node.lineno, node.end_col_offset or 0
+    if isinstance(node, ast.Try):
+        return _binds_from(node.body[-1])  # `except Error as name`
+    return node.lineno, node.col_offset
 
 
 def statements_of(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

@@ -173,9 +173,10 @@ class Graph:
 
     def _follow(self, name: str, export: list[Any], depth: int) -> Iterator[tuple[str, bool]]:
         """A binding: a definition is where it ends; an import or an alias leads on."""
-        how, _, _, paths = export
-        leads = [path for path in paths if path != name] if how in ("import", "assign") else []
-        yield name, not leads
+        how, _, _, paths, others = export
+        is_definition = how not in ("import", "assign")
+        leads = [path for path in (others if is_definition else paths) if path != name]
+        yield name, is_definition or not leads
         for path in leads:
             if how == "import" and (depth > 1 or not name.startswith(self._home + ".")):
                 self.passed_through.add(name)
@@ -262,17 +263,14 @@ class Graph:
 
     def _inherited(self, module: str, qualname: str, part: str, depth: int) -> Iterator[tuple[str, bool]]:
         """What a class has from its bases, as `super()` would find it."""
-        bindings = self.bindings(module)
-        definition = bindings["exports"].get(qualname) if bindings else None
         outside: list[str] = []
-        if definition is not None and definition[0] == "class":
-            for base in definition[3]:
-                for resolved in self.resolve(base, depth + 1):
-                    if resolved != f"{module}.{qualname}" and self._defines(resolved, part, depth + 1):
-                        yield from self._advance(resolved, part, depth + 1)
-                        return
-                    if self.locate(resolved)[0] is None:
-                        outside.append(resolved)
+        for resolved in self._bases(module, qualname, depth):
+            defining = [base for base in resolved if self._defines(base, part, depth + 1)]
+            for base in defining:
+                yield from self._advance(base, part, depth + 1)
+            if defining:
+                return
+            outside.extend(base for base in resolved if self.locate(base)[0] is None)
         yield f"{module}.{qualname}.{part}", True
         if any(_builtin_has(base, part) for base in outside):
             return
@@ -285,21 +283,22 @@ class Graph:
         yield f"().{part}", False
         yield UNKNOWN, True
 
+    def _bases(self, module: str, qualname: str, depth: int) -> Iterator[list[str]]:
+        """What each base of a class may be."""
+        export = self._export_at(f"{module}.{qualname}")
+        for base in export[3] if export is not None and export[0] == "class" else ():
+            yield [end for end in self.resolve(base, depth + 1) if end != f"{module}.{qualname}"]
+
     def _defines(self, name: str, part: str, depth: int) -> bool:
         """Whether a class of the tree, or one of its bases, defines `part`."""
         owner, qualname = self.locate(name)
         bindings = self.bindings(owner) if owner and qualname and depth <= _DEEPEST else None
-        if bindings is None:
+        if owner is None or bindings is None:
             return False
         if f"{qualname}.{part}" in bindings["exports"]:
             return True
-        definition = bindings["exports"].get(qualname)
-        if definition is None or definition[0] != "class":
-            return False
         return any(
-            resolved != name and self._defines(resolved, part, depth + 1)
-            for base in definition[3]
-            for resolved in self.resolve(base, depth + 1)
+            self._defines(base, part, depth + 1) for bases in self._bases(owner, qualname, depth) for base in bases
         )
 
     def _member_of_instance(
@@ -307,10 +306,12 @@ class Graph:
     ) -> Iterator[tuple[str, bool]]:
         bindings = self.bindings(module)
         own = bindings["exports"].get(f"{qualname}.{part}") if bindings else None
-        if own is not None:
+        of_class = list(self._member_of_class(module, qualname.removesuffix("()"), part, depth))
+        # What is assigned to a property its setter takes; else an object's own attribute comes first.
+        if own is not None and not any(is_end and self.is_property(name) for name, is_end in of_class):
             yield from self._follow(f"{module}.{qualname}.{part}", own, depth)
             return
-        for name, is_end in self._member_of_class(module, qualname.removesuffix("()"), part, depth):
+        for name, is_end in of_class:
             yield name, is_end
             if not is_end or name == UNKNOWN:
                 continue
