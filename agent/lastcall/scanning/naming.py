@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lastcall.scanning.emissions import last_name
-from lastcall.scanning.resolving import UNKNOWN
+from lastcall.scanning.resolving import UNKNOWN, is_standard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,19 +40,12 @@ _ANYTHING = frozenset(("Any", "object", "Self", "Callable"))
 """Annotations that promise nothing."""
 _GIVES_WHAT_IT_NAMES = IMPORTING - {"find_spec", "run_module"}
 _FIELD_CLASSES = frozenset(("dataclass", "NamedTuple", "define", "frozen", "attrs", "s"))
-_OPTIONAL = frozenset(
-    (
-        "Optional",
-        "Union",
-        "Annotated",
-        "Final",
-        "ClassVar",
-        "Required",
-        "NotRequired",
-        "Awaitable",
-        "Coroutine",
-    )
+_UNIONS = frozenset(("Optional", "Union"))
+_OF_ITS_FIRST = frozenset(
+    ("Annotated", "Final", "ClassVar", "Required", "NotRequired", "ReadOnly", "Awaitable", "Future", "Task")
 )
+_OF_ITS_LAST = frozenset(("Coroutine",))
+"""Annotations that promise what one of their parameters is."""
 
 _LEADS = frozenset(("import", "assign"))
 """Bindings that lead on to what is defined elsewhere."""
@@ -432,20 +425,40 @@ class Names:
             parsed = parse_annotation(node)
             return self._annotated(parsed, scope) if parsed is not None else []
         if isinstance(node, ast.BinOp):
-            return self._annotated(node.left, scope) + self._annotated(node.right, scope)
+            return self._any_of([node.left, node.right], scope)
         if isinstance(node, ast.Subscript):
             name = last_name(node.value)
-            if name in _OPTIONAL:
-                inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-                return [path for item in inner for path in self._annotated(item, scope)]
+            inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            if name in _UNIONS:
+                return self._any_of(inner, scope)
+            if name in _OF_ITS_FIRST or name in _OF_ITS_LAST:
+                return self._annotated(inner[0 if name in _OF_ITS_FIRST else -1], scope)
             if name in {"type", "Type"}:
                 return [path.removesuffix("()") for path in self._annotated(node.slice, scope)]
-            return self._annotated(node.value, scope)
+            return self._generic(node, scope)
         if last_name(node) == "Self" and scope.is_class:
             return [scope.path + "()"]
         if last_name(node) in _ANYTHING:
             return []
         return [path + "()" for path in self._paths(node, scope)]
+
+
+    def _any_of(self, items: Sequence[ast.expr], scope: Scope) -> list[str]:
+        """One of which nothing is known leaves it open what it is."""
+        return [
+            path
+            for item in items
+            if not (isinstance(item, ast.Constant) and item.value is None)
+            for path in self._annotated(item, scope) or [UNKNOWN]
+        ]
+
+    def _generic(self, node: ast.Subscript, scope: Scope) -> list[str]:
+        """`List[int]` is a list; another package's `Mapped[User]` may give a user when it is asked for."""
+        paths = self._annotated(node.value, scope)
+        own = self._module.partition(".")[0]
+        tops = {path.partition(".")[0] for path in paths}
+        is_open = any(top not in (own, UNKNOWN) and not is_standard(top) for top in tops)
+        return [*paths, UNKNOWN] if is_open else paths
 
 
 def _given(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[ast.expr, ast.expr | None]]:

@@ -400,12 +400,13 @@ def _of_outside(current: str, part: str) -> Iterator[tuple[str, bool]]:
     """An attribute of something that the tree does not define."""
     yield f"{current}.{part}", True
     top = current.partition(".")[0]
-    if "()." in current or ("." in current and "()" not in current and not _is_standard(top)):
+    if "()." in current or ("." in current and "()" not in current and not is_standard(top)):
         # What other packages keep for this one (`request.app.state`), or a name of theirs that is no module.
         yield f"().{part}", False
 
 
-def _is_standard(top: str) -> bool:
+def is_standard(top: str) -> bool:
+    """Whether a package is Python's own."""
     return top == "builtins" or top in sys.stdlib_module_names
 
 
