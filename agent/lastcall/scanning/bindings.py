@@ -175,7 +175,7 @@ class _Binder(Names):
     def _enter_function(self, node: Function, scope: Scope) -> None:
         self._note_docstring(node)
         for decorator in node.decorator_list:
-            if not _continues(decorator, node.name):
+            if not _continues(decorator, node.name) or last_name(decorator) in self._names:
                 self._visit(decorator, scope, "decorator")
         inner = Scope("", scope)
         every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
@@ -303,8 +303,9 @@ class _Binder(Names):
             text = argument.value if isinstance(argument, ast.Constant) else None
             if isinstance(text, str) and (name in _PATCHING or name in IMPORTING) and "." in text:
                 kind = "patch" if name in _PATCHING else "import"
-                if self._matters(text):
-                    self._use(kind, text.replace(":", "."), argument, f"{_spelling(node.func)}({text!r})")
+                for path in self._named(node, name) if text.startswith(".") else [text.replace(":", ".")]:
+                    if self._matters(path):
+                        self._use(kind, path, argument, f"{_spelling(node.func)}({text!r})")
                 continue
             before = len(self.uses)
             self._visit(argument, scope)

@@ -398,7 +398,8 @@ class Names:
             package = base.value if isinstance(base, ast.Constant) else self._package
             parts = str(package).split(".")
             level = len(text) - len(text.lstrip("."))
-            return [".".join([*parts[: len(parts) - level + 1], text.lstrip(".")])]
+            outer = parts[: max(len(parts) - level + 1, 0)]
+            return [".".join(filter(None, [*outer, text.lstrip(".").replace(":", ".")]))]
         if name == "__import__" and len(node.args) < 4 and not node.keywords:  # noqa: PLR2004 - its `fromlist`
             return [text.partition(".")[0]]
         return [text.replace(":", ".")]

@@ -307,10 +307,11 @@ class Graph:
         bindings = self.bindings(module)
         own = bindings["exports"].get(f"{qualname}.{part}") if bindings else None
         of_class = list(self._member_of_class(module, qualname.removesuffix("()"), part, depth))
-        # What is assigned to a property its setter takes; else an object's own attribute comes first.
+        # What is assigned to a property its setter takes; else an object's own attribute comes first, where it has one.
         if own is not None and not any(is_end and self.is_property(name) for name, is_end in of_class):
             yield from self._follow(f"{module}.{qualname}.{part}", own, depth)
-            return
+            if not all(self._is_told(name) for name, is_end in of_class if is_end):
+                return
         for name, is_end in of_class:
             yield name, is_end
             if not is_end or name == UNKNOWN:
@@ -320,6 +321,11 @@ class Graph:
                 for path in kept[3]:
                     for end in self.resolve(path, depth + 1):
                         yield end, True
+
+    def _is_told(self, name: str) -> bool:
+        """Whether a name is known to stand for something: `None` in a class's body says nothing."""
+        export = self._export_at(name)
+        return name != UNKNOWN and (export is None or export[0] != "assign" or bool(export[3]))
 
     def _called(self, current: str, depth: int) -> Iterator[tuple[str, bool]]:
         """What calling `current` gives: an instance of a class, or what a function's annotation promises."""
