@@ -26,7 +26,7 @@ from lastcall.scanning.referring import (
     StaticSearch,
     without_weaker,
 )
-from lastcall.scanning.resolving import Graph, abstract_bases, together
+from lastcall.scanning.resolving import Graph, abstract_bases, standard_defines, together
 from lastcall.scanning.tree import SourceFile, Tree, holds_tests, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
 from lastcall.targets import BadReferenceError, Ref
@@ -148,6 +148,8 @@ class _Search:
             self._by_path.setdefault(target.path, []).append(target)
         self._of_relatives: dict[str, list[_Target]] = {}
         """Methods that a target overrides: whoever calls one of them may mean the target."""
+        self._of_classes: dict[str, list[_Target]] = {}
+        """By class: methods that are called without being named, by operators and by Python's own code."""
         self._graph = Graph(self._load, self._has)
         self._results: dict[int, dict[str, Any]] = {}
         self._names: set[str] = set()
@@ -177,7 +179,7 @@ class _Search:
                 break
             self._names |= new
             self._bind_files_that_mention(new)
-            names = self._aliases() | self._heirs()
+            names = self._aliases() | self._heirs() | self._unnamed()
         self._note_overridden()
         result = StaticSearch(self._tree.root)
         result.references = sorted(
@@ -252,7 +254,7 @@ class _Search:
                     continue
                 for path in export[3] if export[0] in ("import", "assign") else export[4]:
                     last = path.rpartition(".")[2]
-                    if last in self._names and self._hits(path, module):
+                    if last in self._names and (self._hits(path, module) or self._by_class(path)):
                         found.add(name)
         return found
 
@@ -287,6 +289,25 @@ class _Search:
         yield from rest.templates()
         yield from rest.words(unreadable)
 
+    def _unnamed(self) -> set[str]:
+        """Classes of targets that are called without being named: who names the class may use them."""
+        for target in self.targets:
+            if not target.owner or target.parameter or target in self._of_classes.get(target.owner, ()):
+                continue
+            is_operator = target.name.startswith("__") and target.name.endswith("__")
+            if is_operator or any(
+                standard_defines(base, target.name) for base in self._graph.ancestors(target.owner)
+            ):
+                self._of_classes.setdefault(target.owner, []).append(target)
+        return {name.rpartition(".")[2] for name in self._of_classes}
+
+    def _by_class(self, path: str, module: str = "") -> list[_Target]:
+        """Targets that are called without being named, of a class that a path leads to or through."""
+        if not self._of_classes or path.endswith(".*"):
+            return []
+        names = [name for name, _ in self._graph.trail(path, module)]
+        return [target for name in dict.fromkeys(names) for target in self._of_classes.get(name, ())]
+
     # -- from uses to references
 
     def _from_python(self) -> Iterable[StaticReference]:
@@ -308,6 +329,7 @@ class _Search:
                     reference = self._reference(target, file, use, whole=whole, certain=certain)
                     if reference is not None and not self._is_inside_definition(reference, target):
                         found.append((reference, index, path))
+                found.extend((item, index, path) for item in self._through_classes(file, use, path))
         used: dict[int, set[str]] = {}
         for item, index, _ in found:
             if item.kind not in ("import", "all", "docs", "string"):
@@ -316,6 +338,17 @@ class _Search:
         return without_weaker(
             self._as_re_export(item, path, index, used.get(index, set())) for item, index, path in found
         )
+
+    def _through_classes(self, file: SourceFile, use: list[Any], path: str) -> Iterable[StaticReference]:
+        for target in self._by_class(path, file.module) if use[0] not in ("all", "docs") else ():
+            item = self._reference(target, file, use, whole=True, certain=False)
+            module, qualname = self._graph.locate(target.owner)
+            bindings = self._graph.bindings(module) if module else None
+            export = bindings["exports"].get(qualname) if bindings else None
+            home = self._by_module.get(module or "")
+            is_inside = home is file and export is not None and export[1] < use[2] <= export[2]
+            if item is not None and not is_inside:
+                yield replace(item, note=f"names the class, whose {target.name} others call")
 
     def _is_apart(self, target: _Target, parts: list[str], *, named: bool, sure: bool) -> bool:
         """Whether a value, spelled `parts`, was only made with the target: the reference is where that was done."""

@@ -52,7 +52,8 @@ def bind(data: bytes, module: str, *, is_package: bool, names: frozenset[str]) -
     `class`, `property` or `assign`, and `others` what a defined name is bound to elsewhere in the file;
     `stars` lists the modules imported with `*`; `all` is `__all__` or None;
     `parameters` maps a function's qualified name to its positional parameters, a bound one left out, and
-    `instance_methods` lists those whose bound one is passed by hand where they are called through the class; `uses`
+    `instance_methods` lists those whose bound one is passed by hand where they are called through the class;
+    `registered` maps the path of a class to the abstract classes that it was registered with; `uses`
     lists [kind, path, line, column, function, expression, detail], where detail is the local name of an
     import, or what a call passes: the number of positional arguments, then the keywords; of a string whether the name
     is all of it. Raises Unreadable.
@@ -70,6 +71,7 @@ def bind(data: bytes, module: str, *, is_package: bool, names: frozenset[str]) -
         "uses": binder.uses,
         "parameters": binder.parameters,
         "instance_methods": binder.instance_methods,
+        "registered": binder.registered,
     }
 
 

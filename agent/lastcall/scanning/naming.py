@@ -114,6 +114,8 @@ class Names:
         self.all_names: list[str] | None = None
         self.parameters: dict[str, list[str]] = {}
         self.instance_methods: list[str] = []
+        self.registered: dict[str, list[str]] = {}
+        """By class, as a path: the abstract classes that it was registered with."""
         self._module = module
         self._package = module if is_package else module.rpartition(".")[0]
         self._names = names
@@ -161,6 +163,7 @@ class Names:
                 self._assign(statement, scope, prefix)
             else:
                 self._other_targets(statement, scope)
+            self._note_registered(statement, scope)
             if scope.path == self._module:
                 for value in values_for_all(statement):
                     self._note_all(value)
@@ -264,6 +267,18 @@ class Names:
             start = self._module + "."
             if owner.endswith("()") and owner.startswith(start):
                 self._export(owner[len(start) :] + "." + target.attr, "assign", node, paths or [UNKNOWN])
+
+    def _note_registered(self, node: ast.stmt, scope: Scope) -> None:
+        """`@Mapping.register`, `Mapping.register(Cache)`: as good as a base, to who asks with `isinstance`."""
+        functions, classes = [], []
+        if isinstance(node, ast.ClassDef):
+            functions, classes = node.decorator_list, scope.bound[node.name]
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and len(node.value.args) == 1:
+            functions, classes = [node.value.func], self._paths(node.value.args[0], scope)
+        for function in functions:
+            if isinstance(function, ast.Attribute) and function.attr == "register":
+                for path in classes:
+                    self.registered.setdefault(path, []).extend(self._paths(function.value, scope))
 
     def _note_all(self, value: ast.expr) -> None:
         strings = [item.value for item in ast.walk(value) if isinstance(item, ast.Constant)]

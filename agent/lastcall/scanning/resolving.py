@@ -5,7 +5,11 @@ from __future__ import annotations
 
 import builtins
 import collections.abc
+import os
 import sys
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +19,9 @@ _ABSTRACT = ("collections.abc", "typing")
 """Where Python keeps its abstract classes, under the same names."""
 _LEADING = ("import", "assign")
 """Bindings that lead on to something else."""
+_NOT_IMPORTED = frozenset(("antigravity", "this", "idlelib", "turtledemo", "test", "__main__"))
+"""Modules of Python's own that do something when they are imported."""
+_LIBRARY = os.path.join(os.path.dirname(os.path.realpath(os.__file__)), "")
 _DEEPEST = 30
 """Longer chains of re-exports are circles."""
 _WIDEST = 8
@@ -48,6 +55,7 @@ class Graph:
         self._has = has
         self._loaded: dict[str, dict[str, Any] | None] = {}
         self._steps: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._registered: dict[str, set[str]] = {}
         self._home = ""
         self.passed_through: set[str] = set()
         """Every `module.name` that some path went through on its way to somewhere else: a re-export at
@@ -56,12 +64,17 @@ class Graph:
     def bindings(self, module: str) -> dict[str, Any] | None:
         """The bindings of a module, or None."""
         if module not in self._loaded:
-            self._loaded[module] = self._load(module)
+            bindings = self._load(module)
+            self._loaded[module] = bindings
+            if bindings is not None:
+                self.replace(module, bindings)
         return self._loaded[module]
 
     def replace(self, module: str, bindings: dict[str, Any]) -> None:
         """Take a module's bindings that were computed elsewhere."""
         self._loaded[module] = bindings
+        for name, bases in bindings["registered"].items():
+            self._registered.setdefault(name, set()).update(bases)
 
     def forget(self, module: str) -> None:
         """Load a module's bindings again when they are next asked for."""
@@ -160,12 +173,14 @@ class Graph:
         return len(self.resolve(path)) == 1
 
     def ancestors(self, name: str) -> set[str]:
-        """The classes that a class inherits from, those of other packages included."""
+        """The classes that a class inherits from or was registered with, those of other packages included."""
         found: set[str] = set()
         pending = [name]
         while pending:
-            export = self._export_at(pending.pop())
-            for base in export[3] if export is not None and export[0] == "class" else ():
+            name = pending.pop()
+            export = self._export_at(name)
+            bases = export[3] if export is not None and export[0] == "class" else ()
+            for base in (*bases, *self._registered.get(name, ())):
                 new = {end for end in self.resolve(base) if end != UNKNOWN} - found
                 found |= new
                 pending.extend(new)
@@ -385,6 +400,39 @@ def abstract_bases(name: str) -> Iterator[str]:
     known = getattr(collections.abc, last, None) if module in _ABSTRACT else None
     for base in known.__mro__[:-1] if isinstance(known, type) else ():
         yield from (f"{home}.{base.__name__}" for home in _ABSTRACT)
+
+
+@cache
+def standard_defines(name: str, part: str) -> bool:
+    """Whether a class of Python's own, `object` left out, has a member `part`: Python's own code may call it."""
+    owner = _standard_class(name)
+    return any(part in vars(base) for base in owner.__mro__ if base is not object) if owner else False
+
+
+def _standard_class(name: str) -> type | None:
+    module, _, last = name.rpartition(".")
+    if module in _ABSTRACT:
+        found = getattr(collections.abc, last, None)
+    else:
+        top = module.partition(".")[0]
+        if not is_standard(top) or top in _NOT_IMPORTED or not _comes_with_python(top):
+            return None
+        try:
+            found = getattr(import_module(module), last, None)
+        except Exception:  # noqa: BLE001 - one that this system lacks, or that says it may not be imported
+            return None
+    return found if isinstance(found, type) else None
+
+
+def _comes_with_python(top: str) -> bool:
+    """Whether a name of the standard library's is not taken by a file of somebody's, which is not to be run."""
+    try:
+        spec = find_spec(top)
+    except ValueError:
+        return False
+    origin = (spec.origin if spec is not None else None) or ""
+    is_in_its_folder = os.path.realpath(origin).startswith(_LIBRARY) and "site-packages" not in origin
+    return origin in ("built-in", "frozen") or is_in_its_folder
 
 
 def _split(path: str) -> list[str]:
