@@ -77,6 +77,7 @@ def definition_of(ref: str, root: str | os.PathLike[str]) -> Definition | None:
     """Where the tree at `root` defines `ref`, or None if it does not. Raises UsageError as
     `static_references`."""
     found = _Search(read_tree(root), [ref], None, None, 1)
+    found.settle()
     return found.definition(found.targets[0])
 
 
@@ -118,6 +119,12 @@ class _Target:
         self.owner = self.path[: -len(self.name) - 1] if "." in qualname else ""
         """The class, for a method: the tree's name for it."""
         self.top, self.leaf = parsed.module.partition(".")[0], parsed.module.rpartition(".")[2]
+
+    def settle(self, home: str, member: str) -> None:
+        """Take another name for the class, the one it is defined under."""
+        self.path = home + member
+        self.name = self.path.rpartition(".")[2]
+        self.owner = home if member else ""
 
 
 class _Search:
@@ -179,7 +186,8 @@ class _Search:
                 break
             self._names |= new
             self._bind_files_that_mention(new)
-            names = self._aliases() | self._heirs() | self._unnamed()
+            self.settle()
+            names = {target.name for target in self.targets} | self._aliases() | self._heirs() | self._unnamed()
         self._note_overridden()
         result = StaticSearch(self._tree.root)
         result.references = sorted(
@@ -199,6 +207,20 @@ class _Search:
             if definition is not None:
                 result.definitions[target.ref] = definition
         return result
+
+    def settle(self) -> None:
+        """Find where the classes are defined whose methods and constructors are targets: `pkg:Client.send` may be one
+        of `pkg.client`."""
+        for target in self.targets:
+            member = target.path[len(target.owner) :] if not target.constructs else ""
+            home = target.path if target.constructs else target.owner
+            ends = [end for end in self._graph.resolve(home) if self._graph.locate(end)[1]] if home else []
+            for end in ends:
+                known = self._by_path.setdefault(end + member, [])
+                if target not in known:
+                    known.append(target)
+            if ends and home not in ends:
+                target.settle(ends[0], member)
 
     # -- which files, and what they bind
 
