@@ -348,6 +348,7 @@ class _Search:
                     if "()" in path and self._is_apart(target, parts, named=named or whole, sure=is_sure):
                         continue
                     certain = is_sure and (named or (path == use[1] and self._graph.is_clear(path)))
+                    certain = certain and not self._graph.is_other(path, target.path)
                     reference = self._reference(target, file, use, whole=whole, certain=certain)
                     if reference is not None and not self._is_inside_definition(reference, target):
                         found.append((reference, index, path))

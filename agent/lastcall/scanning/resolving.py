@@ -56,6 +56,8 @@ class Graph:
         self._loaded: dict[str, dict[str, Any] | None] = {}
         self._steps: dict[tuple[str, str], tuple[str, ...]] = {}
         self._registered: dict[str, set[str]] = {}
+        self._twofold: set[str] = set()
+        """Names that a file defines and takes from elsewhere, by turns."""
         self._home = ""
         self.passed_through: set[str] = set()
         """Every `module.name` that some path went through on its way to somewhere else: a re-export at
@@ -73,6 +75,7 @@ class Graph:
     def replace(self, module: str, bindings: dict[str, Any]) -> None:
         """Take a module's bindings that were computed elsewhere."""
         self._loaded[module] = bindings
+        self._twofold.update(f"{module}.{name}" for name, export in bindings["exports"].items() if export[4])
         for name, bases in bindings["registered"].items():
             self._registered.setdefault(name, set()).update(bases)
 
@@ -171,6 +174,13 @@ class Graph:
     def is_clear(self, path: str) -> bool:
         """Whether a path arrives at one thing only."""
         return len(self.resolve(path)) == 1
+
+    def is_other(self, path: str, end: str) -> bool:
+        """Whether a path starts with a name that its file defines, and `end` is what that name is otherwise."""
+        return any(
+            f"{path}.".startswith((f"{name}.", f"{name}()")) and not f"{end}.".startswith(f"{name}.")
+            for name in self._twofold
+        )
 
     def ancestors(self, name: str) -> set[str]:
         """The classes that a class inherits from or was registered with, those of other packages included."""
