@@ -26,7 +26,7 @@ from lastcall.scanning.referring import (
     StaticSearch,
     without_weaker,
 )
-from lastcall.scanning.resolving import Graph, abstract_bases, standard_defines, together
+from lastcall.scanning.resolving import Graph, abstract_bases, is_standard, standard_defines, together
 from lastcall.scanning.tree import SourceFile, Tree, holds_tests, is_test_path, read_tree
 from lastcall.scanning.work import WORKERS, Item, analyse
 from lastcall.targets import BadReferenceError, Ref
@@ -445,14 +445,24 @@ class _Search:
                         self._of_relatives.setdefault(f"{name}().{target.name}", []).append(target)
 
     def _relatives(self, name: str) -> list[_Target]:
-        """A method that a target overrides, or one of a Protocol that its class may fit."""
+        """A method that a target overrides or may override, or one of a Protocol that its class may fit."""
         known = self._of_relatives.get(name)
         if known is None:
             owner, _, last = name.rpartition(".")
             alike = [target for target in self.targets if target.owner and target.name == last]
-            known = alike if alike and not _PROTOCOLS.isdisjoint(self._graph.ancestors(owner)) else []
+            if not alike or self._graph.locate(owner)[0] is None:
+                known = [target for target in alike if self._is_kin(target, owner)]
+            else:
+                known = [] if _PROTOCOLS.isdisjoint(self._graph.ancestors(owner)) else alike
             known = self._of_relatives[name] = [target for target in known if target.path != name]
         return known
+
+    def _is_kin(self, target: _Target, owner: str) -> bool:
+        """Whether a target's class inherits from the package that `owner` is of: which of its classes inherits from
+        which, and under which of its names, only that package tells."""
+        top = owner.partition(".")[0]
+        known = {base.partition(".")[0] for base in self._graph.ancestors(target.owner)}
+        return top in known and not self._has(top) and not is_standard(top)
 
     def _likely(self, path: str) -> list[_Target]:
         """A target outside of the tree: the same package and the same last names, whatever lies between."""

@@ -43,6 +43,8 @@ _PARTIAL = frozenset(("partial", "partialmethod"))
 _LONGEST = 120
 
 _DOUBT = "~"
+_FIELD = re.compile(r"\{\w*((?:\.[A-Za-z_]\w*)+)")
+"""`"{0.host}"` as `str.format` reads it."""
 
 
 def bind(data: bytes, module: str, *, is_package: bool, names: frozenset[str]) -> dict[str, Any]:
@@ -385,6 +387,16 @@ class _Binder(Names):
                 self._visit(parsed, scope, "annotation")
                 return
         kind = "docs" if id(node) in self._docstrings else "string"
+        self._tokens(node, text, kind)
+        for match in _FIELD.finditer(text):
+            if kind == "string" and self._matters(match[1]):
+                self._use("access", UNKNOWN + match[1], node, repr(match.group() + "}"))
+        for path, start in imported_in(text):
+            if path.rpartition(".")[2] in self._names:
+                line = node.lineno + text.count("\n", 0, start)
+                self.uses.append([kind, path, line, node.col_offset, self._function, _shorten(repr(path)), None])
+
+    def _tokens(self, node: ast.Constant, text: str, kind: str) -> None:
         for match in TOKEN.finditer(text):
             token = match.group()
             parts = re.split(r"[.:]", token)
@@ -397,11 +409,6 @@ class _Binder(Names):
                 self.uses.append(
                     [kind, path, line, node.col_offset, self._function, _shorten(repr(token)), whole]
                 )
-
-        for path, start in imported_in(text):
-            if path.rpartition(".")[2] in self._names:
-                line = node.lineno + text.count("\n", 0, start)
-                self.uses.append([kind, path, line, node.col_offset, self._function, _shorten(repr(path)), None])
 
     def _note_docstring(self, node: ast.Module | Function | ast.ClassDef) -> None:
         first = node.body[0] if node.body else None
