@@ -259,6 +259,7 @@ class _Search:
                 self._graph.replace(file.module, outcome.value)
             else:
                 self._graph.forget(file.module)
+                self._graph.note_registered(outcome.value)
 
     def _take_for_production(self, index: int) -> None:
         """A file is no test, whatever it is called: what it refers to would break."""
@@ -368,8 +369,8 @@ class _Search:
             module, qualname = self._graph.locate(target.owner)
             bindings = self._graph.bindings(module) if module else None
             export = bindings["exports"].get(qualname) if bindings else None
-            home = self._by_module.get(module or "")
-            is_inside = home is file and export is not None and export[1] < use[2] <= export[2]
+            homes = [self._tree.files[index] for index in self._by_module.get(module or "", ())]
+            is_inside = any(home is file for home in homes) and export is not None and export[1] < use[2] <= export[2]
             if item is not None and not is_inside:
                 yield replace(item, note=f"names the class, whose {target.name} others call")
 

@@ -76,6 +76,10 @@ class Graph:
         """Take a module's bindings that were computed elsewhere."""
         self._loaded[module] = bindings
         self._twofold.update(f"{module}.{name}" for name, export in bindings["exports"].items() if export[4])
+        self.note_registered(bindings)
+
+    def note_registered(self, bindings: dict[str, Any]) -> None:
+        """Take what a file registers with abstract classes."""
         for name, bases in bindings["registered"].items():
             self._registered.setdefault(name, set()).update(bases)
 
