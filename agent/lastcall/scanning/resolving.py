@@ -433,7 +433,7 @@ def _standard_class(name: str) -> type | None:
             return None
         try:
             found = getattr(import_module(module), last, None)
-        except Exception:  # noqa: BLE001 - one that this system lacks, or that says it may not be imported
+        except (ImportError, OSError, RuntimeError, AttributeError, Warning):  # not on this system, or not to import
             return None
     return found if isinstance(found, type) else None
 
