@@ -494,6 +494,60 @@ def test_an_object_that_is_made_when_somebody_looks_at_it_is_not_made_by_us(tmp_
     assert watched.internal_errors() == {}
 
 
+def test_what_a_decorator_made_an_object_of_is_run_by_who_was_handed_that(tmp_path):
+    """Tasks and commands (celery, dramatiq, huey, click): a worker finds them in a registry and never reads the name."""
+    tasks = """
+        registry = {}
+        class Actor:
+            def __init__(self, function):
+                self.function, self.broker = function, registry
+                registry[function.__name__] = self
+            def __call__(self): return self.function()
+        class Lazy:
+            __slots__ = ("made",)
+            def __init__(self, function): self.made = lambda: registry.setdefault(function.__name__, Actor(function))
+            __class__ = property(lambda self: print("made") or self.made().__class__)
+            def __call__(self): return self.made()()
+        def in_a_class(function):
+            return type(function.__name__, (Actor,), {"run": staticmethod(function), "__module__": function.__module__})(function)
+        """
+    legacy = """
+        from tasks import Actor, Lazy, in_a_class
+        @Actor
+        def old(): return 1
+        @Lazy
+        def lazy(): return 2
+        @in_a_class
+        def made(): return 3
+        def plain(): return 4
+        other = Actor(plain)
+        """
+    host = """
+        import tasks, legacy, waiting
+        waiting.rounds()
+        from legacy import old
+        print(type(legacy.old), type(legacy.lazy), type(legacy.made))
+        print(old(), legacy.lazy())
+        for name in ("old", "old", "lazy", "made", "plain"):
+            print(tasks.registry[name]())
+        """
+    names = "old", "lazy", "made", "other"
+    world = World(tmp_path, {"host.py": host, "legacy.py": legacy, "tasks.py": tasks}, tuple(f"legacy:{name}" for name in names))
+    plain, watched, wrapped = world.run(), world.run("auto", LASTCALL_FLUSH_INTERVAL="0.05"), world.run("wrapping")
+    for run in (watched, wrapped):
+        assert (run.out, run.err, run.code) == (plain.out, plain.err, plain.code)
+        assert run.internal_errors() == {}
+    used = sorted((use.target, use.file, use.line, use.count, use.use) for use in watched.uses())
+    assert used == [
+        ("legacy:lazy", "host.py", 5, 1, "access"), ("legacy:lazy", "host.py", 6, 1, "access"), ("legacy:lazy", "tasks.py", 7, 2, "call"),
+        ("legacy:made", "host.py", 5, 1, "access"), ("legacy:made", "tasks.py", 7, 1, "call"),
+        ("legacy:old", "host.py", 4, 1, "access"), ("legacy:old", "host.py", 5, 1, "access"), ("legacy:old", "tasks.py", 7, 3, "call"),
+    ]
+    assert {ref: state for ref, (state, _, _) in watched.states().items()} == dict.fromkeys(world.targets, "armed")
+    states = {ref: state for ref, (state, _, _) in wrapped.states().items()}
+    assert states == {**dict.fromkeys(world.targets, "partial"), "legacy:other": "armed"}
+
+
 def test_a_fake_file_system_leaves_our_files_alone(tmp_path):
     """pyfakefs puts a `flock` that locks nothing into every module that holds it: nobody's files are left over for that."""
     world = World(tmp_path, {"legacy.py": LEGACY, "work.py": WORK, "host.py": """

@@ -5,6 +5,9 @@ Loaded with the first target that needs it, as is `arming_classes`: a host pays 
 
 from __future__ import annotations
 
+import sys
+
+from .asking import is_class, text
 from .callsite import is_import_machinery
 from .errors import getframe
 from .lookup import CannotArm
@@ -14,8 +17,17 @@ if TYPE_CHECKING:
     from types import FrameType, ModuleType
     from typing import Any
 
+    from .lookup import Found
     from .patch import Patcher
     from .targets import Target
+
+_FUNCTION = type(lambda: None)
+_MODULE = type(sys)
+_DEEP = 6
+"""Steps from an object to the function that a decorator made it of. Celery's take that many."""
+_MANY = 2_000
+"""Objects looked at on the way there: one may hold an application, and that everything."""
+
 
 
 def arm_module(patcher: Patcher, target: Target, module: ModuleType) -> str:
@@ -99,3 +111,52 @@ def arm_name(patcher: Patcher, target: Target, module: ModuleType, name: str, ow
         target.objects = [value]
     patcher.to_undo(names.arm_name(patcher.recorder, module, name, patcher.tap(target, "access")), module)
     return ""
+
+
+def arm_attribute(patcher: Patcher, target: Target, found: Found) -> str:
+    """Count reads of a name, and, if it is that of a function of which a decorator made an object (a task, a command),
+    the function's calls: who was handed that object runs it without the name."""
+    function = None if target.declared_kind else function_within(found.value, target.module, found.name)
+    if function is not None:
+        target.kind = "function"
+        target.defined_at(function.__code__.co_filename, function.__code__.co_firstlineno)
+    arm_name(patcher, target, found.module, found.name, found.owner)
+    if function is None:
+        return ""
+    if patcher.engine == "wrapping":
+        why_not: str | None = 'engine "wrapping" does not see them'
+    else:
+        why_not = patcher.try_in_place(target, function, patcher.tap(target, "call"))
+    kind = type(found.value)
+    said = f"a decorator made an instance of {text(kind, '__module__')}.{text(kind, '__qualname__')} of it"
+    if why_not is None:
+        return f"{said}: reads of the name are counted, and calls of the function"
+    return f"partial: {said}: reads of the name are counted, calls of the function by who holds that are not: {why_not}"
+
+
+def function_within(value: Any, module: str, name: str) -> Any:
+    """The function that was defined under this name in this module, and lies within the object that has the name now.
+
+    None if there is none. Asks nothing of the objects on the way, as a lazy one would be made by that.
+    """
+    import gc
+
+    if text(type(value), "__module__") == "builtins":
+        return None
+    level, seen = [value], {id(value)}
+    for _ in range(_DEEP):
+        inner = []
+        for item in level:
+            # what else a function holds is its module
+            for held in (item.__closure__ or ()) if type(item) is _FUNCTION else gc.get_referents(item):
+                if id(held) in seen:
+                    continue
+                if len(seen) >= _MANY:
+                    return None
+                seen.add(id(held))
+                if type(held) is _FUNCTION and held.__module__ == module and held.__qualname__ == name:
+                    return held
+                if not issubclass(type(held), _MODULE) and (not is_class(held) or text(held, "__module__") == module):
+                    inner.append(held)
+        level = inner
+    return None

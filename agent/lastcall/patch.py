@@ -346,9 +346,9 @@ class Patcher:
             from .arming_classes import arm_cached_property
 
             return arm_cached_property(self, target, found)
-        from .arming_names import arm_name
+        from .arming_names import arm_attribute
 
-        return arm_name(self, target, found.module, found.name, found.owner)
+        return arm_attribute(self, target, found)
 
     def note_definition(self, target: Target, found: Found) -> None:
         filename, line = definition(found.value)
