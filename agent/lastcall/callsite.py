@@ -103,6 +103,8 @@ def _match_segments(pattern: list[str], p: int, parts: list[str], i: int) -> boo
 
 def glob_match(pattern: str, text: str) -> bool:
     """Whether `text` matches `pattern`, in which `*` is any run of characters and `?` any one."""
+    if pattern in ("*", text):  # what most are; each name of each module is asked about
+        return True
     p = t = 0
     star, mark = -1, 0
     while t < len(text):
