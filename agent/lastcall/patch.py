@@ -291,8 +291,8 @@ class Patcher:
 
         function = function_of(value)
         if held > 0:  # other targets may be the same function, with an argument
-            others = (other for other in self.by_ref.values() if other is not target)
-            held = max(0, held - sum(any(known is function for known in other.objects) for other in others))
+            others = (known for other in self.by_ref.values() if other is not target for known in other.objects)
+            held = max(0, held - sum(1 for known in others if known is function))
         held = held or wrapping.holders_noted(value) or 0
         wrapping.note_holders(names_of_class(owner)[name], held)
         if not held or self.is_another_name(owner, name, function):
