@@ -589,7 +589,8 @@ def test_many_processes_write_at_once_and_every_use_is_counted(path):
 def test_readers_and_writers_at_once_agree_in_the_end(path):
     workers = [start(WORKER, path, f"p{i}", 400) for i in range(3)]
     seen = []
-    Store.open(path).targets()
+    with Store.open(path) as store:
+        store.targets()
     while any(worker.poll() is None for worker in workers):
         with Store.current(path) as store:
             seen.append(sum(counts(store).values()))

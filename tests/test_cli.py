@@ -348,7 +348,8 @@ def test_run_hands_on_a_path_whose_links_go_round_in_circles(capsys, tmp_path, m
 def test_a_closed_stream_leaves_the_exit_code(tmp_path, closed):
     """Who wants the exit code alone may close the output; 1 would say that a target is in use."""
     empty = tmp_path / "store.db"
-    Store.open(empty).targets()
+    with Store.open(empty) as store:
+        store.targets()
     command = f"{shlex.quote(sys.executable)} -m lastcall check --store {empty} never.seen:target {closed}"
     environ = {"PYTHONPATH": AGENT, "PATH": os.environ["PATH"], "LASTCALL_CONFIG": os.devnull}
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, env=environ, cwd=tmp_path)

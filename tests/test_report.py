@@ -260,7 +260,8 @@ def test_no_store_says_what_to_do(tmp_path, capsys, monkeypatch):
 
 
 def test_an_empty_store_says_so(path, capsys):
-    Store.open(path).targets()
+    with Store.open(path) as store:
+        store.targets()
     assert "is empty" in lastcall(capsys, "report", "--store", path)[1]
 
 
@@ -297,7 +298,8 @@ def test_bad_input_is_one_sentence_and_exit_code_3(store, path, capsys, argument
 def test_from_a_folder_below_the_store_is_named(tmp_path, monkeypatch, capsys, command):
     (tmp_path / "below" / "that").mkdir(parents=True)
     (tmp_path / ".lastcall").mkdir()
-    Store.open(tmp_path / ".lastcall" / "store.db").targets()
+    with Store.open(tmp_path / ".lastcall" / "store.db") as store:
+        store.targets()
     monkeypatch.chdir(tmp_path / "below" / "that")
     code, out, err = lastcall(capsys, command)
     assert f"There is one at {tmp_path}/.lastcall/store.db, which --store can name." in out + err

@@ -135,14 +135,14 @@ def test_a_locked_store_costs_the_host_one_turn(path):
         assert sum(counts(reader).values()) == 12
     locker.execute("ROLLBACK")
     locker.close()
-    host.absorb_live(own="bb02")
-    assert sum(counts(host).values()) == 12
+    with host:
+        host.absorb_live(own="bb02")
+        assert sum(counts(host).values()) == 12
     process.close()
 
 
 def test_a_reader_in_between_sees_whole_transactions(path):
-    store = filled(path)
-    with store._database.transaction() as connection:
+    with filled(path) as store, store._database.transaction() as connection:
         connection.execute("DELETE FROM use_count")
         with Store.open(path, read_only=True) as reader:
             assert sum(counts(reader).values()) == 5
@@ -151,11 +151,11 @@ def test_a_reader_in_between_sees_whole_transactions(path):
 
 
 def test_a_failure_in_a_transaction_changes_nothing(path):
-    store = filled(path)
-    with pytest.raises(ZeroDivisionError), store._database.transaction() as connection:  # noqa: PT012 - the point
-        connection.execute("DELETE FROM use_count")
-        raise ZeroDivisionError
-    assert sum(counts(store).values()) == 5
+    with filled(path) as store:
+        with pytest.raises(ZeroDivisionError), store._database.transaction() as connection:  # noqa: PT012 - the point
+            connection.execute("DELETE FROM use_count")
+            raise ZeroDivisionError
+        assert sum(counts(store).values()) == 5
 
 
 READ_ONLY = """
@@ -219,7 +219,8 @@ def test_a_full_disk_loses_nothing_and_ends(path):
     for slot in range(1500):
         process.site(slot, file=f"/some/longer/path/file_{slot}.py").count(slot, 2)
     process.close()
-    Store.open(path).targets()
+    with Store.open(path) as store:
+        store.targets()
     room = max(path.stat().st_size, Path(f"{path}-wal").stat().st_size if Path(f"{path}-wal").exists() else 0)
     done = run(FULL, path, room + 20_000)
     assert done.stdout.split() == ["store-full", "3000", "3000"], done.stderr
@@ -234,7 +235,7 @@ def test_a_store_deleted_under_way_is_made_again(path):
             file.unlink()
     process.count(0, 8)
     store.absorb_live(own="bb02")
-    with Store.open(path, read_only=True) as reader:
+    with store, Store.open(path, read_only=True) as reader:
         assert counts(reader) == {("pkg.mod:old", "/b.py", 1): 8}
     process.close()
 
@@ -254,8 +255,9 @@ def test_a_forked_child_opens_the_file_anew(path):
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert sum(counts(store).values()) == 8
-    assert store._database.connection is parents
+    with store:
+        assert sum(counts(store).values()) == 8
+        assert store._database.connection is parents
 
 
 def test_the_folder_of_the_store_is_made(tmp_path):
@@ -411,7 +413,8 @@ def test_merging_a_store_into_itself_changes_nothing(path):
 
 def test_merging_takes_live_files_that_only_a_copy_could_hold(tmp_path):
     LiveProcess(tmp_path / "a.db").site(0).count(0, 5)
-    Store.open(tmp_path / "a.db").targets()
+    with Store.open(tmp_path / "a.db") as store:
+        store.targets()
     with Store.open(tmp_path / "a.db", read_only=True) as source, Store.open(tmp_path / "b.db") as into:
         source.absorb_live()
         into.merge_from(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,8 +69,8 @@ def references(  # noqa: PLR0917 - typer makes an option of each
 
     check_choice("--format", output_format, FORMATS)
     sightings = read_sightings(store)
-    kept = Cache.of(os.path.realpath(path)) if cache else None
-    with progress("Reading", number=True) as advance:
+    kept_open = closing(Cache.of(os.path.realpath(path))) if cache else nullcontext()
+    with kept_open as kept, progress("Reading", number=True) as advance:
         found = search(path, refs, exclude=exclude or (), cache=kept, progress=advance)
     _check_known(found, refs, path)
     seen = _Seen.of(found, sightings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Optional, cast
 
@@ -79,11 +80,9 @@ def scan(  # noqa: PLR0917 - typer makes an option of each
     check_choice("--confidence", confidence or "high", CONFIDENCES)
     shown = cast("Confidence", confidence or "medium")
     sightings = read_sightings(store)
-    kept = Cache.of(os.path.realpath(path)) if cache else None
-    with progress("Reading", number=True) as advance:
+    kept_open = closing(Cache.of(os.path.realpath(path))) if cache else nullcontext()
+    with kept_open as kept, progress("Reading", number=True) as advance:
         found = survey(path, exclude=exclude or (), tests=tests, cache=kept, progress=advance)
-    if kept is not None:
-        kept.close()
     seen_of = sightings.of if sightings else None
     if output_format == "json":
         asked = at_least(found.findings, cast("Confidence", confidence)) if confidence else found.findings

@@ -100,16 +100,21 @@ class Store:
             raise StoreError("store-missing", f"There is no store at {path}. {instead}")
         if path not in read_from:
             read_from.append(path)
-        store = cls.open(path, busy_seconds=1.0)
         try:
-            store.unread = store.absorb_live(progress=progress).unread
+            return cls.open(path, busy_seconds=1.0)._with_live(progress)
         except StoreError as error:
-            store.close()
             if error.slug not in ("store-locked", "store-read-only", "store-full"):
                 raise
-            store = cls.open(path, read_only=True)
-            store.unread = store.absorb_live(progress=progress).unread
-        return store
+            return cls.open(path, read_only=True)._with_live(progress)
+
+    def _with_live(self, progress: Callable[[int, int], None] | None) -> Store:
+        """This store, brought up to date; closed if that fails."""
+        try:
+            self.unread = self.absorb_live(progress=progress).unread
+        except BaseException:
+            self.close()
+            raise
+        return self
 
     def absorb_live(
         self,
