@@ -187,6 +187,9 @@ def test_reading_a_long_file_does_not_make_python_look_for_garbage(tmp_path, rea
         ("def f():\n    from m import late\n\nfrom m import late\n", "late", 4),
         ("import os\nfrom m import *\n", "given", 2),
         ("from m import *\nfrom n import *\n", "given", 0),
+        ("lazy import a.b\nlazy from m import (\n    c,\n    d as e,\n)\nlazy = 1\n", "a", 1),
+        ("lazy import a.b\nlazy from m import (\n    c,\n    d as e,\n)\nlazy = 1\n", "e", 4),
+        ("lazy import a.b\nlazy from m import (\n    c,\n    d as e,\n)\nlazy = 1\n", "lazy", 6),
     ],
 )  # fmt: skip
 def test_where_a_name_is_bound(tmp_path, source, name, line):

@@ -152,6 +152,8 @@ def defined_by(statement: Sequence[Token]) -> tuple[str, str, int] | None:
 
 def imports(statement: Sequence[Token]) -> list[Import]:
     """What an import statement imports; nothing for any other, or for `*`."""
+    if len(statement) > 1 and statement[0].text == "lazy":  # from 3.15 on; no other statement has two names there
+        statement = statement[1:]
     if not statement or statement[0].text not in ("import", "from") or statement[0].kind != NAME:
         return []
     words = [token for token in statement if token.text not in "()"]
