@@ -135,7 +135,8 @@ class WarningsSeen:
         from .engines import wrapping
 
         names = vars(module)
-        named_reads.load_lazy(names, "warn")
+        if type(names.get("warn")) is named_reads.LAZY:
+            _ = module.warn
         original = names.get("warn")
         if original is None or wrapping.is_wrapper(original):  # a module of the host's that stands in for `warnings`
             return

@@ -35,7 +35,7 @@ _LOOK_HERE: dict[str, Any] = {}
 From 3.14 on the interpreter takes a repeated `module.name` straight from the module's dictionary, past the
 descriptors of a subclass, wherever attributes are looked up as `types.ModuleType` does. Looked up as for any
 other object, they are found; what is not found is then asked of `ModuleType`, which knows the module's own
-`__getattr__` and the words of the error. Both are C functions: no frame is added.
+`__getattr__`, the words of the error, and how to load what is still to be imported. Both are C functions: no frame is added.
 """
 if sys.version_info >= (3, 14):
     _LOOK_HERE = {"__getattribute__": object.__getattribute__, "__getattr__": type(sys).__getattribute__}
@@ -43,7 +43,8 @@ if sys.version_info >= (3, 14):
 
 LAZY: Any = None
 """The type of what stands for a module, or a name of it, that an import statement is to load when it is first used
-(PEP 810). What looks attributes up as `types.ModuleType` does has it loaded; nothing else does."""
+(PEP 810). `types.ModuleType` has it loaded for who reads the attribute; nothing else does. So a descriptor says at
+first that there is no such name, and gives it to `ModuleType`, which is asked next (`_LOOK_HERE`)."""
 if sys.version_info >= (3, 15):
     import _types
 
@@ -75,19 +76,29 @@ takes nothing, so it finds what lies in the module, and not the descriptors that
 up in a dictionary (`copyreg`, for pickles) finds what is there for the class that it had."""
 
 
+_NOTHING = object()
+
+
 class _Name:
     """A data descriptor for one name of one module."""
 
-    __slots__ = ("count", "name", "refused", "taps", "unseen")
+    __slots__ = ("count", "name", "refused", "taps", "twice", "unseen")
 
     def __init__(
-        self, name: str, taps: list[tuple[Tap, Callable[[FrameType | None], None]]], unseen: list[Tap | None]
+        self,
+        name: str,
+        taps: list[tuple[Tap, Callable[[FrameType | None], None]]],
+        unseen: list[Tap | None],
+        *,
+        twice: bool,
     ) -> None:
         self.name = name
+        self.twice = twice
+        """Whether who is told that there is no such name asks again (`_LOOK_HERE`)."""
         self.unseen = unseen
         self.taps = taps
         self.refused: set[int] = set()
-        """Threads that were told there is no such name and will ask again at once; from 3.14 on (`_LOOK_HERE`)."""
+        """Frames that were told so and will ask again at once."""
         self.count = taps[0][1] if len(taps) == 1 else self._count_all
 
     def _count_all(self, frame: FrameType | None) -> None:
@@ -97,25 +108,35 @@ class _Name:
     def __get__(self, module: Any, owner: Any = None) -> Any:
         if module is None:
             return self
+        value = module.__dict__.get(self.name, _NOTHING)
         try:
             try:
                 reader = getframe(1)
             except ValueError:  # C reads, with no Python frame below
                 reader = None
-            thread = get_ident()
-            if self.name in module.__dict__ or not _LOOK_HERE:
-                self.count(reader)
-            elif thread in self.refused:
-                self.refused.discard(thread)
+            if self.refused or value is _NOTHING or type(value) is LAZY:
+                value = self._not_at_once(value, reader)
             else:
-                self.refused.add(thread)
                 self.count(reader)
         except RecursionError:  # the host had stack left for a read, and none for us
             self.unseen[0:0] = (self.taps[0][0],)
-        try:
-            return module.__dict__[self.name]
-        except KeyError:
-            raise AttributeError(self.name) from None
+            if type(value) is LAZY:  # nor had it for an import
+                raise
+        if value is _NOTHING:
+            raise AttributeError(self.name)
+        return value
+
+    def _not_at_once(self, value: Any, reader: FrameType | None) -> Any:
+        """What to say to who reads a name that is not there or still to be loaded: no, then what `ModuleType` needs."""
+        asker = get_ident() if reader is None else id(reader)
+        if asker in self.refused:
+            self.refused.discard(asker)
+            return value
+        self.count(reader)
+        if not self.twice or (value is not _NOTHING and type(value) is not LAZY):
+            return value
+        self.refused.add(asker)
+        return _NOTHING
 
     def __set__(self, module: Any, value: Any) -> None:
         module.__dict__[self.name] = value
@@ -127,34 +148,24 @@ class _Name:
             delattr(type(sys)("module"), self.name)  # raises what Python raises
 
 
-class _Lazy:
+class _Lazy(_Name):
     """A data descriptor for a name that stands for what is still to be imported, in a module that is watched."""
 
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
+    __slots__ = ()
 
     def __get__(self, module: Any, owner: Any = None) -> Any:
         if module is None:
             return self
-        load_lazy(module.__dict__, self.name)
-        try:
-            return module.__dict__[self.name]
-        except KeyError:
-            raise AttributeError(self.name) from None
-
-    __set__ = _Name.__set__
-    __delete__ = _Name.__delete__
-
-
-def load_lazy(names: dict[str, Any], name: str) -> None:
-    """Import what a module's name stands for, if that is still to be done. Raises what the import does."""
-    lazy: Any = names.get(name)
-    if LAZY is not None and type(lazy) is LAZY:
-        found = lazy.resolve()
-        if names.get(name) is lazy:
-            names[name] = found
+        value = module.__dict__.get(self.name, _NOTHING)
+        if self.refused or type(value) is LAZY:
+            try:
+                reader = getframe(1)
+            except ValueError:
+                reader = None
+            value = self._not_at_once(value, reader)
+        if value is _NOTHING:
+            raise AttributeError(self.name)
+        return value
 
 
 def arm_name(
@@ -237,31 +248,23 @@ def _watch(
         return lambda: None
     unseen = recorder.hooks.unseen
     count = count or recorder.hooks.frame_callback(tap)
-    if LAZY is not None and type(vars(module).get(name)) is LAZY:
-        count = _after_loading(module, name, count)
-    setattr(cls, name, _Name(name, [*taps, (tap, count)], unseen))
+    setattr(cls, name, _Name(name, [*taps, (tap, count)], unseen, twice=_asks_twice(cls)))
 
     return Undo(_unwatch, cls, name, tap, unseen)
-
-
-def _after_loading(
-    module: ModuleType, name: str, count: Callable[[FrameType | None], None]
-) -> Callable[[FrameType | None], None]:
-    def load_and_count(reader: FrameType | None) -> None:
-        load_lazy(vars(module), name)
-        count(reader)
-
-    return load_and_count
 
 
 def _unwatch(cls: type, name: str, tap: Tap, unseen: list[Tap | None]) -> None:
     rest = [entry for entry in cls.__dict__[name].taps if entry[0] is not tap]
     if rest:
-        setattr(cls, name, _Name(name, rest, unseen))
-    elif LAZY is not None:
-        setattr(cls, name, _Lazy(name))
+        setattr(cls, name, _Name(name, rest, unseen, twice=_asks_twice(cls)))
+    elif LAZY is not None and _asks_twice(cls):
+        setattr(cls, name, _Lazy(name, [], unseen, twice=True))
     else:
         delattr(cls, name)
+
+
+def _asks_twice(cls: type) -> bool:
+    return "__getattribute__" in cls.__dict__
 
 
 def put(module: ModuleType, name: str, descriptor: Any) -> Callable[[], None]:
@@ -300,10 +303,10 @@ def _watched_class(module: ModuleType) -> Any:
 
 def _have_loaded(watched: Any, module: ModuleType) -> None:
     """Have the names that an import statement is still to load loaded when they are read, as in any module."""
-    if LAZY is not None and "__getattribute__" in watched.__dict__:
+    if LAZY is not None and _asks_twice(watched):
         for name, value in list(vars(module).items()):
             if type(value) is LAZY and name not in watched.__dict__:
-                setattr(watched, name, _Lazy(name))
+                setattr(watched, name, _Lazy(name, [], [], twice=True))
 
 
 def give_back(module: ModuleType, plain: type) -> None:
@@ -311,7 +314,7 @@ def give_back(module: ModuleType, plain: type) -> None:
     cls: Any = type(module)
     if cls is plain or _MARK not in cls.__dict__ or cls.__bases__ != (plain,):
         return
-    if not any(isinstance(value, _Name) for value in cls.__dict__.values()):
+    if not any(isinstance(value, _Name) and value.taps for value in cls.__dict__.values()):
         module.__class__ = plain
 
 
