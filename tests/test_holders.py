@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+
+import pytest
 
 from lastcall import agent
 from lastcall.store import Store
@@ -170,3 +173,37 @@ def test_what_a_registry_holds_is_found_though_no_module_is_loaded_meanwhile_and
     assert (watched.out, watched.err) == ("", "")
     with Store.current(watched.store) as store:
         assert "later['z']" in {row.reference.name for row in store.references()}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy import statements came with 3.15")
+def test_what_is_still_to_be_imported_is_held_too_and_what_a_frozendict_has(tmp_path: Path) -> None:
+    """By then it is loaded or not, and is the target itself or a name of it in another module."""
+    files = {
+        "legacy.py": LEGACY,
+        "other.py": "def never():\n    pass\n",
+        "hands_on.py": "lazy from legacy import make as handed\n",
+        "holds.py": """
+            lazy from legacy import make as kept
+            lazy from other import never
+            lazy from hands_on import handed
+            lazy from hands_on import nothing
+            """,
+        "host.py": """
+            import holds, hands_on, waiting
+            waiting.rounds()
+            import legacy
+            waiting.rounds()
+            hands_on.handed()
+            frozen = frozendict(a=legacy.make)
+            waiting.rounds()
+            """,
+    }
+    world = World(tmp_path, files, targets=("legacy:make", "other:never"), environ={"LASTCALL_FLUSH_INTERVAL": "0.02"})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.code) == (plain.out, plain.err, plain.code)
+    with Store.current(watched.store) as store:
+        found = {(row.reference.target, row.reference.module, row.reference.name, row.reference.line) for row in store.references()}
+    assert found == {
+        ("legacy:make", "holds", "kept", 2), ("other:never", "holds", "never", 3), ("legacy:make", "holds", "handed", 4),
+        ("legacy:make", "hands_on", "handed", 1), ("legacy:make", "__main__", "frozen['a']", 7),
+    }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from collections import Counter
 
 import pytest
 
@@ -857,3 +858,65 @@ def test_lazy_imports_stay_lazy_and_give_what_they_name(tmp_path, all_lazy):
     watched = differing(world, LASTCALL_DISCOVER_WARNINGS="DeprecationWarning", **settings)
     uses = sorted((use.target, use.line, use.count) for use in watched.uses())
     assert uses == [("legacy:VALUE", 7, 1), ("legacy:again", 9 if all_lazy else 8, 1), ("legacy:old", 6, 1)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy import statements came with 3.15")
+@pytest.mark.parametrize("all_lazy", ["", "all"])
+def test_what_is_imported_lazily_is_counted_where_python_imports_it_and_blames_nobody_else(tmp_path, all_lazy):
+    """Past a module's descriptors goes who takes a name out of one that is loaded; several times asks who loads one."""
+    world = World(tmp_path, {
+        "pkg/__init__.py": "",
+        "pkg/old.py": "X = 1\n",
+        "top.py": "X = 1\nY = [1]\n",
+        "legacy.py": """
+            lazy import warns
+            lazy import gone
+            VALUE = 1
+            """,
+        "warns.py": """
+            import warnings
+            warnings.warn("warns is deprecated", DeprecationWarning, stacklevel=2)
+            """,
+        "first.py": """
+            lazy import top
+            lazy import pkg.old
+            def use():
+                return top, pkg
+            """,
+        "host.py": """
+            import traceback, warnings
+            warnings.simplefilter("always")
+            import legacy, first
+            legacy.warns
+            try:
+                legacy.gone
+            except ImportError:
+                traceback.print_exc()
+            first.use()
+            lazy import top as t
+            lazy from top import X, Y as why
+            lazy from pkg import old
+            lazy import pkg.old as same
+            lazy import pkg.old
+            def read():
+                return t, X, why, old, same, pkg, t.X, t.__spec__, pkg.old
+            for _ in range(3):
+                read()
+            try:
+                from top import nothing
+            except ImportError as error:
+                print(error)
+            """,
+    }, ("top", "top:X", "top:Y", "pkg.old", "legacy:VALUE"))  # fmt: skip
+    watched = differing(world, **({"PYTHON_LAZY_IMPORTS": all_lazy} if all_lazy else {}))
+    uses = Counter()
+    for use in watched.uses():
+        uses[use.target, use.file, use.line] += use.count
+    assert uses == {
+        ("top", "first.py", 5): 1,
+        # of a module that is loaded; `old` is not, since `lazy import pkg.old` loads it with the read of `old`
+        ("top", "host.py", 12): 2, ("top:X", "host.py", 12): 1, ("top:Y", "host.py", 12): 1,
+        # where it is first read
+        ("top", "host.py", 17): 1, ("top:X", "host.py", 17): 3, ("pkg.old", "host.py", 17): 3,
+        ("top", "host.py", 21): 1,
+    }  # fmt: skip

@@ -37,7 +37,7 @@ def arm_module(patcher: Patcher, target: Target, module: ModuleType) -> str:
     target.engine = "names"
     tap = patcher.tap(target, "import")
     importers = _importers(target.module)
-    patcher.to_undo(names.arm_module(patcher.recorder, module, tap), module)
+    patcher.to_undo(names.arm_module(patcher.recorder, module, tap, importers), module)
     for importer in importers:
         patcher.recorder.first_sight_known(tap, importer)
     return ""

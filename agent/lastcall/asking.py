@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from typing import Any, TypeGuard
 
 
+LAZY: Any = None
+"""The type of what stands for a module, or a name of it, that an import statement is to load when it is first used
+(PEP 810): its `repr` says what that is."""
+if sys.version_info >= (3, 15):
+    import _types
+
+    LAZY = _types.LazyImportType
 NOTHING = object()
 """What a namespace has under a name that it has not."""
 _FUNCTION = type(lambda: None)

@@ -13,7 +13,7 @@ from _collections import OrderedDict, defaultdict
 from _functools import partial  # type: ignore[import-not-found]  # without it a module more would be loaded
 from types import FunctionType, MethodType
 
-from .asking import names_of_class
+from .asking import LAZY, names_of_class
 from .callsite import APPLICATION, THIRD_PARTY, file_kind
 from .captured import looking
 
@@ -31,7 +31,8 @@ MAX_REGISTRY = 2_000
 _PLAIN = frozenset((str, bytes, int, float, bool, type(None), type(sys)))
 _BOUND = (classmethod, staticmethod)
 """What holds a function of a class without being it. Other objects are not asked: their answer may be an import."""
-_REGISTRIES = frozenset((dict, list, tuple, set, frozenset, defaultdict, OrderedDict))
+_FROZEN = getattr(sys.modules["builtins"], "frozendict", dict)  # from 3.15 on
+_REGISTRIES = frozenset((dict, list, tuple, set, frozenset, defaultdict, OrderedDict, _FROZEN))
 _DEEP = 2
 """Registries in registries that are looked into: `ROUTES = {"ws": {"make": f}}`."""
 _name_of_class = type.__dict__["__name__"].__get__
@@ -43,10 +44,12 @@ class Holders:
 
     def __init__(self) -> None:
         self._known: set[tuple[str, str, str, str]] = set()
-        self._looked: dict[str, tuple[int, int]] = {}
+        self._looked: dict[str, tuple[int, int, int]] = {}
         self._registries: dict[tuple[str, str], int] = {}
         """(module, name) of the registries that were looked into, with how much was in them."""
         self._watched = 0
+        self._lazy: set[str] = set()
+        """Modules some names of which an import statement was still to load when they were looked at (PEP 810)."""
 
     def find(self, targets: Iterable[Target], *, thorough: bool = True) -> list[Held]:
         """(target, module, name, file, how) of each reference not known before. Leaves lazy modules lazy.
@@ -55,17 +58,23 @@ class Holders:
         if `thorough`; the standard library has only its own.
         """
         wanted = _by_id(targets)
-        if len(wanted) != self._watched:
-            self._watched = len(wanted)
+        to_come = _to_come(targets)
+        if len(wanted) + len(to_come) != self._watched:
+            self._watched = len(wanted) + len(to_come)
             self._looked.clear()
         found: list[Held] = []
-        if wanted:
+        if wanted or to_come:
             self._forget_what_grew()
             for name, module in list(sys.modules.items()):
-                names = module.__dict__ if _name_of_class(type(module)) == "module" else None
-                if names is None or self._looked.get(name) == (id(module), len(names)):
+                names = _names_of(module)
+                if names is None:
                     continue
-                self._looked[name] = (id(module), len(names))
+                # without the two that Python takes away from the script before the exit handlers run
+                size = len(names) - ("__file__" in names) - ("__cached__" in names)
+                looked = id(module), size, _lazy_in(names) if name in self._lazy else 0
+                if self._looked.get(name) == looked:
+                    continue
+                self._looked[name] = looked
                 own = names.get("__name__")
                 if type(own) is str and own != name and sys.modules.get(own) is module:
                     continue  # another name for it (`requests.packages.urllib3`) holds nothing of its own
@@ -77,13 +86,18 @@ class Holders:
                 )
                 deep = kind == APPLICATION or (thorough and kind == THIRD_PARTY)
                 with looking:
-                    found.extend(self._look(name, module, names, wanted, deep=deep))
+                    held, meant = dict(names), wanted  # as it is now: other threads write there
+                    lazy = _lazy_in(held) if LAZY is not None else 0
+                    if lazy:
+                        self._lazy.add(name)
+                        self._looked[name] = id(module), size, lazy
+                        meant = wanted | _to_be_loaded(held, wanted, to_come)
+                    found.extend(self._look(name, module, held, meant, deep=deep))
         return found
 
     def _look(
-        self, name: str, module: Any, names: dict[str, Any], wanted: dict[int, Target], *, deep: bool
+        self, name: str, module: Any, held: dict[str, Any], wanted: dict[int, Target], *, deep: bool
     ) -> list[Held]:
-        held = dict(names)  # as it is now: other threads write there
         if deep or not wanted.keys().isdisjoint(map(id, held.values())):  # in C, for most modules
             return list(self._in_module(name, module, held, wanted))
         return []
@@ -117,6 +131,47 @@ class Holders:
                 if key not in self._known:
                     self._known.add(key)
                     yield target.ref, module_name, holder_name, _file_of(module_name, module), how
+
+
+def _names_of(module: Any) -> dict[str, Any] | None:
+    """The namespace of what lies in `sys.modules`, if it is a module: anything can lie there."""
+    return module.__dict__ if _name_of_class(type(module)) == "module" else None
+
+
+def _lazy_in(names: dict[str, Any]) -> int:
+    """How many names of a module an import statement is still to load."""
+    return list(map(type, list(names.values()))).count(LAZY)
+
+
+def _to_come(targets: Iterable[Target]) -> dict[str, Target]:
+    """The targets by the names that an import statement may have for them, where it need not load them at once."""
+    if not getattr(sys, "lazy_modules", ()):  # from 3.15 on
+        return {}
+    return {
+        f"{target.module}.{target.qualname}": target for target in targets if target.kind in ("function", "class")
+    }
+
+
+def _to_be_loaded(
+    names: dict[str, Any], wanted: dict[int, Target], to_come: dict[str, Target]
+) -> dict[int, Target]:
+    """The targets that names of a module stand for which are still to be loaded, as far as that is known without."""
+    found: dict[int, Target] = {}
+    for value in names.values():
+        held, steps = value, 0
+        while type(held) is LAZY and steps <= _DEEP:
+            path = repr(held).partition(" ")[2][1:-2]  # <lazy_import 'module.name'>
+            target = to_come.get(path)
+            if target is not None:
+                found[id(value)] = target
+                break
+            module, _, name = path.rpartition(".")
+            held = (_names_of(sys.modules.get(module)) or {}).get(name)
+            steps += 1
+        else:
+            if held is not value and id(held) in wanted:
+                found[id(value)] = wanted[id(held)]
+    return found
 
 
 def _by_id(targets: Iterable[Target]) -> dict[int, Target]:
@@ -207,6 +262,8 @@ def _look_into_function(
 def _items(value: Any) -> list[tuple[Any, Any]]:
     if isinstance(value, dict):
         return list(dict.items(value))
+    if type(value) is _FROZEN:
+        return list(value.items())
     listed = list(value)
     return list(enumerate(listed)) if type(value) in (list, tuple) else [(..., held) for held in listed]
 

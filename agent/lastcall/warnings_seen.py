@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 
 from . import hotpath
+from .asking import LAZY
 from .callsite import glob_match
 from .errors import getframe
 from .named import function_in, may_hold, may_wrap, reference_to, stands_for, wrapped_by
@@ -135,7 +136,7 @@ class WarningsSeen:
         from .engines import wrapping
 
         names = vars(module)
-        if type(names.get("warn")) is named_reads.LAZY:
+        if type(names.get("warn")) is LAZY:
             _ = module.warn
         original = names.get("warn")
         if original is None or wrapping.is_wrapper(original):  # a module of the host's that stands in for `warnings`

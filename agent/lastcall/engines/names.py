@@ -15,13 +15,14 @@ import sys
 from _thread import get_ident
 from opcode import opname
 
+from ..asking import LAZY, NOTHING
 from ..callsite import is_import_machinery
 from ..errors import getframe
 from . import Undo
 
 TYPE_CHECKING = False  # typing costs a bare host 5 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import FrameType, ModuleType
     from typing import Any
 
@@ -35,20 +36,12 @@ _LOOK_HERE: dict[str, Any] = {}
 From 3.14 on the interpreter takes a repeated `module.name` straight from the module's dictionary, past the
 descriptors of a subclass, wherever attributes are looked up as `types.ModuleType` does. Looked up as for any
 other object, they are found; what is not found is then asked of `ModuleType`, which knows the module's own
-`__getattr__`, the words of the error, and how to load what is still to be imported. Both are C functions: no frame is added.
+`__getattr__`, the words of the error, and how to load what is still to be imported (`LAZY`). Both are C functions: no
+frame is added. So a descriptor says at first that there is no such name, where that is to be loaded, and gives it to
+`ModuleType`, which asks next.
 """
 if sys.version_info >= (3, 14):
     _LOOK_HERE = {"__getattribute__": object.__getattribute__, "__getattr__": type(sys).__getattribute__}
-
-
-LAZY: Any = None
-"""The type of what stands for a module, or a name of it, that an import statement is to load when it is first used
-(PEP 810). `types.ModuleType` has it loaded for who reads the attribute; nothing else does. So a descriptor says at
-first that there is no such name, and gives it to `ModuleType`, which is asked next (`_LOOK_HERE`)."""
-if sys.version_info >= (3, 15):
-    import _types
-
-    LAZY = _types.LazyImportType
 
 
 def _stands_for(cls: Any) -> Any:
@@ -74,9 +67,6 @@ _Unseen: Any = type(
 """The type of a watched module's class. From classes whose type has a `__dict__` of its own `inspect.getattr_static`
 takes nothing, so it finds what lies in the module, and not the descriptors that watch it. And who looks a module's type
 up in a dictionary (`copyreg`, for pickles) finds what is there for the class that it had."""
-
-
-_NOTHING = object()
 
 
 class _Name:
@@ -108,13 +98,13 @@ class _Name:
     def __get__(self, module: Any, owner: Any = None) -> Any:
         if module is None:
             return self
-        value = module.__dict__.get(self.name, _NOTHING)
+        value = module.__dict__.get(self.name, NOTHING)
         try:
             try:
                 reader = getframe(1)
             except ValueError:  # C reads, with no Python frame below
                 reader = None
-            if self.refused or value is _NOTHING or type(value) is LAZY:
+            if self.refused or value is NOTHING or type(value) is LAZY:
                 value = self._not_at_once(value, reader)
             else:
                 self.count(reader)
@@ -122,7 +112,7 @@ class _Name:
             self.unseen[0:0] = (self.taps[0][0],)
             if type(value) is LAZY:  # nor had it for an import
                 raise
-        if value is _NOTHING:
+        if value is NOTHING:
             raise AttributeError(self.name)
         return value
 
@@ -133,10 +123,10 @@ class _Name:
             self.refused.discard(asker)
             return value
         self.count(reader)
-        if not self.twice or (value is not _NOTHING and type(value) is not LAZY):
+        if not self.twice or (value is not NOTHING and type(value) is not LAZY):
             return value
         self.refused.add(asker)
-        return _NOTHING
+        return NOTHING
 
     def __set__(self, module: Any, value: Any) -> None:
         module.__dict__[self.name] = value
@@ -156,16 +146,51 @@ class _Lazy(_Name):
     def __get__(self, module: Any, owner: Any = None) -> Any:
         if module is None:
             return self
-        value = module.__dict__.get(self.name, _NOTHING)
+        value = module.__dict__.get(self.name, NOTHING)
         if self.refused or type(value) is LAZY:
             try:
                 reader = getframe(1)
             except ValueError:
                 reader = None
             value = self._not_at_once(value, reader)
-        if value is _NOTHING:
+        if value is NOTHING:
             raise AttributeError(self.name)
         return value
+
+
+class _Spec(_Name):
+    """The data descriptor for a module's `__spec__`, from 3.15 on there for each module with a watched name.
+
+    `lazy from module import name` takes the name out of the dictionary of a module that is loaded already, past all
+    descriptors; but before that it asks the module's spec whether the module is half made yet.
+    """
+
+    __slots__ = ()
+
+    def __get__(self, module: Any, owner: Any = None) -> Any:
+        if module is None:
+            return self
+        try:
+            reader = getframe(1)
+        except ValueError:
+            reader = None
+        try:
+            if reader is None or _opcode(reader) != "IMPORT_FROM":
+                self.count(reader)
+            else:
+                name = _name_in(reader)
+                value = module.__dict__.get(name, NOTHING)
+                if value is not NOTHING and type(value) is not LAZY:  # else it takes nothing, and may look for words
+                    self.count(reader)
+                    watched = type(module).__dict__.get(name)
+                    if isinstance(watched, _Name):
+                        watched.count(reader)
+        except RecursionError:
+            self.unseen[0:0] = tuple(tap for tap, _ in self.taps[:1])
+        try:
+            return module.__dict__["__spec__"]
+        except KeyError:
+            raise AttributeError("__spec__") from None
 
 
 def arm_name(
@@ -183,14 +208,18 @@ def arm_name(
     return _watch(recorder, module, name, tap, count)
 
 
-def arm_module(recorder: Recorder, module: ModuleType, tap: Tap) -> Callable[[], None]:
-    """Count every import statement that names `module`, and `from parent import it`."""
+def arm_module(
+    recorder: Recorder, module: ModuleType, tap: Tap, importers: Iterable[FrameType] = ()
+) -> Callable[[], None]:
+    """Count every import statement that names `module`, and `from parent import it`, but none of `importers` again."""
     tap.ignores = is_not_an_import
-    undo = [_watch(recorder, module, "__spec__", tap, _of_who_asks(recorder.hooks.frame_callback(tap)))]
+    once = _once if LAZY is None else _OnceEach(importers)
+    undo = [_watch(recorder, module, "__spec__", tap, once(recorder.hooks.frame_callback(tap)))]
     parent_name, _, name = module.__name__.rpartition(".")
     parent = sys.modules.get(parent_name)
     if parent is not None:
-        undo.append(_watch(recorder, parent, name, _from_parent(recorder, tap)))
+        other = _from_parent(recorder, tap)
+        undo.append(_watch(recorder, parent, name, other, once(recorder.hooks.frame_callback(other))))
 
     def undo_all() -> None:
         for step in undo:
@@ -199,11 +228,28 @@ def arm_module(recorder: Recorder, module: ModuleType, tap: Tap) -> Callable[[],
     return undo_all
 
 
-def _of_who_asks(count: Callable[[FrameType | None], None]) -> Callable[[FrameType | None], None]:
-    """From 3.15 on a function of importlib's reads `__spec__`, at one place for those who import and those who look."""
-    if sys.version_info < (3, 15):
-        return count
-    return lambda frame: count(_who_asks(frame) if frame else None)
+def _once(count: Callable[[FrameType | None], None]) -> Callable[[FrameType | None], None]:
+    return count
+
+
+class _OnceEach:
+    """From 3.15 on: to load what a lazy import statement left, Python asks for one module several times."""
+
+    def __init__(self, importers: Iterable[FrameType]) -> None:
+        self._loading = next(((id(one), one.f_lasti) for one in importers if _loads_lazy(one, "__spec__")), None)
+
+    def __call__(self, count: Callable[[FrameType | None], None]) -> Callable[[FrameType | None], None]:
+        def count_once(frame: FrameType | None) -> None:
+            # a function of importlib's reads `__spec__`, at one place for those who import and those who look
+            frame = _who_asks(frame) if frame else None
+            if frame is not None and _loads_lazy(frame, "__spec__"):
+                loading = (id(frame), frame.f_lasti)
+                if loading == self._loading:
+                    return
+                self._loading = loading
+            count(frame)
+
+        return count_once
 
 
 def _who_asks(frame: FrameType) -> FrameType:
@@ -243,24 +289,33 @@ def _watch(
 ) -> Callable[[], None]:
     cls = _watched_class(module)
     previous = cls.__dict__.get(name)
-    taps = list(previous.taps) if type(previous) is _Name else []
+    taps = list(previous.taps) if isinstance(previous, _Name) else []
     if any(known is tap for known, _ in taps):
         return lambda: None
     unseen = recorder.hooks.unseen
     count = count or recorder.hooks.frame_callback(tap)
-    setattr(cls, name, _Name(name, [*taps, (tap, count)], unseen, twice=_asks_twice(cls)))
+    _put(cls, name, [*taps, (tap, count)], unseen)
+    if LAZY is not None and "__spec__" not in cls.__dict__:
+        _put(cls, "__spec__", [], unseen)
 
     return Undo(_unwatch, cls, name, tap, unseen)
 
 
 def _unwatch(cls: type, name: str, tap: Tap, unseen: list[Tap | None]) -> None:
     rest = [entry for entry in cls.__dict__[name].taps if entry[0] is not tap]
-    if rest:
-        setattr(cls, name, _Name(name, rest, unseen, twice=_asks_twice(cls)))
+    if rest or (LAZY is not None and name == "__spec__"):
+        _put(cls, name, rest, unseen)
     elif LAZY is not None and _asks_twice(cls):
         setattr(cls, name, _Lazy(name, [], unseen, twice=True))
     else:
         delattr(cls, name)
+
+
+def _put(
+    cls: type, name: str, taps: list[tuple[Tap, Callable[[FrameType | None], None]]], unseen: list[Tap | None]
+) -> None:
+    kind = _Spec if LAZY is not None and name == "__spec__" else _Name
+    setattr(cls, name, kind(name, taps, unseen, twice=_asks_twice(cls)))
 
 
 def _asks_twice(cls: type) -> bool:
@@ -342,14 +397,40 @@ def is_not_an_import(frame: FrameType) -> bool:
         # Who calls `__import__` in a function hardly calls `getattr(module, "__spec__")` there. This one is of
         # `traceback`, and looks for a name that somebody may have meant.
         return frame.f_code.co_name == "_compute_suggestion_error"
-    return doing != "IMPORT_NAME"
+    # who takes a name out of a loaded module by a lazy statement asks for the module there (`_Spec`)
+    is_lazy = LAZY is not None and (doing == "IMPORT_FROM" or _loads_lazy(frame, "__spec__"))
+    return doing != "IMPORT_NAME" and not is_lazy
+
+
+_READ_GLOBALS = frozenset(("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"))
+
+
+def _loads_lazy(frame: FrameType, name: str) -> bool:
+    """Whether `frame` reads what an import statement left to be imported: for no other reason does an instruction that
+    reads a global name, or another attribute, read an attribute `name`."""
+    doing = _opcode(frame)
+    return doing in _READ_GLOBALS or (doing == "LOAD_ATTR" and _name_in(frame, shift=1) != name)
+
+
+def _name_in(frame: FrameType, *, shift: int = 0) -> str:
+    """The name that the instruction of `frame` reads."""
+    raw, at, number = frame.f_code.co_code, frame.f_lasti, 0
+    for place in (0, 8, 16, 24):
+        number |= raw[at + 1] << place
+        at -= 2
+        if at < 0 or opname[raw[at]] != "EXTENDED_ARG":
+            break
+    return frame.f_code.co_names[number >> shift]
 
 
 def _is_not_from_parent(frame: FrameType) -> bool:
     """Of a read of a module from its package."""
     # `import package.module as m` takes the module from its package with this instruction, too, having
     # imported it by name, which was counted
-    return is_import_machinery(frame) or _opcode(frame) != "IMPORT_FROM" or _is_aliasing(frame)
+    doing = _opcode(frame)
+    if doing in _READ_GLOBALS and LAZY is not None:
+        return False
+    return is_import_machinery(frame) or doing != "IMPORT_FROM" or _is_aliasing(frame)
 
 
 def _is_aliasing(frame: FrameType) -> bool:
