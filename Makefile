@@ -42,7 +42,7 @@ types: $(READY)  ## mypy, strict
 wheel-check: $(READY)  ## build the wheel, install it in an empty environment, see the agent start and stay silent
 	$(BIN)/python -m pytest -q tests/test_wheel.py
 
-matrix: $(READY)  ## the suite on every interpreter found among 3.10 to 3.14, wrapt in C and in Python
+matrix: $(READY)  ## the suite on every interpreter found among 3.10 to 3.15, wrapt in C and in Python
 	$(BIN)/python tests/matrix.py
 
 transparency: $(READY)  ## other projects' own test suites, with and without the agent

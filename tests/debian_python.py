@@ -20,10 +20,10 @@ from pathlib import Path
 _ALSO = ("libstdc++6", "libgcc-s1")
 
 # The suite and package of each version that no stable Debian release has yet.
-KNOWN = {"3.14": ("forky", "python3.14")}
+KNOWN = {"3.14": ("forky", "python3.14"), "3.15": ("sid", "python3.15")}
 
 # Of versions that are not supported yet.
-EXPERIMENTAL = {"3.15": ("sid", "python3.15")}
+EXPERIMENTAL: dict[str, tuple[str, str]] = {}
 
 
 class UnavailableError(Exception):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-SUPPORTED = ((3, 10), (3, 11), (3, 12), (3, 13), (3, 14))
-EXPERIMENTAL = ((3, 15),)
+SUPPORTED = ((3, 10), (3, 11), (3, 12), (3, 13), (3, 14), (3, 15))
+EXPERIMENTAL: tuple[tuple[int, int], ...] = ()
 """Tried, so that a new version holds no surprise, and not promised."""
 
 _PLACES = (

@@ -3,7 +3,7 @@
     python tests/matrix.py                 everything that is found
     python tests/matrix.py --host-only     only the tests of what runs inside the host process
     python tests/matrix.py --only 3.12,3.14
-    python tests/matrix.py --fetch         get the versions that are missing as Debian packages first
+    python tests/matrix.py --fetch         get the versions that are missing, of those that are to run, as Debian packages first
     python tests/matrix.py --build-free-threaded    build a free-threaded one first, if there is none
     python tests/matrix.py --others        not the version this runs on: whoever ran `make test` with it has its outcome
     python tests/matrix.py --experimental  versions to come as well; their failures are shown and not counted
@@ -116,7 +116,7 @@ def _interpreters(options: argparse.Namespace) -> list[interpreters.Interpreter]
     pythons = ROOT / ".cache" / "pythons"
     known = debian_python.KNOWN | (debian_python.EXPERIMENTAL if options.experimental else {})
     for name, (suite, package) in known.items() if options.fetch else ():
-        if name not in names:
+        if name not in names and (not options.only or name in options.only):
             _add(package, lambda suite=suite, package=package: debian_python.fetch(suite, package, pythons / package))
     if options.build_free_threaded and not any(one.free_threaded for one in present):
         folder = pythons / f"python{free_threaded_python.VERSION}t"

@@ -860,6 +860,25 @@ def test_lazy_imports_stay_lazy_and_give_what_they_name(tmp_path, all_lazy):
     assert uses == [("legacy:VALUE", 7, 1), ("legacy:again", 9 if all_lazy else 8, 1), ("legacy:old", 6, 1)]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_that_import_a_module_at_once_use_it_when_it_is_armed(tmp_path, engine):
+    """Its code has run by then, but not its import: who comes meanwhile waits for that, as for the code."""
+    world = World(tmp_path, {"legacy.py": "VALUE = 1\ndef old(value=1):\n    return value + 1\n", "host.py": """
+        import sys, threading
+        sys.setswitchinterval(1e-6)
+        def work():
+            import legacy
+            for _ in range(5):
+                legacy.old(legacy.VALUE)
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        """}, ("legacy:old", "legacy:VALUE"))
+    run = world.run(engine)
+    assert (run.out, run.err, run.internal_errors()) == ("", "", {})
+    assert (run.total("legacy:old"), run.total("legacy:VALUE")) == (20, 20)
+
+
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy import statements came with 3.15")
 @pytest.mark.parametrize("all_lazy", ["", "all"])
 def test_what_is_imported_lazily_is_counted_where_python_imports_it_and_blames_nobody_else(tmp_path, all_lazy):

@@ -87,10 +87,9 @@ class Holders:
                 deep = kind == APPLICATION or (thorough and kind == THIRD_PARTY)
                 with looking:
                     held, meant = dict(names), wanted  # as it is now: other threads write there
-                    lazy = _lazy_in(held) if LAZY is not None else 0
-                    if lazy:
+                    if LAZY is not None and LAZY in map(type, held.values()):
                         self._lazy.add(name)
-                        self._looked[name] = id(module), size, lazy
+                        self._looked[name] = id(module), size, _lazy_in(held)
                         meant = wanted | _to_be_loaded(held, wanted, to_come)
                     found.extend(self._look(name, module, held, meant, deep=deep))
         return found

@@ -450,8 +450,11 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
         names = spec.__dict__
         if "_initializing" not in names:
             raise AttributeError("_initializing")
+        if names.get("_lastcall_thread") != get_ident():
+            # while we arm it, too: who has to wait for a module waits until its import is over, in the thread that does it
+            return names["_initializing"] or ("_lastcall_thread" in names and "_lastcall_finder" in names)
         # no longer while we arm it: what we import for that may import it, too
-        if names["_initializing"] and names.get("_lastcall_thread") == get_ident():
+        if names["_initializing"]:
             finder = names.get("_lastcall_finder")
             if finder is not None:
                 finder.hear_of_circle(spec, getframe(1))
