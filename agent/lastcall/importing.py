@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import sys
 from _thread import get_ident
+from posix import getpid  # not from `os`: what a test of the host's puts in its place is not for us
 
 from .errors import getframe
 from .words import NOT_BY_WILDCARD, OWN_PACKAGES
@@ -441,6 +442,7 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
         finder = spec.__dict__.pop("_lastcall_finder", None)
         spec.__dict__.pop("_lastcall_reads", None)
         spec.__dict__.pop("_lastcall_thread", None)
+        spec.__dict__.pop("_lastcall_arming", None)
         if spec.__class__ is telling:
             spec.__class__ = cls
         return finder  # type: ignore[no-any-return]
@@ -451,8 +453,9 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
         if "_initializing" not in names:
             raise AttributeError("_initializing")
         if names.get("_lastcall_thread") != get_ident():
-            # while we arm it, too: who has to wait for a module waits until its import is over, in the thread that does it
-            return names["_initializing"] or ("_lastcall_thread" in names and "_lastcall_finder" in names)
+            # while we arm it, too: who has to wait for a module waits until its import is over, in the thread that does
+            # it; which is not there in the child of a fork
+            return names["_initializing"] or names.get("_lastcall_arming") == getpid()
         # no longer while we arm it: what we import for that may import it, too
         if names["_initializing"]:
             finder = names.get("_lastcall_finder")
@@ -462,10 +465,12 @@ def _telling_spec(cls: type) -> type:  # noqa: C901 - four small functions of on
 
     def set_initializing(spec: Any, value: Any) -> None:
         names = spec.__dict__
-        names["_initializing"] = value
         if value:
+            names["_initializing"] = value
             names["_lastcall_thread"] = get_ident()
             return
+        names["_lastcall_arming"] = getpid()
+        names["_initializing"] = value
         finder = names.get("_lastcall_finder")
         try:
             circle = names.pop("_lastcall_circle", None)
