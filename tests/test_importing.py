@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
+import threading
 import zipfile
 from collections import Counter
 
 import pytest
 
+from lastcall import importing
 from lastcall.callsite import Pattern
+from lastcall.errors import InternalErrors
 from lastcall.importing import Wanted
 from lastcall.targets import Target
 from worlds import ENGINES, World, wrapt_in_c
@@ -877,6 +881,34 @@ def test_threads_that_import_a_module_at_once_use_it_when_it_is_armed(tmp_path, 
     run = world.run(engine)
     assert (run.out, run.err, run.internal_errors()) == ("", "", {})
     assert (run.total("legacy:old"), run.total("legacy:VALUE")) == (20, 20)
+
+
+def test_nobody_waits_for_a_module_that_is_armed_by_a_thread_of_the_parent_process(tmp_path, monkeypatch):
+    (tmp_path / "armed_slowly.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    seen = []
+
+    def loaded(module):
+        def ask():
+            seen.append(module.__spec__._initializing)
+
+        for process in (importing.getpid(), -1):
+            with monkeypatch.context() as child:
+                child.setattr(importing, "getpid", lambda: process)
+                thread = threading.Thread(target=ask)
+                thread.start()
+                thread.join()
+        ask()
+
+    finder = importing.Finder(Wanted([Target("armed_slowly:old")]), loaded, InternalErrors())
+    finder.install()
+    try:
+        module = importlib.import_module("armed_slowly")
+    finally:
+        finder.remove()
+        del sys.modules["armed_slowly"]
+    assert seen == [True, False, False]
+    assert module.__spec__._initializing is False
 
 
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy import statements came with 3.15")
