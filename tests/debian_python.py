@@ -20,7 +20,7 @@ from pathlib import Path
 _ALSO = ("libstdc++6", "libgcc-s1")
 
 # The suite and package of each version that no stable Debian release has yet.
-KNOWN = {"3.14": ("forky", "python3.14"), "3.15": ("sid", "python3.15")}
+KNOWN = {"3.14": ("forky", "python3.14"), "3.15": ("forky", "python3.15")}
 
 # Of versions that are not supported yet.
 EXPERIMENTAL: dict[str, tuple[str, str]] = {}
