@@ -240,6 +240,7 @@ def test_a_store_deleted_under_way_is_made_again(path):
     process.close()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # libraries that other tests loaded here have threads
 def test_a_forked_child_opens_the_file_anew(path):
     store = filled(path)
     parents = store._database.connection
