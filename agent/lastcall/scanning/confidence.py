@@ -39,6 +39,8 @@ _HANDLERS = frozenset(
 )
 """Decorators whose functions run when something else is set, read or sent."""
 _OF_CONSTRUCTOR = re.compile(r"\b__(?:init|new)__`*(?:\(\))?\s+(?:method|signature|of)\b", re.IGNORECASE)
+_CHANGES = re.compile(r"\W*(?:the\s+)?(?:default|behaviou?r|output|result)s?\b[^.]*\bwill\b", re.IGNORECASE)
+"""How words begin about what a callable will do from some release on."""
 
 
 def emission_confidence(item: Emission, qualname: str) -> Confidence:
@@ -56,7 +58,7 @@ def emission_confidence(item: Emission, qualname: str) -> Confidence:
     says = sentence_says(item.text, qualname, first=True, emitted=True)
     if item.kind == "log":
         return "medium" if says is None or says == "low" else says
-    verdict = says if SAYS_DEPRECATED.search(item.text) else "high"
+    verdict = says if SAYS_DEPRECATED.search(item.text) else "low" if _CHANGES.match(item.text) else "high"
     # A warning that every call gives is about the callable, unless its words are about an argument.
     return "medium" if verdict == "low" else "high"
 

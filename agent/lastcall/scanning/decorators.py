@@ -25,8 +25,8 @@ _OF_ARGUMENTS = re.compile(
     re.IGNORECASE,
 )
 _OF_OLD_NAMES = re.compile(r"renam|replac|remov|delet|alias|old|legacy|drop|warn|compat", re.IGNORECASE)
-_POSITIONAL = re.compile(r"positional|keyword_?only|non_?keyword", re.IGNORECASE)
-"""Decorators for arguments that stay, and shall no longer be passed by position."""
+_POSITIONAL = re.compile(r"positional|keyword_?only|non_?keyword|values?$", re.IGNORECASE)
+"""Decorators for arguments that stay, and shall no longer be passed by position, or with some value."""
 _OF_MEMBERS = re.compile(r"(?:member|method|attribute|field|propert(?:y|ie)|alias|name)e?s$", re.IGNORECASE)
 
 

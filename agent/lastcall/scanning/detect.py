@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-DETECTOR = 8
+DETECTOR = 9
 """Raise it when the same file would give other marks: old cache entries are then not used."""
 
 _OF_DECORATOR = re.compile(r"\W*(?:the\s+)?deprecated\s+decorator\b", re.IGNORECASE)
@@ -79,6 +79,7 @@ _WRITES = frozenset(("setter", "deleter"))
 _KEEPS_ITS_VALUE = frozenset(("cached_property", "reify", "lazyproperty", "lazy_property", "cachedproperty"))
 """Decorators whose value lies in the instance after the first read, so that no later one could be seen."""
 _PROPERTY = re.compile(r"property$|^(?:setter|getter|deleter)$", re.IGNORECASE)
+_HOLES = re.compile(r"\{\.\.\.\}(\.\{\.\.\.\})?")
 _ACTS = (ast.Expr, ast.Return, ast.Raise)
 _SHORTEST_EMITTER = 6
 
@@ -471,9 +472,16 @@ class _Detector:
             if not names and not looked_up_elsewhere(tests, argument):
                 names = compared_names([node], argument, self._keys)
             for name, instead in names.items() if item.strong else ():
-                text = item.text.replace("{...}", name, 1)
-                text = text.replace("{...}", instead, 1) if instead else text
+                text = _filled(item.text, name, instead)
                 self._add(name, "attribute", node.lineno, "warning", "medium", text or name, item.line)
+
+
+def _filled(text: str, name: str, instead: str) -> str:
+    """The words of a module's `__getattr__` about one of its names: `{__name__}.{name} is deprecated`."""
+    text = _HOLES.sub(lambda _: name, text, count=1)
+    if not instead:
+        return text
+    return _HOLES.sub(lambda found: f"{instead}.{name}" if found[1] else instead, text, count=1)
 
 
 def _subject(qualname: str, kind: Kind) -> str:

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 _CATEGORY = re.compile(r"[Dd]eprecat|DEPRECAT|RemovedIn|RemovedAs|^FutureWarning$")
 _WEAK_CATEGORY = frozenset(("FutureWarning",))
 """Also announces changed results, so by itself it does not call anything deprecated."""
+_RENAMED = re.compile(r"\b(?:was|is|has been)\s+(?:now\s+)?(?:renamed|replaced|superseded)\b", re.IGNORECASE)
 _HELPER = re.compile(r"deprecat", re.IGNORECASE)
 _SURE_HELPER = re.compile(
-    r"warn|^_*deprecat(?:e|ed|ion)$|^_*deprecat\w*_for_removal|in_favou?r_of", re.IGNORECASE
+    r"warn|^_*deprecat(?:e|ed|ion)_*$|^_*deprecat\w*_for_removal|in_favou?r_of", re.IGNORECASE
 )
 _NOT_A_HELPER = re.compile(
     r"(?:^|_)(?:check|handle|ignore|suppress|silence|filter|remove|validate|process|parse|register|expect|"
@@ -47,6 +48,8 @@ _LOG_LEVELS = frozenset(
         "warning_once",
         "warn_once",
         "info_once",
+        "log_first_n",
+        "log_every_n",
     ]
 )
 _KEYWORD_WORDS = (
@@ -131,6 +134,8 @@ class _Body:
     constants: dict[str, str]
     parameters: frozenset[str]
     spread: frozenset[str] = frozenset()
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    """The parameters' defaults that are constants."""
     is_helper: bool = False
     """By its name the function has to do with warnings or deprecation."""
     found: list[Emission] = field(default_factory=list)
@@ -221,24 +226,23 @@ def emissions_of(
     Nested functions are not looked into: they run later, and have no name that others could call.
     """
     is_helper = _SAYS_SO.search(function.name) is not None
-    state = _Body(knowledge, dict(constants), parameters_of(function), spread_of(function), is_helper)
-    state.categories.update(_category_parameters(function, state))
+    values = _defaults(function)
+    plain = {name: value.value for name, value in values.items() if isinstance(value, ast.Constant)}
+    state = _Body(knowledge, dict(constants), parameters_of(function), spread_of(function), plain, is_helper)
+    # `category` of `def warn_until(version, message, category=DeprecationWarning)`
+    state.categories.update(name for name, value in values.items() if _is_category(value, state))
     _walk(function.body, (), state)
     return state.found
 
 
-def _category_parameters(
-    function: ast.FunctionDef | ast.AsyncFunctionDef, state: _Body
-) -> Iterator[str]:
-    """`category` of `def warn_until(version, message, category=DeprecationWarning)`."""
+def _defaults(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, ast.expr]:
     arguments = function.args
     every = [*arguments.posonlyargs, *arguments.args]
-    for item, value in (
+    pairs: list[tuple[ast.arg, ast.expr | None]] = [
         *zip(reversed(every), reversed(arguments.defaults), strict=False),
         *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-    ):
-        if value is not None and _is_category(value, state):
-            yield item.arg
+    ]
+    return {item.arg: value for item, value in pairs if value is not None}
 
 
 def module_emissions(
@@ -269,10 +273,19 @@ def _walk(  # noqa: C901 - one case a statement type
             _try(statement, conditions, state)  # type: ignore[arg-type] # TryStar, from 3.11 on, has the same fields
         elif isinstance(statement, ast.Match):
             for case in statement.cases:
-                _walk(case.body, (*conditions, UNKNOWN), state)
+                _walk(case.body, (*conditions, _case(statement.subject, case)), state)
         elif isinstance(statement, (ast.Return, ast.Raise)):
             _end(statement, conditions, state)
             return
+
+
+def _case(subject: ast.expr, case: ast.match_case) -> ast.expr | _Unknown:
+    """`case "a" | "b":` as the comparison that it stands for."""
+    patterns = case.pattern.patterns if isinstance(case.pattern, ast.MatchOr) else [case.pattern]
+    values = [item.value for item in patterns if isinstance(item, ast.MatchValue)]
+    if case.guard is not None or len(values) < len(patterns):
+        return UNKNOWN
+    return ast.Compare(subject, [ast.In()], [ast.Tuple(values, ast.Load())])
 
 
 def _if(
@@ -280,12 +293,29 @@ def _if(
 ) -> tuple[ast.expr | _Unknown, ...]:
     """The conditions under which what follows the statement is reached."""
     refused = ast.UnaryOp(ast.Not(), statement.test)
-    _walk(statement.body, (*conditions, statement.test), state)
+    _walk(statement.body, conditions if _is_once(statement) else (*conditions, statement.test), state)
     _walk(statement.orelse, (*conditions, refused), state)
     if not _may_return(statement.body) and not _may_return(statement.orelse):
         return conditions
     is_guard = isinstance(statement.body[-1], ast.Return) and not statement.orelse
     return (*conditions, refused if is_guard else UNKNOWN)
+
+
+def _is_once(statement: ast.If) -> bool:
+    """`if not warned: warned = True`, which each call would come through if it were the first."""
+    test = statement.test
+    if not (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)):
+        return False
+    if not isinstance(test.operand, (ast.Name, ast.Attribute)):
+        return False
+    asked = ast.unparse(test.operand)
+    return any(
+        isinstance(item, ast.Assign)
+        and isinstance(item.value, ast.Constant)
+        and item.value.value is True
+        and asked in map(ast.unparse, item.targets)
+        for item in statement.body
+    )
 
 
 def _end(
@@ -459,7 +489,8 @@ def _warns(node: ast.Call, name: str, base: str, text: str, state: _Body) -> boo
     }
     is_warn = "warn" in name.lower() or (base == "warnings" and name == "warn_explicit")
     if categories and (is_warn or _HELPER.search(name)):
-        return bool(categories - _WEAK_CATEGORY) or SAYS_LEAVING.search(text) is not None
+        sure = categories - _WEAK_CATEGORY or SAYS_LEAVING.search(text) or _RENAMED.search(text)
+        return bool(sure)
     if not text and (name.endswith("warnings") or _REGISTERS.match(name)):
         return None  # `show_deprecation_warnings()`, `add_deprecated_names({...})`
     told = state.knowledge.emitters | state.knowledge.sometimes
@@ -557,6 +588,9 @@ def _passed_by_comparison(test: ast.Compare, state: _Body, *, refused: bool) -> 
     if not unlike and not isinstance(operator, (ast.Is, ast.Eq)):
         return []
     name = _argument(left, state)
+    # `mode != "fast"` asks whether it was passed only where it is "fast" by default.
+    if isinstance(right, ast.Constant) and right.value is not None:
+        name = name if right.value == state.defaults.get(name, right.value) else ""
     return [name] if name and unlike is not refused else []
 
 

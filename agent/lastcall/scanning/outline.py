@@ -159,7 +159,11 @@ def _refused(node: ast.AST) -> Iterator[tuple[ast.AST, bool]]:
         yield item, refused
         if isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.Not):
             refused = not refused
-        pending.extend((child, refused) for child in ast.iter_child_nodes(item))
+        children = list(ast.iter_child_nodes(item))
+        if isinstance(item, ast.If) and isinstance(item.body[-1], ast.Raise):
+            children.remove(item.test)
+            pending.append((item.test, not refused))  # what goes on is what it does not refuse
+        pending.extend((child, refused) for child in children)
 
 
 def looked_up_elsewhere(nodes: Iterable[ast.AST], argument: str) -> bool:
@@ -192,4 +196,7 @@ def compared_names(
         is_lookup = isinstance(looked.func, ast.Attribute) and looked.func.attr in {"get", "pop"}
         if is_lookup and last_name(looked.args[0]) == argument:
             names.update(tables.get(base_name(looked.func), {}))
+    for taken in (item for item, _ in every if isinstance(item, ast.Subscript)):  # `TABLE[name]`, KeyError caught
+        if last_name(taken.slice) == argument and isinstance(taken.value, ast.Name):
+            names.update(tables.get(taken.value.id, {}))
     return {name: instead for name, instead in names.items() if name.isidentifier()}

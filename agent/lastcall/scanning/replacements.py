@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from keyword import iskeyword
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +12,11 @@ if TYPE_CHECKING:
     from lastcall.scanning.finding import Mark
     from lastcall.scanning.tree import SourceFile
 
-_TARGET = r"(?::[\w:]+:)?[`'\"]*~?(?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)(?:\([^)]*\))?[`'\"]*"
+_TARGET = (
+    r"(?:[A-Z]\w*'s\s+)?(?::[\w:]+:)?[`'\"]*~?(?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)(?!\w|[.:-]\w|'s\b)"
+    r"(?:\([^)]*\))?[`'\"]*"
+)
+"""A name, but not the first part of `some-command`, nor the owner in "Django's `render`"."""
 _INSTEAD = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -19,9 +24,9 @@ _INSTEAD = tuple(
             rf"\b(?:in favou?r of|replaced (?:by|with)|superseded by|renamed (?:to|as)|moved to|"
             rf"replacement:?)\s+(?:the\s+)?(?:new\s+)?(?:\w+\s+)??{_TARGET}"
         ),
-        rf"\b(?:use|using|switch to|call|prefer|see|try)\s+(?:the\s+)?(?:new\s+)?{_TARGET}",
+        rf"\b(?<!want to )(?<!whether to )(?<!when )(?:use|using|switch to|call|prefer|see|try):?\s+(?:the\s+)?(?:new\s+)?{_TARGET}",
         rf"\balias (?:of|for|to)\s+{_TARGET}",
-        r"\buse\s+(?:the\s+)?(?:\w+\s+){1,3}?(?::[\w:]+:)?[`'\"]+~?(?P<name>[A-Za-z_][\w.]*)",
+        r"\buse\s+(?:the\s+)?(?:\w+\s+){1,3}?(?::[\w:]+:)?[`'\"]+~?(?P<name>[A-Za-z_][\w.]*)(?!\w|[.-]\w|=)",
     )
 )
 _PLAIN = re.compile(
@@ -95,10 +100,14 @@ def replacement_in(text: str) -> str:
 
 def _looks_like_code(phrase: str, name: str) -> bool:
     """An identifier stands out from prose by a dot, underscore, capital inside, quotes, or brackets."""
-    if any(mark in phrase for mark in "`'\"("):
+    if iskeyword(name):
+        return False  # "use 'is None'"
+    if any(mark in phrase.replace("'s ", " ") for mark in "`'\"("):
         return True
     if name.lower() in _NOT_NAMES:
         return False
+    if name.isupper() and "_" not in name:
+        return False  # "use AI inference tables"
     return "_" in name or "." in name or any(char.isupper() for char in name[1:])
 
 
@@ -140,6 +149,9 @@ class Names:
         for split in range(len(parts) - 1, 0, -1):
             module = ".".join(parts[:split])
             if module in self._defined:
+                inside = split == len(parts) - 1 or self._has(module, parts[split])
+                if not inside and self._packages.get(module):
+                    return name  # a module in the package that another distribution brings
                 return f"{module}:{'.'.join(parts[split:])}"
         owners = self._owners.get(name, [])
         if len(owners) > 1:  # the one place that is nearest, if there is one
@@ -147,6 +159,9 @@ class Names:
             is_nearer = _shared(near[0], file.module) > _shared(near[1], file.module)
             owners = near[:1] if is_nearer else []
         return f"{owners[0]}:{name}" if owners else name
+
+    def _has(self, module: str, name: str) -> bool:
+        return name in self._defined[module] or name in self._imports.get(module, {})
 
     def _near(self, name: str, file: SourceFile, mark: Mark) -> Iterator[str]:
         """A member of the same class, a name of the same module, a name that it imports."""

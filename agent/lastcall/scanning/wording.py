@@ -17,7 +17,8 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 SAYS_DEPRECATED = re.compile(r"deprecat|\bobsolete\b", re.IGNORECASE)
 SAYS_LEAVING = re.compile(
-    r"deprecat|\bobsolete\b|\blegacy\b|will be removed|no longer supported|scheduled for removal",
+    r"deprecat|\bobsolete\b|\blegacy\b|will (?:(?:therefore|soon|eventually|likely|also) )?be removed|no longer supported"
+    r"|scheduled for removal",
     re.IGNORECASE,
 )
 
@@ -36,7 +37,7 @@ _ABOUT_ITSELF = re.compile(
     rf"\b(?:this|(?<!of )these)\s+"
     rf"(?!first|second|third|last|latter|former|other)(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+"
     rf"(?:[\w`.:~]+\s+)?{_IS}\s+deprecated(?!\s+on\s+(?:the\s+)?[`'\"]*[A-Z])"
-    rf"|(?<!since )(?<!because )(?<!as )(?<!but )(?<!where )(?<!of )\bthis\s+{_IS}\s+(?:a\s+)?deprecated"
+    rf"|(?<!since )(?<!because )(?<!as )(?<!but )(?<!where )(?<!of )\bthis\s+{_IS}\s+(?:a\s+)?deprecated(?!\s+(?:behaviou?r|usage|way)\b)"
     r"|(?:^|[^\w\s`'\")]\s*)deprecated\s+since\s+(?:\w+\s+){0,2}?v?\d"
     r"|(?<!\.)[.!?]\s+(?:n\.?b\.?:?\s+|note:?\s+)?(?:deprecated|obsolete)"
     r"(?:\s*(?:[.!:,;]|$)|\s+(?:as of|in|from)\s+v?\d)",
@@ -138,11 +139,14 @@ _BY_POSITION = re.compile(
     r"\b(?:as\s+(?:an?\s+)?positional|positionally\b|by\s+position\b|positional\s+(?:argument|parameter|use)s?\b)",
     re.IGNORECASE,
 )
-_SOMETIMES = re.compile(r"\bwarnings?\s+(?:is|are|will be)\s+(?:\w+\s+)?(?:if|when)\b", re.IGNORECASE)
+_SOMETIMES = re.compile(
+    r"\bwarnings?\s+(?:is|are|will be)\s+(?:\w+\s+)?(?:if|when)\b|\bbut\s+(?:this|that)\s+is\b", re.IGNORECASE
+)
 """A first sentence after `.. deprecated::` that is about how, or when, the callable shall no longer be called."""
 _OF_VALUE = re.compile(
     r"\b(?:default|behaviou?r|output)\b[^.]*\b(?:will|is going to|changed)\b"
-    r"|\bwill (?:change|be changed|initiali[sz]e)\b|\busing None\b"
+    r"|\bwill (?:change|be changed|initiali[sz]e)\b|\b(?:using|passing|giving|specifying) [`'\"]*None\b"
+    r"|^\W*(?:when|if)\s+\S+\s+is\b[^.,]*,[^.]*\bshould\b"
     r"|\b(?:passing|specifying|using|giving|supplying)\s+(?:a|an|any|non\S*|multiple|several|more than|\w+s as)\b"
     r"|\b(?:passing|specifying|using|giving|supplying|setting)\s+\S+(?:\s+\S+)?\s+(?:when|while|if|together with)\b"
     r"|\b(?:values?|strings?|booleans?|callables?|lists?)\b[^.]{0,30}\bdeprecated"
@@ -395,7 +399,7 @@ def _arguments_said(lines: list[str]) -> list[Said]:
 def _in_prose(lines: list[str], name: str) -> Said | None:
     paragraphs = _paragraphs(lines)
     for index, (number, text) in enumerate(paragraphs[:6]):
-        if (index and (text.startswith((":", ">>>", "Args", "Param")) or _LIST.match(text))) or (
+        if (index and (text.startswith((":", ">>>", "Args", "Param", "Kwargs:", "Keyword")) or _LIST.match(text))) or (
             _NUMPY_SECTION.match(text)
         ):
             break
@@ -509,7 +513,9 @@ def _of_its_part(text: str, name: str) -> bool:
 
 def about_value(text: str, name: str) -> bool:
     """Whether the words about argument `name` are about some of its values, or about what it will do."""
-    return _OF_VALUE.search(re.sub(rf"[`'\"]+{re.escape(name)}=?[`'\"]+", name, text)) is not None
+    text = re.sub(rf"[`'\"]+{re.escape(name)}=?[`'\"]+", name, text)
+    of_one = rf"[\"'`][\w.+-]+[\"'`]+\s+{re.escape(name)}\s+{_IS}\s+deprecated"  # at `format`
+    return _OF_VALUE.search(text) is not None or re.search(of_one, text, re.IGNORECASE) is not None
 
 
 def _looks_like_an_argument(name: str) -> bool:
