@@ -39,7 +39,9 @@ _HANDLERS = frozenset(
 )
 """Decorators whose functions run when something else is set, read or sent."""
 _OF_CONSTRUCTOR = re.compile(r"\b__(?:init|new)__`*(?:\(\))?\s+(?:method|signature|of)\b", re.IGNORECASE)
-_CHANGES = re.compile(r"\W*(?:the\s+)?(?:default|behaviou?r|output|result)s?\b[^.]*\bwill\b", re.IGNORECASE)
+_CHANGES = re.compile(
+    r"\W*(?:the\s+)?(?:default|behaviou?r|output|result)s?\b[^.]*\bwill\b(?!\s+be\s+(?:removed|dropped))", re.IGNORECASE
+)
 """How words begin about what a callable will do from some release on."""
 
 

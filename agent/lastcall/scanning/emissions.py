@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from lastcall.scanning.wording import SAYS_DEPRECATED, SAYS_GONE, SAYS_LEAVING, about_passing, about_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _CATEGORY = re.compile(r"[Dd]eprecat|DEPRECAT|RemovedIn|RemovedAs|^FutureWarning$")
 _WEAK_CATEGORY = frozenset(("FutureWarning",))

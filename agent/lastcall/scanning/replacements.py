@@ -24,7 +24,10 @@ _INSTEAD = tuple(
             rf"\b(?:in favou?r of|replaced (?:by|with)|superseded by|renamed (?:to|as)|moved to|"
             rf"replacement:?)\s+(?:the\s+)?(?:new\s+)?(?:\w+\s+)??{_TARGET}"
         ),
-        rf"\b(?<!want to )(?<!whether to )(?<!when )(?:use|using|switch to|call|prefer|see|try):?\s+(?:the\s+)?(?:new\s+)?{_TARGET}",
+        (
+            r"\b(?<!want to )(?<!whether to )(?<!when )(?:use|using|switch to|call|prefer|see|try)"
+            rf"(?::(?!\s+(['\"])\w+\1\s+in\s))?\s+(?:the\s+)?(?:new\s+)?{_TARGET}"  # not "use: 'a' in OPTIONS"
+        ),
         rf"\balias (?:of|for|to)\s+{_TARGET}",
         r"\buse\s+(?:the\s+)?(?:\w+\s+){1,3}?(?::[\w:]+:)?[`'\"]+~?(?P<name>[A-Za-z_][\w.]*)(?!\w|[.-]\w|=)",
     )
@@ -100,14 +103,14 @@ def replacement_in(text: str) -> str:
 
 def _looks_like_code(phrase: str, name: str) -> bool:
     """An identifier stands out from prose by a dot, underscore, capital inside, quotes, or brackets."""
-    if iskeyword(name):
-        return False  # "use 'is None'"
+    if iskeyword(name) or not all(map(str.isidentifier, re.split("[.:]", name))):
+        return False  # "use 'is None'", "use the X.509 functions"
     if any(mark in phrase.replace("'s ", " ") for mark in "`'\"("):
         return True
     if name.lower() in _NOT_NAMES:
         return False
-    if name.isupper() and "_" not in name:
-        return False  # "use AI inference tables"
+    if re.fullmatch("[A-Z]+s?", name):
+        return False  # "use AI inference tables", "the APIs of another package"
     return "_" in name or "." in name or any(char.isupper() for char in name[1:])
 
 

@@ -17,8 +17,8 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 SAYS_DEPRECATED = re.compile(r"deprecat|\bobsolete\b", re.IGNORECASE)
 SAYS_LEAVING = re.compile(
-    r"deprecat|\bobsolete\b|\blegacy\b|will (?:(?:therefore|soon|eventually|likely|also) )?be removed|no longer supported"
-    r"|scheduled for removal",
+    r"deprecat|\bobsolete\b|\blegacy\b|will (?:(?:therefore|soon|eventually|likely|also) )?be removed"
+    r"|no longer supported|scheduled for removal",
     re.IGNORECASE,
 )
 
@@ -37,7 +37,8 @@ _ABOUT_ITSELF = re.compile(
     rf"\b(?:this|(?<!of )these)\s+"
     rf"(?!first|second|third|last|latter|former|other)(?:[\w`.:~<>]+\s+){{0,3}}?{_THING}s?\s+"
     rf"(?:[\w`.:~]+\s+)?{_IS}\s+deprecated(?!\s+on\s+(?:the\s+)?[`'\"]*[A-Z])"
-    rf"|(?<!since )(?<!because )(?<!as )(?<!but )(?<!where )(?<!of )\bthis\s+{_IS}\s+(?:a\s+)?deprecated(?!\s+(?:behaviou?r|usage|way)\b)"
+    rf"|(?<!since )(?<!because )(?<!as )(?<!but )(?<!where )(?<!of )\bthis\s+{_IS}\s+(?:a\s+)?deprecated"
+    r"(?!\s+(?:behaviou?r|usage|way)\b)"
     r"|(?:^|[^\w\s`'\")]\s*)deprecated\s+since\s+(?:\w+\s+){0,2}?v?\d"
     r"|(?<!\.)[.!?]\s+(?:n\.?b\.?:?\s+|note:?\s+)?(?:deprecated|obsolete)"
     r"(?:\s*(?:[.!:,;]|$)|\s+(?:as of|in|from)\s+v?\d)",
