@@ -208,7 +208,11 @@ class _Detector:
         before: ast.stmt | None = None
         for statement in flatten(body):
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                told = len(self._marks)
                 self._function(statement, prefix)
+                for mark in list(self._marks.values())[told:]:
+                    if "(" in mark.qualname:
+                        mark.arguments = sorted(parameters_of(statement))
             elif isinstance(statement, ast.ClassDef):
                 self._class(statement, prefix)
             elif isinstance(statement, (ast.Assign, ast.AnnAssign)):

@@ -38,6 +38,8 @@ class Mark:
     evidence: list[Evidence] = field(default_factory=list)
     watchable: bool = True
     """False for a class's attribute that is no function, property or other name: nobody can see it read."""
+    arguments: list[str] = field(default_factory=list)
+    """At a deprecated argument: all that its function takes."""
 
     def as_dict(self) -> dict[str, Any]:
         """The mark as JSON-ready values."""
@@ -47,7 +49,7 @@ class Mark:
     def from_dict(cls, data: dict[str, Any]) -> Mark:
         """The inverse of `as_dict`."""
         evidence = [Evidence(**item) for item in data["evidence"]]
-        return cls(data["qualname"], data["kind"], data["line"], evidence, data["watchable"])
+        return cls(data["qualname"], data["kind"], data["line"], evidence, data["watchable"], data["arguments"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from keyword import iskeyword
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from lastcall.scanning.finding import Mark
     from lastcall.scanning.tree import SourceFile
 
+_ENDS = r"(?!\w|[.:-][\w%{]|'s\b|:?/\S*/|[%{<]|\[[A-Z])"
+"""Where a name ends: not within `some-command`, `a/path`, `plot_%s`, `List[Item]`, nor at the owner in "Django's
+`render`"."""
 _TARGET = (
-    r"(?:[A-Z]\w*'s\s+)?(?::[\w:]+:)?[`'\"]*~?(?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?)(?!\w|[.:-]\w|'s\b)"
-    r"(?:\([^)]*\))?[`'\"]*"
+    rf"(?:[A-Z]\w*'s\s+)?(?::(?!(?:doc|ref|issue|pr|pep|term|ticket):)[\w:]+:)?(?P<quote>[`'\"]*)~?"
+    rf"(?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?){_ENDS}(?:\([^)]*\))?[`'\"]*"
 )
-"""A name, but not the first part of `some-command`, nor the owner in "Django's `render`"."""
 _INSTEAD = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -25,11 +27,15 @@ _INSTEAD = tuple(
             rf"replacement:?)\s+(?:the\s+)?(?:new\s+)?(?:\w+\s+)??{_TARGET}"
         ),
         (
-            r"\b(?<!want to )(?<!whether to )(?<!when )(?:use|using|switch to|call|prefer|see|try)"
-            rf"(?::(?!\s+(['\"])\w+\1\s+in\s))?\s+(?:the\s+)?(?:new\s+)?{_TARGET}"  # not "use: 'a' in OPTIONS"
+            r"\b(?<!want to )(?<!whether to )(?<!when )(?:use|(?P<using>using)|switch to|call|prefer)"
+            rf"(?::(?!\s+(?P<s>['\"])\w+(?P=s)\s+in\s))?\s+(?:the\s+)?(?:new\s+)?{_TARGET}"  # not "use: 'a' in OPTIONS"
         ),
         rf"\balias (?:of|for|to)\s+{_TARGET}",
-        r"\buse\s+(?:the\s+)?(?:\w+\s+){1,3}?(?::[\w:]+:)?[`'\"]+~?(?P<name>[A-Za-z_][\w.]*)(?!\w|[.-]\w|=)",
+        (
+            r"\buse\s+(?!of\b)(?:the\s+)?(?:\w+\s+){1,3}?(?::[\w:]+:)?(?P<quote>[`'\"]+)~?"
+            rf"(?P<name>[A-Za-z_][\w.]*){_ENDS}(?!=)"
+        ),
+        rf"\b(?:see|try):?\s+(?:the\s+)?(?:new\s+)?{_TARGET}",
     )
 )
 _PLAIN = re.compile(
@@ -87,24 +93,64 @@ _NOT_NAMES = frozenset(
         "https",
     )
 )
+_WHAT_IS_USED = re.compile(r"(?:[^.;]|[.;]\S)*(?:deprecat|obsolete)", re.IGNORECASE)
+"""What follows "using `mode`" where that is what shall no longer be used."""
+_STANDS_ALONE = re.compile(r"\W*$|[.,;:!)]|\s+(?:instead|class|from|in|for)\b", re.IGNORECASE)
+"""What follows a name that is not the first word of a longer one: "use OAuth based ..."."""
+_FILE = re.compile(r"\.(?:toml|cfg|ini|ya?ml|txt|rst|md|html)$", re.IGNORECASE)
 _LONGEST_CHAIN = 10
 """Longer chains of re-exports are circles."""
 
 
+class Named(NamedTuple):
+    """A name that words tell to use instead."""
+
+    name: str
+    plain: bool
+    """Nothing but its capitals tells it from a word of prose."""
+    bare: bool
+    """It is one word, and not called."""
+    given: bool
+    """It is given a value: `mode="fast"`."""
+
+
 def replacement_in(text: str) -> str:
     """The name that the words tell to use instead, in the words' spelling; empty if they name none."""
+    return next((found.name for found in names_in(text)), "")
+
+
+def names_in(text: str) -> Iterator[Named]:
+    """The names that the words tell to use instead, the likeliest first."""
     for pattern in _INSTEAD:
         for match in pattern.finditer(text):
-            name = match.group("name").rstrip(".")
-            if _looks_like_code(match.group(0), name):
-                return name
-    return ""
+            name = match["name"].rstrip(".")
+            rest = text[match.end("name") :]
+            if not _is_named(match, name, rest) or (
+                match.groupdict().get("using") and _WHAT_IS_USED.match(text[match.end() :])
+            ):
+                continue
+            plain = not match["quote"] and not rest.startswith("(") and name.isalnum()
+            yield Named(
+                name,
+                plain and not _STANDS_ALONE.match(rest),
+                "." not in name and not rest.startswith("("),
+                re.match(r"\s*=(?!=)", rest) is not None,
+            )
+
+
+def _is_named(match: re.Match[str], name: str, rest: str) -> bool:
+    """Whether what was found is a name, and all of it."""
+    if iskeyword(name) or not all(map(str.isidentifier, re.split("[.:]", name))):
+        return False  # "use 'is None'", "use the X.509 functions"
+    if _FILE.search(name) or (not rest and match.string.endswith("...")):  # cut off
+        return False
+    if match["quote"]:
+        return re.match(r"\s+[\w-][^`'\"]*[`'\"]", rest) is None  # "use 'server migration confirm'"
+    return _looks_like_code(match[0], name)
 
 
 def _looks_like_code(phrase: str, name: str) -> bool:
     """An identifier stands out from prose by a dot, underscore, capital inside, quotes, or brackets."""
-    if iskeyword(name) or not all(map(str.isidentifier, re.split("[.:]", name))):
-        return False  # "use 'is None'", "use the X.509 functions"
     if any(mark in phrase.replace("'s ", " ") for mark in "`'\"("):
         return True
     if name.lower() in _NOT_NAMES:
@@ -131,23 +177,37 @@ class Names:
 
     def replacement(self, text: str, file: SourceFile, mark: Mark) -> str:
         """What the words tell to use instead: an object reference where the tree has it, else their spelling."""
-        name = replacement_in(text)
-        if name and name != mark.qualname.split("(")[0]:
-            return self._reference(name, file, mark)
+        for found in names_in(text):
+            where = self._meant(found, file, mark)
+            if where:
+                return where
         for match in _PLAIN.finditer(text):
             word = match["name"]
             if word.lower() not in _NOT_NAMES:
-                found = next(self._near(word, file, mark), "")
-                if found:
-                    return found
+                near = next(self._near(word, file, mark), "")
+                if near:
+                    return near
         return ""
 
-    def _reference(self, name: str, file: SourceFile, mark: Mark) -> str:
+    def _meant(self, found: Named, file: SourceFile, mark: Mark) -> str:
+        """What the name stands for at a mark; empty if that is the deprecated thing itself, or no name after all."""
+        own, _, argument = mark.qualname.partition("(")
+        is_argument = bool(argument) and found.bare
+        if is_argument and found.name in mark.arguments:
+            return "" if found.name == argument.removesuffix("=)") else found.name
+        near = next(self._near(found.name, file, mark), "")
+        if near:
+            return near
+        if f".{own}".endswith(f".{found.name}"):
+            return ""
+        # Of what is far away an argument's name says nothing.
+        where = found.name if is_argument and found.name.islower() else self._reference(found.name, file)
+        is_known = ":" in where or where in self._defined
+        return where if is_known or not (found.plain or (found.given and not argument)) else ""
+
+    def _reference(self, name: str, file: SourceFile) -> str:
         if ":" in name or name in self._defined:
             return name
-        found = next(self._near(name, file, mark), "")
-        if found:
-            return found
         parts = name.split(".")
         for split in range(len(parts) - 1, 0, -1):
             module = ".".join(parts[:split])
