@@ -24,18 +24,21 @@ _OTHER_SECTION = re.compile(
 )
 _UNDERLINE = re.compile(r"\s*[-=~]{3,}\s*$")
 _NUMPY_ITEM = re.compile(r"^\s*\**(?P<name>\w+)(?P<more>\s*(?:,\s*\**\w+\s*)*)(?::(?P<type>.*))?$")
-_GOOGLE_ITEM = re.compile(r"^\s*\**`*(?P<name>\w+)`*\s*(?P<type>\([^)]*\))?\s*(?::|--?)\s*(?P<rest>.*)$")
+_BULLET = re.compile(r"\s*[-*+]\s")
+_GOOGLE_ITEM = re.compile(r"^\s*(?:[-*+]\s+)?\**`*(?P<name>\w+)`*\s*(?P<type>\([^)]*\))?\s*(?::|--?)\s*(?P<rest>.*)$")
 _MARKED_TYPE = re.compile(r"\bdeprecated\b", re.IGNORECASE)
 _STARTS = re.compile(
-    r"^[\W_]*(?:is\s+|now\s+)*(?:deprecated|obsolete)\b"
-    r"(?!\s+(?:values?|options?|forms?|names?|in favou?r of (?:this|the)))",
+    r"^[\W_]*(?:(?:[\w.\[\]|]+,\s*)?optional\b[\W_]*)?(?:is\s+|now\s+)*(?:deprecated|obsolete)\b"
+    r"(?!\s+(?:values?|options?|forms?|names?|in favou?r of (?:this|the)))"
+    r"|^[\W_]*an?\W+(?:deprecated|obsolete)\W+(?:alias|synonym)\b",
     re.IGNORECASE,
 )
 _NAMES_IT = (
-    r"(?:^|[.;!?]\s+)(?:this|the\s+[`'\"]*{name}[`'\"]*)\s+(?:[\w`'\"]+\s+){{0,2}}?(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)\s+"
+    r"(?:^|[.;!?)\]]\s+)(?:this|the\s+[`'\"]*{name}[`'\"]*)\s+(?:[\w`'\"]+\s+){{0,2}}?(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)\s+"
     r"(?:[\w`'\"]+\s+)?(?:is|was|has been|will be)\s+(?:now\s+)?(?:deprecated|obsolete)"
     r"|(?:^|[.;!?]\s+)(?:the\s+)?[`'\"]*{name}[`'\"]*\s+(?:is|was|has been)\s+(?:now\s+)?(?:deprecated|obsolete)"
-    r"|[.!]\s+(?:deprecated|obsolete)\W*(?:$|since|in|as of|use|and will)"
+    r"|[.!]\s+\W*(?:deprecated|obsolete)\W*(?:$|since|in|as of|use|and (?:will|ignored|unused|no longer|has no)\b)"
+    r"|[.!]\s+(?-i:Deprecated|DEPRECATED|Obsolete|OBSOLETE)\s*[,:;.(!]|[.!]\s+[(\[](?:deprecated|obsolete)[)\]]"
 )
 
 
@@ -88,9 +91,9 @@ def _items(
         depth = len(line) - len(line.lstrip())
         if own is None:
             own = depth
-        if depth < own or (not numpy and depth <= indent):
+        if depth < own or (not numpy and depth <= indent and not (depth == indent and _BULLET.match(line))):
             return
-        if depth > own or line.lstrip().startswith("*"):  # nobody passes an argument by the name after `**`
+        if depth > own or re.match(r"\s*\*+\w", line):  # nobody passes an argument by the name after `**`
             continue
         if numpy and number + 1 < len(lines) and _UNDERLINE.match(lines[number + 1]):
             return

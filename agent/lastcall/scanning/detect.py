@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from lastcall.scanning.argument_docs import argument_is_deprecated
 from lastcall.scanning.arguments import marked_arguments, says_deprecated_keyword
 from lastcall.scanning.confidence import always, emission_confidence, of_handler, speaks_of
 from lastcall.scanning.declarations import described_as_deprecated, fields_meant, has_another_route
@@ -44,6 +45,7 @@ from lastcall.scanning.source_text import decode, parse
 from lastcall.scanning.tree import Unreadable
 from lastcall.scanning.wording import (
     SAYS_LEAVING,
+    about_value,
     argument_leaves,
     comment_says,
     docstring_says,
@@ -233,6 +235,7 @@ class _Detector:
         kind = _kind_of(prefix, decorators)
         self._decorators(node, qualname, kind)
         self._marked_arguments(node, qualname)
+        self._commented_arguments(node, qualname)
         if not prefix and returns_decorator(node):
             self._emitter(node.name, always=True)
             return
@@ -333,6 +336,19 @@ class _Detector:
             self._add(
                 f"{qualname}({name}=)", "parameter", node.lineno, "decorator", "medium", text, call.lineno
             )
+
+    def _commented_arguments(self, node: Function, qualname: str) -> None:
+        """`mode=None,  # deprecated` on a line of its own in the signature."""
+        header = self._remarks.header_end(node)
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        lines = [item.lineno for item in arguments]
+        for item in arguments:
+            at = item.lineno
+            if lines.count(at) > 1 or not node.lineno < at < header:
+                continue
+            text = self._remarks.trailing(at)
+            if text and argument_is_deprecated(item.arg, "", text) and not about_value(text, item.arg):
+                self._add(f"{qualname}({item.arg}=)", "parameter", node.lineno, "comment", "medium", text, at)
 
     def _docstring(
         self, node: ast.Module | Function | ast.ClassDef, qualname: str, kind: Kind, line: int, own: str = ""

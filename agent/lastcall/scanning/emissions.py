@@ -34,6 +34,7 @@ _STAND_IN = re.compile(
     r"sentinel|unset|not_?set|not_?given|no_?default|missing|undefined|deprecat", re.IGNORECASE
 )
 """Classes and values that stand for "was not passed"."""
+_ASKS_WHETHER_PASSED = re.compile(r"_*(?:is|was|has)_(?:defined|given|passed|provided|specified|set)")
 _LOG_LEVELS = frozenset(
     [
         "debug",
@@ -421,7 +422,8 @@ def _warning(
     if strength is not None:
         names_others = _HOLE_IS_NAMED if state.is_helper else _HOLE_IS_SUBJECT
         of_others = not SAYS_DEPRECATED.search(text) or (not conditions and names_others.match(text))
-        forwards = bool(of_others) and any(
+        # With `passed` it speaks of its own argument, whatever it tells of the value.
+        forwards = bool(of_others) and not passed and any(
             isinstance(part, ast.Name) and part.id in state.parameters for part in ast.walk(node)
         )
         known = base == "warnings" or name == "warn" or _is_known(name, state.knowledge)
@@ -575,6 +577,9 @@ def _passed(test: ast.expr, state: _Body, *, refused: bool) -> list[str]:
     if isinstance(test, ast.Call) and last_name(test.func) == "isinstance":
         name = _argument(test.args[0], state) if refused and test.args else ""
         return [name] if name and _STAND_IN.search(last_name(test.args[-1])) else []
+    if isinstance(test, ast.Call) and len(test.args) == 1 and _ASKS_WHETHER_PASSED.fullmatch(last_name(test.func)):
+        name = _argument(test.args[0], state)
+        return [name] if name and not refused else []
     name = _argument(test, state)
     return [name] if name and not refused else []
 

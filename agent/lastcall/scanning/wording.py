@@ -62,6 +62,10 @@ _PART_OF = re.compile(
     r"\b(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)s?\b[^.]*\b(?:in|of|for|to)\s+[`*'\"]*$",
     re.IGNORECASE,
 )
+_GIVEN_TO = re.compile(
+    r"\b(?:passing|specifying|giving|supplying|providing|setting)\b[^.]*\b(?:to|in|for|of)\s+[`*'\"]*$", re.IGNORECASE
+)
+"""Before the name of what something is passed to."""
 _OF_CALLING = re.compile(
     rf"\b(?:calling|passing|using|accessing)\b(?! this\b)[^.]*(?:\.\w[^.]*)?\b{_IS}\s+deprecated", re.IGNORECASE
 )
@@ -481,7 +485,7 @@ def names_itself(text: str, name: str) -> bool:
     is_there = last and (last in text or last.replace("_", "") in text or loud in text)
     for match in re.finditer(named, text) if is_there else ():
         before = text[: match.start()]
-        if not _GIVES_REASON.search(before) and not _PART_OF.search(before):
+        if not any(words.search(before) for words in (_GIVES_REASON, _PART_OF, _GIVEN_TO)):
             return True
     if not (_ABOUT_ITSELF.search(text) or _by_its_kind(text, last) or _the_thing(text, last)):
         return False
