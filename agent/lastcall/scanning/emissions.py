@@ -535,7 +535,7 @@ def forwards_warnings(
     )
 
 
-def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: str) -> tuple[str, ...]:
+def _passed_by(conditions: Sequence[ast.expr | _Unknown], state: _Body, text: str) -> tuple[str, ...]:
     """The arguments whose being passed makes a warning. It has to name them, if its words can be read."""
     text = _HOLE.sub("{...}", text)
     names = [
@@ -553,9 +553,23 @@ def _passed_by(conditions: Iterable[ast.expr | _Unknown], state: _Body, text: st
     marked = _MARKED_NAME.findall(text)  # "both `new` and `old` (deprecated) were passed"
     if re.match(r"\W*both\b", text, re.IGNORECASE):
         marked += [name for name in _NAMED_OF_BOTH.findall(text) if name in names]
+    of_a_kind = _of_a_kind(conditions)
     return tuple(
-        name for name in meant if not about_value(text, name) and (not marked or name in marked)
+        name
+        for name in meant
+        if not about_value(text, name)
+        and (not marked or name in marked)
+        and (name not in of_a_kind or name in _NAMED_OF_BOTH.findall(text))
     )
+
+
+def _of_a_kind(conditions: Iterable[ast.expr | _Unknown]) -> set[str]:
+    """What `isinstance(mode, str)` asks for: a kind of value is what the words are about, unless they say otherwise."""
+    return {
+        last_name(test.args[0])
+        for test in conditions
+        if isinstance(test, ast.Call) and last_name(test.func) == "isinstance" and test.args
+    }
 
 
 def _named(name: str) -> str:
