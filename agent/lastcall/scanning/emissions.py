@@ -565,9 +565,10 @@ def _passed_by(conditions: Sequence[ast.expr | _Unknown], state: _Body, text: st
 
 def _of_a_kind(conditions: Iterable[ast.expr | _Unknown]) -> set[str]:
     """What `isinstance(mode, str)` asks for: a kind of value is what the words are about, unless they say otherwise."""
+    every = [part for test in conditions for part in (test.values if isinstance(test, ast.BoolOp) else [test])]
     return {
         last_name(test.args[0])
-        for test in conditions
+        for test in every
         if isinstance(test, ast.Call) and last_name(test.func) == "isinstance" and test.args
     }
 

@@ -151,7 +151,6 @@ _SOMETIMES = re.compile(
 _OF_VALUE = re.compile(
     r"\b(?:default|behaviou?r|output)\b[^.]*\b(?:will|is going to|changed)\b"
     r"|\bwill (?:change|be changed|initiali[sz]e)\b|\b(?:using|passing|giving|specifying) [`'\"]*None\b"
-    r"|^\W*(?:when|if)\s+\S+\s+is\b[^.,]*,[^.]*\bshould\b"
     r"|\b(?:passing|specifying|using|giving|supplying)\s+(?:a|an|any|non\S*|multiple|several|more than|\w+s as)\b"
     r"|\b(?:passing|specifying|using|giving|supplying|setting)\s+\S+(?:\s+\S+)?\s+(?:when|while|if|together with)\b"
     r"|\b(?:values?|strings?|booleans?|callables?|lists?)\b[^.]{0,30}\bdeprecated"
