@@ -59,9 +59,9 @@ def test_an_argument_that_is_deprecated_as_a_whole_is_found(source, expected):
         # another argument's line, a value of it, the function
         "def f(\n    a,\n    mode=None,  # a callable is deprecated\n    kind=None,\n): ...",
         "@deprecated_argument_value('mode', 'fast')\ndef f(mode=None): ...",
-        WARN.format(None, "mode", "'fast' mode is deprecated"),
+        "def f(form=None):\n    if form:\n        warnings.warn(\"'csv' form is deprecated\", DeprecationWarning)",
         WARN.format(None, "mode != 'fast'", "mode is deprecated, and so is not to be 'fast'"),
-        DOC.format("    :param mode: How.\n\n        .. deprecated:: 1.1\n            Passing None is deprecated."),
+        DOC.format("    :param mode: How.\n\n        .. deprecated:: 1.1\n            Passing ``None`` is deprecated."),
         WARN.format(None, "mode is not None and isinstance(mode, dict)", "mode takes a list and not a dict"),
     ],
 )  # fmt: skip
