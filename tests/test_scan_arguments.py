@@ -42,10 +42,6 @@ WARN = "def f(mode={}, kind=None):\n    if {}:\n        warnings.warn({!r}, Depr
             "def f(mode=None):\n    if mode:\n        deprecation_warning('mode=%s is not needed and is ignored' % (mode,))",
             ("warning", "medium"),
         ),
-        (
-            "def f(mode=None):\n    if mode is not None:\n        warnings.warn('mode has been renamed to kind', FutureWarning)",
-            ("warning", "medium"),
-        ),
     ],
 )  # fmt: skip
 def test_an_argument_that_is_deprecated_as_a_whole_is_found(source, expected):
@@ -100,6 +96,7 @@ def test_a_module_getattr_that_names_its_module_too_says_so_of_the_name_and_of_t
         ("def f():\n    logging.log_first_n(logging.WARNING, 'f is deprecated', 1)", ("log", "high")),
         ("def f():\n    deprecated_('f is gone')", ("warning", "high")),
         ("def f():\n    warnings.warn('f will soon be removed', FutureWarning)", ("warning", "high")),
+        ("def f():\n    warnings.warn('f has been renamed to g', FutureWarning)", ("warning", "high")),
         ("def f():\n    warnings.warn('The default of x will be 3', DeprecationWarning)", ("warning", "medium")),
         ("def f():\n    '''Do.\n\n    .. deprecated:: 1.1\n        It may be called without x but this is not to be relied on.\n    '''", ("docstring", "medium")),
         ("def f(**kw):\n    '''Do.\n\n    Kwargs: mode: This function of it is deprecated.\n    '''", None),
