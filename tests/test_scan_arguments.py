@@ -42,6 +42,10 @@ WARN = "def f(mode={}, kind=None):\n    if {}:\n        warnings.warn({!r}, Depr
             "def f(mode=None):\n    if mode:\n        deprecation_warning('mode=%s is not needed and is ignored' % (mode,))",
             ("warning", "medium"),
         ),
+        (
+            "def f(mode=None, kind=None):\n    if mode is not None and kind is not None:\n        warnings.warn('mode is deprecated, use kind; kind is taken')",
+            ("warning", "medium"),
+        ),
     ],
 )  # fmt: skip
 def test_an_argument_that_is_deprecated_as_a_whole_is_found(source, expected):
@@ -52,6 +56,9 @@ def test_an_argument_that_is_deprecated_as_a_whole_is_found(source, expected):
 @pytest.mark.parametrize(
     "source",
     [
+        # what is done without it
+        DOC.format("    :param mode: How.\n\n        .. deprecated:: 1.1\n            If omitted, it is g. That fallback is deprecated."),
+        DOC.format("    :param mode: How.\n\n        .. deprecated:: 1.1\n            Not passing it is deprecated."),
         # another argument's line, a value of it, the function
         "def f(\n    a,\n    mode=None,  # a callable is deprecated\n    kind=None,\n): ...",
         "@deprecated_argument_value('mode', 'fast')\ndef f(mode=None): ...",
@@ -119,7 +126,10 @@ def test_a_function_is_as_deprecated_as_its_words_say(source, expected):
         ("You are using `old()`, which is deprecated.", ""),
         ("Consider using `new` instead, as `old` has gone", "new"),
         ("use of the `old` name is deprecated", ""),
+        ("Tasks don't use `old`. Use `new`", "new"),
+        ("Call `new` instead of using `old`", "new"),
         ("If you want to use `old` as it was, use `new`", "new"),
+        ("f moved to the `other` package and can be used as `other.f`", "other.f"),
         ("See :ref:`guide`. Use :func:`new`", "new"),
         ("See pkg.changes for this. It is replaced by `new`", "new"),
         # a part of something that is no name
@@ -159,11 +169,13 @@ def test_an_argument_is_replaced_by_another_of_its_function_first(tmp_path):
     source = """
         class C:
             kind = None
+            shape = None
 
-            def __init__(self, mode=None, kind=None, size=None):
+            def __init__(self, mode=None, kind=None, size=None, form=None, **more):
                 '''Make.
 
                 :param mode: Deprecated, use `kind`.
+                :param form: Deprecated, use `shape`.
                 :param size: Deprecated. Setting `size` is obsolete: use `size` of `far`, or `resize`.
                 '''
 
@@ -178,6 +190,7 @@ def test_an_argument_is_replaced_by_another_of_its_function_first(tmp_path):
     found = replacements(tmp_path, {"m.py": source, "n.py": "def near(): ..."})
     assert found == {
         "m:C.__init__(mode=)": "kind",
+        "m:C.__init__(form=)": "shape",
         "m:C.__init__(size=)": "",
         "m:C.old(far=)": "near",
     }

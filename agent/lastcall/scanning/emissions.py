@@ -72,6 +72,10 @@ _WARN_WORD = re.compile(r"(?:^|_)warn(?:s|ing)?(?:_|$)|[a-z]warn$", re.IGNORECAS
 _SAYS_SO = re.compile(r"warn|deprec", re.IGNORECASE)
 _MARKED_NAME = re.compile(r"(\w+)=?[`'\"]*\s*\(deprecated\b", re.IGNORECASE)
 _NAMED_OF_BOTH = re.compile(r"(\w+)=?[`'\"]*\s+(?:is|was|has been)\s+(?:now\s+)?deprecated\b", re.IGNORECASE)
+_TO_USE = (
+    r"\b(?:use|prefer|in favou?r of|(?:replaced|superseded) (?:by|with)|renamed (?:to|as))\s+"
+    r"(?:the\s+)?(?:new\s+)?[`'\"]*{}\b"
+)
 _PRINTED = re.compile(
     r"\b(?:is|are|has been|have been)\s+(?:now\s+)?deprecated\b|^\W*(?:warning\W+)?deprecated\b", re.IGNORECASE
 )
@@ -547,6 +551,8 @@ def _passed_by(conditions: Sequence[ast.expr | _Unknown], state: _Body, text: st
     ]
     # `mode`, `mode=` and "the mode", but not `mode="fast"`, which is about that value.
     named = [name for name in names if re.search(_named(name), text, re.IGNORECASE)]
+    if len(named) > 1:  # "`old` is deprecated, use `new`", where both were passed
+        named = [name for name in named if not re.search(_TO_USE.format(re.escape(name)), text, re.IGNORECASE)] or named
     is_short = len(text.split()) < _SAYS_SOMETHING and SAYS_LEAVING.search(text) is not None
     unsaid = is_short or ("{...}" in text and about_passing(text))
     meant = dict.fromkeys(named or (names[:1] if unsaid else ()))

@@ -19,6 +19,11 @@ _TARGET = (
     rf"(?:[A-Z]\w*'s\s+)?(?::(?!(?:doc|ref|issue|pr|pep|term|ticket):)[\w:]+:)?(?P<quote>[`'\"]*)~?"
     rf"(?P<name>[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*)?){_ENDS}(?:\([^)]*\))?[`'\"]*"
 )
+_ADVISED = "".join(
+    f"(?<!{words} )"
+    for words in ("want to", "whether to", "when", "n't", "not", "never", "no longer", "instead of", "than")
+)
+"""What stands before "use" where the words do not tell to."""
 _INSTEAD = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -27,7 +32,7 @@ _INSTEAD = tuple(
             rf"replacement:?)\s+(?:the\s+)?(?:new\s+)?(?:\w+\s+)??{_TARGET}"
         ),
         (
-            r"\b(?<!want to )(?<!whether to )(?<!when )(?:use|(?P<using>using)|switch to|call|prefer)"
+            rf"\b{_ADVISED}(?:use|(?P<using>using)|switch to|call|prefer)"
             rf"(?::(?!\s+(?P<s>['\"])\w+(?P=s)\s+in\s))?\s+(?:the\s+)?(?:new\s+)?{_TARGET}"  # not "use: 'a' in OPTIONS"
         ),
         rf"\balias (?:of|for|to)\s+{_TARGET}",
@@ -97,6 +102,7 @@ _WHAT_IS_USED = re.compile(r"(?:[^.;]|[.;]\S)*(?:deprecat|obsolete)", re.IGNOREC
 """What follows "using `mode`" where that is what shall no longer be used."""
 _STANDS_ALONE = re.compile(r"\W*$|[.,;:!)]|\s+(?:instead|class|from|in|for)\b", re.IGNORECASE)
 """What follows a name that is not the first word of a longer one: "use OAuth based ..."."""
+_PACKAGE = re.compile(r"[`'\"]*\s+(?:package|library|project)\b", re.IGNORECASE)
 _FILE = re.compile(r"\.(?:toml|cfg|ini|ya?ml|txt|rst|md|html)$", re.IGNORECASE)
 _LONGEST_CHAIN = 10
 """Longer chains of re-exports are circles."""
@@ -125,6 +131,9 @@ def names_in(text: str) -> Iterator[Named]:
         for match in pattern.finditer(text):
             name = match["name"].rstrip(".")
             rest = text[match.end("name") :]
+            if _PACKAGE.match(rest):  # "moved to the `other` package, and can be used as `other.name`"
+                inside = re.search(rf"[`'\"]({re.escape(name)}\.[\w.]*\w)(?:\([^)]*\))?[`'\"]", rest)
+                name = inside[1] if inside else name
             if not _is_named(match, name, rest) or (
                 match.groupdict().get("using") and _WHAT_IS_USED.match(text[match.end() :])
             ):
@@ -196,7 +205,8 @@ class Names:
         if is_argument and found.name in mark.arguments:
             return "" if found.name == argument.removesuffix("=)") else found.name
         near = next(self._near(found.name, file, mark), "")
-        if near:
+        # What a constructor takes is called like the attribute that keeps it.
+        if near and not (is_argument and own.endswith(("__init__", "__new__")) and "." in near.partition(":")[2]):
             return near
         if f".{own}".endswith(f".{found.name}"):
             return ""

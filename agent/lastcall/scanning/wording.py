@@ -158,6 +158,8 @@ _OF_VALUE = re.compile(
     r"|[\"'][\w.+-]+[\"']`*\s+(?:(?:option|value|mode|string|setting|choice)\s+)?(?:is|was|were|has been|will be)\b"
     r"|\bwill (?:be|become)\s+(?:\w+\s+to\s+)?(?:an?\s+)?(?:optional|required|mandatory|keyword[- ]only|positional)"
     r"|\w+s (?:are|will be) no longer (?:accepted|supported|allowed|valid)\b"
+    rf"|\b(?:that|this|the)\s+(?:fallback|default|behaviou?r|usage|way)\s+{_IS}\s+deprecated"
+    rf"|\b(?:omitting|leaving out|not (?:passing|giving|providing|specifying|setting))\b[^.]*\b{_IS}\s+deprecated"
     r"|\b(?:using|passing|specifying|giving|setting)\s+both\b",
     re.IGNORECASE,
 )
