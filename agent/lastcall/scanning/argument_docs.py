@@ -39,6 +39,10 @@ _NAMES_IT = (
     r"|(?:^|[.;!?]\s+)(?:the\s+)?[`'\"]*{name}[`'\"]*\s+(?:is|was|has been)\s+(?:now\s+)?(?:deprecated|obsolete)"
     r"|[.!]\s+\W*(?:deprecated|obsolete)\W*(?:$|since|in|as of|use|and (?:will|ignored|unused|no longer|has no)\b)"
     r"|[.!]\s+(?-i:Deprecated|DEPRECATED|Obsolete|OBSOLETE)\s*[,:;.(!]|[.!]\s+[(\[](?:deprecated|obsolete)[)\]]"
+    r"|(?<![`'\"]\s)[(\[](?:deprecated|obsolete)[)\]]\W*$"
+    r"|(?:^|[.;!?]\s+)it\s+(?:is|was|has been|will be)\s+(?:now\s+)?(?:deprecated|obsolete)(?!\s+to\b)"
+    r"|(?:^|[.;!?]\s+)(?:passing|using|specifying|setting)\s+[`'\"]*{name}[`'\"]*\s+(?:is|was|has been)\s+"
+    r"(?:now\s+)?(?:deprecated|obsolete)"
 )
 
 

@@ -614,6 +614,10 @@ def _passed_by_comparison(test: ast.Compare, state: _Body, *, refused: bool) -> 
     if not unlike and not isinstance(operator, (ast.Is, ast.Eq)):
         return []
     name = _argument(left, state)
+    if name and isinstance(right, ast.Constant) and isinstance(right.value, bool):
+        # It is True or False: `mode is True` asks whether it was passed where it is False by default.
+        unlike = unlike is (state.defaults.get(name, right.value) is right.value)
+        return [name] if unlike is not refused else []
     # `mode != "fast"` asks whether it was passed only where it is "fast" by default.
     if isinstance(right, ast.Constant) and right.value is not None:
         name = name if right.value == state.defaults.get(name, right.value) else ""
