@@ -109,6 +109,7 @@ def test_a_module_getattr_that_names_its_module_too_says_so_of_the_name_and_of_t
     ("source", "expected"),
     [
         ("def f():\n    if not STATE.warned:\n        STATE.warned = True\n        warnings.warn('gone', DeprecationWarning)", ("warning", "high")),
+        ("def f(full=True):\n    if not full:\n        full = True\n        warnings.warn('full=False is deprecated', DeprecationWarning)", ("warning", "low")),
         ("def f():\n    logging.log_first_n(logging.WARNING, 'f is deprecated', 1)", ("log", "high")),
         ("def f():\n    deprecated_('f is gone')", ("warning", "high")),
         ("def f():\n    warnings.warn('f will soon be removed', FutureWarning)", ("warning", "high")),

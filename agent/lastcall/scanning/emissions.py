@@ -298,7 +298,7 @@ def _if(
 ) -> tuple[ast.expr | _Unknown, ...]:
     """The conditions under which what follows the statement is reached."""
     refused = ast.UnaryOp(ast.Not(), statement.test)
-    _walk(statement.body, conditions if _is_once(statement) else (*conditions, statement.test), state)
+    _walk(statement.body, conditions if _is_once(statement, state) else (*conditions, statement.test), state)
     _walk(statement.orelse, (*conditions, refused), state)
     if not _may_return(statement.body) and not _may_return(statement.orelse):
         return conditions
@@ -306,12 +306,12 @@ def _if(
     return (*conditions, refused if is_guard else UNKNOWN)
 
 
-def _is_once(statement: ast.If) -> bool:
+def _is_once(statement: ast.If, state: _Body) -> bool:
     """`if not warned: warned = True`, which each call would come through if it were the first."""
     test = statement.test
     if not (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)):
         return False
-    if not isinstance(test.operand, (ast.Name, ast.Attribute)):
+    if not isinstance(test.operand, (ast.Name, ast.Attribute)) or last_name(test.operand) in state.parameters:
         return False
     asked = ast.unparse(test.operand)
     return any(
