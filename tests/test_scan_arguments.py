@@ -145,6 +145,8 @@ def test_a_function_is_as_deprecated_as_its_words_say(source, expected):
         # a part of something that is no name
         ("use `pkg/mod/file.Name` instead", ""),
         ("use https://example.com/some_page instead", ""),
+        ("It is defined to use `application/json` bodies", ""),
+        ("An adapter that makes it suitable for use with `Jar` operations", ""),
         ("replaced by true_fn/false_fn", "true_fn"),
         ("Use `plot_%s` instead", ""),
         ("use `pkg.place.{...}` instead", ""),

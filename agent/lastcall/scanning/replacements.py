@@ -21,7 +21,7 @@ _TARGET = (
 )
 _ADVISED = "".join(
     f"(?<!{words} )"
-    for words in ("want to", "whether to", "when", "n't", "not", "never", "no longer", "instead of", "than")
+    for words in ("want to", "whether to", "when", "for", "n't", "not", "never", "no longer", "instead of", "than")
 )
 """What stands before "use" where the words do not tell to."""
 _INSTEAD = tuple(
@@ -37,7 +37,7 @@ _INSTEAD = tuple(
         ),
         rf"\balias (?:of|for|to)\s+{_TARGET}",
         (
-            r"\buse\s+(?!of\b)(?:the\s+)?(?:\w+\s+){1,3}?(?::[\w:]+:)?(?P<quote>[`'\"]+)~?"
+            r"\buse\s+(?!(?:of|with|in|by|on)\b)(?:the\s+)?(?:\w+\s+){1,3}?(?::[\w:]+:)?(?P<quote>[`'\"]+)~?"
             rf"(?P<name>[A-Za-z_][\w.]*){_ENDS}(?!=)"
         ),
         rf"\b(?:see|try):?\s+(?:the\s+)?(?:new\s+)?{_TARGET}",
@@ -154,7 +154,7 @@ def _is_named(match: re.Match[str], name: str, rest: str) -> bool:
     if _FILE.search(name) or (not rest and match.string.endswith("...")):  # cut off
         return False
     if match["quote"]:
-        return re.match(r"\s+[\w-][^`'\"]*[`'\"]", rest) is None  # "use 'server migration confirm'"
+        return re.match(r"/|\s+[\w-][^`'\"]*[`'\"]", rest) is None  # "'a/b'", "'server migration confirm'"
     return _looks_like_code(match[0], name)
 
 
