@@ -40,6 +40,7 @@ WARN = "def f(mode={}, kind=None):\n    if {}:\n        warnings.warn({!r}, Depr
         (DOC.format("    Args:\n        mode: How to do it (deprecated)."), ("docstring", "high")),
         (DOC.format("    Args:\n        mode: Passing mode is deprecated, as it is like g."), ("docstring", "high")),
         (DOC.format("    :param mode: How.\n\n        .. deprecated:: 1.1\n            The parameter 'mode' will be removed. ``mode=1`` is ``g``."), ("docstring", "high")),
+        (DOC.format("    Args:\n        mode: By default it is what g will take. This argument is deprecated."), ("docstring", "high")),
         (WARN.format(None, "mode is not None", "`mode` is deprecated and will be removed. `mode=True` is the same as `kind`"), ("warning", "medium")),
         (WARN.format(False, "mode is True", "mode is deprecated"), ("warning", "medium")),
         (WARN.format(None, "is_defined(mode)", "mode is deprecated"), ("warning", "medium")),

@@ -166,11 +166,11 @@ _OF_VALUE = re.compile(
 """Words at an argument that are about some of its values, or about what it will do."""
 _KIND = r"(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option)\s+"
 _WHOLLY = (
-    rf"\W*(?:v?[\d.]+\s+)?(?:the\s+|this\s+)?(?:{_KIND})?[`'\"]*{{name}}[`'\"]*\s+(?:{_KIND})?"
+    rf"(?:^\W*(?:v?[\d.]+\s+)?(?:the\s+|this\s+)?(?:{_KIND})?[`'\"]*{{name}}[`'\"]*\s+(?:{_KIND})?|[.;!?)\]]\s+this\s+{_KIND})"
     r"(?:(?:is|was|has been|will be)\s+(?:now\s+)?deprecated|will be removed)\b"
     r"(?!\s+(?:when|if|for|as an?|with|without|unless|to)\b)"
 )
-"""How words begin that call an argument deprecated, and not some of its values."""
+"""Words that call an argument deprecated, and not some of its values."""
 _OTHER_SUBJECT = re.compile(
     r"(?:[\d.v]+\s+)?(?:the\s+)?[`'\"]*(?P<name>[A-Za-z_]\w*)[`'\"]*\s+"
     r"(?:(?:param(?:eter)?|arg(?:ument)?|kwarg)\s+)?(?:has been|is|was)\s+deprecated",
@@ -527,7 +527,7 @@ def _of_its_part(text: str, name: str) -> bool:
 def about_value(text: str, name: str) -> bool:
     """Whether the words about argument `name` are about some of its values, or about what it will do."""
     text = re.sub(rf"[`'\"]+{re.escape(name)}=?[`'\"]+", name, text)
-    if re.match(_WHOLLY.format(name=re.escape(name)), text, re.IGNORECASE):
+    if re.search(_WHOLLY.format(name=re.escape(name)), text, re.IGNORECASE):
         return False  # whatever is told of its values further on
     of_one = rf"[\"'`][\w.+-]+[\"'`]+\s+{re.escape(name)}\s+{_IS}\s+deprecated"  # at `format`
     return _OF_VALUE.search(text) is not None or re.search(of_one, text, re.IGNORECASE) is not None
