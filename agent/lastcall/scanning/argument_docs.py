@@ -28,7 +28,7 @@ _BULLET = re.compile(r"\s*[-*+]\s")
 _GOOGLE_ITEM = re.compile(r"^\s*(?:[-*+]\s+)?\**`*(?P<name>\w+)`*\s*(?P<type>\([^)]*\))?\s*(?::|--?)\s*(?P<rest>.*)$")
 _MARKED_TYPE = re.compile(r"\bdeprecated\b", re.IGNORECASE)
 _STARTS = re.compile(
-    r"^[\W_]*(?:(?:[\w.\[\]|]+,\s*)?optional\b[\W_]*)?(?:is\s+|now\s+)*(?:deprecated|obsolete)\b"
+    r"^[\W_]*(?:(?:[\w.\[\]|]{1,60},\s*)?optional\b[\W_]*)?(?:is\s+|now\s+)*(?:deprecated|obsolete)\b"
     r"(?!\s+(?:values?|options?|forms?|names?|in favou?r of (?:this|the)))"
     r"|^[\W_]*an?\W+(?:deprecated|obsolete)\W+(?:alias|synonym)\b",
     re.IGNORECASE,
@@ -37,7 +37,7 @@ _NAMES_IT = (
     r"(?:^|[.;!?)\]]\s+)(?:this|the\s+[`'\"]*{name}[`'\"]*)\s+(?:[\w`'\"]+\s+){{0,2}}?(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option|flag)\s+"
     r"(?:[\w`'\"]+\s+)?(?:is|was|has been|will be)\s+(?:now\s+)?(?:deprecated|obsolete)"
     r"|(?:^|[.;!?]\s+)(?:the\s+)?[`'\"]*{name}[`'\"]*\s+(?:is|was|has been)\s+(?:now\s+)?(?:deprecated|obsolete)"
-    r"|[.!]\s+\W*(?:deprecated|obsolete)\W*(?:$|since|in|as of|use|and (?:will|ignored|unused|no longer|has no)\b)"
+    r"|[.!]\s+(?:deprecated|obsolete)\W*(?:$|since|in|as of|use|and (?:will|ignored|unused|no longer|has no)\b)"
     r"|[.!]\s+(?-i:Deprecated|DEPRECATED|Obsolete|OBSOLETE)\s*[,:;.(!]|[.!]\s+[(\[](?:deprecated|obsolete)[)\]]"
     r"|(?<![`'\"]\s)[(\[](?:deprecated|obsolete)[)\]]\W*$"
     r"|(?:^|[.;!?]\s+)it\s+(?:is|was|has been|will be)\s+(?:now\s+)?(?:deprecated|obsolete)(?!\s+to\b)"

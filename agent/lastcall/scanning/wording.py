@@ -63,7 +63,8 @@ _PART_OF = re.compile(
     re.IGNORECASE,
 )
 _GIVEN_TO = re.compile(
-    r"\b(?:passing|specifying|giving|supplying|providing|setting)\b[^.]*\b(?:to|in|for|of)\s+[`*'\"]*$", re.IGNORECASE
+    r"\b(?:passing|specifying|giving|supplying|providing|setting)\b[^.]{0,80}\b(?:to|in|for|of)\s+[`*'\"]*$",
+    re.IGNORECASE,
 )
 """Before the name of what something is passed to."""
 _OF_CALLING = re.compile(
@@ -157,16 +158,18 @@ _OF_VALUE = re.compile(
     r"|`\w+\s*=\s*[^`]+`+\s+(?:option\s+)?(?:is|was|has been)\b"
     r"|[\"'][\w.+-]+[\"']`*\s+(?:(?:option|value|mode|string|setting|choice)\s+)?(?:is|was|were|has been|will be)\b"
     r"|\bwill (?:be|become)\s+(?:\w+\s+to\s+)?(?:an?\s+)?(?:optional|required|mandatory|keyword[- ]only|positional)"
-    r"|\w+s (?:are|will be) no longer (?:accepted|supported|allowed|valid)\b"
+    r"|\b\w+s (?:are|will be) no longer (?:accepted|supported|allowed|valid)\b"
     rf"|\b(?:that|this|the)\s+(?:fallback|default|behaviou?r|usage|way)\s+{_IS}\s+deprecated"
-    rf"|\b(?:omitting|leaving out|not (?:passing|giving|providing|specifying|setting))\b[^.]*\b{_IS}\s+deprecated"
+    r"|\b(?:omitting|leaving out|not (?:passing|giving|providing|specifying|setting))\b[^.]{0,80}"
+    rf"\b{_IS}\s+deprecated"
     r"|\b(?:using|passing|specifying|giving|setting)\s+both\b",
     re.IGNORECASE,
 )
 """Words at an argument that are about some of its values, or about what it will do."""
 _KIND = r"(?:param(?:eter)?|arg(?:ument)?|kwarg|keyword|option)\s+"
 _WHOLLY = (
-    rf"(?:^\W*(?:v?[\d.]+\s+)?(?:the\s+|this\s+)?(?:{_KIND})?[`'\"]*{{name}}[`'\"]*\s+(?:{_KIND})?|[.;!?)\]]\s+this\s+{_KIND})"
+    rf"(?:^\W{{{{0,9}}}}(?:v?[\d.]+\s+)?(?:the\s+|this\s+)?(?:{_KIND})?[`'\"]{{{{0,3}}}}{{name}}[`'\"]{{{{0,3}}}}\s+(?:{_KIND})?"
+    rf"|[.;!?)\]]\s+this\s+{_KIND})"
     r"(?:(?:is|was|has been|will be)\s+(?:now\s+)?deprecated|will be removed)\b"
     r"(?!\s+(?:when|if|for|as an?|with|without|unless|to)\b)"
 )
@@ -487,7 +490,7 @@ def names_itself(text: str, name: str) -> bool:
     loud = last.upper() if len(last) > 3 else last  # noqa: PLR2004 - as commands are written
     spelled = "|".join(map(re.escape, {last, loud}))
     alike = re.escape(last.replace("_", ""))  # behind a dot another library's: "os.path.commonprefix is deprecated"
-    own = rf"(?:[\w.]*\b(?:{spelled})|(?<![\w.]){alike})s?"
+    own = rf"(?:(?<![\w.])[\w.]*\b(?:{spelled})|(?<![\w.]){alike})s?"
     named = rf"{own}\b(?:\(\))?[`*'\"]*\s+(?:\w+\s+)?{_IS}\s+(?:deprecated|DEPRECATED)"
     # Much faster than the expression.
     is_there = last and (last in text or last.replace("_", "") in text or loud in text)
@@ -529,7 +532,7 @@ def about_value(text: str, name: str) -> bool:
     text = re.sub(rf"[`'\"]+{re.escape(name)}=?[`'\"]+", name, text)
     if re.search(_WHOLLY.format(name=re.escape(name)), text, re.IGNORECASE):
         return False  # whatever is told of its values further on
-    of_one = rf"[\"'`][\w.+-]+[\"'`]+\s+{re.escape(name)}\s+{_IS}\s+deprecated"  # at `format`
+    of_one = rf"[\"'`][\w.+-]{{1,40}}[\"'`]{{1,3}}\s+{re.escape(name)}\s+{_IS}\s+deprecated"  # at `format`
     return _OF_VALUE.search(text) is not None or re.search(of_one, text, re.IGNORECASE) is not None
 
 
