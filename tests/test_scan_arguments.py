@@ -73,6 +73,7 @@ def test_an_argument_that_is_deprecated_as_a_whole_is_found(source, expected):
         WARN.format(True, "mode is True", "mode is deprecated, and so is not to be passed"),
         DOC.format("    Args:\n        mode: One of 'fast' and 'slow' (deprecated)."),
         DOC.format("    Args:\n        mode: How. It is deprecated to give a list."),
+        DOC.format("    Args:\n        mode: How.\n\n          * 'raw' : As it is. **Deprecated!** Use 1."),
         WARN.format(None, "mode != 'fast'", "mode is deprecated, and so is not to be 'fast'"),
         DOC.format("    :param mode: How.\n\n        .. deprecated:: 1.1\n            Passing ``None`` is deprecated."),
         WARN.format(None, "mode is not None and isinstance(mode, dict)", "mode takes a list and not a dict"),
