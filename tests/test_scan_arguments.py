@@ -63,6 +63,8 @@ def test_an_argument_that_is_deprecated_as_a_whole_is_found(source, expected):
 @pytest.mark.parametrize(
     "source",
     [
+        # a part of it
+        "def f(mode=None, name=''):\n    if mode and mode['kind'] == 'fast':\n        warnings.warn(f\"Using {name} with 'mode.kind=fast' is deprecated\", DeprecationWarning)",
         # what is done without it
         DOC.format("    :param mode: How.\n\n        .. deprecated:: 1.1\n            If omitted, it is g. That fallback is deprecated."),
         DOC.format("    :param mode: How.\n\n        .. deprecated:: 1.1\n            Not passing it is deprecated."),
@@ -144,6 +146,7 @@ def test_a_word_of_tens_of_thousands_of_letters_takes_no_longer_than_any_other_t
         ("You are using `old()`, which is deprecated.", ""),
         ("Consider using `new` instead, as `old` has gone", "new"),
         ("use of the `old` name is deprecated", ""),
+        ("You no longer need to use `old`. Use `new`", "new"),
         ("Tasks don't use `old`. Use `new`", "new"),
         ("Call `new` instead of using `old`", "new"),
         ("If you want to use `old` as it was, use `new`", "new"),
@@ -214,6 +217,16 @@ def test_an_argument_is_replaced_by_another_of_its_function_first(tmp_path):
         "m:C.__init__(size=)": "",
         "m:C.old(far=)": "near",
     }
+
+
+def test_words_that_make_nothing_sure_tell_nothing_of_what_is_to_be_used(tmp_path):
+    source = """
+        # Deprecated.
+        def f(kind=None):
+            if kind == "old":
+                warnings.warn("'old' is deprecated, use 'new' instead", DeprecationWarning)
+        """
+    assert replacements(tmp_path, {"m.py": source}) == {"m:f": ""}
 
 
 def test_what_is_deprecated_replaces_nothing_and_a_word_with_capitals_is_no_name_by_itself(tmp_path):

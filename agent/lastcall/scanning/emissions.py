@@ -555,7 +555,9 @@ def _passed_by(conditions: Sequence[ast.expr | _Unknown], state: _Body, text: st
         named = [name for name in named if not re.search(_TO_USE.format(re.escape(name)), text, re.IGNORECASE)] or named
     is_short = len(text.split()) < _SAYS_SOMETHING and SAYS_LEAVING.search(text) is not None
     unsaid = is_short or ("{...}" in text and about_passing(text))
-    meant = dict.fromkeys(named or (names[:1] if unsaid else ()))
+    # Not `mode` where the words hold `mode.kind`: they would have said so.
+    unnamed = [name for name in names if not re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text)]
+    meant = dict.fromkeys(named or (unnamed[:1] if unsaid else ()))
     marked = _MARKED_NAME.findall(text)  # "both `new` and `old` (deprecated) were passed"
     if re.match(r"\W*both\b", text, re.IGNORECASE):
         marked += [name for name in _NAMED_OF_BOTH.findall(text) if name in names]

@@ -21,7 +21,10 @@ _TARGET = (
 )
 _ADVISED = "".join(
     f"(?<!{words} )"
-    for words in ("want to", "whether to", "when", "for", "n't", "not", "never", "no longer", "instead of", "than")
+    for words in (
+        *("want to", "need to", "have to", "whether to", "when", "for"),
+        *("n't", "not", "never", "no longer", "instead of", "than"),
+    )
 )
 """What stands before "use" where the words do not tell to."""
 _INSTEAD = tuple(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from lastcall.scanning.finding import CONFIDENCES, EVIDENCE_KINDS, Finding, Mark, Skipped, strongest
+from lastcall.scanning.finding import CONFIDENCES, EVIDENCE_KINDS, Evidence, Finding, Mark, Skipped, strongest
 from lastcall.scanning.replacements import Names
 from lastcall.scanning.tree import SourceFile, Unreadable, read_source, read_tree
 from lastcall.scanning.wording import removal_in, since_in
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
     from lastcall.scanning.analyses import Outcome
     from lastcall.scanning.cache import Cache
-    from lastcall.scanning.finding import Confidence, Evidence
+    from lastcall.scanning.finding import Confidence
     from lastcall.scanning.work import Progress
 
 
+_Found = TypeVar("_Found", Finding, Evidence)
 _TOLD = ("emitters", "categories", "sometimes")
 """What files tell each other, in the order in which the analysis takes it."""
 _MOST_ROUNDS = 4
@@ -133,6 +134,8 @@ def _findings(files: list[SourceFile], outcomes: list[Outcome]) -> list[Finding]
 def _finding(file: SourceFile, mark: Mark, names: Names) -> Finding:
     evidence = tuple(sorted(mark.evidence, key=_rank))
     texts = [item.text for item in evidence if item.text]
+    # Words that make nothing sure are about something else, and so is what they tell to use.
+    sure = [item.text for item in at_least(evidence, "medium") if item.text] or texts
     return Finding(
         ref=f"{file.module}:{mark.qualname}" if mark.qualname else file.module,
         kind=mark.kind,
@@ -144,7 +147,7 @@ def _finding(file: SourceFile, mark: Mark, names: Names) -> Finding:
             "", next((item.text for item in evidence if item.text and item.kind != "name"), "")
         ),
         replacement=next(
-            (name for name in (names.replacement(text, file, mark) for text in texts) if name), ""
+            (name for name in (names.replacement(text, file, mark) for text in sure) if name), ""
         ),
         since=next((version for version in map(since_in, texts) if version), ""),
         watchable=mark.watchable,
@@ -156,7 +159,7 @@ def _rank(item: Evidence) -> tuple[int, int, int]:
     return CONFIDENCES.index(item.confidence), EVIDENCE_KINDS.index(item.kind), item.line
 
 
-def at_least(findings: Iterable[Finding], confidence: Confidence) -> list[Finding]:
-    """The findings of at least this confidence."""
+def at_least(found: Iterable[_Found], confidence: Confidence) -> list[_Found]:
+    """The findings, or the evidence, of at least this confidence."""
     allowed = CONFIDENCES[: CONFIDENCES.index(confidence) + 1]
-    return [item for item in findings if item.confidence in allowed]
+    return [item for item in found if item.confidence in allowed]
