@@ -91,6 +91,32 @@ def test_who_knows_frames_by_their_code_still_does(tmp_path, engine):
     assert run.total("legacy:Context.plain") == 1
 
 
+def test_functions_that_numba_compiles_later_keep_their_code(tmp_path):
+    """It reads the bytecode of what a compiled function calls when that is called for the first time, and knows no call of ours."""
+    world = World(tmp_path, {"numba/__init__.py": "", "numba/core.py": """
+        known = {}
+        def register_jitable(function):
+            known[function.__name__] = function
+            return function
+        def compiled(name):
+            code = known[name].__code__
+            return compile("def f(x): return x * 2", "", "exec").co_consts[0].co_names == code.co_names
+        """, "legacy.py": """
+        from numba.core import register_jitable
+        @register_jitable
+        def double(x): return x * 2
+        """, "other.py": "def double(x): return x * 2", "host.py": """
+        import legacy, other, numba.core
+        kept = [other.double]
+        numba.core.known["other"] = other.double
+        print(numba.core.compiled("double"), numba.core.compiled("other"), legacy.double(1), other.double(2))
+        """}, ("legacy:double", "other:double"))  # fmt: skip
+    run = world.run("inplace")
+    assert run.err == ""
+    assert run.out == f"True {sys.version_info >= (3, 12)} 2 4\n"
+    assert (run.total("legacy:double"), run.total("other:double")) == (1, 1)
+
+
 INSTANCES = """
     import functools, pickle
     class Task:

@@ -44,6 +44,7 @@ def _fresh_code() -> int:
 
 _CODE_ALONE = _fresh_code()
 _SCANS = 50
+_COMPILER = "numba"
 _known_codes: dict[str, dict[int, CodeType]] = {}
 """By module, the code objects that somebody keeps, by their ids."""
 
@@ -80,6 +81,29 @@ def code_is_known_elsewhere(function: FunctionType) -> bool:
         codes = [code, *_codes_of(module)]
         known = _known_codes[module] = _collected(codes) if len(_known_codes) < _SCANS else {}
     return id(code) in known
+
+
+def code_is_compiled_elsewhere(function: FunctionType) -> bool:
+    """Whether the function's module has numba compile some of its functions: it knows no call of a prologue's.
+
+    It reads the bytecode when the compiled function is first called, which is after the module was armed. Which
+    functions it will read it does not tell: `register_jitable` hands out the function as it is.
+    """
+    if _COMPILER not in sys.modules:
+        return False
+    return any(_home_of(value).partition(".")[0] == _COMPILER for value in list(function.__globals__.values()))
+
+
+def _home_of(value: Any) -> str:
+    """The module that `value` is, or comes from; others than these would have to be asked."""
+    kind = type(value)
+    if kind is type(sys):
+        home = vars(value).get("__name__")
+    elif kind is type(_home_of):
+        home = value.__module__
+    else:
+        home = type.__getattribute__(kind, "__module__")
+    return home if type(home) is str else ""
 
 
 def look_again_for_known_codes(function: FunctionType) -> None:

@@ -14,7 +14,7 @@ from types import FunctionType
 
 from ..asking import class_made, inherits
 from ..callsite import qualname_of
-from ..captured import Weakly, code_is_known_elsewhere, look_again_for_known_codes
+from ..captured import Weakly, code_is_compiled_elsewhere, code_is_known_elsewhere, look_again_for_known_codes
 from ..errors import getframe
 from ..hotpath import Reported, frames, without_turn
 from ..sites import NOT_COUNTED
@@ -346,6 +346,8 @@ class InPlace:
     ) -> tuple[CodeType, Callable[[], None]]:
         if id(function.__code__) not in self.codes and code_is_known_elsewhere(function):
             raise Unavailable("its code object is known elsewhere, and this engine would give it another one")
+        if code_is_compiled_elsewhere(function):
+            raise Unavailable("numba compiles functions of its module, and would refuse what is written into them")
         original = function.__code__
         code = rewrite(original, hook)
         self._keep_track_of(code)  # first: see `watch_other_code`
