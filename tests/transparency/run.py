@@ -23,6 +23,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,6 +79,8 @@ class Comparison:
 
 
 def main() -> int:
+    # A shell starts what runs in its background with SIGINT ignored. Tests that interrupt themselves would spin until they are stopped.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     options = _options()
     where = preparing.bench(preparing.newest_installed() if options.newest else options.python)
     print(f"on Python {'.'.join(map(str, where.interpreter.version))}"
