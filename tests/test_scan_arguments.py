@@ -29,6 +29,8 @@ WARN = "def f(mode={}, kind=None):\n    if {}:\n        warnings.warn({!r}, Depr
     ("source", "expected"),
     [
         ("def f(\n    a,\n    mode=None,  # deprecated since 1.4\n    kind=None,\n): ...", ("comment", "medium")),
+        ('def f(a, mode="deprecated", kind=None): ...', ("decorator", "medium")),
+        ("def f(a, *, mode=_DEPRECATED, kind=DEPRECATED_KINDS): ...", ("decorator", "medium")),
         (DOC.format("    Args:\n    - mode: (deprecated) how.\n    - kind: how."), ("docstring", "high")),
         (DOC.format("    :param mode: str, optional\n        Deprecated alias for ``kind``."), ("docstring", "high")),
         (DOC.format("    :param mode: *(Optional)* Deprecated."), ("docstring", "high")),

@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from lastcall.scanning.emissions import last_name
+from lastcall.scanning.emissions import defaults_of, last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,8 @@ _NAMES_IT = frozenset(("param", "parameter", "arg", "argument", "kwarg", "param_
 """Keywords of such decorators that hold the argument's name."""
 _ABOUT_IT = re.compile(r"version|remov|since|message|warning|msg", re.IGNORECASE)
 ONE_ARGUMENT = re.compile(r"(?:param(?:eter)?|kwarg|arg(?:ument)?|keyword|option)$", re.IGNORECASE)
+_STANDS_FOR_IT = re.compile(r"_*deprecated_*", re.IGNORECASE)
+"""A default that tells, by itself, that the argument is not to be passed."""
 _OLD = re.compile(r"^(?:old|deprecated|legacy|previous)_?|_old$|^from_", re.IGNORECASE)
 _NEW = re.compile(r"^new_?|_new$|^to_|instead|replace|alternative|allowed", re.IGNORECASE)
 
@@ -91,20 +93,20 @@ def _names(node: ast.expr) -> list[str]:
     return []
 
 
-def marked_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, ast.Call]]:
-    """Arguments whose default or annotation is made by a call that says `deprecated=...`: web frameworks'
-    `Query(deprecated=True)`."""
+def marked_arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[tuple[str, ast.expr]]:
+    """Arguments whose default says so, and those whose default or annotation is made by a call that does: web
+    frameworks' `Query(deprecated=True)`, and scikit-learn's `copy="deprecated"`."""
     arguments = function.args
-    every = [*arguments.posonlyargs, *arguments.args]
-    defaults: list[tuple[ast.arg, ast.expr | None]] = [
-        *zip(reversed(every), reversed(arguments.defaults), strict=False),
-        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-    ]
-    annotated = [(item, item.annotation) for item in (*every, *arguments.kwonlyargs)]
-    for item, value in (*defaults, *annotated):
+    defaults = defaults_of(function)
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    for name, value in (*defaults.items(), *((item.arg, item.annotation) for item in every)):
         for node in ast.walk(value) if isinstance(value, (ast.Call, ast.Subscript)) else ():
             if isinstance(node, ast.Call) and says_deprecated_keyword(node):
-                yield item.arg, node
+                yield name, node
+    for name, value in defaults.items():
+        said = value.value if isinstance(value, ast.Constant) else value.id if isinstance(value, ast.Name) else ""
+        if isinstance(said, str) and _STANDS_FOR_IT.fullmatch(said) and not _STANDS_FOR_IT.fullmatch(name):
+            yield name, value
 
 
 def says_deprecated_keyword(node: ast.Call) -> bool:

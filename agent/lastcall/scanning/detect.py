@@ -331,11 +331,12 @@ class _Detector:
                 self._add(qualname, what, line, said.evidence, said.confidence, text, at)
 
     def _marked_arguments(self, node: Function, qualname: str) -> None:
-        for name, call in marked_arguments(node):
-            text = literal_text(call, self._constants) or "deprecated="
-            self._add(
-                f"{qualname}({name}=)", "parameter", node.lineno, "decorator", "medium", text, call.lineno
-            )
+        for name, at in marked_arguments(node):
+            if isinstance(at, ast.Call):
+                text = literal_text(at, self._constants) or "deprecated="
+            else:
+                text = f"{name}={ast.unparse(at)}"
+            self._add(f"{qualname}({name}=)", "parameter", node.lineno, "decorator", "medium", text, at.lineno)
 
     def _commented_arguments(self, node: Function, qualname: str) -> None:
         """`mode=None,  # deprecated` on a line of its own in the signature."""

@@ -231,7 +231,7 @@ def emissions_of(
     Nested functions are not looked into: they run later, and have no name that others could call.
     """
     is_helper = _SAYS_SO.search(function.name) is not None
-    values = _defaults(function)
+    values = defaults_of(function)
     plain = {name: value.value for name, value in values.items() if isinstance(value, ast.Constant)}
     state = _Body(knowledge, dict(constants), parameters_of(function), spread_of(function), plain, is_helper)
     # `category` of `def warn_until(version, message, category=DeprecationWarning)`
@@ -240,7 +240,8 @@ def emissions_of(
     return state.found
 
 
-def _defaults(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, ast.expr]:
+def defaults_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, ast.expr]:
+    """What each argument that need not be passed is without."""
     arguments = function.args
     every = [*arguments.posonlyargs, *arguments.args]
     pairs: list[tuple[ast.arg, ast.expr | None]] = [
