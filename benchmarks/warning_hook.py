@@ -12,8 +12,9 @@ looks whether the name still means what it should, which instruction asks and wh
 draws from the counter that these two have, puts the total into a table, and gives Python's own function back. It knows
 one kind of call, and neither category nor message, but for the rows in which variables tell these: there it looks those
 up, all that decide what is counted and where. For `imported`, which calls `warn` by its own name, the
-property is the `__call__` of what has that name. What is below the floor does not call Python's own
-function (see `warning_outcomes`): "left out" is what the same property adds that gives back a C function that does
+property is the `__call__` of what has that name. "all kinds" is the floor of a property that knows each of these kinds,
+and what it knows of the one that calls: `warnings.warn` has one property for all. What is below the floor does not call
+Python's own function (see `warning_outcomes`): "left out" is what the same property adds that gives back a C function that does
 nothing, without a look at whether that may be.
 Log records likewise: the same call, watched and not watched.
 
@@ -126,6 +127,7 @@ FILTERS = ("ignore", "default", "error")
 VARIABLES = {"computed": ("message",), "marked": ("arg", "msg", "category", "stacklevel"), "decorated": ("function",)}
 """What tells what the warning is about, and where; and which function's wrapper gives it."""
 LEVELS = {"no_level": 1, "third_level": 3}
+LEAST = ("floor", "all kinds", "left out")
 LOG_ROWS = ("debug_off", "logs_other", "logs")
 LOGURU_ROWS = ("loguru_off", "loguru_other", "loguru_says")
 
@@ -331,7 +333,7 @@ def _measure(rounds: int, names: tuple[str, ...]) -> dict:
         caller.call_literal(repeat(None, 1))
         made.add("literal", 1)
     result = {"python": platform.python_version(), "load": os.getloadavg()[0], "warnings": [], "made": {}}
-    variants = {"without": own, "own": own, "floor": own, "left out": own, "watched": watched}
+    variants = {"without": own, "own": own, **dict.fromkeys(LEAST, own), "watched": watched}
     for filters in FILTERS:
         for name in names:
             calls = dict.fromkeys(variants, getattr(caller, f"call_{name}"))
@@ -370,8 +372,11 @@ def _warning_row(calls, variants, rounds, made, name) -> dict:
 
     figures = {key: [] for key in variants}
     watched_class = type(warnings)
-    floors = {"floor": variants["own"], "left out": type.__prepare__}
-    looks = {key: _read(variants["own"], gives, name) for key, gives in floors.items()}
+    looks = {
+        "floor": _read(variants["own"], variants["own"], name),
+        "left out": _read(variants["own"], type.__prepare__, name),
+        "all kinds": _read_of_all_kinds(variants["own"], name),
+    }
     classes = {"watched": watched_class, **{key: _module_with(look) for key, look in looks.items()}}
     named = dict(variants)
     if name == "imported":
@@ -391,7 +396,7 @@ def _warning_row(calls, variants, rounds, made, name) -> dict:
     added = statistics.median(a - b for a, b in zip(figures["watched"], figures["own"], strict=True))
     least = {
         key: statistics.median(a - b for a, b in zip(figures[key], figures["own"], strict=True)) / own
-        for key in ("floor", "left out")
+        for key in LEAST
     }
     return {"own": own, "added": added, "ratio": added / own, **least}
 
@@ -506,6 +511,86 @@ def _read(own, gives, name: str):
     function = {1: read_own, 3: read_third}.get(LEVELS.get(name), read)
     if first:
         function = read_variables if fourth else read_variable
+    return _with_names_of_today(function)
+
+
+def _read_of_all_kinds(own, name: str):
+    """The same in one function for all kinds, those first that are found most."""
+    known: dict[str, object] = {}
+    namespace, getframe, table = vars(warnings), sys._getframe, memoryview(bytearray(8 * 64)).cast("Q")
+    names = VARIABLES.get(name, ())
+    kind_of_row = {1: "own line", 3: "helper"}.get(LEVELS.get(name), "caller")
+    if names:
+        kind_of_row = "variables" if names[1:] else "variable"
+
+    def learn(code, frame):
+        counter = len(known) % 64, count()
+        where = frame.f_back if kind_of_row != "helper" else frame.f_back.f_back
+        values = [frame.f_locals[variable] for variable in names]
+        found = {
+            "caller": {where.f_lasti: (where.f_code, *counter)},
+            "own line": counter,
+            "helper": {where.f_lasti: (frame.f_back.f_code, where.f_code, *counter)},
+            "variable": (names, {where.f_lasti: (where.f_code, *values, *counter)}),
+            "variables": (names, {where.f_lasti: (where.f_code, values, *counter)}),
+        }
+        known[code.co_qualname] = code, kind_of_row, found[kind_of_row]
+
+    def read(_holder):  # noqa: PLR0912 - a case for each kind, and no call but this
+        if namespace["warn"] is own:
+            frame = getframe(1)
+            code = frame.f_code
+            try:
+                meant, kind, found = known[code.co_qualname]
+                if meant is code:
+                    if kind == "caller":
+                        where = frame.f_back
+                        code, slot, uses = found[where.f_lasti]
+                        if code is where.f_code:
+                            for table[slot] in uses:
+                                break
+                    elif kind == "own line":
+                        slot, uses = found
+                        for table[slot] in uses:
+                            break
+                    elif kind == "variable":
+                        where = frame.f_back
+                        (kind,), found = found
+                        code, found, slot, uses = found[where.f_lasti]
+                        if code is where.f_code and frame.f_locals[kind] is found:
+                            for table[slot] in uses:
+                                break
+                    elif kind == "helper":
+                        where = frame.f_back
+                        frame = where.f_back
+                        code, meant, slot, uses = found[frame.f_lasti]
+                        if code is where.f_code and meant is frame.f_code:
+                            for table[slot] in uses:
+                                break
+                    else:
+                        where = frame.f_back
+                        kind, found = found
+                        code, found, slot, uses = found[where.f_lasti]
+                        if code is where.f_code:
+                            frame = frame.f_locals
+                            meant, code, where, kind = kind
+                            if (
+                                frame[meant] is found[0]
+                                and frame[code] is found[1]
+                                and frame[where] is found[2]
+                                and frame[kind] is found[3]
+                            ):
+                                for table[slot] in uses:
+                                    break
+            except KeyError:
+                learn(code, frame)
+            return own
+        return namespace["warn"]
+
+    return _with_names_of_today(read)
+
+
+def _with_names_of_today(function):
     if sys.version_info < (3, 11):
         names = tuple("co_name" if name == "co_qualname" else name for name in function.__code__.co_names)
         function.__code__ = function.__code__.replace(co_names=names)
@@ -559,11 +644,12 @@ def _print(result: dict) -> None:
     for name in result["differs"]:
         print(f"  {name}")
     heads = "".join(f"{head:>{width}}" for head, width in (("warn", 8), ("added", 8), ("ratio", 7), ("floor", 7)))
-    print(f"\n{'a call of warnings.warn':<24}{'filter':<9}{heads}{'left out':>10}")
+    print(f"\n{'a call of warnings.warn':<24}{'filter':<9}{heads}{'all kinds':>10}{'left out':>10}")
     for row in result["warnings"]:
         over = "  over" if row["ratio"] > LIMIT else ""
         times = f"{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}"
-        print(f"{row['name']:<24}{row['filter']:<9}{times}{row['floor']:>7.2f}{row['left out']:>10.2f}{over}")
+        least = f"{row['floor']:>7.2f}{row['all kinds']:>10.2f}{row['left out']:>10.2f}"
+        print(f"{row['name']:<24}{row['filter']:<9}{times}{least}{over}")
     print(f"\n{'a log call':<33}{'call':>8}{'added':>8}{'ratio':>7}")
     for row in result["logs"]:
         print(f"{row['name']:<33}{row['own']:>8.0f}{row['added']:>8.0f}{row['ratio']:>7.2f}")
