@@ -14,8 +14,8 @@ one kind of call, and neither category nor message, but for the rows in which va
 up, all that decide what is counted and where. For `imported`, which calls `warn` by its own name, the
 property is the `__call__` of what has that name. "all kinds" is the floor of a property that knows each of these kinds,
 and what it knows of the one that calls: `warnings.warn` has one property for all. What is below the floor does not call
-Python's own function (see `warning_outcomes`): "left out" is what the same property adds that gives back a C function that does
-nothing, without a look at whether that may be.
+Python's own function (see `warning_outcomes`): "left out" is what the same property adds that gives back a C function
+that does nothing, without a look at whether that may be.
 Log records likewise: the same call, watched and not watched.
 
 For the program that never warns the proof is not a clock: the benchmark lists every function and every module
