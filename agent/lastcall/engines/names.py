@@ -98,7 +98,10 @@ class _Name:
     def __get__(self, module: Any, owner: Any = None) -> Any:
         if module is None:
             return self
-        value = module.__dict__.get(self.name, NOTHING)
+        try:  # no call: up to 3.10 one more may be too many for the stack
+            value = module.__dict__[self.name]
+        except KeyError:
+            value = NOTHING
         try:
             try:
                 reader = getframe(1)
