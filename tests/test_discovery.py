@@ -290,6 +290,28 @@ def test_markers_leave_lazy_objects_lazy_and_mark_each_thing_once(tmp_path: Path
     assert set(watched.states()) == {"lib.api:Base", "lib.api:Own", "lib.api:name"}
 
 
+def test_names_that_no_code_can_spell_make_no_targets(tmp_path: Path) -> None:
+    """Pydantic puts a class `Model[int]` among the names of the module in which that was first written."""
+    api = """
+        from typing_extensions import deprecated
+        class Model:
+            def read(self): return 1
+        named = deprecated("by nobody")(type("Model[int]", (Model,), {"__module__": __name__}))
+        globals()["Model[int]"] = globals()["*"] = named
+        globals()[1] = setattr(Model, "a.b", deprecated("a part")(lambda self: 1))
+        del named
+        @deprecated("old")
+        def old(): return Model().read()
+        """
+    config = '[discover]\npep702 = ["lib.**"]\n'
+    files = {"lib/__init__.py": "", "lib/api.py": api, "host.py": "from lib import api\nprint(api.old())\n", "lastcall.toml": config}
+    world = World(tmp_path, files, targets=("lib.**:*", "lib.**:*.*"), environ={"PYTHONWARNINGS": "ignore"})
+    plain, watched = world.run(), world.run("auto")
+    assert (watched.out, watched.err, watched.internal_errors()) == (plain.out, plain.err, {})
+    assert set(watched.states()) == {"lib.**:*", "lib.**:*.*", "lib.api:Model", "lib.api:Model.read", "lib.api:old"}
+    assert watched.total("lib.api:old") == watched.total("lib.api:Model.read") == 1
+
+
 def test_a_wildcard_leaves_lazy_objects_lazy_too(tmp_path: Path) -> None:
     files = {"lib/__init__.py": "", "lib/api.py": MARKED_ODDLY, "host.py": "from lib import api\nprint(api.name())\n"}
     world = World(tmp_path, files, targets=("lib.**:*",), environ={"PYTHONWARNINGS": "ignore"})

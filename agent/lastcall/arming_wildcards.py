@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .asking import is_class, text
+from .asking import is_class, is_spelled, text
 from .callsite import glob_match
 from .lookup import Found, find, kind_of
 
@@ -64,7 +64,9 @@ def matching_names(module: ModuleType, module_name: str, pattern: str) -> list[s
     first, _, rest = pattern.partition(".")
     names = []
     for name, value in list(vars(module).items()):
-        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
+        if not is_spelled(name) or not glob_match(first, name):
+            continue
+        if name.startswith("_") and not first.startswith("_"):
             continue
         if not callable(value) or text(value, "__module__") != module_name or not text(value, "__qualname__"):
             continue  # what has no name of its own is an instance, perhaps a lazy one
@@ -81,7 +83,9 @@ def _members(cls: type, pattern: str) -> list[str]:
     first, _, rest = pattern.partition(".")
     names: list[str] = []
     for name, value in list(cls.__dict__.items()):
-        if not glob_match(first, name) or (name.startswith("_") and not first.startswith("_")):
+        if not is_spelled(name) or not glob_match(first, name):
+            continue
+        if name.startswith("_") and not first.startswith("_"):
             continue
         if rest:
             if is_class(value) and text(value, "__qualname__") == f"{cls.__qualname__}.{name}":

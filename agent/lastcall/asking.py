@@ -31,6 +31,11 @@ somebody asks it for an attribute.
 _names_of_class = type.__dict__["__dict__"].__get__
 
 
+def is_spelled(name: object) -> bool:
+    """Whether code, and a reference, can spell a name: pydantic puts `Model[int]` among those of a module."""
+    return issubclass(type(name), str) and str.isidentifier(name)  # type: ignore[arg-type]
+
+
 def names_of_class(cls: type) -> Any:
     """The namespace of a class, as `type` reads it: a metaclass may have another. Empty if it is not complete."""
     names = _names_of_class(cls)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from types import FunctionType
 
-from .asking import function_of, is_class, names_of_class, own, text
+from .asking import function_of, is_class, is_spelled, names_of_class, own, text
 from .callsite import Pattern
 from .targets import FOUND, BadReferenceError, Ref, Target
 
@@ -80,7 +80,7 @@ def _marked_in(namespace: Any, module: str, prefix: str, outer: str | None = Non
     found: dict[int, tuple[str, str]] = {}
     inside: list[tuple[str, str]] = []
     for name, value in list(namespace.items()):
-        plain = function_of(value)
+        plain = function_of(value) if is_spelled(name) else None
         if plain is None or not callable(plain) or text(plain, "__module__") != module:
             continue
         qualname = prefix + name
