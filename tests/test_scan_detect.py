@@ -8,8 +8,9 @@ import textwrap
 import pytest
 
 from lastcall.scanning.detect import Unreadable, decode, detect, parse
-from lastcall.scanning.emissions import Knowledge, literal_text
+from lastcall.scanning.emissions import Knowledge
 from lastcall.scanning.replacements import replacement_in
+from lastcall.scanning.syntax import literal_text
 from lastcall.scanning.wording import removal_in, since_in
 
 

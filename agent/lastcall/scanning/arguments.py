@@ -7,7 +7,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from lastcall.scanning.emissions import defaults_of, last_name
+from lastcall.scanning.syntax import defaults_of, last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

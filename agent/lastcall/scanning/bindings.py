@@ -15,7 +15,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from lastcall.scanning.detect import Unreadable, decode, parse
-from lastcall.scanning.emissions import last_name
 from lastcall.scanning.naming import (
     ACCESSORS,
     IMPORTING,
@@ -27,6 +26,7 @@ from lastcall.scanning.naming import (
     values_for_all,
 )
 from lastcall.scanning.resolving import UNKNOWN
+from lastcall.scanning.syntax import last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

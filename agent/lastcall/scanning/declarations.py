@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from lastcall.scanning.arguments import says_deprecated_keyword
-from lastcall.scanning.emissions import last_name, literal_text
+from lastcall.scanning.syntax import last_name, literal_text
 from lastcall.scanning.wording import SAYS_DEPRECATED, sentence_says
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lastcall.scanning.arguments import ONE_ARGUMENT, named_arguments, says_deprecated_keyword
 from lastcall.scanning.declarations import described_as_deprecated, describes_its_function, has_another_route
-from lastcall.scanning.emissions import Knowledge, decorator_text, last_name, parameters_of, spread_of
 from lastcall.scanning.outline import DECORATOR
+from lastcall.scanning.syntax import decorator_text, last_name, parameters_of, spread_of
 from lastcall.scanning.wording import SAYS_DEPRECATED, about_a_way
 
 if TYPE_CHECKING:
+    from lastcall.scanning.emissions import Knowledge
     from lastcall.scanning.finding import Confidence, EvidenceKind
 
     Function = ast.FunctionDef | ast.AsyncFunctionDef

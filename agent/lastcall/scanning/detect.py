@@ -12,18 +12,7 @@ from lastcall.scanning.arguments import marked_arguments, says_deprecated_keywor
 from lastcall.scanning.confidence import always, emission_confidence, of_handler, speaks_of
 from lastcall.scanning.declarations import described_as_deprecated, fields_meant, has_another_route
 from lastcall.scanning.decorators import NOT_DECORATOR, callee, said_by
-from lastcall.scanning.emissions import (
-    Emission,
-    Knowledge,
-    emissions_of,
-    forwards_warnings,
-    last_name,
-    literal_text,
-    module_emissions,
-    parameters_of,
-    required_of,
-    spread_of,
-)
+from lastcall.scanning.emissions import Emission, Knowledge, emissions_of, forwards_warnings, module_emissions
 from lastcall.scanning.finding import Evidence, Mark
 from lastcall.scanning.mentions import Mentions, loggers_in, may_mention
 from lastcall.scanning.outline import (
@@ -42,6 +31,7 @@ from lastcall.scanning.outline import (
 )
 from lastcall.scanning.remarks import Remarks
 from lastcall.scanning.source_text import decode, parse
+from lastcall.scanning.syntax import last_name, literal_text, parameters_of, required_of, spread_of
 from lastcall.scanning.tree import Unreadable
 from lastcall.scanning.wording import (
     SAYS_LEAVING,

@@ -7,8 +7,8 @@ import builtins
 import re
 from typing import TYPE_CHECKING, Any
 
-from lastcall.scanning.emissions import last_name
 from lastcall.scanning.resolving import UNKNOWN, is_standard
+from lastcall.scanning.syntax import last_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

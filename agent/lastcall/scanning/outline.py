@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from lastcall.scanning.emissions import base_name, last_name, literal_text
+from lastcall.scanning.syntax import base_name, last_name, literal_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
